@@ -1,0 +1,195 @@
+"""The rules of the house that no linter checks, read off the syntax tree.
+
+Owns: the checker (`violations`), the table of exceptions with their reasons, and tests of both.
+A finding is ``path:line: what; the way out``. An exception names a file and the thing found in it,
+and must still be needed: an entry that excuses nothing fails too.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("simloop", "asynctest_compat")
+
+MODULE_LINES = 600
+FUNCTION_LINES = 70
+
+# Calls by name that make a run depend on addresses or on the order of hashes.
+UNORDERED = {
+    "id": "addresses differ in every process: number things by a counter",
+    "hash": "hashes of strings and objects differ in every process: use the value, or hashlib",
+    "set": "sets have no order: use dict.fromkeys()",
+    "frozenset": "sets have no order: use a tuple or dict.fromkeys()",
+    "WeakSet": "sets have no order: use a dict of weak references by number",
+}
+# Modules whose calls reach for the real world; `random.Random(seed)` does not.
+AMBIENT = {
+    "time": "only simloop/_ambient touches real time",
+    "random": "draw from a named stream of the seed (simloop/_kernel)",
+    "secrets": "draw from a named stream of the seed (simloop/_kernel)",
+    "uuid": "number things by a counter",
+}
+
+# (file, finding) -> why it is right there.
+ALLOWED: dict[tuple[str, str], str] = {}
+
+
+def dotted(node: ast.expr) -> str:
+    """``a.b.c`` for a chain of names, the empty string for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (head := dotted(node.value)):
+        return f"{head}.{node.attr}"
+    return ""
+
+
+def imported(tree: ast.Module) -> dict[str, str]:
+    """What each imported name stands for: ``from time import time as now`` gives now=time.time."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                names[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return names
+
+
+def called(node: ast.Call, names: dict[str, str]) -> str:
+    """The full name of what is called, as far as the file itself tells."""
+    head, dot, rest = dotted(node.func).partition(".")
+    return names.get(head, head) + dot + rest
+
+
+def size_findings(tree: ast.Module, source: str):
+    if ast.get_docstring(tree) is None:
+        yield 1, "module docstring", "open the module with its theory"
+    if (lines := source.count("\n")) > MODULE_LINES:
+        yield 1, "module length", f"{lines} lines, {MODULE_LINES} at most: it is two things"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = node.end_lineno - node.lineno + 1
+            if lines > FUNCTION_LINES:
+                why = f"{lines} lines, {FUNCTION_LINES} at most: it is two things"
+                yield node.lineno, node.name, why
+
+
+def order_findings(tree: ast.Module):
+    names = imported(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Set | ast.SetComp):
+            yield node.lineno, "{...}", UNORDERED["set"]
+        elif isinstance(node, ast.Call):
+            name = called(node, names)
+            module, _, last = name.rpartition(".")
+            if (not module or module == "weakref") and last in UNORDERED:
+                yield node.lineno, f"{last}()", UNORDERED[last]
+            elif module in AMBIENT and not (name == "random.Random" and node.args):
+                yield node.lineno, f"{name}()", AMBIENT[module]
+
+
+def violations(path: str, source: str):
+    """Yields (line, finding, way out) for each broken rule in one file."""
+    tree = ast.parse(source)
+    yield from size_findings(tree, source)
+    if path.startswith("simloop/") and not path.startswith("simloop/_ambient/"):
+        yield from order_findings(tree)
+
+
+def sources(*folders: str):
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), path.read_text()
+
+
+def test_the_packages_are_tidy():
+    """No module of ours breaks a rule of the house without a reason in the table."""
+    findings = [
+        f"{path}:{line}: {finding}; {way_out}"
+        for path, source in sources(*PACKAGES)
+        for line, finding, way_out in violations(path, source)
+        if (path, finding) not in ALLOWED
+    ]
+    assert not findings, "\n" + "\n".join(findings)
+
+
+def test_every_exception_is_needed():
+    """An entry of the table excuses something that is really there, and says why."""
+    found = {
+        (path, finding)
+        for path, source in sources(*PACKAGES)
+        for _, finding, _ in violations(path, source)
+    }
+    assert not [entry for entry in ALLOWED if entry not in found]
+    assert all(reason.endswith(".") for reason in ALLOWED.values())
+
+
+def test_every_test_states_its_promise():
+    """Each test of ours has a docstring of one paragraph."""
+    silent = [
+        f"{path}:{node.lineno}: {node.name}"
+        for path, source in sources("tests")
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if node.name.startswith("test_") and Path(path).name.startswith("test_")
+        if "\n\n" in (ast.get_docstring(node) or "\n\n")
+    ]
+    assert not silent, "\n" + "\n".join(silent)
+
+
+@pytest.mark.parametrize(
+    ("code", "findings"),
+    [
+        ("id(x)", ["id()"]),
+        ("sorted(xs, key=id)", []),
+        ("hash(x)", ["hash()"]),
+        ("set()", ["set()"]),
+        ("frozenset(xs)", ["frozenset()"]),
+        ("{1, 2}", ["{...}"]),
+        ("{x for x in xs}", ["{...}"]),
+        ("{}", []),
+        ("dict.fromkeys(xs)", []),
+        ("self.set(x)", []),
+        ("event.set()", []),
+        ("xs: set[int]", []),
+        ("isinstance(x, set)", []),
+        ("import weakref\nweakref.WeakSet()", ["WeakSet()"]),
+        ("from weakref import WeakSet\nWeakSet()", ["WeakSet()"]),
+        ("import time\ntime.time()", ["time.time()"]),
+        ("import time as t\nt.monotonic_ns()", ["time.monotonic_ns()"]),
+        ("from time import sleep as doze\ndoze(1)", ["time.sleep()"]),
+        ("self.time.time()", []),
+        ("loop.time()", []),
+        ("import random\nrandom.random()", ["random.random()"]),
+        ("import random\nrandom.Random()", ["random.Random()"]),
+        ("import random\nrandom.Random(seed)", []),
+        ("import uuid\nuuid.uuid4()", ["uuid.uuid4()"]),
+    ],
+)
+def test_the_checker_finds_what_it_should(code, findings):
+    """The checker tells accidental order and real time from what only looks like them."""
+    source = f'"""Theory."""\n{code}\n'
+    assert [finding for _, finding, _ in violations("simloop/x.py", source)] == findings
+    assert not list(violations("simloop/_ambient/x.py", source))
+    assert not list(violations("asynctest_compat/x.py", source))
+
+
+def test_the_checker_measures():
+    """A missing docstring, a long module and a long function are told, each with its line."""
+    assert [(line, what) for line, what, _ in violations("simloop/x.py", "x = 1\n")] == [
+        (1, "module docstring")
+    ]
+    long_module = '"""Theory."""\n' + "x = 1\n" * MODULE_LINES
+    assert [what for _, what, _ in violations("simloop/x.py", long_module)] == ["module length"]
+    body = "    x = 1\n" * FUNCTION_LINES
+    long_function = f'"""Theory."""\n\n\nasync def f():\n{body}'
+    assert [(line, what) for line, what, _ in violations("simloop/x.py", long_function)] == [
+        (4, "f")
+    ]
