@@ -1,0 +1,39 @@
+"""What runs next: the virtual clock, the timer wheel, the ready queue, seeds and choices.
+
+The bottom of the engine. It knows callbacks and times, and nothing of sockets or of the real
+time; every layer above schedules through it.
+"""
+
+from __future__ import annotations
+
+from .choices import Choice, ChoiceGate, RandomStrategy, ReplayStrategy, Strategy
+from .clock import NEVER, NS_PER_SECOND, nanoseconds, seconds
+from .handles import DebugHandle, DebugTimerHandle, Handle, TimerHandle, describe
+from .kernel import Kernel, KernelLoop, Observer
+from .limits import LIVELOCK_STEPS, Limits
+from .streams import RandomStreams
+from .wheel import TimerWheel
+
+__all__ = [
+    "LIVELOCK_STEPS",
+    "NEVER",
+    "NS_PER_SECOND",
+    "Choice",
+    "ChoiceGate",
+    "DebugHandle",
+    "DebugTimerHandle",
+    "Handle",
+    "Kernel",
+    "KernelLoop",
+    "Limits",
+    "Observer",
+    "RandomStrategy",
+    "RandomStreams",
+    "ReplayStrategy",
+    "Strategy",
+    "TimerHandle",
+    "TimerWheel",
+    "describe",
+    "nanoseconds",
+    "seconds",
+]

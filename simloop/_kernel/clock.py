@@ -1,0 +1,77 @@
+"""Virtual time as an integer, and the one place where seconds become nanoseconds.
+
+Owns: the unit (nanoseconds since the world began), the moment that never comes, and the rounding
+between asyncio's float seconds and ours.
+
+Invariants:
+
+- Inside the engine time is an ``int``; a float appears only at asyncio's edge.
+- A timer never fires early: a duration that is not a whole number of nanoseconds rounds up.
+  What floating point adds to a decimal (``0.1 + 0.2``) is noise, not a fraction, and is dropped,
+  so that a thousand sleeps of 0.1 s end at exactly 100.0.
+"""
+
+from __future__ import annotations
+
+__all__ = ["NEVER", "NS_PER_SECOND", "nanoseconds", "seconds"]
+
+NS_PER_SECOND = 1_000_000_000
+
+NEVER = 1 << 127
+"""The deadline that no clock reaches: what ``inf`` seconds means, some 5e21 years away."""
+
+# A fraction of a nanosecond below this is what decimals leave behind in binary floats.
+_NOISE_NS = 1e-3
+# Sums of a few floats are off by a few units in the last place of the larger one.
+_NOISE_RATIO = 1e-15
+
+
+def nanoseconds(value: float) -> int:
+    """Turn float seconds into whole nanoseconds: up to the next one, but for decimal noise.
+
+    Args:
+        value: Seconds; may be negative. ``inf`` and what is beyond reach give :data:`NEVER`.
+
+    Raises:
+        ValueError: ``value`` is not a number.
+        TypeError: ``value`` is no real number at all.
+
+    Example:
+        >>> nanoseconds(0.1), nanoseconds(0.1 + 0.2), nanoseconds(1e-10)
+        (100000000, 300000000, 1)
+        >>> nanoseconds(float("inf")) == NEVER
+        True
+    """
+    scaled = value * 1e9
+    try:
+        whole = int(scaled)
+    except OverflowError:
+        return NEVER if scaled > 0 else -NEVER
+    except ValueError:
+        raise ValueError("Invalid delay: NaN (not a number)") from None
+    if whole == scaled:
+        return whole if -NEVER < whole < NEVER else (NEVER if whole > 0 else -NEVER)
+    return _round_up(scaled)
+
+
+def seconds(value_ns: int) -> float:
+    """Turn nanoseconds into the nearest float seconds; :data:`NEVER` is ``inf``.
+
+    Example:
+        >>> seconds(1_500_000_000)
+        1.5
+    """
+    return value_ns / NS_PER_SECOND if -NEVER < value_ns < NEVER else _infinity(value_ns)
+
+
+def _infinity(value_ns: int) -> float:
+    return float("inf") if value_ns > 0 else float("-inf")
+
+
+def _round_up(scaled: float) -> int:
+    """Round a number of nanoseconds up, unless it is within float noise of a whole one."""
+    nearest = round(scaled)
+    noise = _NOISE_NS + abs(scaled) * _NOISE_RATIO
+    if nearest == 0 and scaled > 0:
+        return 1  # However small, a delay is a delay: loops that sleep for the rest must end.
+    return nearest + 1 if scaled - nearest > noise else nearest

@@ -1,0 +1,206 @@
+"""Handles: one scheduled callback each, in as few stores as it takes.
+
+Owns: asyncio's ``Handle`` and ``TimerHandle`` in a slim form. One is made per step, so the
+constructors store four fields and leave the rest to class attributes; debug mode has classes of
+its own that also remember where they were made.
+
+Must not know: queues and clocks. Who takes a cancelled timer out is the loop's business.
+
+Invariants:
+
+- A handle is cancelled exactly when it has no callback.
+- ``_scheduled`` of a timer handle that is not cancelled is true exactly while the wheel holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import reprlib
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .clock import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
+__all__ = ["DebugHandle", "DebugTimerHandle", "Handle", "HandleLoop", "TimerHandle", "describe"]
+
+
+class HandleLoop(Protocol):
+    """What a handle needs of its loop."""
+
+    def call_exception_handler(self, context: dict[str, Any], /) -> None:
+        """Report an error that no caller is left to hear."""
+
+    def _timer_handle_cancelled(self, handle: TimerHandle) -> None:
+        """Account for a timer that was cancelled while the wheel holds it."""
+
+    def get_debug(self) -> bool:
+        """Tell whether debug mode is on."""
+
+
+def describe(callback: Any, args: tuple[Any, ...] = ()) -> str:
+    """Name a callback for people: its qualified name, arguments shortened, file and line."""
+    function = getattr(callback, "func", callback)  # functools.partial
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    shown = ", ".join(reprlib.repr(arg) for arg in args)
+    code = getattr(function, "__code__", None) or getattr(function, "cr_code", None)
+    where = f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else ""
+    return f"{name}({shown}){where}"
+
+
+class _Slim:
+    """The part of asyncio's handle that both of ours do in their own way."""
+
+    __slots__ = ()
+    _callback: Callable[..., Any] | None
+    _args: tuple[Any, ...] | None
+    _context: Context
+    _loop: Any
+    _repr = None
+    _source_traceback: traceback.StackSummary | None = None
+
+    @property
+    def _cancelled(self) -> bool:
+        return self._callback is None
+
+    def cancelled(self) -> bool:
+        return self._callback is None
+
+    def cancel(self) -> None:
+        self._callback = None  # type: ignore[misc]  # slots of asyncio's class, beside this one
+        self._args = None  # type: ignore[misc]  # what the arguments hold is free at once
+
+    def _run(self) -> None:
+        """Run the callback in its context; errors go to the loop's exception handler."""
+        callback = self._callback
+        if callback is None or self._args is None:
+            return
+        try:
+            result = self._context.run(callback, *self._args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the loop must survive any callback
+            self._report(error)
+        else:
+            if result is not None:
+                self._returned(result)
+
+    def _returned(self, result: object) -> None:
+        """Report a callback that returned a coroutine: nobody will ever await it."""
+        if not inspect.iscoroutine(result):
+            return
+        result.close()
+        name = describe(self._callback, self._args or ())
+        self._report(
+            TypeError(
+                f"coroutines cannot be used with call_soon(), call_later() or call_at(): {name}"
+                " returned a coroutine, which nobody awaits; use loop.create_task() instead"
+            )
+        )
+
+    def _report(self, error: BaseException) -> None:
+        """Give an error of the callback to the loop's exception handler, as asyncio words it."""
+        callback, args = self._callback, self._args or ()
+        context: dict[str, Any] = {
+            "message": f"Exception in callback {describe(callback, args)}",
+            "exception": error,
+            "handle": self,
+        }
+        if self._source_traceback:
+            context["source_traceback"] = self._source_traceback
+        self._loop.call_exception_handler(context)
+
+
+class Handle(_Slim, asyncio.Handle):  # type: ignore[misc,override]  # typeshed: never None
+    """A callback in the ready queue."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context, loop: Any
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._context = context
+        self._loop = loop
+
+
+class TimerHandle(_Slim, asyncio.TimerHandle):  # type: ignore[misc,override]  # as above
+    """A callback with a deadline, in nanoseconds of virtual time."""
+
+    __slots__ = ("_when_ns",)
+
+    def __init__(
+        self,
+        when_ns: int,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: Context,
+        loop: Any,
+    ) -> None:
+        self._when_ns = when_ns
+        self._callback = callback
+        self._args = args
+        self._context = context
+        self._loop = loop
+        self._scheduled = True
+
+    @property
+    def _when(self) -> float:
+        return seconds(self._when_ns)
+
+    def when(self) -> float:
+        return seconds(self._when_ns)
+
+    def cancel(self) -> None:
+        if self._callback is not None:
+            self._callback = None
+            self._args = None
+            if self._scheduled:
+                self._loop._timer_handle_cancelled(self)
+
+
+def _caller_stack() -> traceback.StackSummary:
+    """Extract the stack of whoever asked the loop for a handle."""
+    frame = sys._getframe(3)
+    stack = traceback.StackSummary.extract(
+        traceback.walk_stack(frame), limit=10, lookup_lines=False
+    )
+    stack.reverse()
+    return stack
+
+
+class DebugHandle(Handle):
+    """A handle that remembers where it was made."""
+
+    __slots__ = ()
+    _source_traceback = asyncio.Handle._source_traceback  # type: ignore[attr-defined]  # the slot
+
+    def __init__(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context, loop: Any
+    ) -> None:
+        super().__init__(callback, args, context, loop)
+        self._source_traceback = _caller_stack()
+
+
+class DebugTimerHandle(TimerHandle):
+    """A timer handle that remembers where it was made."""
+
+    __slots__ = ()
+    _source_traceback = asyncio.Handle._source_traceback  # type: ignore[attr-defined]  # the slot
+
+    def __init__(
+        self,
+        when_ns: int,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: Context,
+        loop: Any,
+    ) -> None:
+        super().__init__(when_ns, callback, args, context, loop)
+        self._source_traceback = _caller_stack()

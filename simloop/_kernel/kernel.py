@@ -1,0 +1,291 @@
+"""The kernel: what runs next, and when the clock moves.
+
+Owns: the virtual clock, the ready queue, the timer wheel, the streams and the choice gate of one
+world, and the turn: take what is due, then run what is ready. It may carry several loops; every
+handle knows its own, and the kernel tells a loop when its turn comes.
+
+Must not know: tasks, I/O, the real time. What else can be done when nothing is ready (somebody
+waits for the end of an advance, a real thread is at work) is told by hooks from above.
+
+Invariants:
+
+- The clock never goes back, and a callback sees a time not before its deadline.
+- The clock moves by itself only when nothing is ready, and then to the next deadline, at most to
+  ``horizon_ns``.
+- Ready callbacks run first in, first out, unless the gate has a strategy.
+- A turn runs the callbacks that were ready when it began; what they schedule waits for the next.
+- What only some runs want (observers, strategies, debug mode, several loops) is in the watched
+  turn; a plain turn spends nothing on it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import repeat
+from typing import TYPE_CHECKING, Protocol
+
+from simloop.errors import DeadlockError
+
+from .choices import ChoiceGate
+from .clock import NEVER
+from .limits import Limits
+from .streams import RandomStreams
+from .wheel import TimerWheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .choices import Strategy
+    from .handles import Handle, TimerHandle
+
+__all__ = ["Kernel", "KernelLoop", "Observer"]
+
+
+class KernelLoop(Protocol):
+    """What the kernel needs of a loop that it carries."""
+
+    _stopping: bool
+
+    def _step_into(self) -> None:
+        """Become the running loop, because the next callback is yours."""
+
+    def _step_took(self, handle: Handle | TimerHandle, elapsed_ns: int) -> None:
+        """Hear how long a callback blocked the clock, in debug mode."""
+
+
+class Observer(Protocol):
+    """Whoever wants to hear of each step before it runs."""
+
+    def step(self, now_ns: int, handle: Handle | TimerHandle) -> None:
+        """Hear that ``handle`` runs now."""
+
+
+class Kernel:
+    """One clock and one schedule.
+
+    Args:
+        seed: Where all randomness comes from.
+        start_ns: The time at which the clock starts.
+    """
+
+    def __init__(self, seed: int | str = 0, start_ns: int = 0) -> None:
+        self.now_ns = start_ns
+        self.ready: deque[Handle | TimerHandle] = deque()
+        self.wheel = TimerWheel(start_ns)
+        self.streams = RandomStreams(seed)
+        self.gate = ChoiceGate()
+        self.limits = Limits()
+        self.steps = 0
+        self.horizon_ns = NEVER - 1
+        # Asked before the clock jumps: true if something came from outside meanwhile.
+        self.before_jump: Callable[[], bool] | None = None
+        # Asked when nothing is ready and the clock may not jump: true if there is work again.
+        self.when_idle: list[Callable[[], bool]] = []
+        # Makes the error for a world in which nothing can happen any more.
+        self.stuck: Callable[[], Exception] = _nothing_left
+        self.current: KernelLoop | None = None
+        self.is_running = False
+        self._observers: list[Observer] = []
+        self._debug_ns: int | None = None
+        self._loops = 0
+        self._watched = False
+        self._left = 0  # Callbacks of the turn that single steps have begun.
+
+    # What may be watched -------------------------------------------------------------------
+
+    def attach(self) -> None:
+        """Carry one more loop."""
+        self._loops += 1
+        self._rewatch()
+
+    def observe(self, observer: Observer) -> None:
+        """Tell ``observer`` of each step from now on."""
+        self._observers.append(observer)
+        self._rewatch()
+
+    def unobserve(self, observer: Observer) -> None:
+        """Stop telling ``observer``."""
+        self._observers.remove(observer)
+        self._rewatch()
+
+    def follow(self, strategy: Strategy | None) -> None:
+        """Let ``strategy`` pick among ready callbacks; None goes back to first in, first out."""
+        self.gate.strategy = strategy
+        self._rewatch()
+
+    def measure(self, *, enabled: bool) -> None:
+        """Tell loops how long their callbacks block, or stop telling."""
+        self._debug_ns = 0 if enabled else None
+        self._rewatch()
+
+    def _rewatch(self) -> None:
+        self._watched = (
+            bool(self._observers)
+            or self.gate.strategy is not None
+            or self._debug_ns is not None
+            or self._loops > 1
+        )
+
+    # The clock -----------------------------------------------------------------------------
+
+    def peek_ns(self) -> int:
+        """Return when the next callback is due: now if one is ready, NEVER if there is none."""
+        return self.now_ns if self.ready else self.wheel.next_ns()
+
+    def jump(self) -> bool:
+        """Move the clock to the next deadline within the horizon; false if there is none."""
+        if self.before_jump is not None and self.before_jump():
+            return True
+        when_ns = self.wheel.next_ns()
+        if when_ns > self.now_ns:
+            if when_ns > self.horizon_ns:
+                return False
+            self.now_ns = when_ns
+        self.wheel.move_due(self.now_ns, self.ready)
+        return True
+
+    def move_to(self, now_ns: int) -> None:
+        """Set the clock ahead by hand; deadlines on the way become due at the next turn."""
+        assert now_ns >= self.now_ns, (now_ns, self.now_ns)
+        self.now_ns = now_ns
+        self.wheel.overtake(now_ns)
+
+    def block(self, duration_ns: int) -> None:
+        """Let a callback block the world for a while, as a real ``time.sleep`` does."""
+        self.move_to(self.now_ns + duration_ns)
+
+    # Running -------------------------------------------------------------------------------
+
+    def run(self, loop: KernelLoop) -> None:
+        """Run turns until ``loop`` is told to stop.
+
+        Raises:
+            DeadlockError: Nothing is ready, no deadline is left, and no hook knows better.
+            LimitError: The run passed a limit.
+        """
+        while True:
+            if not self.ready and not self.jump():
+                self._rest()
+            self.turn()
+            if loop._stopping:
+                return
+
+    def _rest(self) -> None:
+        """Find something to do in a world where nothing is ready and the clock may not jump."""
+        for hook in self.when_idle:
+            if hook():
+                return
+        if error := self.limits.too_late(self.wheel.next_ns()):
+            raise error
+        raise self.stuck()
+
+    def turn(self) -> None:  # noqa: C901 - the hot loop: a call less per turn
+        """Run the callbacks that are ready now, and the timers that are due."""
+        ready = self.ready
+        late = self.wheel.late
+        count = self._left
+        if count:
+            self._left = 0
+        else:
+            if late and late[0][0] <= self.now_ns:
+                self.wheel.move_due(self.now_ns, ready)
+            count = len(ready)
+        if self.steps + count > self.limits.check_at:
+            count = self.limits.grant(self, count)
+        else:
+            self.steps += count
+        if self._watched:
+            self._turn_watched(count)
+            return
+        popleft = ready.popleft
+        for _ in repeat(None, count):
+            handle = popleft()
+            callback = handle._callback
+            if callback is None:
+                self.steps -= 1
+                continue
+            try:
+                result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - the world must survive any callback
+                handle._report(error)
+            else:
+                if result is not None:
+                    handle._returned(result)
+
+    def _turn_watched(self, count: int) -> None:
+        """Run ``count`` callbacks, telling whoever watches and asking whoever chooses."""
+        for _ in repeat(None, count):
+            handle = self._take()
+            if handle._callback is None:
+                self.steps -= 1
+                continue
+            self._run_watched(handle)
+
+    def _run_watched(self, handle: Handle | TimerHandle) -> None:
+        loop = handle._loop
+        if loop is not self.current:
+            self.current = loop
+            loop._step_into()
+        for observer in self._observers:
+            observer.step(self.now_ns, handle)
+        began_ns = self.now_ns
+        handle._run()
+        if self._debug_ns is not None and self.now_ns > began_ns:
+            loop._step_took(handle, self.now_ns - began_ns)
+
+    def _take(self) -> Handle | TimerHandle:
+        """Take the next ready callback: the first, or the one that the strategy picks."""
+        ready = self.ready
+        if self.gate.strategy is None:
+            return ready.popleft()
+        index = self.gate.choose("ready", len(ready))
+        handle = ready[index]
+        del ready[index]
+        return handle
+
+    def step(self) -> bool:
+        """Run one ready callback, jumping first if none is ready; false if there is nothing."""
+        while True:
+            if not self._left:
+                if not self.ready and not self.jump():
+                    return False
+                self.wheel.move_due(self.now_ns, self.ready)
+                self._left = len(self.ready)
+            self._left -= 1
+            handle = self._take()
+            if handle._callback is None:
+                continue
+            if self.steps >= self.limits.check_at:
+                self.limits.grant(self, 1)
+            else:
+                self.steps += 1
+            self._run_watched(handle)
+            return True
+
+    def run_until(self, target_ns: int, *, inclusive: bool = True) -> None:
+        """Run everything due up to a time, jumping no further; the clock ends exactly there."""
+        horizon_ns = self.horizon_ns
+        self.horizon_ns = min(horizon_ns, target_ns if inclusive else target_ns - 1)
+        try:
+            while self.now_ns <= self.horizon_ns and (self.ready or self.jump()):
+                self.turn()
+        finally:
+            self.horizon_ns = horizon_ns
+        self.move_to(max(target_ns, self.now_ns))
+
+    def run_ready(self) -> None:
+        """Run turns at this time until nothing is ready."""
+        while self.ready:
+            self.turn()
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        self.wheel.check()
+        assert 0 <= self._left <= len(self.ready)
+        assert all(handle._callback is None or handle._loop is not None for handle in self.ready)
+
+
+def _nothing_left() -> DeadlockError:
+    return DeadlockError("nothing is ready and no deadline is left, so nothing can ever run again")

@@ -1,0 +1,149 @@
+"""Limits: how many steps and how much virtual time a run may take.
+
+Owns: the counting of steps against a maximum, and the finding of livelocks (many steps while the
+clock stands still). It costs a plain turn one comparison: the kernel asks here only when the
+count of steps passes ``check_at``.
+
+Invariants: ``check_at`` is never above ``steps_max``; a livelock is found between one and two
+times ``livelock_steps`` steps after the clock last moved.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from simloop.errors import LimitError
+
+from .clock import NEVER, seconds
+from .handles import describe
+
+if TYPE_CHECKING:
+    from .handles import Handle, TimerHandle
+    from .kernel import Kernel
+
+__all__ = ["LIVELOCK_STEPS", "Limits"]
+
+LIVELOCK_STEPS = 1_000_000
+"""Steps at one instant after which a run is taken to be spinning."""
+
+_SAMPLE = 10_000
+"""Steps watched before a livelock is reported, to name the callbacks that run most."""
+
+_SHOWN = 5
+
+
+class Limits:
+    """The limits of one world's run; ``None`` means no limit."""
+
+    __slots__ = (
+        "_look_at",
+        "_looked_ns",
+        "_looked_steps",
+        "_sample",
+        "_steps_max",
+        "check_at",
+        "livelock_steps",
+        "time_max_ns",
+    )
+
+    def __init__(self) -> None:
+        self._steps_max: int | None = None
+        self.time_max_ns = NEVER
+        self.livelock_steps = LIVELOCK_STEPS
+        self._look_at = self.check_at = LIVELOCK_STEPS
+        self._looked_ns: int | None = None
+        self._looked_steps = 0
+        self._sample: _Sample | None = None
+
+    def set(
+        self,
+        *,
+        steps_max: int | None = None,
+        time_max_ns: int = NEVER,
+        livelock_steps: int = LIVELOCK_STEPS,
+    ) -> None:
+        """Replace all limits; steps are counted from the world's first."""
+        self._steps_max = steps_max
+        self.time_max_ns = time_max_ns
+        self.livelock_steps = livelock_steps
+        self._schedule(self._looked_steps + livelock_steps)
+
+    def _schedule(self, look_at: int) -> None:
+        self._look_at = look_at
+        self.check_at = look_at if self._steps_max is None else min(look_at, self._steps_max)
+
+    def grant(self, kernel: Kernel, count: int) -> int:
+        """Say how many of ``count`` steps may run now, and count them as taken.
+
+        Raises:
+            LimitError: None may: the steps are used up, or the run spins.
+        """
+        if kernel.steps + count > self._look_at:
+            self._look(kernel)
+        if self._steps_max is not None and kernel.steps + count > self._steps_max:
+            if kernel.steps >= self._steps_max:
+                raise LimitError(
+                    f"the run took {kernel.steps} steps, its limit, and stands at"
+                    f" {seconds(kernel.now_ns)} s of virtual time; raise max_steps to go on"
+                )
+            count = self._steps_max - kernel.steps
+        kernel.steps += count
+        return count
+
+    def _look(self, kernel: Kernel) -> None:
+        """See whether the clock moved since the last look; if not, sample, then give up."""
+        spins = kernel.now_ns == self._looked_ns
+        if self._sample is not None:
+            sample, self._sample = self._sample, None
+            kernel.unobserve(sample)
+            if spins:
+                self._schedule(kernel.steps + self.livelock_steps)
+                raise LimitError(
+                    f"{kernel.steps - self._looked_steps} steps ran while the clock stood still at"
+                    f" {seconds(kernel.now_ns)} s: the program spins. {sample}\nLet it sleep"
+                    " (asyncio.sleep with a delay above 0), or raise livelock_steps."
+                )
+        elif kernel.steps - self._looked_steps < self.livelock_steps:
+            return  # A large turn is ahead, but it has not run yet.
+        elif spins:
+            self._sample = _Sample()
+            kernel.observe(self._sample)
+            self._schedule(kernel.steps + min(_SAMPLE, self.livelock_steps))
+            return
+        self._looked_ns = kernel.now_ns
+        self._looked_steps = kernel.steps
+        self._schedule(kernel.steps + self.livelock_steps)
+
+    def too_late(self, when_ns: int) -> LimitError | None:
+        """Return the error for a clock that would have to move past the limit, or None."""
+        if self.time_max_ns < when_ns < NEVER:
+            return LimitError(
+                f"the next deadline is at {seconds(when_ns)} s of virtual time, and the limit is"
+                f" {seconds(self.time_max_ns)} s; raise max_time to go on"
+            )
+        return None
+
+
+class _Sample:
+    """An observer that counts which callbacks run."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def step(self, now_ns: int, handle: Handle | TimerHandle) -> None:  # noqa: ARG002 - an observer
+        """Count one callback by what it is called."""
+        self._counts[describe(_subject(handle))] += 1
+
+    def __str__(self) -> str:
+        shown = self._counts.most_common(_SHOWN)
+        return "The callbacks that ran most:" + "".join(
+            f"\n  {count:6d} times  {name}" for name, count in shown
+        )
+
+
+def _subject(handle: Handle | TimerHandle) -> object:
+    """Return what a step is about: the coroutine that a task steps, or the callback itself."""
+    owner = getattr(handle._callback, "__self__", None)
+    get_coro = getattr(owner, "get_coro", None)
+    return handle._callback if get_coro is None else get_coro()

@@ -1,0 +1,232 @@
+"""The timer queue: a heap-based timer wheel.
+
+Owns: which timer is next, and the order of equal deadlines.
+
+How it works. Deadlines fall into *slots* of equal width, and a heap orders the slots' numbers. A
+slot is an unsorted list until its turn comes; then it is *opened*: sorted, once. Most timers thus
+cost one dictionary look-up and one append, however many there are, and the heap sees a slot once.
+What is set for the open slot or before it is *late* and goes to a small heap beside it. When
+deadlines lie so far apart that slots are nearly empty, the slots are made wider.
+
+Must not know: callbacks, loops, the ready queue. It hands back handles; who runs them is the
+kernel's business.
+
+Invariants:
+
+- Slots below or at ``_open_slot`` are never in ``_slots``; every list there is non-empty, and its
+  number is on ``_order`` exactly once.
+- ``_open`` is sorted by deadline, the next at its end, and equal deadlines in order of arrival.
+- Between equal deadlines the open list comes before the late heap, because it was set earlier.
+- ``_shells`` counts the cancelled handles that are still held: at most half of what the wheel
+  held when it last looked, so that cancelling gives memory back at amortised constant cost.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from itertools import count
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from .clock import NEVER
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Iterator
+
+    from .handles import Handle, TimerHandle
+
+__all__ = ["TimerWheel"]
+
+_BITS = 24
+"""A slot is 2**24 ns wide at first, some 17 ms."""
+
+_BITS_STEP = 3
+"""Widening makes one slot of eight."""
+
+_SLOTS_MAX = 1024
+"""More slots than this, and they are made wider: the heap stays small and the slots full."""
+
+_SHELLS_MIN = 512
+"""Below this many cancelled handles a sweep is not worth its call."""
+
+_by_deadline = attrgetter("_when_ns")
+
+
+class TimerWheel:
+    """Timer handles in order of deadline, equal ones in the order in which they were added."""
+
+    __slots__ = (
+        "_bits",
+        "_never",
+        "_numbers",
+        "_open",
+        "_open_slot",
+        "_order",
+        "_shells",
+        "_shells_max",
+        "_slots",
+        "late",
+    )
+
+    def __init__(self, now_ns: int = 0) -> None:
+        self._slots: dict[int, list[TimerHandle]] = {}
+        self._order: list[int] = []
+        self._open: list[TimerHandle] = []
+        self._bits = _BITS
+        self._open_slot = now_ns >> _BITS
+        # Public, and always the same list, because the kernel looks at its head once a turn.
+        self.late: list[tuple[int, int, TimerHandle]] = []
+        self._never: dict[int, TimerHandle] = {}
+        self._numbers = count()
+        self._shells = 0
+        self._shells_max = _SHELLS_MIN
+
+    def add(self, handle: TimerHandle) -> None:
+        """Take a handle in; its deadline may lie in the past, or be NEVER."""
+        slot = handle._when_ns >> self._bits
+        if (members := self._slots.get(slot)) is not None:
+            members.append(handle)
+        elif slot <= self._open_slot:
+            heappush(self.late, (handle._when_ns, next(self._numbers), handle))
+        elif handle._when_ns < NEVER:
+            self._slots[slot] = [handle]
+            heappush(self._order, slot)
+            if len(self._order) > _SLOTS_MAX:
+                self._widen()
+        else:
+            self._never[next(self._numbers)] = handle
+
+    def cancelled(self) -> None:
+        """Hear that a handle in the wheel was cancelled; sweep when the shells add up."""
+        self._shells += 1
+        if self._shells >= self._shells_max:
+            self._sweep()
+
+    def next_ns(self) -> int:
+        """Return the earliest deadline of a handle that is not cancelled, or NEVER."""
+        self._settle()
+        if self._open:
+            when_ns = self._open[-1]._when_ns
+            if self.late and self.late[0][0] < when_ns:
+                return self.late[0][0]
+            return when_ns
+        return self.late[0][0] if self.late else NEVER
+
+    def move_due(self, now_ns: int, ready: deque[Handle | TimerHandle]) -> None:
+        """Append every handle whose deadline is not after ``now_ns``, in order, to ``ready``."""
+        while (when_ns := self.next_ns()) <= now_ns:
+            opened = self._open
+            while opened and opened[-1]._when_ns == when_ns:
+                self._release(opened.pop(), ready)
+            late = self.late
+            while late and late[0][0] == when_ns:
+                self._release(heappop(late)[2], ready)
+
+    def _release(self, handle: TimerHandle, ready: deque[Handle | TimerHandle]) -> None:
+        handle._scheduled = False
+        if handle._callback is None:
+            self._shells -= 1
+        else:
+            ready.append(handle)
+
+    def overtake(self, now_ns: int) -> None:
+        """Follow a clock that was moved by hand, past deadlines perhaps, to ``now_ns``.
+
+        What it passed goes to the late heap, where the kernel looks once a turn.
+        """
+        slot = now_ns >> self._bits
+        opened, late = self._open, self.late
+        if slot <= self._open_slot and not (opened and opened[-1]._when_ns <= now_ns):
+            return
+        # Set before anything late with the same deadline: their numbers are below all others.
+        for number, handle in enumerate(reversed(opened), start=-len(opened)):
+            heappush(late, (handle._when_ns, number, handle))
+        self._open = []
+        while self._order and self._order[0] <= slot:
+            for handle in self._slots.pop(heappop(self._order)):
+                heappush(late, (handle._when_ns, next(self._numbers), handle))
+        self._open_slot = max(slot, self._open_slot)
+
+    def _settle(self) -> None:
+        """Drop cancelled heads, and open the next slot if the open one is used up."""
+        late = self.late
+        while late and late[0][2]._callback is None:
+            heappop(late)[2]._scheduled = False
+            self._shells -= 1
+        while True:
+            opened = self._open
+            while opened and opened[-1]._callback is None:
+                opened.pop()._scheduled = False
+                self._shells -= 1
+            if opened or not self._order:
+                return
+            if late and late[0][0] >> self._bits < self._order[0]:
+                return  # Not its turn yet: keep it a slot, where adding is cheap.
+            self._open_next()
+
+    def _open_next(self) -> None:
+        """Sort the earliest slot: the only time that its handles are compared."""
+        self._open_slot = slot = heappop(self._order)
+        members = self._slots.pop(slot)
+        if not self._order and self._bits > _BITS:
+            self._open_slot = ((slot + 1) << (self._bits - _BITS)) - 1
+            self._bits = _BITS
+        if len(members) > 1:
+            members.sort(key=_by_deadline)
+            members.reverse()
+        self._open = members
+
+    def _widen(self) -> None:
+        """Make one slot of eight; what falls into the open one goes late."""
+        narrow = self._slots
+        self._bits += _BITS_STEP
+        self._open_slot >>= _BITS_STEP
+        self._slots = {}
+        self._order = []
+        for members in narrow.values():  # Equal deadlines share a list, which keeps their order.
+            for handle in members:
+                self.add(handle)
+
+    def _sweep(self) -> None:
+        """Let go of every cancelled handle, wherever it is."""
+        swept = {
+            slot: [handle for handle in members if handle._callback is not None]
+            for slot, members in self._slots.items()
+        }
+        self._slots = {slot: members for slot, members in swept.items() if members}
+        self._order = list(self._slots)
+        heapify(self._order)
+        self._open = [h for h in self._open if h._callback is not None]
+        self.late[:] = [entry for entry in self.late if entry[2]._callback is not None]
+        heapify(self.late)
+        self._never = {n: h for n, h in self._never.items() if h._callback is not None}
+        self._shells = 0
+        self._shells_max = max(_SHELLS_MIN, len(self) // 2)
+
+    def __len__(self) -> int:
+        """Count the handles that are not cancelled; takes time in their number."""
+        return sum(1 for handle in self if handle._callback is not None)
+
+    def __iter__(self) -> Iterator[TimerHandle]:
+        """Visit every handle that is held, the cancelled too, in no promised order."""
+        yield from reversed(self._open)
+        for _, _, handle in self.late:
+            yield handle
+        for members in self._slots.values():
+            yield from members
+        yield from self._never.values()
+
+    def check(self) -> None:
+        """Assert the invariants above."""
+        assert sorted(self._order) == sorted(self._slots)
+        assert all(self._slots.values())
+        assert all(slot > self._open_slot for slot in self._slots)
+        for slot, members in self._slots.items():
+            assert all(handle._when_ns >> self._bits == slot for handle in members)
+        deadlines = [handle._when_ns for handle in self._open]
+        assert deadlines == sorted(deadlines, reverse=True)
+        assert all(entry[0] >> self._bits <= self._open_slot for entry in self.late)
+        assert all(handle._scheduled for handle in self if handle._callback is not None)
+        assert self._shells == sum(1 for handle in self if handle._callback is None)
+        assert self._shells < self._shells_max
