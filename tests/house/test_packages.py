@@ -61,7 +61,7 @@ print(*(module for module in sys.modules if module not in before))
 # that the project does not declare.
 RUNTIME = ("attr", "attrs", "sortedcontainers", "simloop")
 # Of the standard library, what a program under simulation should not have to pay for.
-HEAVY = ("argparse", "ctypes", "multiprocessing", "pdb", "unittest", "xml", "sqlite3", "http")
+HEAVY = ("argparse", "multiprocessing", "pdb", "unittest", "xml", "sqlite3", "http")
 
 
 def test_importing_simloop_costs_what_it_needs():
