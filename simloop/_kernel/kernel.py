@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import repeat
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop.errors import DeadlockError
 
@@ -77,6 +77,9 @@ class Kernel:
         self.limits = Limits()
         self.steps = 0
         self.horizon_ns = NEVER - 1
+        self._autojump = True
+        self._reach_ns: int | None = None
+        self._driven_ns: int | None = None
         # Asked before the clock jumps: true if something came from outside meanwhile.
         self.before_jump: Callable[[], bool] | None = None
         # Asked when nothing is ready and the clock may not jump: true if there is work again.
@@ -96,6 +99,11 @@ class Kernel:
     def attach(self) -> None:
         """Carry one more loop."""
         self._loops += 1
+        self._rewatch()
+
+    def detach(self) -> None:
+        """Carry one loop less."""
+        self._loops -= 1
         self._rewatch()
 
     def observe(self, observer: Observer) -> None:
@@ -125,6 +133,39 @@ class Kernel:
             or self._debug_ns is not None
             or self._loops > 1
         )
+
+    @property
+    def autojump(self) -> bool:
+        """Whether the clock may jump by itself."""
+        return self._autojump
+
+    @autojump.setter
+    def autojump(self, value: bool) -> None:
+        self._autojump = value
+        self._rehorizon()
+
+    def limit(self, **limits: Any) -> None:
+        """Set the limits of the run; see :meth:`Limits.set`."""
+        self.limits.set(**limits)
+        self._rehorizon()
+
+    def reach(self, target_ns: int | None) -> None:
+        """Let the clock jump as far as ``target_ns``; None: as far as it may by itself."""
+        self._reach_ns = target_ns
+        self._rehorizon()
+
+    def _drive(self, target_ns: int | None) -> None:
+        """Bound jumps by who drives from outside; None: nobody does."""
+        self._driven_ns = target_ns
+        self._rehorizon()
+
+    def _rehorizon(self) -> None:
+        if self._driven_ns is not None:
+            self.horizon_ns = min(self._driven_ns, self.limits.time_max_ns)
+        elif self._autojump:
+            self.horizon_ns = min(self.limits.time_max_ns, NEVER - 1)
+        else:
+            self.horizon_ns = -1 if self._reach_ns is None else self._reach_ns
 
     # The clock -----------------------------------------------------------------------------
 
@@ -266,19 +307,35 @@ class Kernel:
 
     def run_until(self, target_ns: int, *, inclusive: bool = True) -> None:
         """Run everything due up to a time, jumping no further; the clock ends exactly there."""
-        horizon_ns = self.horizon_ns
-        self.horizon_ns = min(horizon_ns, target_ns if inclusive else target_ns - 1)
+        self._drive(target_ns if inclusive else target_ns - 1)
         try:
             while self.now_ns <= self.horizon_ns and (self.ready or self.jump()):
                 self.turn()
         finally:
-            self.horizon_ns = horizon_ns
+            self._drive(None)
+        self._refuse_too_late(target_ns)
         self.move_to(max(target_ns, self.now_ns))
 
-    def run_ready(self) -> None:
-        """Run turns at this time until nothing is ready."""
-        while self.ready:
-            self.turn()
+    def run_until_idle(self) -> None:
+        """Run turns, jumping between them, until nothing is ready and no deadline is left."""
+        self._drive(NEVER - 1)
+        try:
+            while self.ready or self.jump():
+                self.turn()
+        finally:
+            self._drive(None)
+        self._refuse_too_late(NEVER - 1)
+
+    def _refuse_too_late(self, target_ns: int) -> None:
+        when_ns = self.wheel.next_ns()
+        if when_ns <= target_ns and (error := self.limits.too_late(when_ns)):
+            raise error
+
+    def drop(self, loop: KernelLoop) -> None:
+        """Forget everything that is scheduled on a loop, for good."""
+        for handle in [*self.ready, *self.wheel]:
+            if handle._loop is loop:
+                handle.cancel()
 
     def check(self) -> None:
         """Assert the invariants."""

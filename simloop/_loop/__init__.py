@@ -1,0 +1,11 @@
+"""asyncio's face on kernel and network: ``SimLoop``, its transports and its calls.
+
+One file per part of asyncio's surface; ``loop.py`` puts them together.
+"""
+
+from __future__ import annotations
+
+from .loop import SimLoop
+from .ports import WorldPort, provide_worlds
+
+__all__ = ["SimLoop", "WorldPort", "provide_worlds"]

@@ -1,0 +1,218 @@
+"""Running, stopping and closing a loop, and what must be tidied up between.
+
+Owns: ``run_forever`` and its relatives, the running-loop marks that asyncio keeps per thread, and
+asynchronous generators (which a loop closes at its end). Running a loop enters its world, so that
+the real world's names mean that world until the run ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import warnings
+import weakref
+from asyncio import futures, tasks
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .reporting import Reporting
+from .scheduling import ClosedQueue, Scheduling
+from .tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Generator
+
+__all__ = ["Lifecycle"]
+
+_T = TypeVar("_T")
+
+
+class _Outer:
+    """What asyncio and the interpreter keep per thread, as it was before a loop ran in it."""
+
+    __slots__ = ("_hooks", "_loop", "_task")
+
+    def __init__(self) -> None:
+        self._loop = asyncio._get_running_loop()
+        self._hooks = sys.get_asyncgen_hooks()
+        self._task: asyncio.Task[Any] | None = None
+        if self._loop is not None and sys.version_info >= (3, 14):
+            # From 3.14 on the current task is one per thread, not one per loop.
+            self._task = tasks._swap_current_task(self._loop, None)
+
+    def restore(self) -> None:
+        """Put everything back."""
+        sys.set_asyncgen_hooks(*self._hooks)
+        asyncio._set_running_loop(self._loop)
+        if self._task is not None:
+            tasks._swap_current_task(self._loop, self._task)  # type: ignore[attr-defined]
+
+
+class Lifecycle(Reporting, Tasks, Scheduling):
+    """The part of a loop that runs, stops and closes."""
+
+    def __init__(self, **options: Any) -> None:
+        # By number, not in a WeakSet: they are closed in the order in which they began.
+        self._asyncgens: weakref.WeakValueDictionary[int, AsyncGenerator[Any, Any]] = (
+            weakref.WeakValueDictionary()
+        )
+        self._asyncgen_numbers = count()
+        self._asyncgens_shutdown_called = False
+        self._origin_tracking_depth: int | None = None
+        super().__init__(**options)
+
+    # Running -------------------------------------------------------------------------------
+
+    def run_forever(self) -> None:
+        """Run until :meth:`stop` is called.
+
+        Raises:
+            DeadlockError: Nothing is ready and no deadline is left.
+            LimitError: The run passed a limit.
+        """
+        self._check_closed()
+        self._check_running()
+        with self._world.inside():
+            previous = self._begin()
+            try:
+                self._kernel.run(self)
+            finally:
+                self._end(previous)
+
+    def _begin(self) -> _Outer:
+        """Become the loop that runs in this thread; return what was there before."""
+        outer = _Outer()
+        self._track_origins(enabled=self._debug)
+        self._thread_id = threading.get_ident()
+        self._kernel.is_running = True
+        self._kernel.current = self
+        sys.set_asyncgen_hooks(firstiter=self._asyncgen_began, finalizer=self._asyncgen_abandoned)
+        asyncio._set_running_loop(self)
+        return outer
+
+    def _end(self, outer: _Outer) -> None:
+        self._stopping = False
+        self._thread_id = None
+        self._kernel.is_running = False
+        self._kernel.current = None
+        self._track_origins(enabled=False)
+        outer.restore()
+
+    def _step_into(self) -> None:
+        """Become the running loop, because the next callback of this kernel is ours."""
+        asyncio._set_running_loop(self)
+
+    def run_until_complete(self, future: Generator[Any, None, _T] | Awaitable[_T]) -> _T:
+        """Run until the future, or the coroutine as a task, is done, and return its result.
+
+        Raises:
+            RuntimeError: The loop was stopped before.
+            DeadlockError: The future can never be done.
+        """
+        self._check_closed()
+        self._check_running()
+        is_new = not futures.isfuture(future)
+        task = tasks.ensure_future(future, loop=self)
+        if is_new:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # the error says it
+        task.add_done_callback(_stop_when_done)
+        try:
+            self.run_forever()
+        except BaseException:
+            if is_new and task.done() and not task.cancelled():
+                task.exception()  # Seen: what is raised here tells more.
+            raise
+        finally:
+            task.remove_done_callback(_stop_when_done)
+        if not task.done():
+            raise RuntimeError("Event loop stopped before Future completed.")
+        return task.result()
+
+    def stop(self) -> None:
+        """End the run after the callbacks of this turn."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """Drop everything that is scheduled, and refuse what comes later."""
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self._closed:
+            return
+        self._closed = True
+        self._ready = ClosedQueue()
+        self._kernel.drop(self)
+        self._world.detach(self)
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn(
+                f"unclosed event loop {self!r}", ResourceWarning, source=self, stacklevel=1
+            )
+            if not self.is_running():
+                self.close()
+
+    # Debug mode ----------------------------------------------------------------------------
+
+    def set_debug(self, enabled: bool) -> None:  # noqa: FBT001 - asyncio's signature
+        """Turn debug mode on or off; see asyncio's documentation for what it adds."""
+        self._debug = enabled
+        self._kernel.measure(enabled=enabled)
+        if self.is_running():
+            self.call_soon_threadsafe(lambda: self._track_origins(enabled=enabled))
+
+    def _track_origins(self, *, enabled: bool) -> None:
+        """Let coroutines remember where they were made, or stop that."""
+        if enabled == (self._origin_tracking_depth is not None):
+            return
+        if enabled:
+            self._origin_tracking_depth = sys.get_coroutine_origin_tracking_depth()
+            sys.set_coroutine_origin_tracking_depth(10)
+        else:
+            sys.set_coroutine_origin_tracking_depth(self._origin_tracking_depth or 0)
+            self._origin_tracking_depth = None
+
+    # Asynchronous generators ---------------------------------------------------------------
+
+    def _asyncgen_began(self, agen: AsyncGenerator[Any, Any]) -> None:
+        if self._asyncgens_shutdown_called:
+            warnings.warn(
+                f"asynchronous generator {agen!r} was scheduled after loop.shutdown_asyncgens()"
+                " call",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+        self._asyncgens[next(self._asyncgen_numbers)] = agen
+
+    def _asyncgen_abandoned(self, agen: AsyncGenerator[Any, Any]) -> None:
+        if not self._closed:
+            self.call_soon_threadsafe(self.create_task, agen.aclose())
+
+    async def shutdown_asyncgens(self) -> None:
+        """Close every asynchronous generator that is still open, in order of their beginnings."""
+        self._asyncgens_shutdown_called = True
+        if not self._asyncgens:
+            return
+        closing = list(self._asyncgens.values())
+        self._asyncgens.clear()
+        results = await tasks.gather(*[agen.aclose() for agen in closing], return_exceptions=True)
+        for result, agen in zip(results, closing, strict=True):
+            if isinstance(result, Exception):
+                self.call_exception_handler(
+                    {
+                        "message": "an error occurred during closing of asynchronous generator"
+                        f" {agen!r}",
+                        "exception": result,
+                        "asyncgen": agen,
+                    }
+                )
+
+
+def _stop_when_done(future: asyncio.Future[Any]) -> None:
+    """Stop the loop of a future that is done, unless its error ends the run anyway."""
+    if not future.cancelled():
+        error = future.exception()
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            return
+    future.get_loop().stop()

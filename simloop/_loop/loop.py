@@ -1,0 +1,44 @@
+"""The loop: every part of this folder, put together.
+
+Owns nothing of its own. The parts, each in its file: state, scheduling, tasks, reporting,
+lifecycle, driving.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .driving import Driving
+from .executors import Executors
+
+if TYPE_CHECKING:
+    from simloop.errors import DeadlockError
+
+__all__ = ["SimLoop"]
+
+
+class SimLoop(Driving, Executors):
+    """A deterministic asyncio event loop in virtual time.
+
+    Args:
+        seed: Where all randomness of the world comes from; the same seed gives the same run.
+        start_time: What :meth:`time` tells at first, in seconds.
+        autojump: Jump to the next deadline when nothing is ready. If false, only
+            :meth:`advance` and the driving calls move the clock.
+        world: The world to live in; by default a new one of its own.
+
+    Example:
+        >>> import asyncio, simloop
+        >>> with asyncio.Runner(loop_factory=simloop.SimLoop) as runner:
+        ...     runner.run(asyncio.sleep(3600, "an hour later"))
+        'an hour later'
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._kernel.stuck = self._explain_deadlock
+
+    def _explain_deadlock(self) -> DeadlockError:
+        from .waits import explain_deadlock  # noqa: PLC0415 - only a run that is stuck pays for it
+
+        return explain_deadlock(self._world)

@@ -1,0 +1,54 @@
+"""What a loop needs from the world that it lives in, and how a loop alone gets one.
+
+The world is a layer above this one: it puts kernel, network and the real world's stand-ins
+together. A loop sees it through :class:`WorldPort` only, and a loop made without a world asks
+:func:`new_world`, which that layer fills in when it is imported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from simloop._kernel import Kernel
+
+__all__ = ["WorldPort", "new_world", "provide_worlds"]
+
+
+class WorldPort(Protocol):
+    """One universe, as its loops see it."""
+
+    @property
+    def kernel(self) -> Kernel:
+        """The clock and the schedule."""
+
+    @property
+    def loops(self) -> Sequence[Any]:
+        """The loops that live here and are not closed."""
+
+    def attach(self, loop: Any) -> None:
+        """Take note of a loop of this world."""
+
+    def detach(self, loop: Any) -> None:
+        """Forget a loop that was closed."""
+
+    def inside(self) -> AbstractContextManager[object]:
+        """Make the real world's names (time, random, sockets) mean this world meanwhile."""
+
+
+_maker: Callable[[int | str, int], WorldPort] | None = None
+
+
+def provide_worlds(maker: Callable[[int | str, int], WorldPort]) -> None:
+    """Say how a world is made from a seed and a start time in nanoseconds."""
+    global _maker  # noqa: PLW0603 - filled once, by the layer above
+    _maker = maker
+
+
+def new_world(seed: int | str, start_ns: int) -> WorldPort:
+    """Make a world for a loop that was given none."""
+    assert _maker is not None, "simloop.world registers itself when simloop is imported"
+    return _maker(seed, start_ns)

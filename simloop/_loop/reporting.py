@@ -1,0 +1,114 @@
+"""What happens to errors that no caller is left to hear.
+
+Owns: asyncio's exception handler, its default, and the log of slow callbacks. Slowness is in
+virtual time: a callback is slow when it blocked the world, for instance with ``time.sleep``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from asyncio.log import logger
+from typing import TYPE_CHECKING, Any
+
+from .state import LoopState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simloop._kernel import Handle, TimerHandle
+
+__all__ = ["Reporting"]
+
+_HEADERS = {
+    "source_traceback": "Object created at (most recent call last):\n",
+    "handle_traceback": "Handle created at (most recent call last):\n",
+}
+
+
+class Reporting(LoopState):
+    """The part of a loop that reports errors and slow callbacks."""
+
+    def __init__(self, **options: Any) -> None:
+        self._exception_handler: Callable[..., object] | None = None
+        super().__init__(**options)
+
+    def get_exception_handler(self) -> Callable[..., object] | None:
+        """Return the handler that was set, or None."""
+        return self._exception_handler
+
+    def set_exception_handler(self, handler: Callable[..., object] | None) -> None:
+        """Report with ``handler(loop, context)``; None goes back to the default."""
+        if handler is not None and not callable(handler):
+            raise TypeError(f"A callable object or None is expected, got {handler!r}")
+        self._exception_handler = handler
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """Log an error, with what is known about where it came from."""
+        message = context.get("message") or "Unhandled exception in event loop"
+        error = context.get("exception")
+        exc_info = (type(error), error, error.__traceback__) if error is not None else False
+        lines = [message]
+        for key in sorted(context):
+            if key in {"message", "exception"}:
+                continue
+            value = context[key]
+            if key in _HEADERS:
+                value = _HEADERS[key] + "".join(traceback.format_list(value)).rstrip()
+            else:
+                value = repr(value)
+            lines.append(f"{key}: {value}")
+        logger.error("\n".join(lines), exc_info=exc_info)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Give an error to the handler; an error in the handler itself is logged beside it."""
+        try:
+            if self._exception_handler is None:
+                self.default_exception_handler(context)
+            else:
+                self._call_in_context(self._exception_handler, context)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - reporting must not end the loop
+            self._report_broken_handler(error, context)
+
+    def _call_in_context(self, handler: Callable[..., object], context: dict[str, Any]) -> None:
+        """Call the handler in the context of what failed, where that has one."""
+        subject = context.get("task") or context.get("future") or context.get("handle")
+        get_context = getattr(subject, "get_context", None)
+        run_in = None if get_context is None else get_context()
+        if hasattr(run_in, "run"):
+            run_in.run(handler, self, context)
+        else:
+            handler(self, context)
+
+    def _report_broken_handler(self, error: BaseException, context: dict[str, Any]) -> None:
+        if self._exception_handler is None:
+            logger.error("Exception in default exception handler", exc_info=error)
+            return
+        try:
+            self.default_exception_handler(
+                {
+                    "message": "Unhandled error in exception handler",
+                    "exception": error,
+                    "context": context,
+                }
+            )
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:  # noqa: BLE001 - the default was overridden, and fails too
+            logger.exception(
+                "Exception in default exception handler while handling an unexpected error in"
+                " custom exception handler"
+            )
+
+    def _step_took(self, handle: Handle | TimerHandle, elapsed_ns: int) -> None:
+        elapsed = elapsed_ns / 1e9
+        if elapsed >= self.slow_callback_duration:
+            logger.warning("Executing %s took %.3f seconds", _subject(handle), elapsed)
+
+
+def _subject(handle: Handle | TimerHandle) -> str:
+    """Name what ran: the task for a step of one, else the handle."""
+    owner = getattr(handle._callback, "__self__", None)
+    return repr(owner) if isinstance(owner, asyncio.Task) else str(handle)

@@ -1,0 +1,157 @@
+"""Callbacks and timers: asyncio's ``call_*`` family on the kernel.
+
+Owns: turning a callback and float seconds into a handle that the kernel holds. This is the hot
+path of every program, so a plain call makes its handle, appends it, and does nothing else; what
+debug mode adds stands apart.
+
+Invariants: a closed loop refuses at no cost to an open one, because ``close`` puts
+:class:`ClosedQueue` where the ready queue was.
+"""
+
+from __future__ import annotations
+
+from asyncio import coroutines
+from collections import deque
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Never
+
+from simloop._kernel import (
+    DebugHandle,
+    DebugTimerHandle,
+    Handle,
+    TimerHandle,
+    nanoseconds,
+)
+
+from .state import LoopState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
+__all__ = ["ClosedQueue", "Scheduling"]
+
+
+class ClosedQueue(deque[Any]):
+    """The ready queue of a closed loop: empty, and it stays so."""
+
+    def append(self, _handle: object, /) -> Never:
+        """Refuse, as asyncio words it."""
+        raise RuntimeError("Event loop is closed")
+
+
+class Scheduling(LoopState):
+    """The part of a loop that schedules callbacks."""
+
+    def time(self) -> float:
+        """Return the virtual time in seconds."""
+        return self._kernel.now_ns / 1e9
+
+    def time_ns(self) -> int:
+        """Return the virtual time in nanoseconds, exactly."""
+        return self._kernel.now_ns
+
+    def call_soon(  # type: ignore[override]  # typeshed's TypeVarTuple says no more
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Handle:
+        """Run ``callback(*args)`` at the next turn, after what is ready already."""
+        if context is None:
+            context = copy_context()
+        if self._debug:
+            return self._call_soon_checked(callback, args, context)
+        handle = Handle(callback, args, context, self)
+        self._ready.append(handle)
+        return handle
+
+    def _call_soon_checked(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context
+    ) -> Handle:
+        self._check_closed()
+        self._check_thread()
+        check_callback(callback, "call_soon")
+        handle = DebugHandle(callback, args, context, self)
+        self._ready.append(handle)
+        return handle
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Handle:
+        """Like :meth:`call_soon`, from any thread; wakes a loop that waits for real work."""
+        self._check_closed()
+        if self._debug:
+            check_callback(callback, "call_soon_threadsafe")
+        kind = DebugHandle if self._debug else Handle
+        handle = kind(callback, args, context or copy_context(), self)
+        self._ready.append(handle)
+        self._heard_from_outside()
+        return handle
+
+    def _heard_from_outside(self) -> None:
+        """Wake the loop if it waits; see :mod:`simloop._loop.outside`."""
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> TimerHandle:
+        """Run ``callback(*args)`` after ``delay`` seconds of virtual time.
+
+        A delay that is not positive means as soon as possible, ordered by its value, as in
+        asyncio; ``inf`` never comes, and the handle keeps its callback alive.
+
+        Raises:
+            TypeError: ``delay`` is None.
+            ValueError: ``delay`` is not a number.
+        """
+        if delay is None:
+            raise TypeError("delay must not be None")
+        return self._call_at_ns(
+            self._kernel.now_ns + nanoseconds(delay), callback, args, context, "call_later"
+        )
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> TimerHandle:
+        """Run ``callback(*args)`` at the virtual time ``when``, in seconds.
+
+        Raises:
+            TypeError: ``when`` is None.
+            ValueError: ``when`` is not a number.
+        """
+        if when is None:
+            raise TypeError("when cannot be None")
+        when_ns = nanoseconds(when)
+        now_ns = self._kernel.now_ns
+        if when_ns == now_ns and when > now_ns / 1e9:
+            when_ns += 1  # Later than time() tells, so time() must have moved when it runs.
+        return self._call_at_ns(when_ns, callback, args, context, "call_at")
+
+    def _call_at_ns(
+        self,
+        when_ns: int,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: Context | None,
+        caller: str,
+    ) -> TimerHandle:
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        if context is None:
+            context = copy_context()
+        if self._debug:
+            self._check_thread()
+            check_callback(callback, caller)
+            handle: TimerHandle = DebugTimerHandle(when_ns, callback, args, context, self)
+        else:
+            handle = TimerHandle(when_ns, callback, args, context, self)
+        self._kernel.wheel.add(handle)
+        return handle
+
+    def _timer_handle_cancelled(self, _handle: TimerHandle) -> None:
+        self._kernel.wheel.cancelled()
+
+
+def check_callback(callback: object, method: str) -> None:
+    """Refuse what is no callback; made in debug mode only, as asyncio does."""
+    if coroutines.iscoroutine(callback) or coroutines.iscoroutinefunction(callback):
+        raise TypeError(f"coroutines cannot be used with {method}()")
+    if not callable(callback):
+        raise TypeError(f"a callable object was expected by {method}(), got {callback!r}")

@@ -1,0 +1,103 @@
+"""What every part of a loop shares: its world, its state, and the checks that asyncio makes.
+
+Owns: the attributes of :class:`~simloop._loop.loop.SimLoop`. The other files of this folder each
+add one part of asyncio's surface on top of :class:`LoopState`; none of them has state that is not
+declared here or in its own class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from asyncio import coroutines
+from typing import TYPE_CHECKING, Any
+
+from simloop._kernel import nanoseconds
+from simloop.errors import UsageError
+
+from .ports import new_world
+
+if TYPE_CHECKING:
+    from collections import deque
+
+    from simloop._kernel import Handle, TimerHandle
+
+    from .ports import WorldPort
+
+__all__ = ["LoopState"]
+
+
+class LoopState(asyncio.AbstractEventLoop):
+    """The state of one loop in one world."""
+
+    def __init__(
+        self,
+        *,
+        seed: int | str = 0,
+        start_time: float = 0.0,
+        autojump: bool = True,
+        world: WorldPort | None = None,
+    ) -> None:
+        if world is None:
+            world = new_world(seed, _start_ns(start_time))
+        self._world = world
+        self._kernel = kernel = world.kernel
+        self._ready: deque[Handle | TimerHandle] = kernel.ready
+        self._closed = False
+        self._stopping = False
+        self._thread_id: int | None = None
+        self._debug = False
+        self.slow_callback_duration = 0.1
+        kernel.attach()
+        world.attach(self)
+        if not autojump:
+            kernel.autojump = False
+        self.set_debug(coroutines._is_debug_mode())  # type: ignore[attr-defined]  # asyncio's own default
+
+    def get_debug(self) -> bool:
+        """Tell whether debug mode is on."""
+        return self._debug
+
+    def is_running(self) -> bool:
+        """Tell whether the loop runs, here or in another thread."""
+        return self._thread_id is not None
+
+    def is_closed(self) -> bool:
+        """Tell whether the loop was closed."""
+        return self._closed
+
+    def _check_closed(self) -> None:
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+
+    def _check_running(self) -> None:
+        if self.is_running():
+            raise RuntimeError("This event loop is already running")
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError("Cannot run the event loop while another loop is running")
+
+    def _check_thread(self) -> None:
+        """Refuse a call from another thread; made in debug mode only, as asyncio does."""
+        if self._thread_id is not None and self._thread_id != threading.get_ident():
+            raise RuntimeError(
+                "Non-thread-safe operation invoked on an event loop other than the current one;"
+                " use loop.call_soon_threadsafe() from other threads"
+            )
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} running={self.is_running()} closed={self._closed}"
+            f" debug={self._debug} time={self.time()}>"
+        )
+
+
+def _start_ns(start_time: Any) -> int:
+    try:
+        start_ns = nanoseconds(start_time)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"start_time is {start_time!r}; it takes finite seconds, for instance 0.0"
+        ) from None
+    if not 0 <= start_ns < 1 << 100:
+        raise UsageError(f"start_time is {start_time!r}; it takes finite seconds from 0 on")
+    return start_ns

@@ -1,0 +1,166 @@
+"""Tasks and futures with an order of their own, and names that count per loop.
+
+Owns: what ``create_task`` and ``create_future`` give. asyncio keeps tasks in sets, and a set's
+order follows hashes; asyncio's own objects hash by their address, which differs from run to run.
+Ours hash by a number that the loop gives out in the order in which it is first asked for, so
+every such set has the same order in every run.
+
+What that costs: a hash in Python per task created, nothing per step. A future of a subclass would
+leave the fast path of asyncio's C code and slow every await of it by a quarter; so the futures
+that asyncio's own primitives ask for, and keep to themselves in lists and queues, stay plain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .state import LoopState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+    from contextvars import Context
+
+__all__ = ["Future", "Task", "Tasks"]
+
+_T = TypeVar("_T")
+
+# Modules that never put a future of theirs into a set or a dictionary.
+_DISCREET = dict.fromkeys(
+    f"asyncio.{name}"
+    for name in (
+        "base_events",
+        "locks",
+        "queues",
+        "sslproto",
+        "streams",
+        "taskgroups",
+        "tasks",
+        "timeouts",
+    )
+)
+
+
+class _Numbered:
+    """Hash by the number that the loop gave out at the first question."""
+
+    __slots__ = ()
+    _number: int
+    _loop: Any
+
+    def __hash__(self) -> int:
+        try:
+            return self._number
+        except AttributeError:
+            self._number = number = self._loop._next_number()  # type: ignore[misc]  # slot below
+            return number  # type: ignore[no-any-return]
+
+
+class Task(_Numbered, asyncio.Task[_T]):
+    """asyncio's task, hashing by number."""
+
+    __slots__ = ("_number",)
+
+
+class Future(_Numbered, asyncio.Future[_T]):
+    """asyncio's future, hashing by number."""
+
+    __slots__ = ("_number",)
+
+
+class Tasks(LoopState):
+    """The part of a loop that makes tasks and futures."""
+
+    def __init__(self, **options: Any) -> None:
+        self._numbers = 0
+        self._task_count = 0
+        self._chosen_factory: Callable[..., Any] | None = None
+        self._task_factory: Callable[..., Any] | None = None
+        super().__init__(**options)
+
+    def _next_number(self) -> int:
+        self._numbers = number = self._numbers + 1
+        return number
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Make a future of this loop."""
+        if sys._getframe(1).f_globals.get("__name__") in _DISCREET:
+            future: asyncio.Future[Any] = asyncio.Future(loop=self)
+        else:
+            future = Future(loop=self)
+        # Free to use until the future is cancelled, which sets it: since when somebody waits.
+        future._cancel_message = self._kernel.now_ns
+        return future
+
+    def create_task(  # type: ignore[override]  # one signature for 3.11 to 3.14
+        self,
+        coro: Generator[Any, None, _T] | Coroutine[Any, Any, _T],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+        **options: Any,
+    ) -> asyncio.Task[_T]:
+        """Schedule a coroutine and return its task.
+
+        Args:
+            coro: The coroutine to run.
+            name: What the task is called; ``Task-N`` if None, counted per loop.
+            context: The context to run in; a copy of the current one if None.
+            **options: What the task class takes beside: ``eager_start`` from Python 3.12 on.
+        """
+        self._check_closed()
+        if self._task_factory is not None:
+            return self._manufacture(self._task_factory, coro, name, context, options)
+        if name is None:
+            self._task_count = number = self._task_count + 1
+            name = f"Task-{number}"
+        task: asyncio.Task[_T] = Task(coro, loop=self, name=name, context=context, **options)
+        if self._debug and task._source_traceback:  # type: ignore[attr-defined]
+            del task._source_traceback[-1]  # type: ignore[attr-defined]  # this frame
+        try:
+            return task
+        finally:
+            del task  # An eager task that failed holds this frame, which would hold the task.
+
+    def _manufacture(
+        self,
+        factory: Callable[..., Any],
+        coro: Any,
+        name: object,
+        context: Context | None,
+        options: dict[str, Any],
+    ) -> asyncio.Task[Any]:
+        """Let the user's factory make the task, called as this version of asyncio calls it."""
+        if context is not None:
+            options["context"] = context
+        if name is not None and sys.version_info >= (3, 13, 3):
+            options["name"] = name
+        task = factory(self, coro, **options)
+        if name is not None and sys.version_info < (3, 13, 3):
+            with contextlib.suppress(AttributeError):  # A factory may return any future.
+                task.set_name(str(name))
+        return task  # type: ignore[no-any-return]
+
+    def set_task_factory(self, factory: Callable[..., Any] | None) -> None:
+        """Make tasks with ``factory(loop, coro, **options)``; None goes back to the default."""
+        if factory is not None and not callable(factory):
+            raise TypeError("task factory must be a callable or None")
+        self._chosen_factory = factory
+        # asyncio's own eager factory makes asyncio's tasks; ours start eagerly too.
+        eager = getattr(asyncio, "eager_task_factory", None)
+        self._task_factory = _eager_task if factory is eager and eager is not None else factory
+
+    def get_task_factory(self) -> Callable[..., Any] | None:
+        """Return the factory that was set, or None."""
+        return self._chosen_factory
+
+
+def _eager_task(loop: Tasks, coro: Any, **options: Any) -> asyncio.Task[Any]:
+    """Make a task that starts at once, numbered and named like every other."""
+    if options.get("name") is None:
+        loop._task_count += 1
+        options["name"] = f"Task-{loop._task_count}"
+    options.setdefault("eager_start", True)
+    return Task(coro, loop=loop, **options)

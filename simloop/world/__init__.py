@@ -1,0 +1,8 @@
+"""Worlds, and running programs in them."""
+
+from __future__ import annotations
+
+from .running import check, run, simulate
+from .world import World
+
+__all__ = ["World", "check", "run", "simulate"]

@@ -1,0 +1,228 @@
+"""Running a program in a world: ``run``, ``simulate`` and ``check``.
+
+Owns: the life of one run. Make a loop, run the program as ``asyncio.run`` would, end what is left,
+and tell how it went. What is told: ``run`` gives the program's own result or error, ``simulate``
+an :class:`Outcome` whatever happens, ``check`` whether doing it again is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from simloop._loop import SimLoop
+from simloop.errors import NondeterminismError, SimError, UsageError
+
+from .world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
+
+    from simloop.trace import Digest, Recorder
+
+    from .outcome import Outcome
+
+__all__ = ["check", "run", "simulate"]
+
+_T = TypeVar("_T")
+
+_ENDING_STEPS = 100_000
+"""How many steps the tasks of a failed run get to clean up after themselves."""
+
+
+def run(
+    main: Coroutine[Any, Any, _T],
+    *,
+    seed: int | str = 0,
+    debug: bool | None = None,
+    start_time: float = 0.0,
+    autojump: bool = True,
+    max_time: float | None = None,
+    max_steps: int | None = None,
+    livelock_steps: int | None = None,
+    world: World | None = None,
+) -> _T:
+    """Run a coroutine in virtual time and return its result, like ``asyncio.run``.
+
+    Args:
+        main: The coroutine to run.
+        seed: Where all randomness of the world comes from.
+        debug: asyncio's debug mode; None leaves the default.
+        start_time: What the clock shows at first, in seconds.
+        autojump: Jump to the next deadline when nothing is ready; see :class:`SimLoop`.
+        max_time: The virtual time, in seconds, past which the clock may not go.
+        max_steps: How many callbacks may run.
+        livelock_steps: How many may run while the clock stands still; a million if None.
+        world: The world to run in; the seed and the start time are its own then.
+
+    Raises:
+        DeadlockError: The program waits for something that can never happen.
+        LimitError: The program passed a limit, or spins while the clock stands still.
+
+    Example:
+        >>> import asyncio, simloop
+        >>> async def main():
+        ...     await asyncio.sleep(86_400)
+        ...     return asyncio.get_running_loop().time()
+        >>> simloop.run(main())
+        86400.0
+    """
+    if world is None:
+        world = World(seed, start_time=start_time)
+    world.limit(max_time=max_time, max_steps=max_steps, livelock_steps=livelock_steps)
+    with world.inside(), _runner(world, debug=debug, autojump=autojump) as runner:
+        return runner.run(main)
+
+
+@contextmanager
+def _runner(world: World, *, debug: bool | None, autojump: bool) -> Iterator[asyncio.Runner]:
+    """Make asyncio's runner for a loop in the world, and close it however the run ends."""
+    factory = functools.partial(SimLoop, world=world, autojump=autojump)
+    runner = asyncio.Runner(debug=debug, loop_factory=factory)
+    try:
+        yield runner
+    except SimError:
+        # The tasks get to clean up, with limits that let them; the first error is what is told.
+        world.limit(max_steps=world.steps + _ENDING_STEPS, livelock_steps=_ENDING_STEPS)
+        world.kernel.autojump = True
+        with suppress(SimError):
+            runner.close()
+        raise
+    except BaseException:
+        runner.close()
+        raise
+    else:
+        runner.close()
+
+
+def simulate(
+    main: Callable[[], Coroutine[Any, Any, _T]],
+    *,
+    seed: int | str = 0,
+    start_time: float = 0.0,
+    recorder: Recorder | None = None,
+    **options: Any,
+) -> Outcome[_T]:
+    """Run a coroutine function and tell how it went; the program's error is told, not raised.
+
+    Args:
+        main: A coroutine function that takes no arguments.
+        seed: Where all randomness of the world comes from.
+        start_time: What the clock shows at first, in seconds.
+        recorder: Whoever keeps every step, if somebody should.
+        **options: What :func:`run` takes beside.
+
+    Raises:
+        KeyboardInterrupt: The user interrupted.
+
+    Example:
+        >>> import asyncio, simloop
+        >>> async def main():
+        ...     await asyncio.sleep(0.1)
+        ...     raise LookupError("gone")
+        >>> outcome = simloop.simulate(main, seed=7)
+        >>> outcome.error, outcome.time, outcome.seed
+        (LookupError('gone'), 0.1, 7)
+    """
+    from simloop.trace import Digest  # noqa: PLC0415 - who only runs programs pays for no hashing
+
+    from .outcome import Outcome  # noqa: PLC0415 - the same for attrs
+
+    if not callable(main):
+        raise UsageError(
+            f"simulate() takes a coroutine function, which it calls itself, not {main!r}"
+        )
+    world = World(seed, start_time=start_time)
+    digest = Digest()
+    value, error = None, None
+    with _watched(world, digest, recorder):
+        try:
+            value = run(main(), world=world, **options)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
+            error = caught
+    digest.ended(value, error)
+    return Outcome(
+        value=value,
+        error=error,
+        seed=seed,
+        digest=digest.hexdigest(),
+        steps=world.steps,
+        time_ns=world.time_ns,
+    )
+
+
+@contextmanager
+def _watched(world: World, *watchers: Digest | Recorder | None) -> Iterator[None]:
+    """Let watchers hear of each step of the world."""
+    present = [watcher for watcher in watchers if watcher is not None]
+    for watcher in present:
+        world.watch(watcher)
+    try:
+        yield
+    finally:
+        for watcher in present:
+            world.unwatch(watcher)
+
+
+def check(
+    main: Callable[[], Coroutine[Any, Any, Any]],
+    *,
+    seeds: Iterable[int | str] = range(10),
+    runs: int = 2,
+    **options: Any,
+) -> None:
+    """Run each seed several times and make sure that the runs are the same, step for step.
+
+    Args:
+        main: A coroutine function that takes no arguments.
+        seeds: The seeds to try.
+        runs: How often each is run, at least twice.
+        **options: What :func:`run` takes beside.
+
+    Raises:
+        NondeterminismError: Two runs of one seed differ; the message shows the first step that
+            does, and what usually causes it.
+
+    Example:
+        >>> import asyncio, simloop
+        >>> async def main():
+        ...     await asyncio.sleep(1)
+        >>> simloop.check(main, seeds=range(3))
+    """
+    if runs < 2:  # noqa: PLR2004 - two runs make a comparison
+        raise UsageError(f"check(runs={runs!r}): it takes at least 2 runs to compare")
+    for seed in seeds:
+        _check_seed(main, seed, runs, options)
+
+
+def _check_seed(
+    main: Callable[[], Coroutine[Any, Any, Any]],
+    seed: int | str,
+    runs: int,
+    options: dict[str, Any],
+) -> None:
+    from simloop.trace import Recorder, first_difference  # noqa: PLC0415 - as in simulate
+
+    recorders = [Recorder() for _ in range(runs)]
+    outcomes = [simulate(main, seed=seed, recorder=each, **options) for each in recorders]
+    first = outcomes[0]
+    for number, (outcome, recorder) in enumerate(zip(outcomes, recorders, strict=True)):
+        if outcome.digest == first.digest:
+            continue
+        difference = first_difference(recorders[0].steps, recorder.steps)
+        told = difference or (
+            f"every step was the same, but the ends differ:\n  {first}\n  {outcome}"
+        )
+        raise NondeterminismError(
+            f"runs 1 and {number + 1} of seed {seed!r} differ; {told}\n{_CAUSES}"
+        )
+
+
+_CAUSES = (
+    "Usual causes: the order of a set of strings or objects, id() or an address, real time or"
+    " unseeded randomness, a real thread, or state that the first run left behind in a module."
+)
