@@ -1,0 +1,48 @@
+"""The real world's place-holder: the only part of simloop that touches time, entropy and sockets.
+
+A world makes one :class:`Ambient` and enters it around each run of a loop::
+
+    ambient = Ambient(clock=clock, streams=streams, sockets=sockets)
+    with ambient:  # or ambient.enter() and ambient.exit()
+        ...  # time.time(), os.urandom(), socket.socket() are the world's, on this thread
+
+- ``clock`` has ``now_ns`` and ``block(duration_ns)`` (:class:`Clock`).
+- ``streams`` has ``stream(name)``, a ``random.Random`` for each name (:class:`Streams`):
+  ``program`` is the ``random`` module's, ``program/os`` the operating system's entropy.
+- ``sockets`` (:class:`Sockets`) names the class of virtual sockets, and answers for names and
+  virtual descriptors. Without it sockets stay real, and using them is an escape.
+- ``start_date`` is the wall clock's time at the world's start; 2024-01-01T00:00:00Z by default.
+
+Entering the same ambient again only counts; entering another one pushes it, so that a loop may be
+driven from a callback of another world's loop. Everybody else in the process, other threads
+included, keeps the real world. A worker thread joins a run by ``with ambient.guest(clock):``.
+
+simloop itself asks the real clock by :mod:`simloop._ambient.real`.
+
+Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
+``clock``, ``dates``, ``entropy``, ``variables``, ``sockets``, ``allowance``, and ``ambient``.
+"""
+
+from __future__ import annotations
+
+# These two are imported for what they register; nothing is patched before a run.
+from . import clock, dates, real  # noqa: F401
+from .allowance import ALLOWANCES, allow
+from .ambient import START_DATE, Ambient, Clock, Guest, Seat
+from .entropy import Streams
+from .runs import current
+from .sockets import Sockets
+
+__all__ = [
+    "ALLOWANCES",
+    "START_DATE",
+    "Ambient",
+    "Clock",
+    "Guest",
+    "Seat",
+    "Sockets",
+    "Streams",
+    "allow",
+    "current",
+    "real",
+]

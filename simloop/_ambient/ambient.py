@@ -1,0 +1,212 @@
+"""The ambient of one world: what its program finds where the real world would be.
+
+Owns: entering and leaving. Inside, time, entropy and sockets are the world's; outside, nothing is
+different from a process that never heard of simloop.
+
+Must not know: loops, worlds, networks. Its clock, streams and sockets come by argument.
+
+Invariants:
+
+- A thread is inside of at most one ambient at a time; entering another one inside pushes it.
+- Whatever enters leaves, in reverse order, also when the run fails.
+- Making an ambient touches nothing; its streams are first drawn from when it is entered.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from simloop._kernel import NS_PER_SECOND
+from simloop.errors import UsageError
+
+from .allowance import check_names
+from .entropy import Entropy
+from .patches import install, uninstall
+from .runs import get_ident, running
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .entropy import Streams
+    from .sockets import Sockets
+
+__all__ = ["START_DATE", "Ambient", "Clock", "Guest", "Seat"]
+
+START_DATE = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+"""When a world begins if nobody says otherwise: the same date for everybody."""
+
+_START_NS = 1_704_067_200 * NS_PER_SECOND
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class Clock(Protocol):
+    """The virtual clock, as a run's functions of time use it."""
+
+    now_ns: int
+    """Nanoseconds since the world began; read at each call."""
+
+    def block(self, duration_ns: int, /) -> None:
+        """Do what ``time.sleep`` does: let that much time pass while nothing else runs."""
+
+
+class Seat:
+    """What a thread inside a run is given: a clock, a wall clock, entropy, sockets."""
+
+    __slots__ = ("allowed", "clock", "entropy", "sockets", "start_ns", "strict")
+
+    clock: Clock
+    start_ns: int
+    entropy: Entropy
+    sockets: Sockets | None
+    allowed: tuple[str, ...]
+    strict: bool
+
+
+class Ambient(Seat):
+    """The ambient of one world; enter it around each run.
+
+    Args:
+        clock: The virtual clock.
+        streams: The random streams of the world's seed.
+        sockets: What makes virtual sockets and answers for names and descriptors; ``None`` leaves
+            them real, which makes using them an escape.
+        start_date: The wall clock's time when the virtual clock is at 0: a datetime (a naive one
+            is UTC) or POSIX seconds.
+        allow: Names of what the run may reach of the real world; see :func:`.allow`.
+        strict: Also refuse what is allowed by default: writing files, starting threads.
+    """
+
+    __slots__ = ("_frames",)
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        streams: Streams,
+        sockets: Sockets | None = None,
+        start_date: dt.datetime | float | None = None,
+        allow: tuple[str, ...] = (),
+        strict: bool = False,
+    ) -> None:
+        self.clock = clock
+        self.start_ns = _START_NS if start_date is None else _posix_ns(start_date)
+        self.entropy = Entropy(streams)
+        self.sockets = sockets
+        check_names(allow)
+        self.allowed = allow
+        self.strict = strict
+        self._frames: list[tuple[int, Seat | None, Any] | None] = []
+
+    def enter(self) -> None:
+        """Begin a run on this thread: from now on its time, entropy and sockets are the world's.
+
+        Raises:
+            UsageError: Another thread is inside; a second one comes in by :meth:`guest`.
+        """
+        ident = get_ident()
+        outer = running.get(ident)
+        if outer is self:
+            self._frames.append(None)
+            return
+        if any(frame is not None and frame[0] != ident for frame in self._frames):
+            raise UsageError(
+                f"thread {ident} entered a world that another thread is running; "
+                "let one thread run it, or join it with Ambient.guest"
+            )
+        install()
+        try:
+            saved = self.entropy.enter(self.start_ns)
+        except BaseException:
+            uninstall()
+            raise
+        self._frames.append((ident, outer, saved))
+        running[ident] = self
+
+    def exit(self) -> None:
+        """End the run, or one level of it.
+
+        Raises:
+            UsageError: This is not the ambient that this thread entered last.
+        """
+        if running.get(get_ident()) is not self:
+            raise UsageError("left an ambient that is not the innermost of this thread")
+        frame = self._frames.pop()
+        if frame is None:
+            return
+        ident, outer, saved = frame
+        if outer is None:
+            del running[ident]
+        else:
+            running[ident] = outer
+        try:
+            self.entropy.exit(saved)
+        finally:
+            uninstall()
+
+    def __enter__(self) -> Self:
+        self.enter()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.exit()
+
+    def guest(self, clock: Clock | None = None) -> Guest:
+        """Return a context in which another thread belongs to the run, too.
+
+        Args:
+            clock: What that thread sees as its clock, in particular how it sleeps.
+        """
+        return Guest(self, self.clock if clock is None else clock)
+
+
+class Guest(Seat):
+    """A second thread inside a run: it sees the world's time and entropy, by a clock of its own.
+
+    The state of the ``random`` module is the run's while its own thread is inside, and a guest
+    comes only then, so there is nothing to exchange.
+    """
+
+    __slots__ = ("_outer",)
+
+    def __init__(self, host: Ambient, clock: Clock) -> None:
+        self.clock = clock
+        self.start_ns = host.start_ns
+        self.entropy = host.entropy
+        self.sockets = host.sockets
+        self.allowed = host.allowed
+        self.strict = host.strict
+        self._outer: Seat | None = None
+
+    def __enter__(self) -> Self:
+        ident = get_ident()
+        install()
+        self._outer = running.get(ident)
+        running[ident] = self
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        ident = get_ident()
+        if self._outer is None:
+            del running[ident]
+        else:
+            running[ident] = self._outer
+        uninstall()
+
+
+def _posix_ns(date: dt.datetime | float) -> int:
+    if not isinstance(date, dt.datetime):
+        return round(date * NS_PER_SECOND)
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=dt.UTC)
+    return (date - _EPOCH) // dt.timedelta(microseconds=1) * 1000

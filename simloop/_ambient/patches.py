@@ -1,0 +1,177 @@
+"""The mechanism: what is replaced while a run is on, and its replacement and return.
+
+Owns: one list for the whole process of everything that is patched, made once, and the count of
+runs that want it patched. Entering a run is a walk over that list, not a search.
+
+Must not know: what is patched with what.
+
+Invariants:
+
+- Everything is patched exactly while at least one run is on, in whatever thread.
+- Undoing puts back what was there when patching began. Applying and undoing may be repeated: a
+  walk that is interrupted half-way is undone whole.
+- Patches for modules that are not loaded cost one dictionary look-up and never load them.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock
+from typing import TYPE_CHECKING, Any
+
+from simloop.errors import UsageError
+
+from .redirect import Redirect, is_builtin, type_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+__all__ = [
+    "attribute",
+    "before_install",
+    "install",
+    "redirect",
+    "type_entry",
+    "uninstall",
+    "when_loaded",
+]
+
+_redirects: list[Redirect] = []
+_attributes: list[Attribute | TypeEntry] = []
+_awaited: dict[str, Callable[[ModuleType], None]] = {}
+_searches: list[Callable[[], None]] = []
+_lock = allocate_lock()
+_users = 0
+
+_MISSING: Any = object()
+
+
+class Attribute:
+    """A name of a module or of a class written in Python."""
+
+    __slots__ = ("_before", "_name", "_owner", "_value")
+
+    def __init__(self, owner: Any, name: str, value: Any) -> None:
+        self._owner = owner
+        self._name = name
+        self._value = value
+        self._before = _MISSING
+
+    def on(self) -> None:
+        """Put our value there."""
+        self._before = vars(self._owner).get(self._name, _MISSING)
+        setattr(self._owner, self._name, self._value)
+
+    def off(self) -> None:
+        """Put back what was there."""
+        if vars(self._owner).get(self._name, _MISSING) is not self._value:
+            return  # Never put there, or somebody else's patch came later: theirs to undo.
+        if self._before is _MISSING:
+            delattr(self._owner, self._name)
+        else:
+            setattr(self._owner, self._name, self._before)
+
+
+class TypeEntry:
+    """A method of a class written in C, which refuses ``setattr``."""
+
+    __slots__ = ("_before", "_class", "_modified", "_name", "_namespace", "_value")
+
+    def __init__(self, cls: type, name: str, value: Any) -> None:
+        self._class = cls
+        self._name = name
+        self._value = value
+        self._namespace, self._modified = type_dict(cls)
+        self._before = self._namespace[name]
+
+    def on(self) -> None:
+        """Put our value there."""
+        self._namespace[self._name] = self._value
+        self._modified(self._class)
+
+    def off(self) -> None:
+        """Put back what was there."""
+        self._namespace[self._name] = self._before
+        self._modified(self._class)
+
+
+def redirect(target: Any, function: Callable[..., Any]) -> Any:
+    """Send a builtin function to a Python one during runs; returns the real one, for its use.
+
+    Raises:
+        UsageError: The name no longer holds the builtin, because somebody replaced it.
+    """
+    if not is_builtin(target):
+        raise UsageError(
+            f"simloop was imported while {target!r} stood in for a builtin function "
+            "(freezegun, gevent?); import simloop before that"
+        )
+    patch = Redirect(target, function)
+    _redirects.append(patch)
+    return patch.real
+
+
+def attribute(owner: Any, name: str, value: Any) -> None:
+    """Set an attribute of a module or a Python class during runs."""
+    _attributes.append(Attribute(owner, name, value))
+
+
+def type_entry(cls: type, name: str, value: Any) -> None:
+    """Replace a method of a C class during runs."""
+    _attributes.append(TypeEntry(cls, name, value))
+
+
+def when_loaded(module: str, register: Callable[[ModuleType], None]) -> None:
+    """Register patches of a module when it turns out to be loaded; never load it."""
+    _awaited[module] = register
+
+
+def before_install(search: Callable[[], None]) -> None:
+    """Let somebody look for more to patch each time before patching; it must be quick."""
+    _searches.append(search)
+
+
+def install() -> None:
+    """Patch, unless it is done already; each call wants one of :func:`uninstall`."""
+    global _users  # noqa: PLW0603 - the state of the process, kept where it is used
+    with _lock:
+        if not _users:
+            try:
+                _apply()
+            except BaseException:
+                _undo()
+                raise
+        _users += 1
+
+
+def uninstall() -> None:
+    """Undo when the last run has left."""
+    global _users  # noqa: PLW0603 - as above
+    with _lock:
+        _users -= 1
+        if not _users:
+            _undo()
+
+
+def _apply() -> None:
+    if _awaited:
+        _look_for_awaited()
+    for search in _searches:
+        search()
+    for patch in _attributes:
+        patch.on()
+    for each in _redirects:
+        each.on()
+
+
+def _undo() -> None:
+    for each in _redirects:
+        each.off()
+    for patch in reversed(_attributes):
+        patch.off()
+
+
+def _look_for_awaited() -> None:
+    for name in [name for name in _awaited if name in sys.modules]:
+        _awaited.pop(name)(sys.modules[name])

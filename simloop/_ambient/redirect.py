@@ -1,0 +1,191 @@
+"""Redirecting a function that is written in C, in place.
+
+Owns: the one trick that the sealing of time and entropy stands on. ``time.monotonic`` is a small
+object: a pointer to a C function and the first argument to hand it. While a redirect is on, the
+pointer is that of ``PyObject_Vectorcall`` and the argument is a Python function of ours, so the
+call arrives there, errors and keywords included. The object stays the same, and so every
+reference to it follows: ``from time import monotonic``, a default argument, a class attribute, a
+``default_factory`` held by an extension. Swapping names in modules reaches only the first of
+these, and has to search all modules for it.
+
+Why not a library: time-machine (3.0) swaps C functions in the same way, but its wall clock is a
+float number of seconds, it gave up ``monotonic``, does not know ``sleep`` or the CPU clocks, and
+holds for all threads. freezegun swaps names and classes: default arguments stay real and
+``type(datetime.now())`` is not ``datetime``.
+
+Must not know: what is redirected, and where to.
+
+Invariants:
+
+- ``real`` is an object of its own around the original C function; it never follows a redirect.
+- Memory is written only if it was found to be laid out as CPython 3.11 to 3.14 have it;
+  :func:`check_layout` refuses to go on otherwise.
+- The words that belong together are written by one copy under the GIL, so no other thread sees
+  half a redirect.
+- The Python function and the definition live as long as the process: nothing dangles.
+"""
+
+from __future__ import annotations
+
+import builtins
+import ctypes
+import gc
+import sys
+from typing import TYPE_CHECKING, Any
+
+from simloop.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["HEAD_SIZE", "Redirect", "check_layout", "clone", "is_builtin", "memory", "type_dict"]
+
+HEAD_SIZE = object.__basicsize__
+"""Bytes before the first field of an object's C struct."""
+
+_WORD_SIZE = ctypes.sizeof(ctypes.c_void_p)
+_METH_FASTCALL_KEYWORDS = 0x80 | 0x02
+
+
+class _Definition(ctypes.Structure):
+    """CPython's ``PyMethodDef``."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+class _Builtin(ctypes.Structure):
+    """The fields of CPython's ``PyCFunctionObject`` after the object's head."""
+
+    _fields_ = (
+        ("definition", ctypes.c_void_p),
+        ("self", ctypes.c_void_p),
+        ("module", ctypes.c_void_p),
+        ("weak_references", ctypes.c_void_p),
+        ("vectorcall", ctypes.c_void_p),
+    )
+
+
+_new_builtin = ctypes.pythonapi.PyCFunction_NewEx
+_new_builtin.restype = ctypes.py_object
+_new_builtin.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
+
+_type_modified = ctypes.pythonapi.PyType_Modified
+_type_modified.restype = None
+_type_modified.argtypes = (ctypes.py_object,)
+
+_call_python = ctypes.cast(ctypes.pythonapi.PyObject_Vectorcall, ctypes.c_void_p).value
+
+_immortal: list[Any] = []
+
+
+def is_builtin(function: Any) -> bool:
+    """Tell whether this is a function written in C, which :class:`Redirect` can take."""
+    return type(function) is type(builtins.len)
+
+
+def memory(target: Any, offset: int, size: int) -> memoryview:
+    """Return a writable view of part of an object's C struct. The object must outlive it."""
+    address = id(target) + offset
+    return memoryview((ctypes.c_char * size).from_address(address)).cast("B")
+
+
+def _fields_of(function: Any) -> _Builtin:
+    return _Builtin.from_address(id(function) + HEAD_SIZE)
+
+
+def clone(function: Any) -> Any:
+    """Make another builtin function around the same C function, out of reach of redirects."""
+    return _new_builtin(_fields_of(function).definition, function.__self__, function.__module__)
+
+
+def type_dict(cls: type) -> tuple[dict[str, Any], Callable[[type], None]]:
+    """Return a class's own namespace, even of one written in C, and what to call after a change."""
+    # A mapping proxy refers to one thing: the dictionary that it protects.
+    (namespace,) = gc.get_referents(cls.__dict__)
+    return namespace, _type_modified
+
+
+class Redirect:
+    """A builtin function that goes to a Python function while the redirect is on.
+
+    Args:
+        target: The builtin, for example ``time.monotonic``.
+        function: What is called instead, with the caller's arguments. It runs in every thread.
+
+    Example:
+        >>> import time
+        >>> before = time.monotonic
+        >>> redirect = Redirect(before, lambda: 42.0)
+        >>> redirect.on(); before(); redirect.off()
+        42.0
+        >>> before() == 42.0
+        False
+    """
+
+    __slots__ = (
+        "_call",
+        "_call_off",
+        "_call_on",
+        "_head",
+        "_head_off",
+        "_head_on",
+        "function",
+        "real",
+        "target",
+    )
+
+    def __init__(self, target: Any, function: Callable[..., Any]) -> None:
+        self.target = target
+        self.function = function
+        self.real = clone(target)
+        original = _Definition.from_address(_fields_of(target).definition or 0)
+        definition = _Definition(original.name, _call_python, _METH_FASTCALL_KEYWORDS, original.doc)
+        model = _new_builtin(ctypes.addressof(definition), function, None)
+        # The second reference is the one that the target's struct holds while the redirect is on.
+        _immortal.extend((definition, model, function, target))
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(function))
+
+        two = 2 * _WORD_SIZE
+        call_at = HEAD_SIZE + _Builtin.vectorcall.offset
+        self._head = memory(target, HEAD_SIZE, two)
+        self._call = memory(target, call_at, _WORD_SIZE)
+        self._head_off, self._call_off = bytes(self._head), bytes(self._call)
+        self._head_on = bytes(memory(model, HEAD_SIZE, two))
+        self._call_on = bytes(memory(model, call_at, _WORD_SIZE))
+
+    def on(self) -> None:
+        """Send calls to the Python function. On twice is on."""
+        # Two statements without a call between them: no other thread runs in the middle.
+        self._head[:] = self._head_on
+        self._call[:] = self._call_on
+
+    def off(self) -> None:
+        """Send calls to the C function again."""
+        self._head[:] = self._head_off
+        self._call[:] = self._call_off
+
+
+def check_layout() -> None:
+    """Refuse to go on where builtin functions are not laid out as they are written to.
+
+    Raises:
+        UnsupportedError: This is not a CPython that simloop knows.
+    """
+    known = sys.implementation.name == "cpython"
+    fields = _fields_of(builtins.len) if known else _Builtin()
+    if (
+        not known
+        or fields.self != id(builtins)
+        or type(builtins.len).__basicsize__ < HEAD_SIZE + ctypes.sizeof(_Builtin)
+        or _Definition.from_address(fields.definition or 0).name != b"len"
+    ):
+        raise UnsupportedError(
+            f"sealing a run needs CPython 3.11 to 3.14, and this is {sys.implementation.name} "
+            f"{sys.version.split()[0]}, whose builtin functions are laid out otherwise; run "
+            "under one of those"
+        )
