@@ -11,6 +11,8 @@ A world makes one :class:`Ambient` and enters it around each run of a loop::
   ``program`` is the ``random`` module's, ``program/os`` the operating system's entropy.
 - ``sockets`` (:class:`Sockets`) names the class of virtual sockets, and answers for names and
   virtual descriptors. Without it sockets stay real, and using them is an escape.
+- ``signals`` (:class:`Signals`) keeps virtual signal handlers; without it, setting one is an
+  escape.
 - ``start_date`` is the wall clock's time at the world's start; 2024-01-01T00:00:00Z by default.
 
 Entering the same ambient again only counts; entering another one pushes it, so that a loop may be
@@ -20,18 +22,21 @@ included, keeps the real world. A worker thread joins a run by ``with ambient.gu
 simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
-``clock``, ``dates``, ``entropy``, ``variables``, ``sockets``, ``allowance``, and ``ambient``.
+``clock``, ``dates``, ``entropy``, ``variables``, ``arrays``, ``sockets``, ``descriptors``,
+``signals``, ``waits``, ``allowance`` and ``escapes`` (the guard), and ``ambient``, which puts
+them together.
 """
 
 from __future__ import annotations
 
-# These two are imported for what they register; nothing is patched before a run.
-from . import clock, dates, real  # noqa: F401
+# Most of these are imported for what they register; nothing is patched before a run.
+from . import arrays, clock, dates, descriptors, escapes, real, waits  # noqa: F401
 from .allowance import ALLOWANCES, allow
 from .ambient import START_DATE, Ambient, Clock, Guest, Seat
-from .entropy import Streams
 from .runs import current
+from .signals import Signals
 from .sockets import Sockets
+from .variables import Streams
 
 __all__ = [
     "ALLOWANCES",
@@ -40,6 +45,7 @@ __all__ = [
     "Clock",
     "Guest",
     "Seat",
+    "Signals",
     "Sockets",
     "Streams",
     "allow",

@@ -28,8 +28,9 @@ from .runs import get_ident, running
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .entropy import Streams
+    from .signals import Signals
     from .sockets import Sockets
+    from .variables import Streams
 
 __all__ = ["START_DATE", "Ambient", "Clock", "Guest", "Seat"]
 
@@ -53,12 +54,16 @@ class Clock(Protocol):
 class Seat:
     """What a thread inside a run is given: a clock, a wall clock, entropy, sockets."""
 
-    __slots__ = ("allowed", "clock", "entropy", "sockets", "start_ns", "strict")
+    __slots__ = ("allowed", "clock", "entropy", "signals", "sockets", "start_ns", "strict")
+
+    blocks_loop = True
+    """Whether this is the thread that runs the loop: what waits on it can wait for nothing."""
 
     clock: Clock
     start_ns: int
     entropy: Entropy
     sockets: Sockets | None
+    signals: Signals | None
     allowed: tuple[str, ...]
     strict: bool
 
@@ -71,6 +76,7 @@ class Ambient(Seat):
         streams: The random streams of the world's seed.
         sockets: What makes virtual sockets and answers for names and descriptors; ``None`` leaves
             them real, which makes using them an escape.
+        signals: What stands in for signal handlers; ``None`` makes setting one an escape.
         start_date: The wall clock's time when the virtual clock is at 0: a datetime (a naive one
             is UTC) or POSIX seconds.
         allow: Names of what the run may reach of the real world; see :func:`.allow`.
@@ -85,6 +91,7 @@ class Ambient(Seat):
         clock: Clock,
         streams: Streams,
         sockets: Sockets | None = None,
+        signals: Signals | None = None,
         start_date: dt.datetime | float | None = None,
         allow: tuple[str, ...] = (),
         strict: bool = False,
@@ -93,6 +100,7 @@ class Ambient(Seat):
         self.start_ns = _START_NS if start_date is None else _posix_ns(start_date)
         self.entropy = Entropy(streams)
         self.sockets = sockets
+        self.signals = signals
         check_names(allow)
         self.allowed = allow
         self.strict = strict
@@ -174,11 +182,14 @@ class Guest(Seat):
 
     __slots__ = ("_outer",)
 
+    blocks_loop = False
+
     def __init__(self, host: Ambient, clock: Clock) -> None:
         self.clock = clock
         self.start_ns = host.start_ns
         self.entropy = host.entropy
         self.sockets = host.sockets
+        self.signals = host.signals
         self.allowed = host.allowed
         self.strict = host.strict
         self._outer: Seat | None = None

@@ -24,17 +24,17 @@ import _random
 import os
 import random
 import uuid
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .patches import attribute, redirect, when_loaded
+from .patches import attribute, redirect, rewrite, when_loaded
 from .redirect import HEAD_SIZE, memory
 from .runs import get_ident, running
-from .variables import Values, exchange, give_back, variable
+from .variables import Start, Streams, Values, exchange, give_back
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["Entropy", "Streams"]
+__all__ = ["Entropy"]
 
 _SEED_BYTES = 32
 """Size of a seed that stands for the operating system's."""
@@ -45,13 +45,6 @@ _UUID_EPOCH = 0x01B2_1DD2_1381_4000
 _hidden: random.Random = random._inst
 _STATE_BYTES = _random.Random.__basicsize__ - HEAD_SIZE
 _state = memory(_hidden, HEAD_SIZE, _STATE_BYTES)
-
-
-class Streams(Protocol):
-    """The named random streams of one seed."""
-
-    def stream(self, name: str, /) -> random.Random:
-        """Return the stream of that name, the same one each time."""
 
 
 class _Saved(NamedTuple):
@@ -100,7 +93,9 @@ class Entropy:
             program = self._streams.stream("program")
             self._state = bytes(memory(program, HEAD_SIZE, _STATE_BYTES))
         hidden: Any = _hidden
-        saved = _Saved(bytes(_state), hidden.gauss_next, exchange(self._values, start_ns))
+        saved = _Saved(
+            bytes(_state), hidden.gauss_next, exchange(self._values, Start(self._streams, start_ns))
+        )
         _state[:] = self._state
         hidden.gauss_next = self._gauss
         return saved
@@ -128,13 +123,13 @@ def _getrandom(size: int, flags: int = 0) -> Any:
     return _real_getrandom(size, flags) if run is None else run.entropy.draw(size)
 
 
-def _seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+def _seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
     """Seed from the world where the program leaves it to the system."""
     if a is None:
         run = running.get(get_ident())
         if run is not None:
             a = int.from_bytes(run.entropy.draw(_SEED_BYTES), "big")
-    _real_seed(self, a, version)
+    _real_seed(generator, a, version)
 
 
 def _generate_time_safe() -> Any:
@@ -169,8 +164,8 @@ def _tls_bytes(size: int, real: Any) -> Any:
 _real_urandom = redirect(os.urandom, _urandom)
 if hasattr(os, "getrandom"):
     _real_getrandom = redirect(os.getrandom, _getrandom)
-_real_seed = random.Random.seed
-attribute(random.Random, "seed", _seed)
+# In place, because random.seed is a bound method that was made when the module was.
+_real_seed = rewrite(random.Random.seed, _seed)
 attribute(uuid, "_GETTERS", [_draw_node])
 if uuid._generate_time_safe is not None:  # type: ignore[attr-defined]
     _real_generate_time_safe = redirect(
@@ -178,7 +173,3 @@ if uuid._generate_time_safe is not None:  # type: ignore[attr-defined]
         _generate_time_safe,
     )
 when_loaded("_ssl", _register_ssl)
-
-for _name in ("_node", "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7"):
-    variable("uuid", _name)
-variable("tempfile", "_name_sequence")

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from _thread import allocate_lock
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UsageError
@@ -32,13 +33,14 @@ __all__ = [
     "before_install",
     "install",
     "redirect",
+    "rewrite",
     "type_entry",
     "uninstall",
     "when_loaded",
 ]
 
 _redirects: list[Redirect] = []
-_attributes: list[Attribute | TypeEntry] = []
+_attributes: list[Attribute | TypeEntry | Rewrite] = []
 _awaited: dict[str, Callable[[ModuleType], None]] = {}
 _searches: list[Callable[[], None]] = []
 _lock = allocate_lock()
@@ -96,6 +98,44 @@ class TypeEntry:
         self._modified(self._class)
 
 
+class Rewrite:
+    """A Python function that runs other code in place, so that every reference to it follows."""
+
+    __slots__ = ("_code", "_defaults", "_function", "_ours", "_ours_defaults")
+
+    def __init__(self, function: Any, replacement: Callable[..., Any]) -> None:
+        self._function = function
+        self._code = function.__code__
+        self._defaults = function.__kwdefaults__
+        self._ours = _stub(len(self._code.co_freevars)).__code__
+        self._ours_defaults = {"call": replacement}
+
+    def on(self) -> None:
+        """Run our code."""
+        self._function.__code__ = self._ours
+        self._function.__kwdefaults__ = self._ours_defaults
+
+    def off(self) -> None:
+        """Run its own code."""
+        self._function.__code__ = self._code
+        self._function.__kwdefaults__ = self._defaults
+
+
+def _stub(free: int) -> Any:
+    """Make a function that passes its call on, with as many free variables as are wanted."""
+    unused = None
+
+    def plain(*args: Any, call: Any, **kwargs: Any) -> Any:
+        return call(*args, **kwargs)
+
+    def closed(*args: Any, call: Any, **kwargs: Any) -> Any:
+        if False:
+            return unused
+        return call(*args, **kwargs)
+
+    return (plain, closed)[free]
+
+
 def redirect(target: Any, function: Callable[..., Any]) -> Any:
     """Send a builtin function to a Python one during runs; returns the real one, for its use.
 
@@ -110,6 +150,18 @@ def redirect(target: Any, function: Callable[..., Any]) -> Any:
     patch = Redirect(target, function)
     _redirects.append(patch)
     return patch.real
+
+
+def rewrite(function: Any, replacement: Callable[..., Any]) -> Any:
+    """Send a Python function to another one during runs; returns the real one, for its use."""
+    _attributes.append(Rewrite(function, replacement))
+    return FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
 
 
 def attribute(owner: Any, name: str, value: Any) -> None:

@@ -8,31 +8,31 @@ Must not know: that there is anything but the real world.
 
 from __future__ import annotations
 
-import os
-import time
+import os as _os
+import time as _time
 
 from .redirect import check_layout, clone
 
 __all__ = [
-    "process_time",
-    "time_ns",
-    "time_s",
     "monotonic",
     "monotonic_ns",
     "perf_counter",
     "perf_counter_ns",
+    "process_time",
     "sleep",
+    "time",
+    "time_ns",
     "urandom",
 ]
 
 check_layout()
 
-time_s = clone(time.time)  # noqa: TID251 - this is simloop/_ambient
-time_ns = clone(time.time_ns)
-monotonic = clone(time.monotonic)  # noqa: TID251 - as above
-monotonic_ns = clone(time.monotonic_ns)
-perf_counter = clone(time.perf_counter)
-perf_counter_ns = clone(time.perf_counter_ns)
-process_time = clone(time.process_time)
-sleep = clone(time.sleep)
-urandom = clone(os.urandom)
+time = clone(_time.time)  # noqa: TID251 - this is simloop/_ambient
+time_ns = clone(_time.time_ns)
+monotonic = clone(_time.monotonic)  # noqa: TID251 - as above
+monotonic_ns = clone(_time.monotonic_ns)
+perf_counter = clone(_time.perf_counter)
+perf_counter_ns = clone(_time.perf_counter_ns)
+process_time = clone(_time.process_time)
+sleep = clone(_time.sleep)
+urandom = clone(_os.urandom)

@@ -1,49 +1,87 @@
-"""Variables of the standard library that belong to a world while its run is on.
+"""Variables of libraries that belong to a world while its run is on.
 
 Owns: the list of module globals whose value is part of what a program sees (the source of
 temporary names, the last time that ``uuid1`` used, the start of logging's clock), and carrying
-them from the process to the world and back.
+them from the process to the world and back. What is no plain global has a :class:`Keeper`.
 
 Must not know: what the values mean.
 
-Invariants: after a run the process has its own values again, also of modules that were loaded
-during the run; a world finds its values again at its next run.
+Invariants: after a run the process has its own values again; a world finds its values again at
+its next run. A module that is loaded during the run starts from its own first values then, and
+from ``None`` again outside, as in a new process.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
-__all__ = ["Values", "exchange", "give_back", "variable"]
+__all__ = ["Keeper", "Start", "Streams", "Values", "exchange", "give_back", "keeper", "variable"]
 
 Values = dict[str, Any]
 """Values of variables by qualified name."""
+
+
+class Streams(Protocol):
+    """The named random streams of one seed."""
+
+    def stream(self, name: str, /) -> random.Random:
+        """Return the stream of that name, the same one each time."""
+
+
+class Start(NamedTuple):
+    """What a world's first values are made from."""
+
+    streams: Streams
+    wall_ns: int
+
+
+class Keeper(Protocol):
+    """A piece of state that is exchanged by calls."""
+
+    key: str
+
+    def get(self) -> Any:
+        """Return the state."""
+
+    def set(self, value: Any, /) -> None:
+        """Put a state in place."""
+
+    def begin(self, start: Start, /) -> None:
+        """Put a new world's first state in place."""
 
 
 class _Variable(NamedTuple):
     key: str
     module: str
     name: str
-    start: Callable[[int], Any] | None
-    """Makes a world's first value from its start in POSIX nanoseconds; ``None`` makes ``None``."""
+    first: Callable[[Start], Any] | None
+    """Makes a world's first value; without it that is ``None``."""
 
 
 _variables: list[_Variable] = []
+_keepers: list[Keeper] = []
 
 
-def variable(module: str, name: str, start: Callable[[int], Any] | None = None) -> None:
-    """Let a module's global belong to the world, whenever the module is loaded."""
-    _variables.append(_Variable(f"{module}.{name}", module, name, start))
+def variable(module: str, name: str, first: Callable[[Start], Any] | None = None) -> None:
+    """Let a module's global belong to the world, if the module is loaded and has it."""
+    _variables.append(_Variable(f"{module}.{name}", module, name, first))
 
 
-def exchange(world: Values, start_ns: int) -> Values:
+def keeper(keeper: Keeper) -> None:
+    """Let a piece of state belong to the world."""
+    _keepers.append(keeper)
+
+
+def exchange(world: Values, start: Start) -> Values:
     """Put the world's values in place; returns the process's own."""
     own: Values = {}
-    for key, module, name, start in _variables:
+    for key, module, name, first in _variables:
         loaded = sys.modules.get(module)
         if loaded is None or name not in loaded.__dict__:
             continue
@@ -51,22 +89,34 @@ def exchange(world: Values, start_ns: int) -> Values:
         if key in world:
             loaded.__dict__[name] = world[key]
         else:
-            loaded.__dict__[name] = None if start is None else start(start_ns)
+            loaded.__dict__[name] = None if first is None else first(start)
+    for each in _keepers:
+        own[each.key] = each.get()
+        if each.key in world:
+            each.set(world[each.key])
+        else:
+            each.begin(start)
     return own
 
 
 def give_back(world: Values, own: Values) -> None:
-    """Keep the world's values for its next run and put the process's own in place.
-
-    What was loaded during the run starts afresh, from ``None``, as a new process would.
-    """
-    for key, module, name, start in _variables:
+    """Keep the world's values for its next run and put the process's own in place."""
+    for key, module, name, first in _variables:
         loaded = sys.modules.get(module)
         if loaded is None or name not in loaded.__dict__:
             continue
-        if key in own:
+        if key in own or first is None:
             world[key] = loaded.__dict__[name]
-            loaded.__dict__[name] = own[key]
-        elif start is None:
-            world[key] = loaded.__dict__[name]
-            loaded.__dict__[name] = None
+            loaded.__dict__[name] = own.get(key)
+    for each in _keepers:
+        if each.key in own:
+            world[each.key] = each.get()
+            each.set(own[each.key])
+
+
+for _name in ("_node", "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7"):
+    variable("uuid", _name)
+variable("tempfile", "_name_sequence")
+# Nanoseconds since Python 3.13, seconds before.
+_logs_ns = isinstance(logging._startTime, int)  # type: ignore[attr-defined]
+variable("logging", "_startTime", lambda start: start.wall_ns if _logs_ns else start.wall_ns / 1e9)

@@ -1,0 +1,74 @@
+"""Signals inside a run: handlers and timers of the real process are not the program's to set.
+
+Owns: what the functions of ``signal`` that Python does not announce do in a run: what the world's
+signals do, if it has any, and else an escape.
+
+Must not know: how a world delivers a signal.
+
+Invariant: ``asyncio.Runner`` keeps its handler of Ctrl-C, which is the user's, not the program's.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found] # The part in C of signal; typeshed has none.
+import sys
+from typing import Any, Protocol
+
+from .allowance import escape, is_allowed
+from .patches import redirect
+from .runs import get_ident, running
+
+__all__ = ["Signals"]
+
+
+class Signals(Protocol):
+    """Who stands in for the process's signal handlers in a run.
+
+    Besides these, a method that is there is used: ``alarm``, ``setitimer``, ``pause``.
+    """
+
+    def signal(self, signum: int, handler: Any, /) -> Any:
+        """Set a handler; returns the one before."""
+
+    def getsignal(self, signum: int, /) -> Any:
+        """Return the handler that is set."""
+
+    def raise_signal(self, signum: int, /) -> None:
+        """Send a signal to the host's process."""
+
+
+def _is_runner() -> bool:
+    """Tell whether asyncio's runner called ``signal.signal``."""
+    frame = sys._getframe(2)  # The redirected function's caller: the module signal, or somebody.
+    for _ in range(2):
+        if frame.f_globals.get("__name__") == "asyncio.runners":
+            return True
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return False
+
+
+def _redirect_signal(name: str, *, harmless: bool = False) -> None:
+    target = getattr(_signal, name, None)
+    if target is None:
+        return
+
+    def function(*args: Any) -> Any:
+        run = running.get(get_ident())
+        if run is None or is_allowed("signals") or _is_runner():
+            return real(*args)
+        virtual = getattr(run.signals, name, None)
+        if virtual is not None:
+            return virtual(*args)
+        if harmless:
+            return real(*args)
+        shown = ", ".join(str(arg) for arg in args)
+        raise escape(f"signal.{name}({shown})", "the signals of the process are real", "signals")
+
+    real = redirect(target, function)
+
+
+for _name in ("signal", "raise_signal", "alarm", "setitimer", "pause"):
+    _redirect_signal(_name)
+_redirect_signal("getsignal", harmless=True)
