@@ -24,15 +24,12 @@ import _random
 import os
 import random
 import uuid
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from .patches import attribute, redirect, rewrite, when_loaded
+from .patches import attribute, redirect, rewrite
 from .redirect import HEAD_SIZE, memory
 from .runs import get_ident, running
 from .variables import Start, Streams, Values, exchange, give_back
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 __all__ = ["Entropy"]
 
@@ -150,17 +147,6 @@ def _draw_node() -> int:
     return int.from_bytes(node, "big") | 1 << 40
 
 
-def _register_ssl(module: ModuleType) -> None:
-    real = redirect(module.RAND_bytes, lambda size, /: _tls_bytes(size, real))
-
-
-def _tls_bytes(size: int, real: Any) -> Any:
-    run = running.get(get_ident())
-    if run is None or size < 0:
-        return real(size)  # Also raises what a negative size raises.
-    return run.entropy.draw(size)
-
-
 _real_urandom = redirect(os.urandom, _urandom)
 if hasattr(os, "getrandom"):
     _real_getrandom = redirect(os.getrandom, _getrandom)
@@ -172,4 +158,3 @@ if uuid._generate_time_safe is not None:  # type: ignore[attr-defined]
         uuid._generate_time_safe,  # type: ignore[attr-defined]
         _generate_time_safe,
     )
-when_loaded("_ssl", _register_ssl)

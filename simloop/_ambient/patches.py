@@ -18,20 +18,22 @@ from __future__ import annotations
 import sys
 from _thread import allocate_lock
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop.errors import UsageError
 
-from .redirect import Redirect, is_builtin, type_dict
+from .redirect import Redirect, is_builtin, redirect_all, restore_all, type_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
 __all__ = [
+    "Patch",
     "attribute",
     "before_install",
     "install",
+    "patch",
     "redirect",
     "rewrite",
     "type_entry",
@@ -40,7 +42,7 @@ __all__ = [
 ]
 
 _redirects: list[Redirect] = []
-_attributes: list[Attribute | TypeEntry | Rewrite] = []
+_patches: list[Patch] = []
 _awaited: dict[str, Callable[[ModuleType], None]] = {}
 _searches: list[Callable[[], None]] = []
 _lock = allocate_lock()
@@ -49,25 +51,38 @@ _users = 0
 _MISSING: Any = object()
 
 
+class Patch(Protocol):
+    """Something that can be replaced and put back, any number of times."""
+
+    def on(self) -> None:
+        """Replace it."""
+
+    def off(self) -> None:
+        """Put back what was there, if it was replaced."""
+
+
 class Attribute:
     """A name of a module or of a class written in Python."""
 
-    __slots__ = ("_before", "_name", "_owner", "_value")
+    __slots__ = ("_before", "_name", "_namespace", "_owner", "_value")
 
     def __init__(self, owner: Any, name: str, value: Any) -> None:
         self._owner = owner
+        self._namespace = owner.__dict__
         self._name = name
         self._value = value
         self._before = _MISSING
 
     def on(self) -> None:
         """Put our value there."""
-        self._before = vars(self._owner).get(self._name, _MISSING)
-        setattr(self._owner, self._name, self._value)
+        before = self._namespace.get(self._name, _MISSING)
+        if before is not self._value:
+            self._before = before
+            setattr(self._owner, self._name, self._value)
 
     def off(self) -> None:
         """Put back what was there."""
-        if vars(self._owner).get(self._name, _MISSING) is not self._value:
+        if self._namespace.get(self._name, _MISSING) is not self._value:
             return  # Never put there, or somebody else's patch came later: theirs to undo.
         if self._before is _MISSING:
             delattr(self._owner, self._name)
@@ -147,14 +162,19 @@ def redirect(target: Any, function: Callable[..., Any]) -> Any:
             f"simloop was imported while {target!r} stood in for a builtin function "
             "(freezegun, gevent?); import simloop before that"
         )
-    patch = Redirect(target, function)
-    _redirects.append(patch)
-    return patch.real
+    made = Redirect(target, function)
+    _redirects.append(made)
+    return made.real
+
+
+def patch(each: Patch) -> None:
+    """Apply this during runs."""
+    _patches.append(each)
 
 
 def rewrite(function: Any, replacement: Callable[..., Any]) -> Any:
     """Send a Python function to another one during runs; returns the real one, for its use."""
-    _attributes.append(Rewrite(function, replacement))
+    patch(Rewrite(function, replacement))
     return FunctionType(
         function.__code__,
         function.__globals__,
@@ -166,12 +186,12 @@ def rewrite(function: Any, replacement: Callable[..., Any]) -> Any:
 
 def attribute(owner: Any, name: str, value: Any) -> None:
     """Set an attribute of a module or a Python class during runs."""
-    _attributes.append(Attribute(owner, name, value))
+    patch(Attribute(owner, name, value))
 
 
 def type_entry(cls: type, name: str, value: Any) -> None:
     """Replace a method of a C class during runs."""
-    _attributes.append(TypeEntry(cls, name, value))
+    patch(TypeEntry(cls, name, value))
 
 
 def when_loaded(module: str, register: Callable[[ModuleType], None]) -> None:
@@ -211,17 +231,15 @@ def _apply() -> None:
         _look_for_awaited()
     for search in _searches:
         search()
-    for patch in _attributes:
-        patch.on()
-    for each in _redirects:
+    for each in _patches:
         each.on()
+    redirect_all(_redirects)
 
 
 def _undo() -> None:
-    for each in _redirects:
+    restore_all(_redirects)
+    for each in reversed(_patches):
         each.off()
-    for patch in reversed(_attributes):
-        patch.off()
 
 
 def _look_for_awaited() -> None:

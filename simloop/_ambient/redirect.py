@@ -38,7 +38,17 @@ from simloop.errors import UnsupportedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["HEAD_SIZE", "Redirect", "check_layout", "clone", "is_builtin", "memory", "type_dict"]
+__all__ = [
+    "HEAD_SIZE",
+    "Redirect",
+    "check_layout",
+    "clone",
+    "is_builtin",
+    "memory",
+    "redirect_all",
+    "restore_all",
+    "type_dict",
+]
 
 HEAD_SIZE = object.__basicsize__
 """Bytes before the first field of an object's C struct."""
@@ -168,6 +178,20 @@ class Redirect:
         """Send calls to the C function again."""
         self._head[:] = self._head_off
         self._call[:] = self._call_off
+
+
+def redirect_all(redirects: list[Redirect]) -> None:
+    """Turn on many at once; every run does this."""
+    for each in redirects:
+        each._head[:] = each._head_on
+        each._call[:] = each._call_on
+
+
+def restore_all(redirects: list[Redirect]) -> None:
+    """Turn off many at once."""
+    for each in redirects:
+        each._head[:] = each._head_off
+        each._call[:] = each._call_off
 
 
 def check_layout() -> None:
