@@ -1,0 +1,43 @@
+"""The command ``simloop``: a program from the command line, in a world of its own.
+
+Owns: the order of things. Read the line; start over with a fixed hash seed, which Python takes
+only at its start; run the program; tell how it went; with ``--check`` do it again elsewhere and
+compare. Each of these is in a file of its own, and none of them is of interest to other layers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from . import _arguments
+from ._status import ExitStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ExitStatus", "main"]
+
+_HASH_SEED = "PYTHONHASHSEED"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status.
+
+    Args:
+        argv: The command line without the command's own name. By default that of this process,
+            which is then replaced by one with a fixed ``PYTHONHASHSEED`` if it has none.
+
+    Example:
+        >>> main(["run", "no_such_file.py"])
+        2
+    """
+    arguments = _arguments.parse(sys.argv[1:] if argv is None else argv)
+    if argv is None and os.environ.get(_HASH_SEED, "random") == "random":
+        os.environ[_HASH_SEED] = "0"
+        # The same interpreter with the same options; the program's environment says so, too.
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+    from ._command import carry_out  # noqa: PLC0415 - the engine, which the lines above don't need
+
+    return carry_out(arguments)

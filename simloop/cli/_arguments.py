@@ -1,0 +1,156 @@
+"""The command line: what may be asked, and what is answered to a wrong question.
+
+Owns: the parser, its texts, and the frozen record of what was asked. It must not know how a
+program is run, and stays light: a wrong argument is told before the engine is loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import attrs
+
+from simloop._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["RunArguments", "parse"]
+
+_DESCRIPTION = """\
+Run asyncio programs in virtual time: hours take milliseconds, no real network is touched, and the
+same seed gives the same run, step for step.
+"""
+
+_RUN_DESCRIPTION = """\
+Run a program in a simulated world of its own. Its sleeps, time-outs and sockets are virtual; its
+output and its exit status are its own. At the end one line on stderr tells how much virtual and
+real time passed, how many callbacks ran, and the digest: the hash of all that happened. Two runs
+with one digest were the same run.
+
+The program is
+  FILE.py           a script, run as Python runs it; if it starts no event loop by itself and
+                    has no `if __name__ == "__main__"`, its function `main` is called
+  MODULE            the same, found as `python -m MODULE` finds it
+  FILE.py:FUNCTION  or MODULE:FUNCTION: a function without arguments, plain or async, is
+                    called; an int that it returns is the exit status
+"""
+
+_RUN_EPILOG = """\
+examples:
+  simloop run service.py                      a day in a second
+  simloop run service.py --seed 7             another day
+  simloop run service.py --check              twice, in two processes: was it the same?
+  simloop run package.app:main -- --port 80   what follows -- is for the program
+
+exit status: the program's own, or
+  1 it raised   2 wrong call   80 deadlock   81 limit passed   82 --check found a difference
+"""
+
+
+@attrs.frozen
+class RunArguments:
+    """What ``simloop run`` was asked to do; times in seconds."""
+
+    program: str
+    program_args: tuple[str, ...]
+    seed: int = 0
+    check: bool = False
+    trace: str | None = None
+    max_time: float | None = None
+    max_steps: int | None = None
+    start_date: datetime | None = None
+    report: str | None = None
+
+
+def parse(argv: Sequence[str]) -> RunArguments:
+    """Read a command line without the command's own name.
+
+    Raises:
+        SystemExit: The line is wrong (status 2, with the reason on stderr), or asks for help.
+    """
+    # argparse gives a positional up to `--` and swallows the mark, so the line is cut before it.
+    ours, theirs = list(argv), []
+    if "--" in ours:
+        mark = ours.index("--")
+        ours, theirs = ours[:mark], ours[mark + 1 :]
+    options = vars(_parser().parse_args(ours))
+    del options["command"]
+    return RunArguments(program_args=tuple(theirs), **options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="simloop", description=_DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"simloop {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    run = commands.add_parser(
+        "run",
+        help="run a program in virtual time",
+        usage="simloop run FILE.py|MODULE[:FUNCTION] [OPTION ...] [-- ARGUMENT ...]",
+        description=_RUN_DESCRIPTION,
+        epilog=_RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_run_options(run)
+    return parser
+
+
+def _add_run_options(run: argparse.ArgumentParser) -> None:
+    add = run.add_argument
+    add("program", metavar="FILE.py|MODULE[:FUNCTION]", help="what to run")
+    add("--seed", type=int, default=0, metavar="N", help="where all randomness comes from (0)")
+    add(
+        "--check",
+        action="store_true",
+        help="run it again in a fresh process with another hash seed, and compare",
+    )
+    add("--trace", metavar="FILE", help="write each step to FILE, one JSON object per line")
+    add("--max-time", type=_seconds, metavar="S", help="stop after S seconds of virtual time")
+    add("--max-steps", type=_count, metavar="N", help="stop after N callbacks")
+    add(
+        "--start-date",
+        type=_date,
+        metavar="ISO",
+        help="the date and time at which the world starts, UTC where it names no zone",
+    )
+    # How a checking process hears from the one that it started.
+    add("--report", help=argparse.SUPPRESS)
+
+
+def _seconds(text: str) -> float:
+    """Read a duration above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return value
+
+
+def _count(text: str) -> int:
+    """Read a count above 0; 1_000_000 and 1e6 are both a million."""
+    plain = re.fullmatch(r"[0-9_]+|[0-9.]+[eE][0-9]+", text)
+    try:
+        value = float(text) if plain else math.nan
+    except ValueError:
+        value = math.nan
+    if not value >= 1 or value != int(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(value)
+
+
+def _date(text: str) -> datetime:
+    """Read an ISO 8601 date or date and time."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no ISO date, like 2030-01-31 or 2030-01-31T06:00:00+01:00"
+        ) from None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -1,0 +1,106 @@
+"""The check: the same program again, in a fresh process with another hash seed, and compared.
+
+Owns: the second process, what it hands back, and the comparison. Two processes share no memory
+and no hashes, so what is the same in both is what the seed decides.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simloop.trace import first_difference
+
+from ._tracefile import read_trace
+from ._words import say
+
+if TYPE_CHECKING:
+    from ._arguments import RunArguments
+    from ._execution import Ending
+
+__all__ = ["is_same_again", "write_report"]
+
+_HASH_SEED = "PYTHONHASHSEED"
+_HASH_SEEDS = 2**32
+
+
+def write_report(path: str, ending: Ending) -> None:
+    """Leave for the checking process how this one ended."""
+    report = {"digest": ending.digest, "status": ending.status}
+    Path(path).write_text(json.dumps(report), encoding="utf-8")
+
+
+def is_same_again(arguments: RunArguments, ending: Ending, trace: str, folder: str) -> bool:
+    """Run the program again, say whether it was the same run, and return that.
+
+    Args:
+        arguments: What was asked for the first time.
+        ending: How the first run ended.
+        trace: The file that holds the first run's trace.
+        folder: Where files of the second run may be.
+    """
+    second_trace = str(Path(folder, "second.jsonl"))
+    report = Path(folder, "report.json")
+    hash_seeds = _two_hash_seeds()
+    done = subprocess.run(  # noqa: S603 - ourselves
+        [sys.executable, *_command(arguments, second_trace, str(report))],
+        env={**os.environ, _HASH_SEED: hash_seeds[1]},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if not report.exists():
+        say(f"check: the second run broke off with status {done.returncode}:\n{done.stderr}")
+        return False
+    second = json.loads(report.read_text(encoding="utf-8"))
+    if second["digest"] == ending.digest:
+        say(f"check: equal, in two processes with {_HASH_SEED} {' and '.join(hash_seeds)}")
+        return True
+    say(f"check: not the same run again; {_difference(ending, second, trace, second_trace)}")
+    return False
+
+
+def _two_hash_seeds() -> tuple[str, str]:
+    """Return this process's hash seed and another one."""
+    first = os.environ.get(_HASH_SEED, "random")
+    other = (int(first) + 1) % _HASH_SEEDS if first.isdecimal() else 0
+    return first, str(other)
+
+
+def _command(arguments: RunArguments, trace: str, report: str) -> list[str]:
+    """Return the line that asks a fresh process for the same run."""
+    line = [*_way_here(), "run", arguments.program, "--seed", str(arguments.seed)]
+    line += ["--trace", trace, "--report", report]
+    if arguments.max_time is not None:
+        line += ["--max-time", repr(arguments.max_time)]
+    if arguments.max_steps is not None:
+        line += ["--max-steps", str(arguments.max_steps)]
+    if arguments.start_date is not None:
+        line += ["--start-date", arguments.start_date.isoformat()]
+    return [*line, "--", *arguments.program_args]
+
+
+def _way_here() -> list[str]:
+    """Return the interpreter's options and what started simloop, as they were for this process."""
+    started = sys.orig_argv[1:]
+    if "run" in started:
+        way = started[: started.index("run")]
+        if way[-2:] == ["-m", "simloop"] or (way and Path(way[-1]).stem == "simloop"):
+            return way
+    return ["-m", "simloop"]
+
+
+def _difference(ending: Ending, second: dict[str, Any], trace: str, second_trace: str) -> str:
+    difference = first_difference(read_trace(trace), read_trace(second_trace))
+    if difference is not None:
+        return str(difference)
+    return (
+        "every step was the same, but the ends differ: status"
+        f" {ending.status} and {second['status']}, digest {ending.digest} and {second['digest']}"
+    )

@@ -1,0 +1,89 @@
+"""``simloop run``: find the program, run it, say how it went.
+
+Owns: what the command does with a line that was read, and the closing line.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simloop.world import World
+
+from ._check import is_same_again, write_report
+from ._execution import Ending, Execution, print_error
+from ._program import NoProgramError, find
+from ._progress import Progress
+from ._status import ExitStatus
+from ._tracefile import writing_trace
+from ._words import count, say, virtual
+
+if TYPE_CHECKING:
+    from ._arguments import RunArguments
+
+__all__ = ["carry_out"]
+
+
+def carry_out(arguments: RunArguments) -> int:
+    """Do what was asked and return the exit status."""
+    try:
+        if not arguments.check:
+            return _run(arguments, arguments.trace).status
+        with tempfile.TemporaryDirectory(prefix="simloop-check-") as folder:
+            return _run_and_check(arguments, folder)
+    except NoProgramError as error:
+        say(f"error: {error}")
+    except _TraceError as error:
+        say(f"error: the trace can't be written to {arguments.trace!r}: {error.__cause__}")
+    return ExitStatus.USAGE
+
+
+def _run_and_check(arguments: RunArguments, folder: str) -> int:
+    trace = arguments.trace or str(Path(folder, "first.jsonl"))
+    ending = _run(arguments, trace)
+    if ending.status == ExitStatus.INTERRUPTED:
+        return ending.status  # It was not run to its end, so there is nothing to compare.
+    same = is_same_again(arguments, ending, trace, folder)
+    return ending.status if same else ExitStatus.DIFFERS
+
+
+class _TraceError(Exception):
+    """The file for the trace can't be opened, for the reason that is its cause."""
+
+
+def _run(arguments: RunArguments, trace: str | None) -> Ending:
+    """Run the program once, and say how it went."""
+    program = find(arguments.program)
+    world = World(arguments.seed)
+    world.limit(max_time=arguments.max_time, max_steps=arguments.max_steps)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(writing_trace(world, trace))
+        except OSError as error:
+            raise _TraceError from error
+        stack.enter_context(Progress(lambda: (world.time_ns, world.steps)))
+        program.prepare(arguments.program_args)
+        ending = Execution(world).run(program.run)
+    if isinstance(ending.error, NoProgramError):
+        raise ending.error
+    _tell(ending, arguments.seed)
+    if arguments.report is not None:
+        write_report(arguments.report, ending)
+    return ending
+
+
+def _tell(ending: Ending, seed: int) -> None:
+    """Say why the program ended, if it did not just return, and the closing line."""
+    error = ending.error
+    if ending.is_ours:
+        say(f"{type(error).__name__}: {error}")
+    elif error is not None:
+        sys.stdout.flush()
+        print_error(error)
+    say(
+        f"{virtual(ending.time_ns)} virtual in {ending.real_s:.2f} s real,"
+        f" {count(ending.steps)} steps, seed {seed}, digest {ending.digest}"
+    )

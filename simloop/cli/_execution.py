@@ -1,0 +1,195 @@
+"""One execution of a program: its world, its loops, and how it ended.
+
+Owns: the patch by which every event loop that asyncio makes for the program is a `SimLoop` of one
+world, and the reading of the program's end as an exit status. It must not know where the program
+came from, nor what is written about it.
+
+Invariants: asyncio is as before when an execution has ended; the first error that the world raised
+is the one that is told, whatever the clean-up after it raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+import traceback
+from asyncio import events
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+import simloop
+from simloop._ambient import real
+from simloop.errors import DeadlockError, LimitError, SimError
+from simloop.trace import Digest
+
+from ._program import NoProgramError
+from ._status import ExitStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from simloop.world import World
+
+__all__ = ["Ending", "Execution", "own_frames", "print_error"]
+
+_ENDING_STEPS = 100_000
+"""How many steps the tasks of a failed run get to clean up after themselves."""
+
+# Frames of these folders come before the program's own in its tracebacks.
+_MACHINERY = tuple(str(Path(str(module.__file__)).parent) for module in (simloop, asyncio))
+
+
+@attrs.frozen
+class Ending:
+    """How an execution ended."""
+
+    status: int
+    error: BaseException | None
+    """What the program raised, ``SystemExit`` included; None if it returned."""
+    is_ours: bool
+    """Whether the world ended it: a deadlock, or a limit."""
+    digest: str
+    steps: int
+    time_ns: int
+    real_s: float
+
+
+class Execution:
+    """One run of one program in one world; used once."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._loops_made = 0
+        self._verdict: SimError | None = None
+
+    def run(self, program: Callable[[Callable[[], bool]], Any]) -> Ending:
+        """Run a program to its end, however it ends.
+
+        Args:
+            program: Gets a function that tells whether it has made an event loop; returns its
+                result, or a coroutine that is still to be awaited.
+        """
+        digest = Digest()
+        self.world.watch(digest)
+        began_s = real.perf_counter()
+        value, error = None, None
+        try:
+            with self.world.inside(), self._making_loops():
+                value = program(lambda: self._loops_made > 0)
+                if inspect.isawaitable(value):
+                    is_plain = inspect.iscoroutine(value)
+                    value = asyncio.run(value if is_plain else _awaited(value))
+        except BaseException as caught:  # noqa: BLE001 - however it ended is what we tell
+            error = self._verdict or caught
+        real_s = real.perf_counter() - began_s
+        self.world.unwatch(digest)
+        digest.ended(value, error)
+        return Ending(
+            status=self._status(value, error),
+            error=error,
+            is_ours=error is not None and error is self._verdict,
+            digest=digest.hexdigest(),
+            steps=self.world.steps,
+            time_ns=self.world.time_ns,
+            real_s=real_s,
+        )
+
+    @contextmanager
+    def _making_loops(self) -> Iterator[None]:
+        """Let asyncio make loops of this world, for whoever asks it for one."""
+        owners: list[Any] = [asyncio, events]
+        if sys.version_info < (3, 14):
+            # Up to 3.13 get_event_loop() may make a loop, by the policy.
+            owners.append(asyncio.get_event_loop_policy())
+        before = [vars(owner).get("new_event_loop") for owner in owners]
+        for owner in owners:
+            owner.new_event_loop = self._new_event_loop
+        try:
+            yield
+        finally:
+            for owner, function in zip(owners, before, strict=True):
+                if function is None:
+                    del owner.new_event_loop
+                else:
+                    owner.new_event_loop = function
+
+    def _new_event_loop(self) -> asyncio.AbstractEventLoop:
+        self._loops_made += 1
+        return _ProgramLoop(self)
+
+    def end_by(self, verdict: SimError) -> None:
+        """Keep the world's first error, and let the program's tasks clean up after it."""
+        if self._verdict is None:
+            self._verdict = verdict
+        self.world.limit(max_steps=self.world.steps + _ENDING_STEPS, livelock_steps=_ENDING_STEPS)
+
+    def _status(self, value: object, error: BaseException | None) -> int:
+        if error is None:
+            # What `sys.exit(main())` makes of it, but other values mean nothing.
+            is_status = isinstance(value, int) and not isinstance(value, bool)
+            return int(value) if is_status else ExitStatus.OK  # type: ignore[call-overload]  # tested
+        if isinstance(error, SystemExit):
+            return _exit_code(error)
+        if error is self._verdict:
+            return ExitStatus.DEADLOCK if isinstance(error, DeadlockError) else ExitStatus.LIMIT
+        known = (status for kind, status in _STATUSES if isinstance(error, kind))
+        return next(known, ExitStatus.FAILED)
+
+
+_STATUSES = (
+    (KeyboardInterrupt, ExitStatus.INTERRUPTED),
+    (NoProgramError, ExitStatus.USAGE),
+)
+
+
+class _ProgramLoop(simloop.SimLoop):
+    """A loop that tells its execution when the world ends the program."""
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        super().__init__(world=execution.world)
+
+    def run_forever(self) -> None:
+        """Run as any loop does; a deadlock or a passed limit is kept."""
+        try:
+            super().run_forever()
+        except (DeadlockError, LimitError) as error:
+            self._execution.end_by(error)
+            raise
+
+
+async def _awaited(value: Any) -> Any:
+    """Await anything, where asyncio.run takes only coroutines."""
+    return await value
+
+
+def _exit_code(error: SystemExit) -> int:
+    if error.code is None:
+        return ExitStatus.OK
+    return error.code if isinstance(error.code, int) else ExitStatus.FAILED
+
+
+def print_error(error: BaseException) -> None:
+    """Write what Python writes when a program ends by this, from the program's first line on."""
+    if isinstance(error, SystemExit):
+        if not isinstance(error.code, int | None):
+            sys.stderr.write(f"{error.code}\n")
+    else:
+        traceback.print_exception(error.with_traceback(own_frames(error.__traceback__)))
+
+
+def own_frames(trace: TracebackType | None) -> TracebackType | None:
+    """Leave out the frames before the program's first; all stay where it has none."""
+    own = trace
+    while own is not None and _is_machinery(own.tb_frame.f_code.co_filename):
+        own = own.tb_next
+    return own or trace
+
+
+def _is_machinery(filename: str) -> bool:
+    return filename.startswith(("<frozen importlib", *_MACHINERY))

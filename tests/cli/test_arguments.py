@@ -1,0 +1,95 @@
+"""The command line: what it takes, and what it says to a wrong one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from simloop.cli._arguments import RunArguments, parse
+
+
+def test_the_defaults_are_a_plain_run():
+    """A program's name alone is a run from seed 0 without limits."""
+    assert parse(["run", "app.py"]) == RunArguments("app.py", ())
+
+
+def test_all_options_are_read():
+    """Each option reaches the record in its own unit."""
+    line = (
+        "run app.py --seed 7 --check --trace out.jsonl --max-time 1.5 --max-steps 1e6"
+        " --start-date 2030-01-31T06:00:00+01:00"
+    )
+    assert parse(line.split()) == RunArguments(
+        "app.py",
+        (),
+        seed=7,
+        check=True,
+        trace="out.jsonl",
+        max_time=1.5,
+        max_steps=1_000_000,
+        start_date=datetime(2030, 1, 31, 6, tzinfo=timezone(timedelta(hours=1))),
+    )
+
+
+def test_what_follows_two_dashes_is_the_programs():
+    """Arguments after the first ``--`` are kept as they are, a second ``--`` included."""
+    parsed = parse(["run", "app.py", "--seed", "1", "--", "--seed", "2", "--", "x"])
+    assert parsed.seed == 1
+    assert parsed.program_args == ("--seed", "2", "--", "x")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1", 1.0), ("0.25", 0.25), ("1e9", 1e9)])
+def test_times_are_seconds(text, seconds):
+    """A time is any positive number of seconds."""
+    assert parse(["run", "app.py", "--max-time", text]).max_time == seconds
+
+
+@pytest.mark.parametrize(("text", "count"), [("1", 1), ("1_000", 1000), ("2.5e3", 2500)])
+def test_counts_are_whole(text, count):
+    """A count may have underscores or an exponent."""
+    assert parse(["run", "app.py", "--max-steps", text]).max_steps == count
+
+
+def test_dates_are_utc_by_default():
+    """A date alone is midnight, and without a zone it is UTC."""
+    parsed = parse(["run", "app.py", "--start-date", "2030-01-31"])
+    assert parsed.start_date == datetime(2030, 1, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("run", "required: FILE.py|MODULE[:FUNCTION]"),
+        ("walk app.py", "'walk'"),
+        ("run app.py extra", "unrecognized arguments: extra"),
+        ("run app.py --seed x", "argument --seed: invalid int value: 'x'"),
+        ("run app.py --max-time 0", "'0' is no number of seconds above 0"),
+        ("run app.py --max-time nan", "'nan' is no number of seconds above 0"),
+        ("run app.py --max-time soon", "'soon' is no number of seconds above 0"),
+        ("run app.py --max-steps 0", "'0' is no whole number above 0"),
+        ("run app.py --max-steps 1.5", "'1.5' is no whole number above 0"),
+        ("run app.py --max-steps 15e-1", "'15e-1' is no whole number above 0"),
+        ("run app.py --max-steps 1.2.3e4", "'1.2.3e4' is no whole number above 0"),
+        ("run app.py --start-date monday", "'monday' is no ISO date"),
+        ("run app.py --max 3", "unrecognized arguments: --max 3"),
+    ],
+)
+def test_a_wrong_line_is_told(line, words, capsys):
+    """A wrong line ends with status 2 and names the argument, the value and what it should be."""
+    with pytest.raises(SystemExit) as caught:
+        parse(line.split())
+    assert caught.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["--version", "--help", "run --help"])
+def test_questions_are_answered(line, capsys):
+    """Help and version go to stdout with status 0, and name no hidden option."""
+    with pytest.raises(SystemExit) as caught:
+        parse(line.split())
+    assert caught.value.code == 0
+    said = capsys.readouterr()
+    assert "simloop" in said.out
+    assert "--report" not in said.out
+    assert not said.err

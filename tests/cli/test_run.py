@@ -1,0 +1,253 @@
+"""``simloop run``: the program's output, its status, the closing line, and the world's verdicts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+
+import pytest
+
+from simloop.cli import ExitStatus
+
+CLOSING = re.compile(
+    r"simloop: (?P<virtual>.+) virtual in \d+\.\d\d s real, (?P<steps>[\d,]+) steps,"
+    r" seed (?P<seed>-?\d+), digest (?P<digest>[0-9a-f]{32})\n"
+)
+
+NAP = """
+import asyncio
+
+async def main():
+    await asyncio.sleep(3600.5)
+    print("slept")
+"""
+
+
+def closing(done):
+    """The closing line, which is the last."""
+    found = CLOSING.search(done.err)
+    assert found, done.err
+    assert done.err.endswith(found.group())
+    return found
+
+
+def test_a_program_runs_in_virtual_time(run):
+    """An hour passes at once; the output is the program's, the closing line is on stderr."""
+    done = run(NAP)
+    assert (done.status, done.out) == (0, "slept\n")
+    assert closing(done)["virtual"] == "1:00:00.5"
+    assert closing(done)["seed"] == "0"
+    assert CLOSING.sub("", done.err) == ""
+
+
+def test_the_digest_is_the_runs(run):
+    """The same program has the same digest again, and one that does more has another."""
+    first, second, other = run(NAP), run(NAP), run(NAP.replace("3600.5", "3600"))
+    assert closing(first)["digest"] == closing(second)["digest"] != closing(other)["digest"]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "asyncio.run(main())",
+        "with asyncio.Runner() as runner:\n        runner.run(main())",
+        "loop = asyncio.new_event_loop()\n    loop.run_until_complete(main())\n    loop.close()",
+        """loop = asyncio.events.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()""",
+        """asyncio.set_event_loop(asyncio.new_event_loop())
+    loop = asyncio.get_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+    asyncio.set_event_loop(None)""",
+    ],
+)
+def test_a_script_that_makes_its_loop_gets_ours(run, start):
+    """However a script asks asyncio for a loop, it is one of the world's."""
+    done = run(NAP + f"\nif __name__ == '__main__':\n    {start}\n")
+    assert (done.status, done.out) == (0, "slept\n")
+    assert closing(done)["virtual"] == "1:00:00.5"
+
+
+def test_loops_of_one_script_share_a_world(run):
+    """A script's second loop begins at the time at which its first one ended."""
+    done = run(NAP + "\nasyncio.run(main())\nasyncio.run(main())\n")
+    assert done.out == "slept\nslept\n"
+    assert closing(done)["virtual"] == "2:00:01"
+
+
+def test_asyncio_is_itself_again(run):
+    """After a run asyncio makes real loops, whatever became of the program."""
+    before = asyncio.new_event_loop, asyncio.events.new_event_loop
+    run("1 / 0")
+    assert (asyncio.new_event_loop, asyncio.events.new_event_loop) == before
+    loop = asyncio.new_event_loop()
+    assert type(loop).__module__.startswith("asyncio.")
+    loop.close()
+
+
+def test_arguments_reach_the_program(run):
+    """What follows ``--`` is the program's argv."""
+    done = run("import sys\ndef main(): print(sys.argv)\n", "--", "--check", "a b")
+    assert done.out == "['app.py', '--check', 'a b']\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("return None", 0, ""),
+        ("return 0", 0, ""),
+        ("return 7", 7, ""),
+        ("return True", 0, ""),
+        ("return {'a': 1}", 0, ""),
+        ("raise SystemExit", 0, ""),
+        ("raise SystemExit(5)", 5, ""),
+        ("raise SystemExit('no luck')", 1, "no luck\n"),
+        ("raise KeyboardInterrupt", 130, None),
+    ],
+)
+@pytest.mark.parametrize("kind", ["", "async "])
+def test_the_status_is_the_programs(run, kind, body, status, said):
+    """A program ends the command as it would end Python; an int returned by main is a status."""
+    done = run(f"{kind}def main():\n    {body}\n")
+    assert done.status == status
+    assert said is None or CLOSING.sub("", done.err) == said
+
+
+def test_a_traceback_begins_in_the_program(run, tmp_path):
+    """An error is shown as Python shows it, without the frames that led into the program."""
+    done = run("async def main():\n    await deeper()\n\nasync def deeper():\n    1 / 0\n")
+    assert done.status == ExitStatus.FAILED
+    lines = done.err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[1] == f'  File "{tmp_path / "app.py"}", line 2, in main'
+    assert "ZeroDivisionError: division by zero" in lines
+    assert not [line for line in lines if "asyncio" in line or "simloop/" in line]
+    closing(done)
+
+
+def test_a_syntax_error_is_shown(run):
+    """A file that is no Python is the program's error, with its line."""
+    done = run("def main(:\n")
+    assert done.status == ExitStatus.FAILED
+    assert "app.py" in done.err
+    assert "SyntaxError" in done.err
+
+
+def test_a_deadlock_is_told(run):
+    """A program in which nothing can run again ends with its own status and says who waits."""
+    done = run("import asyncio\nasync def main():\n    await asyncio.Event().wait()\n")
+    assert done.status == ExitStatus.DEADLOCK
+    assert "simloop: DeadlockError: " in done.err
+    assert "app.py" in done.err
+    assert "Traceback" not in done.err
+    closing(done)
+
+
+def test_a_limit_of_time_is_told(run):
+    """``--max-time`` ends a run before the clock passes it, and the tasks get to clean up."""
+    done = run(
+        "import asyncio\nasync def main():\n    try:\n        await asyncio.sleep(100)\n"
+        "    finally:\n        print('tidy')\n",
+        "--max-time",
+        "99",
+    )
+    assert done.status == ExitStatus.LIMIT
+    assert "simloop: LimitError: " in done.err
+    assert done.out == "tidy\n"
+    assert closing(done)["virtual"] == "0:00:00"
+
+
+def test_a_limit_of_steps_is_told(run):
+    """``--max-steps`` ends a run that goes on and on, and its tasks still clean up."""
+    done = run(
+        "import asyncio\nasync def main():\n    try:\n        while True:\n"
+        "            await asyncio.sleep(1)\n    finally:\n        print('tidy')\n",
+        "--max-steps",
+        "50",
+    )
+    assert done.status == ExitStatus.LIMIT
+    assert "50 steps" in done.err
+    assert done.out == "tidy\n"
+
+
+def test_the_first_verdict_is_told(run):
+    """When the clean-up after a deadlock gets stuck too, the deadlock itself is told."""
+    done = run(
+        "import asyncio\nasync def main():\n    try:\n        await asyncio.Event().wait()\n"
+        "    finally:\n        await asyncio.Future()\n"
+    )
+    assert done.status == ExitStatus.DEADLOCK
+    assert "Event" in done.err.partition("Traceback")[0]
+
+
+def test_the_trace_is_one_object_per_step(run, tmp_path):
+    """``--trace`` writes virtual time, label and place of each step, as JSON lines."""
+    done = run(NAP, "--trace", "steps.jsonl")
+    lines = (tmp_path / "steps.jsonl").read_text().splitlines()
+    steps = [json.loads(line) for line in lines]
+    assert len(steps) == int(closing(done)["steps"])
+    assert [sorted(step) for step in steps] == [["label", "time_ns", "where"]] * len(steps)
+    times = [step["time_ns"] for step in steps]
+    assert times == sorted(times)
+    assert times[-1] == 3_600_500_000_000
+    assert f"{tmp_path / 'app.py'}:5" in [step["where"] for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (["none.py"], "simloop: error: the file 'none.py' does not exist"),
+        (["app.py:go"], "simloop: error: app.py has no function 'go'"),
+        (["app.py", "--trace", "no/folder"], "the trace can't be written to 'no/folder'"),
+    ],
+)
+def test_a_wrong_call_is_told(run, line, words):
+    """A program or file that isn't there is told in one line, with no traceback and status 2."""
+    done = run("def main(): print('ran')\n", *line[1:], target=line[0])
+    assert done.status == ExitStatus.USAGE
+    assert words in done.err
+    assert done.err.count("\n") == 1
+    assert done.out == ""
+
+
+@pytest.mark.slow
+def test_the_command_fixes_the_hash_seed(command, tmp_path):
+    """Without a hash seed the command starts over with one, so hashes are the same each time."""
+    (tmp_path / "app.py").write_text(
+        "import os\ndef main():\n    print(os.environ['PYTHONHASHSEED'], hash('simloop'))\n"
+    )
+    first, second = command("run", "app.py"), command("run", "app.py")
+    assert first.stdout == second.stdout
+    assert first.stdout.startswith("0 ")
+    assert command("run", "app.py", hash_seed=5).stdout.startswith("5 ")
+
+
+@pytest.mark.slow
+def test_the_status_leaves_the_process(command, tmp_path):
+    """The command's status is the program's, and output keeps its order when it is piped."""
+    (tmp_path / "app.py").write_text("async def main():\n    print('out')\n    return 9\n")
+    done = command("run", "app.py")
+    assert (done.returncode, done.stdout) == (9, "out\n")
+    closing(SimpleDone(done.stderr))
+
+
+class SimpleDone:
+    def __init__(self, err):
+        self.err = err
+
+
+@pytest.mark.slow
+def test_the_version_is_told(command):
+    """``--version`` says the name and the version."""
+    done = command("--version")
+    assert done.returncode == 0
+    assert re.fullmatch(r"simloop \d+\.\d+\.\d+\S*\n", done.stdout)
+
+
+def test_statuses_differ():
+    """Each status has one meaning."""
+    assert len(ExitStatus) == len(dict.fromkeys(int(status) for status in ExitStatus))
+    assert sys.modules["simloop.cli"].ExitStatus is ExitStatus
