@@ -1,0 +1,72 @@
+"""The virtual operating system below the sockets.
+
+Owns: hosts and their descriptors, addresses and names, ports, TCP, UDP and UNIX sockets, pipes, and
+``VirtualSocket``, the ``socket.socket`` that programs see. Must not know asyncio, a loop or the
+clock. Nothing in it waits, draws a random number or depends on the order of a hash; everything
+happens synchronously inside the call that causes it.
+
+**For whoever builds transports and selectors on it.**
+
+*A host* is made by ``network.add_host(name, *addresses)``. ``host.socket(family, type, proto)``
+gives a ``VirtualSocket``; below each one is a ``SocketFile`` (``sock.file``, or
+``host.file(fd)``), which has the same calls without the ceremony: canonical addresses
+(``file.parse_address(address, what)``, ``file.show_address(endpoint)``), plain bytes, no timeouts.
+
+*Moving bytes.* ``file.send(data: bytes, flags=0) -> int`` takes what there is room for and hands
+the object itself to the peer where it fits whole; ``file.recv(size, flags=0) -> bytes`` gives the
+same object back where it can; ``file.recv_into(memoryview)``. Nothing to do is BlockingIOError,
+the end of a stream is ``b""``, faults are the OSError that Linux gives. ``file.accept()`` gives
+another ``SocketFile`` (``file.remote`` is its peer; ``host.wrap(file)`` makes a ``VirtualSocket`` with a descriptor).
+``file.connect(endpoint) -> int`` gives 0 or an errno: EINPROGRESS for TCP, even where the
+connection already stands; then ``file.writable`` turns true and ``file.getsockopt(SOL_SOCKET,
+SO_ERROR)`` (or ``file.connect_outcome()``) tells how it went, as on Linux.
+
+*Readiness* is a question and a call. The question (level): ``file.readable``, ``file.writable``,
+``file.poll()`` with poll(2)'s bits. The call (edge): ``file.watch_readable(callback)`` and
+``watch_writable``, undone by ``unwatch_readable`` and ``unwatch_writable``. Callbacks take nothing,
+run synchronously inside whatever made the file ready (a peer's send, say), must not raise, and
+should only schedule. They may come when nothing is there: ask the level when you act, and ask it
+once after you start to watch, for there is no call for what was ready before. Closing the last
+descriptor forgets the watchers; a descriptor that was dup'ed or detached keeps them.
+
+*Life.* ``sock.close()`` or ``host.close(fd)`` closes a descriptor; the last one closes the file. A
+``VirtualSocket`` that is collected without close() warns and calls ``host.on_unclosed(fd)``.
+A call on a blocking socket that would wait calls ``host.on_would_block(sock, what, timeout)``,
+which refuses unless it is replaced.
+
+*Seams.* ``network.link`` gets every ``Packet`` between two sockets, ``network.tap`` every accepted
+send; with neither, both cost one attribute test. ``network.share`` chooses between listeners that
+share a port. ``network.names`` is the table of names.
+"""
+
+from __future__ import annotations
+
+from simloop.net.descriptors import DescriptorTable
+from simloop.net.fabric import Endpoint, Fabric, Link, Packet, Tap
+from simloop.net.files import File
+from simloop.net.host import Host
+from simloop.net.names import NamesTable
+from simloop.net.network import Network, RoundRobin
+from simloop.net.sockets import SocketFile
+from simloop.net.stream import StreamSocket
+from simloop.net.tcp import TcpSocket
+from simloop.net.virtual_socket import VirtualSocket, set_host_finder
+
+__all__ = [
+    "DescriptorTable",
+    "Endpoint",
+    "Fabric",
+    "File",
+    "Host",
+    "Link",
+    "NamesTable",
+    "Network",
+    "Packet",
+    "RoundRobin",
+    "SocketFile",
+    "StreamSocket",
+    "Tap",
+    "TcpSocket",
+    "VirtualSocket",
+    "set_host_finder",
+]

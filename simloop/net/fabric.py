@@ -1,0 +1,115 @@
+"""The seam between two sockets: the one place that everything passes on its way.
+
+Owns: the choice between direct delivery and a *link*. With nothing plugged in, a send puts bytes
+straight into the peer's buffer and this file costs one attribute test (``direct``). With a link,
+each connection request, segment, end of stream, reset and datagram becomes a ``Packet`` that the
+link may deliver at once, later, twice or never: latency, loss, partitions and crashes live there.
+A tap sees what was accepted for sending.
+
+Must not know sockets, hosts or time. A link must keep the packets of one flow (the same kind of
+socket, source and destination) in order unless it is a datagram: what TCP repairs by sending
+again, a link models as delay.
+
+Invariant: ``direct`` is true exactly when there is neither tap nor link.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Endpoint", "Fabric", "Link", "Packet", "Tap"]
+
+# Inet: (address text, port). UNIX: (name, 0), where a path is text and an abstract name starts
+# with NUL, and "" is unnamed.
+Endpoint: TypeAlias = tuple[str, int]
+
+
+class Packet:
+    """One thing on its way from a socket to another.
+
+    ``kind`` is "syn", "syn-ack", "refuse", "data", "fin", "rst" or "datagram"; ``data`` is empty
+    for all but "data" and "datagram". ``deliver()`` makes it arrive.
+    """
+
+    __slots__ = ("data", "deliver", "destination", "kind", "source")
+
+    def __init__(
+        self,
+        kind: str,
+        source: Endpoint,
+        destination: Endpoint,
+        data: bytes,
+        deliver: Callable[[], None],
+    ) -> None:
+        self.kind = kind
+        self.source = source
+        self.destination = destination
+        self.data = data
+        self.deliver = deliver
+
+    def __repr__(self) -> str:
+        return f"<Packet {self.kind} {self.source} -> {self.destination} size={len(self.data)}>"
+
+
+Link: TypeAlias = "Callable[[Packet], None]"
+# tap(kind, source, destination, data); kind is "tcp", "udp", "unix" or "pipe".
+Tap: TypeAlias = "Callable[[str, Endpoint, Endpoint, bytes], None]"
+
+
+class Fabric:
+    """Carry packets between the sockets of one network."""
+
+    __slots__ = ("_link", "_tap", "direct")
+
+    def __init__(self) -> None:
+        self._link: Link | None = None
+        self._tap: Tap | None = None
+        self.direct = True
+
+    @property
+    def link(self) -> Link | None:
+        """What carries packets; None: they arrive at once."""
+        return self._link
+
+    @link.setter
+    def link(self, link: Link | None) -> None:
+        self._link = link
+        self.direct = link is None and self._tap is None
+
+    @property
+    def tap(self) -> Tap | None:
+        """Who is told of each accepted send; None: nobody."""
+        return self._tap
+
+    @tap.setter
+    def tap(self, tap: Tap | None) -> None:
+        self._tap = tap
+        self.direct = tap is None and self._link is None
+
+    def carry(
+        self,
+        kind: str,
+        source: Endpoint,
+        destination: Endpoint,
+        deliver: Callable[[], None],
+        data: bytes = b"",
+    ) -> None:
+        """Bring one packet to its destination: now, or whenever the link decides."""
+        link = self._link
+        if link is None:
+            deliver()
+        else:
+            link(Packet(kind, source, destination, data, deliver))
+
+    def observe(self, kind: str, source: Endpoint, destination: Endpoint, data: bytes) -> None:
+        """Show one accepted send to the tap."""
+        tap = self._tap
+        if tap is not None and data:
+            tap(kind, source, destination, data)
+
+    def check(self) -> None:
+        """Assert the invariant."""
+        assert self.direct == (self._link is None and self._tap is None)

@@ -1,0 +1,165 @@
+"""An open file description: what a descriptor stands for, and who wants to know when it is ready.
+
+Owns: the base class of everything that can be open (sockets, ends of pipes), its count of
+descriptors, its readiness as ``poll(2)`` shows it, and the seam through which a transport or a
+selector watches it. Must not know who watches: a watcher is a callable without arguments.
+
+Readiness has two faces. The *level* is a question: ``poll()``, ``readable``, ``writable``. The
+*edge* is a call: ``on_readable`` (``on_writable``) is called, synchronously, from inside the call
+of whoever made the file ready, each time it *may* have become readable (writable): bytes arrived,
+a peer is in the backlog, the other side closed, an error is pending, room was made. Watchers must
+only take a note (schedule a callback), must not raise, and ask the level when they get to act:
+an edge may be spurious, and a file that is still ready gives no second edge until something
+happens.
+
+Invariants: a file with no watcher has None in both slots, and a closed file has none;
+``references`` counts the descriptors (and descriptors in flight) that name the file, and it is
+released once, when the count falls to 0.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+from typing import TYPE_CHECKING
+
+from simloop.net.faults import fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ERR", "HUP", "IN", "NVAL", "OUT", "PRI", "RDHUP", "File"]
+
+IN = select.POLLIN
+OUT = select.POLLOUT
+PRI = select.POLLPRI
+ERR = select.POLLERR
+HUP = select.POLLHUP
+NVAL = select.POLLNVAL
+RDHUP = select.POLLRDHUP
+
+# What select(2) and epoll's users count as ready to read and to write.
+_READABLE = IN | HUP | ERR
+_WRITABLE = OUT | ERR
+
+
+class File:
+    """The base of everything that a descriptor can name."""
+
+    __slots__ = ("on_readable", "on_writable", "references")
+
+    def __init__(self) -> None:
+        self.on_readable: Callable[[], None] | None = None
+        self.on_writable: Callable[[], None] | None = None
+        self.references = 0
+
+    # -- level ---------------------------------------------------------------------------------
+
+    def poll(self) -> int:
+        """Return what the system call poll would report now: a mask of POLLIN and its kin."""
+        raise NotImplementedError
+
+    @property
+    def readable(self) -> bool:
+        """Whether a read would not block: bytes, end of file, a connection, or an error."""
+        return bool(self.poll() & _READABLE)
+
+    @property
+    def writable(self) -> bool:
+        """Whether a write would not block: there is room, or it would fail at once."""
+        return bool(self.poll() & _WRITABLE)
+
+    # -- edge ----------------------------------------------------------------------------------
+
+    def watch_readable(self, callback: Callable[[], None]) -> None:
+        """Have ``callback()`` called each time this may have become readable."""
+        self.on_readable = _with(self.on_readable, callback)
+
+    def unwatch_readable(self, callback: Callable[[], None]) -> None:
+        """Undo one ``watch_readable``; a callback that is not there is no error."""
+        self.on_readable = _without(self.on_readable, callback)
+
+    def watch_writable(self, callback: Callable[[], None]) -> None:
+        """Have ``callback()`` called each time this may have become writable."""
+        self.on_writable = _with(self.on_writable, callback)
+
+    def unwatch_writable(self, callback: Callable[[], None]) -> None:
+        """Undo one ``watch_writable``; a callback that is not there is no error."""
+        self.on_writable = _without(self.on_writable, callback)
+
+    def notify_readable(self) -> None:
+        """Tell the watcher, if there is one, to look whether it can read."""
+        watcher = self.on_readable
+        if watcher is not None:
+            watcher()
+
+    def notify_writable(self) -> None:
+        """Tell the watcher, if there is one, to look whether it can write."""
+        watcher = self.on_writable
+        if watcher is not None:
+            watcher()
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def acquire(self) -> None:
+        """Count one more descriptor of this file."""
+        self.references += 1
+
+    def drop(self) -> None:
+        """Count one descriptor less; the last one releases the file."""
+        self.references -= 1
+        if self.references == 0:
+            self.on_readable = self.on_writable = None
+            self.release()
+
+    def release(self) -> None:
+        """Let go of what the file holds: its last descriptor is closed."""
+
+    # -- reading and writing as os.read and os.write do -----------------------------------------
+
+    def read(self, size: int) -> bytes:
+        """Read up to ``size`` bytes as os.read does, or raise BlockingIOError."""
+        del size
+        raise fault(errno.EBADF)
+
+    def write(self, data: bytes) -> int:
+        """Write as os.write does: the count written, or BlockingIOError."""
+        del data
+        raise fault(errno.EBADF)
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert self.references >= 0, self.references
+
+
+class _Fan:
+    """Several watchers in the place of one; made only where a second one comes."""
+
+    __slots__ = ("callbacks",)
+
+    def __init__(self, callbacks: list[Callable[[], None]]) -> None:
+        self.callbacks = callbacks
+
+    def __call__(self) -> None:
+        for callback in tuple(self.callbacks):
+            callback()
+
+
+def _with(present: Callable[[], None] | None, callback: Callable[[], None]) -> Callable[[], None]:
+    if present is None:
+        return callback
+    if isinstance(present, _Fan):
+        return _Fan([*present.callbacks, callback])
+    return _Fan([present, callback])
+
+
+def _without(
+    present: Callable[[], None] | None, callback: Callable[[], None]
+) -> Callable[[], None] | None:
+    if present == callback:
+        return None
+    if not isinstance(present, _Fan) or callback not in present.callbacks:
+        return present
+    left = list(present.callbacks)
+    left.remove(callback)
+    return left[0] if len(left) == 1 else _Fan(left)

@@ -1,0 +1,226 @@
+"""A host: one simulated machine and process, below its loop.
+
+Owns: the descriptors, the ports of each protocol, UNIX names, interfaces, and the calls that take a
+descriptor's number (what ``os`` and ``select`` do on virtual ones). Must not know the loop: what
+happens when a program would block is a hook that whoever owns the threads sets.
+
+Interfaces are lo (1) and, where the host has addresses of its own, eth0 (2).
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING
+
+from simloop.errors import UnsupportedError
+from simloop.net.addresses import (
+    LOOPBACK,
+    LOOPBACK6,
+    is_ipv6,
+    is_limited_broadcast,
+    is_loopback,
+    is_multicast,
+    is_wildcard,
+)
+from simloop.net.descriptors import DescriptorTable
+from simloop.net.faults import fault
+from simloop.net.files import ERR, HUP, NVAL
+from simloop.net.ports import PortTable, may_share_tcp, may_share_udp
+from simloop.net.sockets import AF_INET, AF_INET6, InetSocket, SocketFile
+from simloop.net.tcp import TcpSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simloop.net.fabric import Endpoint
+    from simloop.net.files import File
+    from simloop.net.network import Network
+    from simloop.net.virtual_socket import VirtualSocket
+
+__all__ = ["Host"]
+
+_TYPE_FLAGS = int(socket.SOCK_NONBLOCK) | int(socket.SOCK_CLOEXEC)
+_STREAM = int(socket.SOCK_STREAM)
+_DGRAM = int(socket.SOCK_DGRAM)
+_LINK_LOCAL = ("fe8", "fe9", "fea", "feb")
+INTERFACES = {1: "lo", 2: "eth0"}
+
+
+class Host:
+    """One machine of a network; made by ``Network.add_host``."""
+
+    def __init__(self, network: Network, hostname: str, first_descriptor: int) -> None:
+        self.network = network
+        self.hostname = hostname
+        self.addresses: list[str] = []  # Its own, without loopback; the network hands them out.
+        self.descriptors = DescriptorTable(first_descriptor)
+        self.tcp: PortTable[InetSocket] = PortTable(may_share_tcp)
+        self.udp: PortTable[InetSocket] = PortTable(may_share_udp)
+
+    def __repr__(self) -> str:
+        return f"<Host {self.hostname!r} {self.addresses}>"
+
+    # -- hooks ---------------------------------------------------------------------------------
+
+    def on_would_block(self, sock: VirtualSocket, what: str, timeout: float | None) -> float | None:
+        """Decide what happens where a call on a blocking socket would wait; meant to be replaced.
+
+        Called with the socket, the call's name and the seconds it may still wait (None: for ever).
+        To wait, return the seconds left once the socket may be ready, and the call is tried again;
+        to give up, raise TimeoutError. As it stands, nothing may block: the one thread that could
+        make the socket ready is the one that would wait.
+        """
+        raise UnsupportedError(
+            f"{what}() on a blocking socket (timeout={timeout}) would wait, and with it the whole "
+            f"world: {sock!r}. Call setblocking(False) and use asyncio's calls (loop.sock_*, "
+            f"streams), or run the blocking code by loop.run_in_executor or asyncio.to_thread"
+        )
+
+    def on_unclosed(self, fd: int) -> None:
+        """Close the descriptor of a socket that was collected without close(); may be replaced."""
+        self.close(fd)
+
+    # -- sockets -------------------------------------------------------------------------------
+
+    def open_socket(self, family: int, type_: int, proto: int) -> SocketFile:
+        """Make a socket without a descriptor: socket(2), with its errors."""
+        kind = type_ & ~_TYPE_FLAGS
+        if family in (AF_INET, AF_INET6):
+            if kind == _STREAM:
+                if proto not in (0, int(socket.IPPROTO_TCP)):
+                    raise fault(errno.EPROTONOSUPPORT)
+                return TcpSocket(self, family, kind, proto)
+            raise fault(errno.EINVAL)
+        raise fault(errno.EAFNOSUPPORT)
+
+    def socket(
+        self,
+        family: int = AF_INET,
+        type: int = _STREAM,  # noqa: A002  # As socket.socket has it.
+        proto: int = 0,
+    ) -> VirtualSocket:
+        """Make a virtual socket of this host, as ``socket.socket(...)`` would."""
+        from simloop.net.virtual_socket import VirtualSocket  # noqa: PLC0415  # It stands above.
+
+        return VirtualSocket._on_host(self, family, type, proto)
+
+    def wrap(self, file: SocketFile) -> VirtualSocket:
+        """Give a socket file a descriptor and a ``socket.socket`` face."""
+        from simloop.net.virtual_socket import VirtualSocket  # noqa: PLC0415
+
+        return VirtualSocket._of_file(self, file)
+
+    def choose_listener(self, destination: Endpoint, source: Endpoint) -> TcpSocket | None:
+        """Return the listener that gets a connection request, or None."""
+        group = self.tcp.listeners_for(*destination)
+        if not group:
+            return None
+        index = 0
+        if len(group) > 1:
+            index = self.network.share(destination, len(group), source)
+        chosen = group[index]
+        assert isinstance(chosen, TcpSocket)
+        return chosen
+
+    # -- addresses -----------------------------------------------------------------------------
+
+    def resolve(self, host: str, family: int) -> str:
+        """Look up one address of a host name, as bind and connect do; socket.gaierror if none."""
+        return self.network.names.resolve(host, family)
+
+    def owns(self, ip: str) -> bool:
+        """Whether packets for ``ip`` stay here."""
+        return is_loopback(ip) or ip in self.addresses
+
+    def check_bindable(self, ip: str) -> None:
+        """Raise EADDRNOTAVAIL (EINVAL: link-local without interface) if not to be bound here."""
+        if is_wildcard(ip) or self.owns(ip) or is_multicast(ip) or is_limited_broadcast(ip):
+            return
+        if ip.startswith(_LINK_LOCAL) and "%" not in ip:
+            raise fault(errno.EINVAL)
+        if self.broadcasts(ip):
+            return
+        raise fault(errno.EADDRNOTAVAIL)
+
+    def broadcasts(self, ip: str) -> bool:
+        """Whether ``ip`` is the broadcast address of a net that the host is in (they are /24)."""
+        if is_limited_broadcast(ip) or ip == "127.255.255.255":
+            return True
+        if is_ipv6(ip) or not ip.endswith(".255"):
+            return False
+        net = ip.rpartition(".")[0]
+        return any(own.rpartition(".")[0] == net for own in self.addresses)
+
+    def source_for(self, ip: str) -> str:
+        """Return the own address that speaks to ``ip``; ENETUNREACH where no net leads there."""
+        if is_loopback(ip):
+            return LOOPBACK6 if is_ipv6(ip) else LOOPBACK
+        if ip in self.addresses:
+            return ip
+        wants_ipv6 = is_ipv6(ip)
+        for own in self.addresses:
+            if is_ipv6(own) == wants_ipv6:
+                return own
+        raise fault(errno.ENETUNREACH)
+
+    def interfaces(self) -> list[tuple[int, str]]:
+        """List numbers and names as socket.if_nameindex does."""
+        return list(INTERFACES.items())[: 2 if self.addresses else 1]
+
+    def check_device(self, name: int | bytes) -> None:
+        """Raise ENODEV for an interface that the host lacks (SO_BINDTODEVICE)."""
+        raw = name if isinstance(name, bytes) else b""
+        text = raw.partition(b"\0")[0].decode("latin-1")
+        if text and text not in [known for _, known in self.interfaces()]:
+            raise fault(errno.ENODEV)
+
+    # -- descriptors ---------------------------------------------------------------------------
+
+    def file(self, fd: int) -> File:
+        """Return the open file that a descriptor names; EBADF if it names none."""
+        return self.descriptors.get(fd)
+
+    def read(self, fd: int, size: int) -> bytes:
+        """Read as os.read does; BlockingIOError where nothing is there."""
+        file = self.descriptors.get(fd)
+        if size < 0:
+            raise fault(errno.EINVAL)
+        return file.read(size)
+
+    def write(self, fd: int, data: bytes | bytearray | memoryview) -> int:
+        """Write as os.write does; BlockingIOError where there is no room."""
+        file = self.descriptors.get(fd)
+        return file.write(data if type(data) is bytes else bytes(data))
+
+    def close(self, fd: int) -> None:
+        """Close as os.close does."""
+        self.descriptors.close(fd)
+
+    def dup(self, fd: int) -> int:
+        """Give a second, lowest number to an open file, as os.dup does."""
+        return self.descriptors.add(self.descriptors.get(fd))
+
+    def poll(self, interest: Mapping[int, int]) -> list[tuple[int, int]]:
+        """Answer the system call poll at once: ``[(fd, events), ...]`` of those that are ready.
+
+        ``interest`` maps descriptors to wanted events; POLLERR, POLLHUP and POLLNVAL (a number
+        that names nothing) are always told.
+        """
+        ready = []
+        for fd, wanted in interest.items():
+            if fd in self.descriptors:
+                events = self.descriptors.get(fd).poll() & (wanted | ERR | HUP)
+            else:
+                events = NVAL
+            if events:
+                ready.append((fd, events))
+        return ready
+
+    def check(self) -> None:
+        """Assert the invariants of all that the host holds."""
+        self.descriptors.check()
+        self.tcp.check()
+        self.udp.check()
+        for fd in self.descriptors.numbers():
+            self.descriptors.get(fd).check()

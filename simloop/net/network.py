@@ -1,0 +1,132 @@
+"""A network: the hosts of one world, which address is whose, and what lies between them.
+
+Owns: the hosts in the order in which they were made, the owner of each address, the fabric, the
+names, and the choice of who serves a port that several share. Must not know sockets' states.
+
+Invariants: an address has at most one owner; loopback addresses have none, they mean the host that
+asks; each host's descriptors have a range of their own, so a number of one host is none of another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simloop.errors import UsageError
+from simloop.net.addresses import canonical, is_loopback, is_multicast, is_wildcard
+from simloop.net.descriptors import FIRST_DESCRIPTOR
+from simloop.net.fabric import Fabric
+from simloop.net.host import Host
+from simloop.net.names import NamesTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simloop.net.fabric import Endpoint, Link, Tap
+
+__all__ = ["Network", "RoundRobin"]
+
+
+class RoundRobin:
+    """Serve the sockets that share a port in turn.
+
+    >>> share = RoundRobin()
+    >>> [share(("10.0.0.1", 80), 3, ("10.0.0.2", 40000)) for _ in range(4)]
+    [0, 1, 2, 0]
+    """
+
+    __slots__ = ("_turns",)
+
+    def __init__(self) -> None:
+        self._turns: dict[Endpoint, int] = {}
+
+    def __call__(self, destination: Endpoint, count: int, source: Endpoint) -> int:
+        """Return the index of the socket, out of ``count``, that serves a request."""
+        del source
+        turn = self._turns.get(destination, 0) % count
+        self._turns[destination] = turn + 1
+        return turn
+
+
+class Network:
+    """Hold the hosts of one world and what lies between them.
+
+    >>> network = Network()
+    >>> host = network.add_host("db", "10.0.0.5")
+    >>> network.host_of("10.0.0.5", host) is host
+    True
+    """
+
+    def __init__(self) -> None:
+        self.fabric = Fabric()
+        self.names = NamesTable()
+        self.hosts: dict[str, Host] = {}
+        self.owners: dict[str, Host] = {}
+        # share(destination, count, source) -> index: who of the sockets that share a port by
+        # SO_REUSEPORT serves the next request.
+        self.share: Callable[[Endpoint, int, Endpoint], int] = RoundRobin()
+
+    @property
+    def tap(self) -> Tap | None:
+        """Called as ``tap(kind, source, destination, data)`` for each accepted send, or None."""
+        return self.fabric.tap
+
+    @tap.setter
+    def tap(self, tap: Tap | None) -> None:
+        self.fabric.tap = tap
+
+    @property
+    def link(self) -> Link | None:
+        """Called with each packet between two sockets; None: all arrive at once."""
+        return self.fabric.link
+
+    @link.setter
+    def link(self, link: Link | None) -> None:
+        self.fabric.link = link
+
+    def add_host(self, hostname: str = "localhost", *addresses: str) -> Host:
+        """Add a machine with its own loopback and, if given, addresses of its own.
+
+        Raises UsageError for a host name or an address that is already taken, or an address that
+        no single host can own.
+        """
+        if hostname in self.hosts:
+            raise UsageError(
+                f"the network already has a host {hostname!r}: choose another host name"
+            )
+        first = FIRST_DESCRIPTOR * (len(self.hosts) + 1)
+        host = Host(self, hostname, first)
+        for address in addresses:
+            self.add_address(host, address)
+        self.hosts[hostname] = host
+        return host
+
+    def add_address(self, host: Host, address: str) -> None:
+        """Give a host one more address of its own."""
+        try:
+            ip = canonical(address)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        if is_loopback(ip) or is_wildcard(ip) or is_multicast(ip):
+            raise UsageError(
+                f"{address!r} cannot belong to one host: pass a unicast address such as '10.0.0.5'"
+            )
+        owner = self.owners.get(ip)
+        if owner is not None:
+            raise UsageError(f"{address!r} already belongs to the host {owner.hostname!r}")
+        self.owners[ip] = host
+        host.addresses.append(ip)
+
+    def host_of(self, ip: str, asking: Host) -> Host | None:
+        """Return the host that packets for ``ip`` reach when ``asking`` sends them."""
+        if is_loopback(ip):
+            return asking
+        return self.owners.get(ip)
+
+    def check(self) -> None:
+        """Assert the invariants, of the hosts too."""
+        self.fabric.check()
+        for ip, host in self.owners.items():
+            assert ip in host.addresses, ip
+            assert self.hosts[host.hostname] is host, host
+        for host in self.hosts.values():
+            host.check()

@@ -1,0 +1,221 @@
+"""The port table of one protocol on one host: who may bind what, and who is meant by a packet.
+
+Owns: which sockets hold which port, Linux' rules of who may share one, the ephemeral ports, the
+index of listeners. Must not know how sockets talk: a holder is anything with the few attributes of
+``Holder``.
+
+Ephemeral ports count up through Linux' range and start over, so that a run gives the same ports
+every time and a port that was just given back is not the next one given out.
+
+Invariants: a port is in ``holders`` exactly while some socket holds it; each listener in the index
+holds its port; no two holders of a port conflict by the rule of the table, except that a bound
+socket may begin to listen (checked then).
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from simloop.net.addresses import ANY, ANY6, is_ipv6
+from simloop.net.faults import fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simloop.net.fabric import Endpoint
+
+__all__ = [
+    "FIRST_EPHEMERAL",
+    "LAST_EPHEMERAL",
+    "Holder",
+    "PortTable",
+    "may_share_tcp",
+    "may_share_udp",
+]
+
+FIRST_EPHEMERAL = 32_768
+LAST_EPHEMERAL = 60_999
+
+
+class Holder(Protocol):
+    """What the table asks of a socket."""
+
+    @property
+    def held_ip(self) -> str:
+        """The address that it is bound to; a wildcard where it is bound to all."""
+
+    @property
+    def is_v6only(self) -> bool:
+        """Whether it takes no IPv4 packets (false for AF_INET sockets)."""
+
+    @property
+    def reuse_address(self) -> bool:
+        """SO_REUSEADDR."""
+
+    @property
+    def reuse_port(self) -> bool:
+        """SO_REUSEPORT."""
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether it accepts connections."""
+
+    @property
+    def shared_remote(self) -> Endpoint | None:
+        """The peer, where connect() chose the port: such a port serves other peers too."""
+
+
+H = TypeVar("H", bound=Holder)
+
+
+def may_share_tcp(new: Holder, old: Holder) -> bool:
+    """Whether Linux lets two TCP sockets with overlapping addresses share a port."""
+    if new.reuse_port and old.reuse_port:
+        return True
+    return new.reuse_address and old.reuse_address and not old.is_listening
+
+
+def may_share_udp(new: Holder, old: Holder) -> bool:
+    """Whether Linux lets two UDP sockets with overlapping addresses share a port."""
+    return (new.reuse_port and old.reuse_port) or (new.reuse_address and old.reuse_address)
+
+
+def _overlap(new: Holder, new_ip: str, old: Holder) -> bool:
+    """Whether some packet could be meant for both."""
+    old_ip = old.held_ip
+    if new_ip == old_ip:
+        return True
+    return _covers(new_ip, new.is_v6only, old_ip) or _covers(old_ip, old.is_v6only, new_ip)
+
+
+def _covers(wide: str, is_v6only: bool, ip: str) -> bool:  # noqa: FBT001  # A leaf of one file.
+    if wide == ANY6:
+        return is_ipv6(ip) or not is_v6only
+    return wide == ANY and not is_ipv6(ip)
+
+
+class PortTable(Generic[H]):
+    """Hold the ports of one protocol."""
+
+    __slots__ = ("_cursor", "_may_share", "first", "holders", "last", "listeners")
+
+    def __init__(
+        self,
+        may_share: Callable[[Holder, Holder], bool],
+        first: int = FIRST_EPHEMERAL,
+        last: int = LAST_EPHEMERAL,
+    ) -> None:
+        self._may_share = may_share
+        self.first = first
+        self.last = last
+        self._cursor = first
+        self.holders: dict[int, dict[H, None]] = {}
+        self.listeners: dict[Endpoint, list[H]] = {}
+
+    # -- holding -------------------------------------------------------------------------------
+
+    def bind(self, socket: H, ip: str, port: int) -> int:
+        """Let ``socket`` hold ``port`` (0: an ephemeral one); EADDRINUSE if it may not."""
+        if port == 0:
+            port = self._free_port()
+        elif self.conflicts(socket, ip, port):
+            raise fault(errno.EADDRINUSE)
+        self.hold(socket, port)
+        return port
+
+    def conflicts(self, socket: H, ip: str, port: int) -> bool:
+        """Whether another holder of the port keeps ``socket`` from it."""
+        for other in self.holders.get(port, ()):
+            if other is socket or self._may_share(socket, other):
+                continue
+            if _overlap(socket, ip, other):
+                return True
+        return False
+
+    def hold(self, socket: H, port: int) -> None:
+        """Let ``socket`` hold ``port`` without a question: an accepted connection shares one."""
+        self.holders.setdefault(port, {})[socket] = None
+
+    def release(self, socket: H, port: int) -> None:
+        """Give the port back; releasing twice is no error."""
+        there = self.holders.get(port)
+        if there is None:
+            return
+        there.pop(socket, None)
+        if not there:
+            del self.holders[port]
+
+    def connect(self, socket: H, ip: str, remote: Endpoint) -> int:
+        """Let ``socket`` hold a port of the table's choice for a connection to ``remote``.
+
+        A fresh port while there is one; else one that other connections to other peers use, as
+        Linux does. EADDRNOTAVAIL when all are taken.
+        """
+        try:
+            port = self._free_port()
+        except OSError:
+            port = self._port_of_others(ip, remote)
+        self.hold(socket, port)
+        return port
+
+    def _free_port(self) -> int:
+        """Return the next ephemeral port that nobody holds."""
+        count = self.last - self.first + 1
+        for _ in range(count):
+            port = self._cursor
+            self._cursor = self.first if port == self.last else port + 1
+            if port not in self.holders:
+                return port
+        raise fault(errno.EADDRINUSE)
+
+    def _port_of_others(self, ip: str, remote: Endpoint) -> int:
+        for port in range(self.first, self.last + 1):
+            if all(
+                other.shared_remote is not None
+                and (other.shared_remote != remote or other.held_ip != ip)
+                for other in self.holders[port]
+            ):
+                return port
+        raise fault(errno.EADDRNOTAVAIL)
+
+    # -- listening -----------------------------------------------------------------------------
+
+    def listen(self, socket: H, ip: str, port: int) -> None:
+        """Put a holder into the index of listeners; EADDRINUSE if another one is in the way."""
+        if self.conflicts(socket, ip, port):
+            raise fault(errno.EADDRINUSE)
+        self.listeners.setdefault((ip, port), []).append(socket)
+
+    def unlisten(self, socket: H, ip: str, port: int) -> None:
+        """Take a listener out of the index."""
+        group = self.listeners[ip, port]
+        group.remove(socket)
+        if not group:
+            del self.listeners[ip, port]
+
+    def listeners_for(self, ip: str, port: int) -> list[H]:
+        """Return who listens at an address, the most specific bind first; [] if nobody does.
+
+        Several only where they share the port by SO_REUSEPORT.
+        """
+        listeners = self.listeners
+        group = listeners.get((ip, port))
+        if group:
+            return group
+        if is_ipv6(ip):
+            return listeners.get((ANY6, port), [])
+        group = listeners.get((ANY, port))
+        if group:
+            return group
+        return [one for one in listeners.get((ANY6, port), ()) if not one.is_v6only]
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        for port, there in self.holders.items():
+            assert there, port
+        for (_, port), group in self.listeners.items():
+            assert group, port
+            for socket in group:
+                assert socket in self.holders[port], socket
+                assert socket.is_listening, socket

@@ -1,0 +1,375 @@
+"""What every virtual socket is, below its protocol.
+
+Owns: family, type, protocol, the pending error, the options, the two names, and the calls that a
+protocol refuses unless it overrides them. ``InetSocket`` adds what the internet families share:
+ports, source addresses, the shape of addresses.
+
+Calls take canonical endpoints (``parse_address`` makes them) and raise ``OSError`` as the system
+call does; a call that would block raises BlockingIOError. Whether to wait is decided above.
+
+Invariants: ``error`` is 0 or the errno that the next call will report; ``local`` is None exactly
+while the socket has no name.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING, ClassVar
+
+from simloop.net import options as opt
+from simloop.net.addresses import (
+    ANY,
+    ANY6,
+    LOOPBACK,
+    LOOPBACK6,
+    SocketAddress,
+    is_ipv6,
+    is_loopback,
+    is_wildcard,
+    parse_inet,
+    show_inet,
+)
+from simloop.net.faults import fault
+from simloop.net.files import File
+
+if TYPE_CHECKING:
+    from simloop.net.fabric import Endpoint
+    from simloop.net.host import Host
+    from simloop.net.ports import PortTable
+
+__all__ = ["AF_INET", "AF_INET6", "AF_UNIX", "Ancillary", "InetSocket", "Message", "SocketFile"]
+
+AF_INET = int(socket.AF_INET)
+AF_INET6 = int(socket.AF_INET6)
+AF_UNIX = int(socket.AF_UNIX)
+
+SOL_SOCKET = opt.SOL_SOCKET
+SO_BINDTODEVICE = 25
+V6ONLY = (opt.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+
+# (level, type, data) as sendmsg and recvmsg have it; SCM_RIGHTS carries files here, not numbers.
+Ancillary = tuple[int, int, "bytes | list[File]"]
+# What recvmsg gives: data, ancillary items, message flags, the sender.
+Message = tuple[bytes, "list[Ancillary]", int, "Endpoint | None"]
+
+
+class SocketFile(File):
+    """The base of all virtual sockets."""
+
+    __slots__ = (
+        "error",
+        "fabric",
+        "family",
+        "host",
+        "is_bound",
+        "local",
+        "options",
+        "proto",
+        "remote",
+        "type",
+    )
+
+    kind: ClassVar[str] = ""  # What a tap calls the traffic of the class.
+    levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET,)
+
+    def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
+        super().__init__()
+        self.host = host
+        self.fabric = host.network.fabric
+        self.family = family
+        self.type = type_
+        self.proto = proto
+        self.error = 0
+        self.is_bound = False  # Whether bind() gave the name, which then outlives a connection.
+        self.local: Endpoint | None = None
+        self.remote: Endpoint | None = None
+        self.options: opt.Options | None = None
+
+    def take_error(self) -> int:
+        """Return the pending errno, or 0, and forget it."""
+        error, self.error = self.error, 0
+        return error
+
+    def raise_error(self) -> None:
+        """Raise the pending error, if there is one, and forget it."""
+        if self.error:
+            raise fault(self.take_error())
+
+    # -- names ---------------------------------------------------------------------------------
+
+    def parse_address(self, address: object, what: str) -> Endpoint:
+        """Check an address of this socket's family for the call ``what``; make it canonical."""
+        raise NotImplementedError
+
+    def show_address(self, endpoint: Endpoint | None) -> SocketAddress:
+        """Shape an endpoint as this socket's family has it."""
+        raise NotImplementedError
+
+    def getsockname(self) -> SocketAddress:
+        """Return the own name."""
+        raise NotImplementedError
+
+    def getpeername(self) -> SocketAddress:
+        """Return the peer's name; ENOTCONN without one."""
+        raise fault(errno.ENOTCONN)
+
+    # -- calls that most protocols have ----------------------------------------------------------
+
+    def bind(self, endpoint: Endpoint) -> None:
+        """Take a name (the system call)."""
+        raise NotImplementedError
+
+    def listen(self, backlog: int) -> None:
+        """Begin to accept connections (the system call)."""
+        del backlog
+        raise fault(errno.EOPNOTSUPP)
+
+    def accept(self) -> SocketFile:
+        """Return the next connection (the system call)."""
+        raise fault(errno.EOPNOTSUPP)
+
+    def connect(self, endpoint: Endpoint) -> int:
+        """Begin to connect: 0 if it is done, else an errno, EINPROGRESS included."""
+        raise NotImplementedError
+
+    def connect_outcome(self) -> int:
+        """Tell how a connect that was answered with EINPROGRESS went; EALREADY: not known yet."""
+        return 0
+
+    def shutdown(self, how: int) -> None:
+        """Close one direction or both (the system call)."""
+        raise NotImplementedError
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """Send to the peer; return how many bytes were taken."""
+        raise NotImplementedError
+
+    def sendto(self, data: bytes, flags: int, endpoint: Endpoint) -> int:
+        """Send to an address; a connected stream ignores it."""
+        raise NotImplementedError
+
+    def sendmsg(
+        self, data: bytes, ancillary: list[Ancillary], flags: int, endpoint: Endpoint | None
+    ) -> int:
+        """Send with ancillary data; only UNIX sockets can carry files."""
+        del ancillary
+        if endpoint is None:
+            return self.send(data, flags)
+        return self.sendto(data, flags, endpoint)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Receive up to ``size`` bytes; b"" at the end of a stream."""
+        raise NotImplementedError
+
+    def recv_into(self, buffer: memoryview, flags: int = 0) -> int:
+        """Receive into a buffer of bytes; return how many came."""
+        data = self.recv(len(buffer), flags)
+        size = len(data)
+        buffer[:size] = data
+        return size
+
+    def recvfrom(self, size: int, flags: int = 0) -> tuple[bytes, Endpoint | None]:
+        """Receive, with the sender where there is one."""
+        data, _, _, sender = self.recvmsg(size, 0, flags)
+        return data, sender
+
+    def recvmsg(self, size: int, ancillary_size: int, flags: int = 0) -> Message:
+        """Receive with ancillary data."""
+        del ancillary_size
+        return self.recv(size, flags), [], 0, None
+
+    def read(self, size: int) -> bytes:
+        """Read as os.read does."""
+        return self.recv(size) if size else b""
+
+    def write(self, data: bytes) -> int:
+        """Write as os.write does."""
+        return self.send(data)
+
+    # -- options -------------------------------------------------------------------------------
+
+    def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
+        """Set an option, from an int or a structure."""
+        if level not in self.levels:
+            raise fault(errno.EOPNOTSUPP if self.family == AF_UNIX else errno.ENOPROTOOPT)
+        key = (level, name)
+        value = opt.normal(key, value)
+        if self.options is None:
+            self.options = {}
+        self.options[key] = value
+        self.option_changed(key, value)
+
+    def option_changed(self, key: opt.Key, value: opt.Value) -> None:
+        """Act upon an option that was just set."""
+
+    def getsockopt(self, level: int, name: int) -> opt.Value:
+        """Return an option's value as it is kept; SO_ERROR forgets the error."""
+        if level not in self.levels:
+            raise fault(errno.EOPNOTSUPP)
+        if level == SOL_SOCKET:
+            special = self.special_option(name)
+            if special is not None:
+                return special
+        key = (level, name)
+        if self.options is not None and key in self.options:
+            return self.options[key]
+        if not opt.is_known(key):
+            raise fault(errno.ENOPROTOOPT)
+        return opt.default_of(key)
+
+    def special_option(self, name: int) -> opt.Value | None:
+        """Answer the SOL_SOCKET options that are read from the socket itself."""
+        if name == socket.SO_ERROR:
+            return self.take_error()
+        if name == socket.SO_TYPE:
+            return self.type
+        if name == socket.SO_DOMAIN:
+            return self.family
+        if name == socket.SO_PROTOCOL:
+            return self.protocol
+        if name == socket.SO_ACCEPTCONN:
+            return int(self.is_listening)
+        return None
+
+    @property
+    def protocol(self) -> int:
+        """The protocol that the socket speaks, even where it was made with 0."""
+        return self.proto
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether it accepts connections."""
+        return False
+
+    def flag(self, level: int, name: int) -> int:
+        """Return an integer option, cheaply: what was set, or its default."""
+        key = (level, name)
+        value = None if self.options is None else self.options.get(key)
+        return opt.integer_of(opt.default_of(key) if value is None else value)
+
+
+class InetSocket(SocketFile):
+    """What TCP and UDP sockets share: ports, and names of two numbers or four."""
+
+    __slots__ = ()
+
+    @property
+    def table(self) -> PortTable[InetSocket]:
+        """The port table of this protocol on this host."""
+        raise NotImplementedError
+
+    # -- what the port table asks ----------------------------------------------------------------
+
+    @property
+    def held_ip(self) -> str:
+        """The address that it is bound to."""
+        assert self.local is not None, self
+        return self.local[0]
+
+    @property
+    def is_v6only(self) -> bool:
+        """Whether it takes no IPv4 packets."""
+        return self.family == AF_INET6 and bool(self.flag(*V6ONLY))
+
+    @property
+    def reuse_address(self) -> bool:
+        """SO_REUSEADDR."""
+        return bool(self.flag(SOL_SOCKET, socket.SO_REUSEADDR))
+
+    @property
+    def reuse_port(self) -> bool:
+        """SO_REUSEPORT."""
+        return bool(self.flag(SOL_SOCKET, socket.SO_REUSEPORT))
+
+    @property
+    def shared_remote(self) -> Endpoint | None:
+        """The peer, where connect() chose the port."""
+        return None if self.is_bound else self.remote
+
+    # -- names ---------------------------------------------------------------------------------
+
+    def parse_address(self, address: object, what: str) -> Endpoint:
+        """Check an address of this family; names are looked up in the network's table."""
+        return parse_inet(self.family, address, what, self.host.resolve)
+
+    def show_address(self, endpoint: Endpoint | None) -> SocketAddress:
+        """Shape an endpoint as this family has it."""
+        return None if endpoint is None else show_inet(self.family, endpoint)
+
+    def getsockname(self) -> SocketAddress:
+        """Return the own name; the wildcard and port 0 before there is one."""
+        if self.local is not None:
+            return show_inet(self.family, self.local)
+        return (ANY, 0) if self.family == AF_INET else (ANY6, 0, 0, 0)
+
+    def bind(self, endpoint: Endpoint) -> None:
+        """Take an address of this host and a port (the system call)."""
+        if self.local is not None:
+            raise fault(errno.EINVAL)
+        ip, port = endpoint
+        if self.family == AF_INET6 and not is_ipv6(ip) and self.is_v6only:
+            raise fault(errno.EINVAL)
+        self.host.check_bindable(ip)
+        self.hold(ip, port)
+        self.is_bound = True
+
+    def hold(self, ip: str, port: int) -> None:
+        """Hold a port, 0 for one of the table's choice."""
+        self.local = (ip, port)  # The table reads the address from here.
+        try:
+            port = self.table.bind(self, ip, port)
+        except OSError:
+            self.local = None
+            raise
+        self.local = (ip, port)
+
+    def bind_any(self) -> None:
+        """Take an ephemeral port at the wildcard, as a first use without bind does."""
+        self.hold(ANY if self.family == AF_INET else ANY6, 0)
+
+    def let_go(self) -> None:
+        """Give the port back; the name stays, as it does on Linux."""
+        if self.local is not None:
+            self.table.release(self, self.local[1])
+
+    # -- routes --------------------------------------------------------------------------------
+
+    def target(self, endpoint: Endpoint) -> Endpoint:
+        """Return what a destination means to this socket: the wildcard is this host."""
+        ip, port = endpoint
+        if is_wildcard(ip):
+            wants_ipv6 = is_ipv6(ip) and not (self.local and not is_ipv6(self.local[0]))
+            return (LOOPBACK6 if wants_ipv6 else LOOPBACK), port
+        return endpoint
+
+    def source_for(self, ip: str) -> str:
+        """Return the own address that speaks to ``ip``; ENETUNREACH if none can."""
+        if self.family == AF_INET6 and not is_ipv6(ip) and self.is_v6only:
+            raise fault(errno.ENETUNREACH)
+        own = None if self.local is None else self.local[0]
+        if own is None or is_wildcard(own):
+            return self.host.source_for(ip)
+        if is_ipv6(own) != is_ipv6(ip):
+            raise fault(errno.ENETUNREACH)
+        if is_loopback(own) and not is_loopback(ip) and not self.host.owns(ip):
+            raise fault(errno.EINVAL)
+        return own
+
+    # -- options -------------------------------------------------------------------------------
+
+    def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
+        """Set an option; IPV6_V6ONLY only before the socket has a name."""
+        if (level, name) == V6ONLY and self.family == AF_INET6 and self.local is not None:
+            raise fault(errno.EINVAL)
+        if level == opt.IPPROTO_IPV6 and self.family != AF_INET6:
+            raise fault(errno.ENOPROTOOPT)
+        if (level, name) == (SOL_SOCKET, SO_BINDTODEVICE):
+            self.host.check_device(value)
+        super().setsockopt(level, name, value)
+
+    def getsockopt(self, level: int, name: int) -> opt.Value:
+        """Return an option; those of IPv6 only where the family has them."""
+        if level == opt.IPPROTO_IPV6 and self.family != AF_INET6:
+            raise fault(errno.EOPNOTSUPP)
+        return super().getsockopt(level, name)

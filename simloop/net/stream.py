@@ -1,0 +1,270 @@
+"""Byte streams between two sockets: buffers, room, partial sends, and the fast path.
+
+Owns: what TCP and UNIX streams have in common. Each side has an inbox, which the other side fills;
+a TCP side also has a small queue of bytes that the peer had no room for. Must not know addresses,
+ports or how a connection came about; the subclass decides what a failing call answers, and when.
+
+The fast path: while ``direct`` holds, nothing is queued and nothing is wrong, so ``send`` appends
+the caller's bytes object to the peer's inbox and calls the peer's watcher. Everything else goes
+through ``_send_slowly``: it queues what fits and lets ``_flush`` pass it on piece by piece through
+the fabric.
+
+Invariants: ``direct`` implies connected, no error, this direction open, nothing unsent, and a peer
+that still has a descriptor; ``in_flight`` counts bytes handed to a link and not yet delivered (0
+without a link); with a peer, inbox + in flight never exceeds the window the sender saw; the order
+is inbox, in flight, unsent; ``is_fin_sent`` comes after the last unsent byte.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from functools import partial
+from typing import TYPE_CHECKING
+
+from simloop.errors import UnsupportedError
+from simloop.net.buffers import ByteQueue
+from simloop.net.faults import fault
+from simloop.net.sockets import SocketFile
+
+if TYPE_CHECKING:
+    from simloop.net.fabric import Endpoint
+    from simloop.net.host import Host
+
+__all__ = ["CLOSED", "CONNECTED", "CONNECTING", "LISTENING", "STATES", "StreamSocket"]
+
+CLOSED, CONNECTING, CONNECTED, LISTENING = range(4)
+STATES = ("closed", "connecting", "connected", "listening")
+
+_MSG_PEEK = int(socket.MSG_PEEK)
+_MSG_OOB = int(socket.MSG_OOB)
+_MSG_TRUNC = int(socket.MSG_TRUNC)
+
+
+class StreamSocket(SocketFile):
+    """The base of connected byte streams."""
+
+    __slots__ = (
+        "blocked",
+        "direct",
+        "in_flight",
+        "inbox",
+        "is_fin_sent",
+        "is_fin_taken",
+        "is_released",
+        "is_shut_read",
+        "is_shut_write",
+        "peer",
+        "rcvbuf",
+        "sndbuf",
+        "state",
+        "unsent",
+        "window",
+    )
+
+    def __init__(
+        self, host: Host, family: int, type_: int, proto: int, sndbuf: int, rcvbuf: int
+    ) -> None:
+        super().__init__(host, family, type_, proto)
+        self.state = CLOSED
+        self.peer: StreamSocket | None = None
+        self.inbox = ByteQueue()
+        self.unsent: ByteQueue | None = None  # Made when the peer's inbox is full the first time.
+        self.in_flight = 0
+        self.sndbuf = sndbuf
+        self.rcvbuf = rcvbuf
+        self.window = rcvbuf  # How full this side may make the peer's inbox.
+        self.direct = False
+        self.blocked = False  # Whether the peer's reader must call _room_made().
+        self.is_fin_sent = False  # Our end of stream reached the peer.
+        self.is_fin_taken = False  # The peer's end of stream reached us.
+        self.is_shut_read = False
+        self.is_shut_write = False
+        self.is_released = False  # No descriptor is left; only what is queued still moves.
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether it accepts connections."""
+        return self.state == LISTENING
+
+    # -- sending -------------------------------------------------------------------------------
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """Take as many of ``data`` as there is room for; BlockingIOError where there is none."""
+        if self.direct and not flags and self.fabric.direct:
+            peer = self.peer
+            assert peer is not None
+            inbox = peer.inbox
+            size = len(data)
+            if 0 < size <= self.window - inbox.size:
+                inbox.chunks.append(data)
+                inbox.size += size
+                watcher = peer.on_readable
+                if watcher is not None:
+                    watcher()
+                return size
+        return self._send_slowly(data, flags)
+
+    def _send_slowly(self, data: bytes, flags: int) -> int:
+        if flags & _MSG_OOB:
+            raise UnsupportedError(
+                "send() with MSG_OOB: urgent data does not exist in the virtual network; "
+                "send it in the stream, or over a second connection"
+            )
+        self.check_sending()
+        if not data:
+            return 0
+        room = self.room()
+        if room <= 0:
+            raise fault(errno.EAGAIN)
+        if len(data) > room:
+            data = data[:room]
+        self.fabric.observe(self.kind, self.local or _NOWHERE, self.remote or _NOWHERE, data)
+        if self.unsent is None:
+            self.unsent = ByteQueue()
+        self.unsent.append(data)
+        self._flush()
+        return len(data)
+
+    def check_sending(self) -> None:
+        """Raise what a send answers where the stream can take nothing; EAGAIN while connecting."""
+        raise NotImplementedError
+
+    def room(self) -> int:
+        """How many bytes a send can take now."""
+        raise NotImplementedError
+
+    def _flush(self) -> None:
+        """Pass on what the peer has room for, in order, and the end of stream behind it."""
+        unsent = self.unsent
+        carry = self.fabric.carry
+        while unsent is not None and unsent.size and self.peer is not None:
+            room = self.window - self.peer.inbox.size - self.in_flight
+            if room <= 0:
+                break
+            data = unsent.take(min(room, len(unsent.chunks[0]) - unsent.head))
+            self.in_flight += len(data)
+            carry("data", *self._flow(), partial(self._delivered, self.peer, data), data)
+        if self.is_shut_write and not self.is_fin_sent and not self.unsent_size:
+            self.is_fin_sent = True
+            carry("fin", *self._flow(), self._fin_delivered)
+        self._refresh()
+
+    def _flow(self) -> tuple[Endpoint, Endpoint]:
+        return self.local or _NOWHERE, self.remote or _NOWHERE
+
+    @property
+    def unsent_size(self) -> int:
+        """Bytes taken from the program that the peer had no room for."""
+        return 0 if self.unsent is None else self.unsent.size
+
+    def _refresh(self) -> None:
+        """Settle the two booleans that the hot paths test."""
+        is_queued = self.unsent_size > 0
+        self.blocked = is_queued
+        self.direct = (
+            self.state == CONNECTED
+            and not is_queued
+            and not self.is_shut_write
+            and not self.error
+            and self.peer is not None
+            and not self.peer.is_released
+        )
+
+    def _delivered(self, peer: StreamSocket, data: bytes) -> None:
+        """Let bytes arrive, even after we broke off: the reset comes behind them."""
+        self.in_flight -= len(data)
+        if peer.peer is self:
+            peer._arrive(data)
+
+    def _arrive(self, data: bytes) -> None:
+        """Take bytes that the peer sent; a side without descriptors answers with a reset."""
+        if self.is_released:
+            self.reset_peer()
+            return
+        self.inbox.append(data)
+        self.notify_readable()
+
+    def reset_peer(self) -> None:
+        """Break the connection: the peer's next call fails."""
+        raise NotImplementedError
+
+    def _fin_delivered(self) -> None:
+        if self.peer is not None:
+            self.peer._fin_arrives()
+
+    def _fin_arrives(self) -> None:
+        """Note that the peer sends no more."""
+        raise NotImplementedError
+
+    def _room_made(self) -> None:
+        """Move on after the peer's reader took bytes: it found ``blocked`` set."""
+        self._flush()
+        watcher = self.on_writable
+        if watcher is not None and self.writable:
+            watcher()
+
+    # -- receiving -----------------------------------------------------------------------------
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Return up to ``size`` bytes, b"" at the end; BlockingIOError where nothing is there."""
+        inbox = self.inbox
+        chunks = inbox.chunks
+        if len(chunks) == 1 and inbox.size <= size and not flags and not inbox.head:
+            inbox.size = 0
+            data = chunks.popleft()
+        else:
+            if not chunks:
+                return self.recv_nothing()
+            if flags:
+                return self._recv_flagged(size, flags)
+            data = inbox.take(size)
+        peer = self.peer
+        if peer is not None and peer.blocked:
+            peer._room_made()
+        return data
+
+    def _recv_flagged(self, size: int, flags: int) -> bytes:
+        """Receive, bytes being there, with flags: those that only tell to wait change nothing."""
+        self._refuse_oob(flags)
+        if flags & _MSG_PEEK:
+            return self.inbox.peek(size)
+        return self.recv(size)
+
+    def _refuse_oob(self, flags: int) -> None:
+        if flags & _MSG_OOB:
+            raise fault(errno.EINVAL)  # What Linux answers where no urgent data is there.
+
+    def recv_nothing(self) -> bytes:
+        """Answer a receive while the inbox is empty: b"" at the end, or the error."""
+        raise NotImplementedError
+
+    # -- invariants ----------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        super().check()
+        self.inbox.check()
+        if self.unsent is not None:
+            self.unsent.check()
+        assert self.in_flight >= 0, self.in_flight
+        if self.direct:
+            assert self.state == CONNECTED, self.state
+            assert self.peer is not None
+            assert not self.peer.is_released
+            assert not self.is_shut_write
+            assert not self.unsent_size
+        if self.peer is not None and self.peer.peer is not None:
+            assert self.peer.peer is self, (self, self.peer)
+        if self.is_fin_sent:
+            assert self.is_shut_write
+            assert not self.unsent_size
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {STATES[self.state]} local={self.local} remote={self.remote}"
+            f" inbox={self.inbox.size} unsent={self.unsent_size}>"
+        )
+
+
+_NOWHERE: Endpoint = ("", 0)

@@ -1,0 +1,506 @@
+"""TCP as a program sees it: states, connecting, the backlog, ends of stream, resets.
+
+Owns: what each call answers in each state, and at which moment a side learns what the other did,
+as Linux does it over loopback. There are no segments, windows or retransmissions: what reaches the
+peer at all reaches it in order, through the fabric. Must not know time; nothing here waits.
+
+States: closed (fresh, or over), connecting, connected, listening. A connected side becomes closed
+when both ends of stream have crossed or a reset did. ``phase`` is the socket layer's memory of
+connect(), which Linux keeps apart from the state: pending means that connect() was answered with
+EINPROGRESS and nobody called it again to learn the outcome. It decides what that next call says.
+
+Invariants: a port is held from bind, connect or accept until the last descriptor is gone or the
+connection is over (a bound port: until the descriptor is gone); a listener's queue holds connected
+sockets without descriptors, at most backlog + 1 of them; who asks beyond that waits in ``waiting``.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from simloop.net import options as opt
+from simloop.net.addresses import (
+    SocketAddress,
+    is_limited_broadcast,
+    is_multicast,
+    show_inet,
+)
+from simloop.net.faults import fault
+from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
+from simloop.net.sockets import SOL_SOCKET, InetSocket
+from simloop.net.stream import CLOSED, CONNECTED, CONNECTING, LISTENING, StreamSocket
+
+if TYPE_CHECKING:
+    from simloop.net.fabric import Endpoint
+    from simloop.net.host import Host
+    from simloop.net.ports import PortTable
+
+__all__ = ["RCVBUF", "SNDBUF", "TcpSocket"]
+
+# tcp_wmem and tcp_rmem: what a socket starts with. Linux then tunes them; here they stay.
+SNDBUF = 16_384
+RCVBUF = 131_072
+_BACKLOG_MAX = 4_096  # net.core.somaxconn
+
+SO_LINGER = (SOL_SOCKET, socket.SO_LINGER)
+SO_SNDBUF = (SOL_SOCKET, socket.SO_SNDBUF)
+SO_RCVBUF = (SOL_SOCKET, socket.SO_RCVBUF)
+_TCP_INFO = (opt.IPPROTO_TCP, int(socket.TCP_INFO))
+_TCP_INFO_SIZE = 104
+_TCP_INFO_STATES = {CLOSED: 7, CONNECTING: 2, CONNECTED: 1, LISTENING: 10}
+
+_SHUT_READ = (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
+_SHUT_WRITE = (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
+
+FREE, PENDING, JOINED = range(3)
+
+
+class TcpSocket(InetSocket, StreamSocket):
+    """One end of a TCP connection, or a listener."""
+
+    __slots__ = ("backlog", "phase", "queue", "waiting")
+
+    kind: ClassVar[str] = "tcp"
+    levels: ClassVar[tuple[int, ...]] = (
+        SOL_SOCKET,
+        opt.IPPROTO_TCP,
+        opt.IPPROTO_IP,
+        opt.IPPROTO_IPV6,
+    )
+
+    def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
+        super().__init__(host, family, type_, proto, SNDBUF, RCVBUF)
+        self.phase = FREE
+        self.backlog = 0
+        self.queue: deque[TcpSocket] | None = None  # Listeners: connected and not yet accepted.
+        self.waiting: deque[TcpSocket] | None = None  # Clients that found the queue full.
+
+    @property
+    def table(self) -> PortTable[InetSocket]:
+        """The TCP ports of this host."""
+        return self.host.tcp
+
+    @property
+    def protocol(self) -> int:
+        """The protocol of the socket."""
+        return opt.IPPROTO_TCP
+
+    def getpeername(self) -> SocketAddress:
+        """Return the peer's name; ENOTCONN unless connected."""
+        if self.state != CONNECTED or self.remote is None:
+            raise fault(errno.ENOTCONN)
+        return show_inet(self.family, self.remote)
+
+    # -- connecting ----------------------------------------------------------------------------
+
+    def connect(self, endpoint: Endpoint) -> int:
+        """Begin to connect, or tell how it went: 0 or an errno.
+
+        EINPROGRESS at first, even where the connection already stands: so does Linux answer a
+        non-blocking connect over loopback.
+        """
+        if self.phase == PENDING:
+            return self.connect_outcome()
+        if self.state != CLOSED or self.phase == JOINED:
+            return errno.EISCONN
+        try:
+            self._prepare(endpoint)
+        except OSError as error:
+            return error.errno or errno.EINVAL
+        self.state = CONNECTING
+        self.phase = PENDING
+        self.fabric.carry("syn", *self._flow(), self._syn_arrives)
+        return errno.EINPROGRESS
+
+    def connect_outcome(self) -> int:
+        """Tell how a begun connect went, once: 0, an errno, or EALREADY while it is under way."""
+        if self.state == CONNECTING:
+            return errno.EALREADY
+        if self.state == CONNECTED:
+            self.phase = JOINED
+            return 0
+        error = self.take_error() or errno.ECONNABORTED
+        self._disconnect()
+        return error
+
+    def _prepare(self, endpoint: Endpoint) -> None:
+        """Choose both names of the connection to be, and hold the port."""
+        ip, port = self.target(endpoint)
+        if is_multicast(ip) or is_limited_broadcast(ip):
+            raise fault(errno.ENETUNREACH)
+        source = self.source_for(ip)
+        remote = (ip, port)
+        if self.local is None:
+            self.local = (source, self.table.connect(self, source, remote))
+        else:
+            self._refuse_twin(remote)
+            self.local = (source, self.local[1])
+        self.remote = remote
+
+    def _refuse_twin(self, remote: Endpoint) -> None:
+        """Refuse a second connection with the same four numbers."""
+        assert self.local is not None
+        for other in self.table.holders.get(self.local[1], ()):
+            if other is not self and other.remote == remote and not other.is_listening:
+                raise fault(errno.EADDRNOTAVAIL)
+
+    def _syn_arrives(self) -> None:
+        """Meet the listener, if there is one, when the request reaches its host."""
+        if self.state != CONNECTING or self.remote is None or self.local is None:
+            return
+        host = self.host.network.host_of(self.remote[0], self.host)
+        if host is None:
+            self._fail(errno.EHOSTUNREACH)
+            return
+        listener = host.choose_listener(self.remote, self.local)
+        if listener is None:
+            self.fabric.carry("refuse", self.remote, self.local, self._refused)
+        else:
+            listener._meet(self)
+
+    def _refused(self) -> None:
+        self._fail(errno.ECONNREFUSED)
+
+    def _fail(self, code: int) -> None:
+        if self.state == CONNECTING:
+            self.error = code
+            self._over()
+            self.notify_readable()
+            self.notify_writable()
+
+    def _established(self, child: TcpSocket) -> None:
+        """Become connected, unless the program gave up meanwhile."""
+        if self.state != CONNECTING:
+            child._reset_arrives()
+            return
+        self.state = CONNECTED
+        self.peer = child
+        self.window = child.rcvbuf
+        self._refresh()
+        child._refresh()
+        self.notify_writable()
+
+    def _disconnect(self) -> None:
+        """Be as new, but for a bound name."""
+        self.state = CLOSED
+        self.phase = FREE
+        self.is_shut_read = self.is_shut_write = False
+        self.is_fin_sent = self.is_fin_taken = False
+        self.inbox.clear()
+        self.remote = None
+        if not self.is_bound:
+            self.let_go()
+            self.local = None
+
+    # -- listening -----------------------------------------------------------------------------
+
+    def listen(self, backlog: int) -> None:
+        """Accept connections from now on; again: only the backlog changes."""
+        if self.state not in (CLOSED, LISTENING) or self.phase != FREE:
+            raise fault(errno.EINVAL)
+        self.backlog = backlog if 0 <= backlog < _BACKLOG_MAX else _BACKLOG_MAX
+        if self.state == LISTENING:
+            return
+        if self.local is None:
+            self.bind_any()
+        assert self.local is not None
+        self.table.listen(self, *self.local)
+        self.state = LISTENING
+        self.queue = deque()
+        self.waiting = deque()
+
+    def accept(self) -> TcpSocket:
+        """Return the oldest connection in the queue; whoever waited for the room moves up."""
+        if self.state != LISTENING or self.queue is None:
+            raise fault(errno.EINVAL)
+        if not self.queue:
+            raise fault(errno.EAGAIN)
+        child = self.queue.popleft()
+        waiting = self.waiting
+        while waiting and len(self.queue) <= self.backlog:
+            client = waiting.popleft()
+            if client.state == CONNECTING:
+                self._admit(client)
+        return child
+
+    def _meet(self, client: TcpSocket) -> None:
+        """Take a request to connect; with the queue full it waits, as an unanswered SYN does."""
+        assert self.queue is not None
+        assert self.waiting is not None
+        if len(self.queue) > self.backlog:
+            self.waiting.append(client)
+        else:
+            self._admit(client)
+
+    def _admit(self, client: TcpSocket) -> None:
+        """Make this end of the connection, with what a socket inherits from its listener."""
+        assert self.queue is not None
+        child = TcpSocket(self.host, self.family, self.type, self.proto)
+        child.options = None if self.options is None else self.options.copy()
+        child.sndbuf = self.sndbuf
+        child.rcvbuf = self.rcvbuf
+        child.state = CONNECTED
+        child.phase = JOINED
+        child.local, child.remote = client.remote, client.local
+        child.peer = client
+        child.window = client.rcvbuf
+        assert child.local is not None
+        child.table.hold(child, child.local[1])
+        child._refresh()
+        self.queue.append(child)
+        self.fabric.carry("syn-ack", *child._flow(), partial(client._established, child))
+        self.notify_readable()
+
+    def _stop_listening(self) -> None:
+        assert self.local is not None
+        self.table.unlisten(self, *self.local)
+        self.state = CLOSED
+        queue, waiting = self.queue, self.waiting
+        self.queue = self.waiting = None
+        for child in queue or ():
+            child.is_released = True
+            child.reset_peer()
+        for client in waiting or ():
+            if client.state == CONNECTING:
+                self.fabric.carry("refuse", *self._flow(), client._refused)
+
+    # -- sending and receiving -------------------------------------------------------------------
+
+    def check_sending(self) -> None:
+        """Raise EAGAIN while connecting, the pending error, or EPIPE."""
+        if self.error:
+            self.raise_error()
+        if self.state == CONNECTING:
+            raise fault(errno.EAGAIN)
+        if self.state != CONNECTED or self.is_shut_write:
+            raise fault(errno.EPIPE)
+
+    def room(self) -> int:
+        """What the peer has room for, and what the own queue has."""
+        queue_room = self.sndbuf - self.unsent_size
+        if self.unsent_size or self.peer is None:
+            return queue_room
+        return max(0, self.window - self.peer.inbox.size - self.in_flight) + queue_room
+
+    def sendto(self, data: bytes, flags: int, endpoint: Endpoint) -> int:
+        """Send to the peer: a stream has no other destination."""
+        del endpoint
+        return self.send(data, flags)
+
+    def recv_nothing(self) -> bytes:
+        """Answer in the order in which Linux looks: end of stream, error, end by shutdown."""
+        if self.is_fin_taken:
+            return b""
+        if self.error:
+            self.raise_error()
+        if self.is_shut_read:
+            return b""
+        if self.state in (CLOSED, LISTENING):
+            raise fault(errno.ENOTCONN)
+        raise fault(errno.EAGAIN)
+
+    # -- ends ----------------------------------------------------------------------------------
+
+    def shutdown(self, how: int) -> None:
+        """Close one direction or both; ENOTCONN where there is no connection."""
+        if how not in (0, 1, 2):
+            raise fault(errno.EINVAL)
+        if self.state == CLOSED:
+            raise fault(errno.ENOTCONN)
+        if self.state == CONNECTING:
+            self._disconnect()
+        elif self.state == LISTENING:
+            if how in _SHUT_READ:
+                self._stop_listening()
+                self.notify_readable()
+        else:
+            self._shut(how)
+
+    def _shut(self, how: int) -> None:
+        if how in _SHUT_READ:
+            self.is_shut_read = True
+            self.notify_readable()
+        if how in _SHUT_WRITE and not self.is_shut_write:
+            self.is_shut_write = True
+            self._flush()
+            self.notify_writable()
+
+    def _fin_arrives(self) -> None:
+        self.is_fin_taken = True
+        self.is_shut_read = True
+        if self.is_fin_sent:
+            self._over()
+        self.notify_readable()
+        if self.state == CLOSED:
+            self.notify_writable()
+
+    def _fin_delivered(self) -> None:
+        super()._fin_delivered()
+        if self.is_fin_taken and self.state == CONNECTED:
+            self._over()
+            self.notify_readable()
+
+    def _over(self) -> None:
+        """Be no longer connected; what arrived can still be read."""
+        self.state = CLOSED
+        self.direct = self.blocked = False
+        self.is_shut_read = self.is_shut_write = True
+        if not self.is_bound or self.is_released:
+            self.let_go()
+        peer = self.peer
+        if peer is not None and peer.state == CLOSED:
+            self.peer = peer.peer = None
+
+    def reset_peer(self) -> None:
+        """Send a reset: what the peer has not been sent yet is lost."""
+        peer = self.peer
+        self._break()
+        if isinstance(peer, TcpSocket):
+            self.fabric.carry("rst", *self._flow(), peer._reset_arrives)
+
+    def _reset_arrives(self) -> None:
+        """Learn that the peer broke the connection."""
+        if self.state == CLOSED:
+            return
+        self.error = errno.EPIPE if self.is_fin_taken else errno.ECONNRESET
+        self._break()
+        self.notify_readable()
+        self.notify_writable()
+
+    def _break(self) -> None:
+        self.unsent = None
+        self.peer = None
+        self._over()
+
+    def release(self) -> None:
+        """Close: an end of stream behind what is queued, or a reset.
+
+        A reset, as on Linux, where received bytes were not read or SO_LINGER says zero seconds.
+        """
+        self.is_released = True
+        if self.state == LISTENING:
+            self._stop_listening()
+        elif self.state == CONNECTED:
+            self._close_connection()
+        else:
+            self.state = CLOSED
+        self.inbox.clear()
+        self.let_go()
+
+    def _close_connection(self) -> None:
+        if self.inbox.size or self._lingers_for_nothing():
+            self.reset_peer()
+            return
+        if self.peer is not None:
+            self.peer.direct = False  # Its next bytes meet nobody.
+        self.is_shut_read = self.is_shut_write = True
+        self._flush()
+
+    def _lingers_for_nothing(self) -> bool:
+        value = None if self.options is None else self.options.get(SO_LINGER)
+        return isinstance(value, bytes) and value[0] != 0 and not any(value[4:8])
+
+    # -- readiness -----------------------------------------------------------------------------
+
+    def poll(self) -> int:
+        """Return what the system call poll shows."""
+        state = self.state
+        if state == LISTENING:
+            return IN if self.queue else 0
+        mask = ERR if self.error else 0
+        if state == CLOSED or (self.is_shut_read and self.is_shut_write):
+            mask |= HUP
+        if self.is_shut_read:
+            mask |= IN | RDHUP
+        if state == CONNECTING:
+            return mask
+        if self.inbox.size:
+            mask |= IN
+        if self._has_room_to_write():
+            mask |= OUT
+        return mask
+
+    def _has_room_to_write(self) -> bool:
+        """Linux' rule: a third of the queue is free, or a write would fail at once."""
+        if self.is_shut_write:
+            return True
+        if self.direct and self.peer is not None:
+            return True
+        unsent = self.unsent_size
+        return self.sndbuf - unsent >= unsent // 2
+
+    @property
+    def readable(self) -> bool:
+        """Whether a receive or an accept would not block."""
+        if self.inbox.size:
+            return True
+        if self.state == LISTENING:
+            return bool(self.queue)
+        return self.is_shut_read or self.error != 0 or self.state == CLOSED
+
+    @property
+    def writable(self) -> bool:
+        """Whether a send would not block."""
+        if self.state in (CONNECTING, LISTENING):
+            return self.error != 0
+        return self.error != 0 or self._has_room_to_write()
+
+    # -- options -------------------------------------------------------------------------------
+
+    def option_changed(self, key: opt.Key, value: opt.Value) -> None:
+        """Follow the sizes of the buffers."""
+        if key == SO_SNDBUF:
+            self.sndbuf = opt.integer_of(value)
+        elif key == SO_RCVBUF:
+            self.rcvbuf = opt.integer_of(value)
+            if self.peer is not None:
+                self.peer.window = self.rcvbuf
+                if self.peer.blocked:
+                    self.peer._room_made()
+
+    def special_option(self, name: int) -> opt.Value | None:
+        """Answer what is read from the socket itself."""
+        if name == socket.SO_SNDBUF:
+            return self.sndbuf
+        if name == socket.SO_RCVBUF:
+            return self.rcvbuf
+        return super().special_option(name)
+
+    def getsockopt(self, level: int, name: int) -> opt.Value:
+        """Return an option; TCP_INFO tells the state in its first byte and no more."""
+        if (level, name) == _TCP_INFO:
+            return bytes([_TCP_INFO_STATES[self.state]]).ljust(_TCP_INFO_SIZE, b"\0")
+        return super().getsockopt(level, name)
+
+    def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
+        """Set an option; group memberships are no business of a stream."""
+        if level == opt.IPPROTO_IP and name in (
+            socket.IP_ADD_MEMBERSHIP,
+            socket.IP_DROP_MEMBERSHIP,
+        ):
+            raise fault(errno.EPROTO)
+        super().setsockopt(level, name, value)
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        super().check()
+        if self.state == LISTENING:
+            assert self.queue is not None
+            assert self.waiting is not None
+            assert len(self.queue) <= self.backlog + 1, (len(self.queue), self.backlog)
+            for child in self.queue:
+                assert child.references == 0, child
+                child.check()
+        else:
+            assert self.queue is None
+        if self.state == CONNECTED:
+            assert self.local is not None
+            assert self.remote is not None
+            assert self.peer is not None
+            assert self.inbox.size <= max(self.rcvbuf, self.peer.window), self
+            if not self.is_released:
+                assert self in self.table.holders[self.local[1]], self

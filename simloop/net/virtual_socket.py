@@ -1,0 +1,560 @@
+"""``socket.socket`` without an operating system: the face that programs see.
+
+Owns: the whole API of a socket object on top of a ``SocketFile``: arguments and their errors,
+timeouts, descriptors, blocking calls. A ``VirtualSocket`` is a ``socket.socket`` to ``isinstance``,
+but its parent's ``__init__`` never runs, so the C object below holds no descriptor, and every
+method that would touch one is overridden here (a test walks the parent's methods and holds that).
+
+Must not know who runs the program: ``set_host_finder`` tells on which host ``VirtualSocket(...)``
+is made, and a call that would wait asks ``host.on_would_block``.
+
+Invariants: ``_fd`` names ``_file`` in the host's table, or is -1 and ``_file`` the closed one,
+whose every call is EBADF; ``_timeout`` is None, or seconds >= 0, where 0 means non-blocking.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import operator
+import socket
+import warnings
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+
+from simloop.errors import UsageError
+from simloop.net import options as opt
+from simloop.net.arguments import as_bytes, as_timeout, c_int, joined, size_of, writable_view
+from simloop.net.faults import fault
+from simloop.net.sockets import AF_INET, SocketFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from simloop.net.addresses import SocketAddress
+    from simloop.net.files import File
+    from simloop.net.host import Host
+    from simloop.net.sockets import Ancillary
+
+__all__ = ["VirtualSocket", "set_host_finder"]
+
+T = TypeVar("T")
+
+_NONBLOCK = int(socket.SOCK_NONBLOCK)
+_TYPE_FLAGS = _NONBLOCK | int(socket.SOCK_CLOEXEC)
+_MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
+_MSG_CTRUNC = int(socket.MSG_CTRUNC)
+_RIGHTS = (int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS))
+_OPTION_SIZE_MAX = 1024
+_INT_SIZE = 4
+
+
+class _ClosedFile(SocketFile):
+    """What a closed socket stands on: everything is EBADF."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        """Hold nothing at all."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("__"):  # Tools that look at every object may look at this one.
+            return object.__getattribute__(self, name)
+        raise fault(errno.EBADF)
+
+
+_CLOSED = _ClosedFile()
+
+_find_host: Callable[[], Host | None] | None = None
+
+
+def set_host_finder(find: Callable[[], Host | None] | None) -> None:
+    """Tell where ``VirtualSocket(...)`` is made: ``find()`` returns the caller's host, or None."""
+    global _find_host  # noqa: PLW0603  # One class for the process, as socket.socket is.
+    _find_host = find
+
+
+def _host_of_caller() -> Host:
+    host = None if _find_host is None else _find_host()
+    if host is None:
+        raise UsageError(
+            "VirtualSocket() outside of a simulated world: make it in a run, or by host.socket()"
+        )
+    return host
+
+
+class VirtualSocket(socket.socket):
+    """A socket of a simulated host."""
+
+    __slots__ = ("_family", "_fd", "_file", "_host", "_proto", "_timeout", "_type")
+
+    _host: Host
+    _file: SocketFile
+    _fd: int
+    _timeout: float | None
+
+    def __init__(
+        self,
+        family: int = -1,
+        type: int = -1,  # noqa: A002  # socket.socket's own name.
+        proto: int = -1,
+        fileno: int | None = None,
+    ) -> None:
+        host = _host_of_caller()
+        family, type, proto = map(operator.index, (family, type, proto))  # noqa: A001
+        if fileno is None:
+            self._create(host, family, type, proto)
+        else:
+            self._adopt(host, family, type, proto, operator.index(fileno))
+
+    @classmethod
+    def _on_host(cls, host: Host, family: int, type_: int, proto: int) -> VirtualSocket:
+        self = cls.__new__(cls)
+        self._create(host, family, type_, proto)
+        return self
+
+    @classmethod
+    def _of_file(cls, host: Host, file: SocketFile) -> VirtualSocket:
+        self = cls.__new__(cls)
+        self._start(host, host.descriptors.add(file), file)
+        self._family, self._type, self._proto = file.family, file.type, file.proto
+        return self
+
+    def _create(self, host: Host, family: int, type_: int, proto: int) -> None:
+        family = AF_INET if family == -1 else int(family)
+        type_ = int(socket.SOCK_STREAM) if type_ == -1 else int(type_)
+        proto = 0 if proto == -1 else int(proto)
+        file = host.open_socket(family, type_, proto)
+        self._start(host, host.descriptors.add(file), file)
+        self._family, self._type, self._proto = family, type_ & ~_TYPE_FLAGS, proto
+        if type_ & _NONBLOCK:
+            self._timeout = 0.0
+
+    def _adopt(self, host: Host, family: int, type_: int, proto: int, fd: int) -> None:
+        if fd < 0:
+            raise ValueError("negative file descriptor")
+        file = host.file(fd)
+        if not isinstance(file, SocketFile):
+            raise fault(errno.ENOTSOCK)
+        self._start(host, fd, file)
+        self._family = file.family if family == -1 else family
+        self._type = file.type if type_ == -1 else type_ & ~_TYPE_FLAGS
+        self._proto = file.protocol if proto == -1 else proto
+
+    def _start(self, host: Host, fd: int, file: SocketFile) -> None:
+        self._io_refs = 0
+        self._closed = False
+        self._host = host
+        self._fd = fd
+        self._file = file
+        self._timeout = socket.getdefaulttimeout()
+
+    # -- what it is ----------------------------------------------------------------------------
+
+    @property
+    def host(self) -> Host:
+        """The simulated host that the socket belongs to."""
+        return self._host
+
+    @property
+    def file(self) -> SocketFile:
+        """The open socket below, which transports and selectors watch; EBADF once closed."""
+        if self._fd < 0:
+            raise fault(errno.EBADF)
+        return self._file
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """The address family."""
+        return _enum(socket.AddressFamily, self._family)
+
+    @property
+    def type(self) -> socket.SocketKind:
+        """The kind, without SOCK_NONBLOCK and SOCK_CLOEXEC."""
+        return _enum(socket.SocketKind, self._type)
+
+    @property
+    def proto(self) -> int:
+        """The protocol as it was asked for."""
+        return self._proto
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a call may wait; None: for ever, 0: not at all."""
+        return self._timeout
+
+    def __repr__(self) -> str:
+        closed = " [closed]" if self._closed else ""
+        text = (
+            f"<simloop.VirtualSocket{closed} fd={self._fd}, family={self._family}, "
+            f"type={self._type}, proto={self._proto}"
+        )
+        if not self._closed:
+            for label, name in (("laddr", self.getsockname), ("raddr", self.getpeername)):
+                try:
+                    address = name()
+                except OSError:
+                    continue
+                if address:
+                    text += f", {label}={address!r}"
+        return text + ">"
+
+    def __enter__(self) -> VirtualSocket:  # noqa: PYI034  # As the parent is typed.
+        return self
+
+    # -- descriptors ---------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """Return the descriptor, far above those of the real process; -1 once closed."""
+        return self._fd
+
+    def detach(self) -> int:
+        """Close the object but not the descriptor, and return that."""
+        fd, self._fd = self._fd, -1
+        self._file = _CLOSED
+        self._closed = True
+        return fd
+
+    def _real_close(self, _ss: object = None) -> None:
+        fd, self._fd = self._fd, -1
+        self._file = _CLOSED
+        if fd >= 0:
+            self._host.close(fd)
+
+    def __del__(self) -> None:
+        fd = getattr(self, "_fd", -1)
+        if fd >= 0:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self._fd = -1
+            self._host.on_unclosed(fd)
+
+    def dup(self) -> VirtualSocket:
+        """Return a second object with a descriptor of its own for the same socket."""
+        self.file  # noqa: B018  # EBADF once closed.
+        twin = VirtualSocket.__new__(type(self))
+        twin._start(self._host, self._host.dup(self._fd), self._file)
+        twin._family, twin._type, twin._proto = self._family, self._type, self._proto
+        twin._timeout = self._timeout
+        return twin
+
+    def get_inheritable(self) -> bool:
+        """Return False: there is no other process to inherit the descriptor."""
+        self.file  # noqa: B018
+        return False
+
+    def set_inheritable(self, inheritable: bool) -> None:  # noqa: FBT001  # As the parent has it.
+        """Change nothing: there is no other process to inherit the descriptor."""
+        del inheritable
+        self.file  # noqa: B018
+
+    # -- blocking ------------------------------------------------------------------------------
+
+    def settimeout(self, value: float | None, /) -> None:
+        """Set how many seconds a call may wait: None for ever, 0 not at all."""
+        self._timeout = as_timeout(value)
+        self.file  # noqa: B018
+
+    def gettimeout(self) -> float | None:
+        """Return what settimeout set."""
+        return self._timeout
+
+    def setblocking(self, flag: bool, /) -> None:  # noqa: FBT001  # As the parent has it.
+        """Let calls wait for ever, or not at all."""
+        self._timeout = None if flag else 0.0
+        self.file  # noqa: B018
+
+    def getblocking(self) -> bool:
+        """Return whether calls may wait."""
+        return self._timeout != 0.0
+
+    def _wait(self, what: str, flags: int, call: Callable[[], T]) -> T:
+        """Make a call, and where it would block and may, wait by the host's hook and try again."""
+        timeout = self._timeout
+        if timeout == 0.0 or flags & _MSG_DONTWAIT:
+            return call()
+        while True:
+            try:
+                return call()
+            except BlockingIOError:
+                timeout = self._host.on_would_block(self, what, timeout)
+
+    # -- connecting ----------------------------------------------------------------------------
+
+    def bind(self, address: Any, /) -> None:
+        """Take a local address."""
+        file = self._file
+        file.bind(file.parse_address(address, "bind"))
+
+    def listen(self, backlog: SupportsIndex | None = None, /) -> None:
+        """Accept connections; as many as ``backlog`` (128) queue up."""
+        size = min(socket.SOMAXCONN, 128) if backlog is None else c_int(backlog)
+        self._file.listen(size)
+
+    def accept(self) -> tuple[VirtualSocket, SocketAddress]:
+        """Return a connected socket and the peer's address."""
+        file = self._wait("accept", 0, self._file.accept)
+        sock = VirtualSocket._of_file(self._host, file)
+        sock._proto = self._proto
+        return sock, file.show_address(file.remote)
+
+    def _accept(self) -> tuple[int, SocketAddress]:
+        file = self._wait("accept", 0, self._file.accept)
+        return self._host.descriptors.add(file), file.show_address(file.remote)
+
+    def connect(self, address: Any, /) -> None:
+        """Connect, or begin to: BlockingIOError (EINPROGRESS) on a non-blocking socket."""
+        code = self._connect(address, "connect")
+        if code:
+            raise fault(code)
+
+    def connect_ex(self, address: Any, /) -> int:
+        """Connect, or begin to; return 0 or the errno."""
+        if self._fd < 0:
+            return errno.EBADF
+        return self._connect(address, "connect_ex")
+
+    def _connect(self, address: object, what: str) -> int:
+        file = self._file
+        endpoint = file.parse_address(address, what)
+        code = file.connect(endpoint)
+        timeout = self._timeout
+        if timeout == 0.0:
+            return code
+        while code == errno.EAGAIN:  # A UNIX listener whose queue is full.
+            timeout = self._host.on_would_block(self, what, timeout)
+            code = file.connect(endpoint)
+        if code == errno.EINPROGRESS:
+            while (code := file.connect_outcome()) == errno.EALREADY:
+                timeout = self._host.on_would_block(self, what, timeout)
+        return code
+
+    def shutdown(self, how: SupportsIndex, /) -> None:
+        """Close one direction or both."""
+        self._file.shutdown(operator.index(how))
+
+    def getsockname(self) -> SocketAddress:
+        """Return the local address."""
+        return self._file.getsockname()
+
+    def getpeername(self) -> SocketAddress:
+        """Return the peer's address."""
+        return self._file.getpeername()
+
+    # -- sending -------------------------------------------------------------------------------
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        """Send; return how many bytes were taken."""
+        raw = data if type(data) is bytes else as_bytes(data)
+        try:
+            return self._file.send(raw, flags)
+        except BlockingIOError:
+            if self._timeout == 0.0:
+                raise
+            return self._wait("send", flags, lambda: self._file.send(raw, flags))
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        """Send everything, or raise after sending a part."""
+        raw = data if type(data) is bytes else as_bytes(data)
+        sent = self._wait("sendall", flags, lambda: self._file.send(raw, flags))
+        while sent < len(raw):
+            rest = raw[sent : sent + 2**20]
+            sent += self._wait("sendall", flags, lambda rest=rest: self._file.send(rest, flags))  # type: ignore[misc]  # The default only binds.
+
+    @overload
+    def sendto(self, data: Any, address: Any, /) -> int: ...
+    @overload
+    def sendto(self, data: Any, flags: int, address: Any, /) -> int: ...
+    def sendto(self, data: Any, *args: Any) -> int:
+        """Send to an address, which comes last; flags may stand before it."""
+        if len(args) not in (1, 2):
+            raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(args)} given)")
+        raw = data if type(data) is bytes else as_bytes(data)
+        flags = c_int(args[0]) if len(args) == 2 else 0  # noqa: PLR2004
+        file = self._file
+        endpoint = file.parse_address(args[-1], "sendto")
+        return self._wait("sendto", flags, lambda: file.sendto(raw, flags, endpoint))
+
+    def sendmsg(
+        self,
+        buffers: Iterable[Any],
+        ancdata: Iterable[tuple[int, int, Any]] = (),
+        flags: int = 0,
+        address: Any = None,
+        /,
+    ) -> int:
+        """Send buffers and ancillary data; SCM_RIGHTS takes descriptors of this host."""
+        raw = joined(buffers)
+        file = self._file
+        endpoint = None if address is None else file.parse_address(address, "sendmsg")
+        ancillary = self._outgoing(ancdata)
+        return self._wait("sendmsg", flags, lambda: file.sendmsg(raw, ancillary, flags, endpoint))
+
+    def _outgoing(self, ancdata: Iterable[tuple[int, int, Any]]) -> list[Ancillary]:
+        """Turn descriptors in SCM_RIGHTS into what they name."""
+        items: list[Ancillary] = []
+        for item in ancdata:
+            if len(item) != 3:  # noqa: PLR2004
+                raise TypeError(
+                    "[sendmsg() ancillary data items]() argument must be a sequence of length 3"
+                )
+            level, kind, data = c_int(item[0]), c_int(item[1]), as_bytes(item[2])
+            if (level, kind) == _RIGHTS:
+                numbers = array.array("i")
+                numbers.frombytes(data[: len(data) // _INT_SIZE * _INT_SIZE])
+                items.append((level, kind, [self._host.file(fd) for fd in numbers]))
+            else:
+                items.append((level, kind, data))
+        return items
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Send a file's content by reading it: no os.sendfile reaches a virtual descriptor."""
+        parent: Any = super()
+        sent: int = parent._sendfile_use_send(file, offset, count)
+        return sent
+
+    # -- receiving -----------------------------------------------------------------------------
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """Receive up to ``bufsize`` bytes; b"" is the end of a stream."""
+        size = bufsize if type(bufsize) is int else operator.index(bufsize)
+        if size <= 0:
+            size_of(size, "negative buffersize in recv")
+            return b""
+        try:
+            return self._file.recv(size, flags)
+        except BlockingIOError:
+            if self._timeout == 0.0:
+                raise
+            return self._wait("recv", flags, lambda: self._file.recv(size, flags))
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """Receive into a buffer; return how many bytes came."""
+        view = writable_view(buffer, "recv_into")
+        size = size_of(nbytes, "negative buffersize in recv_into")
+        size = size or len(view)
+        if size > len(view):
+            raise ValueError("buffer too small for requested bytes")
+        if not size:
+            return 0
+        part = view[:size]
+        return self._wait("recv_into", flags, lambda: self._file.recv_into(part, flags))
+
+    def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, SocketAddress]:
+        """Receive, with the sender's address."""
+        size = size_of(bufsize, "negative buffersize in recvfrom")
+        file = self._file
+        data, sender = self._wait("recvfrom", flags, lambda: file.recvfrom(size, flags))
+        return data, file.show_address(sender)
+
+    def recvfrom_into(
+        self, buffer: Any, nbytes: int = 0, flags: int = 0
+    ) -> tuple[int, SocketAddress]:
+        """Receive into a buffer, with the sender's address."""
+        view = writable_view(buffer, "recvfrom_into")
+        size = size_of(nbytes, "negative buffersize in recvfrom_into") or len(view)
+        if size > len(view):
+            raise ValueError("nbytes is greater than the length of the buffer")
+        file = self._file
+        data, sender = self._wait("recvfrom_into", flags, lambda: file.recvfrom(size, flags))
+        view[: len(data)] = data
+        return len(data), file.show_address(sender)
+
+    def recvmsg(
+        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
+        """Receive with ancillary data: (data, ancillary items, message flags, address)."""
+        size = size_of(bufsize, "negative buffer size in recvmsg()")
+        return self._recvmsg("recvmsg", size, ancbufsize, flags)
+
+    def recvmsg_into(
+        self, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[int, list[tuple[int, int, bytes]], int, Any]:
+        """Receive into several buffers, with ancillary data."""
+        views = [writable_view(buffer, "recvmsg_into") for buffer in buffers]
+        size = sum(map(len, views))
+        data, ancillary, message_flags, address = self._recvmsg(
+            "recvmsg_into", size, ancbufsize, flags
+        )
+        start = 0
+        for view in views:
+            part = data[start : start + len(view)]
+            view[: len(part)] = part
+            start += len(part)
+        return len(data), ancillary, message_flags, address
+
+    def _recvmsg(
+        self, what: str, size: int, ancbufsize: int, flags: int
+    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
+        room = size_of(ancbufsize, "invalid ancillary data buffer length")
+        file = self._file
+        data, items, message_flags, sender = self._wait(
+            what, flags, lambda: file.recvmsg(size, room, flags)
+        )
+        ancillary, is_cut = self._incoming(items, room)
+        if is_cut:
+            message_flags |= _MSG_CTRUNC
+        return data, ancillary, message_flags, file.show_address(sender)
+
+    def _incoming(
+        self, items: Sequence[Ancillary], room: int
+    ) -> tuple[list[tuple[int, int, bytes]], bool]:
+        """Give descriptors to files that came by SCM_RIGHTS, as many as there is room for."""
+        ancillary = []
+        is_cut = False
+        for level, kind, data in items:
+            if isinstance(data, bytes):
+                fits = room >= socket.CMSG_LEN(len(data))
+                raw = data
+            else:
+                count = max(0, room - socket.CMSG_LEN(0)) // _INT_SIZE
+                fits = count > 0
+                is_cut |= count < len(data)
+                raw = self._received(data, count)
+            if fits:
+                ancillary.append((level, kind, raw))
+                room -= socket.CMSG_SPACE(len(raw))
+            else:
+                is_cut = True
+        return ancillary, is_cut
+
+    def _received(self, files: list[File], count: int) -> bytes:
+        """Number the first ``count`` files; each file was held by the message until now."""
+        numbers = array.array("i", [self._host.descriptors.add(file) for file in files[:count]])
+        for file in files:
+            file.drop()
+        return numbers.tobytes()
+
+    # -- options -------------------------------------------------------------------------------
+
+    def setsockopt(
+        self, level: int, optname: int, value: Any, optlen: int | None = None, /
+    ) -> None:
+        """Set an option from an int, a bytes-like structure, or None and a length."""
+        if value is None and optlen is not None:
+            raise fault(errno.EFAULT)
+        is_int = isinstance(value, int) and -(2**31) <= value < 2**31
+        self._file.setsockopt(
+            c_int(level), c_int(optname), int(value) if is_int else as_bytes(value)
+        )
+
+    @overload
+    def getsockopt(self, level: int, optname: int, /) -> int: ...
+    @overload
+    def getsockopt(self, level: int, optname: int, buflen: int, /) -> bytes: ...
+    def getsockopt(self, level: int, optname: int, buflen: int = 0, /) -> int | bytes:
+        """Return an option as an int, or as a structure of up to ``buflen`` bytes."""
+        level, optname, size = c_int(level), c_int(optname), c_int(buflen)
+        if not 0 <= size <= _OPTION_SIZE_MAX:
+            raise OSError("getsockopt buflen out of range")
+        value = self._file.getsockopt(level, optname)
+        return opt.encode(value, size) if size else opt.integer_of(value)
+
+
+E_ = TypeVar("E_", socket.AddressFamily, socket.SocketKind)
+
+
+def _enum(kind: type[E_], number: int) -> E_:
+    """Return the enum's member, or the plain number where there is none, as the parent does."""
+    try:
+        return kind(number)
+    except ValueError:
+        return number  # type: ignore[return-value]
