@@ -98,14 +98,18 @@ def is_builtin(function: Any) -> bool:
     return type(function) is type(builtins.len)
 
 
+def _address(target: Any) -> int:
+    """Return where an object's C struct begins."""
+    return ctypes.c_void_p.from_buffer(ctypes.py_object(target)).value or 0
+
+
 def memory(target: Any, offset: int, size: int) -> memoryview:
     """Return a writable view of part of an object's C struct. The object must outlive it."""
-    address = id(target) + offset
-    return memoryview((ctypes.c_char * size).from_address(address)).cast("B")
+    return memoryview((ctypes.c_char * size).from_address(_address(target) + offset)).cast("B")
 
 
 def _fields_of(function: Any) -> _Builtin:
-    return _Builtin.from_address(id(function) + HEAD_SIZE)
+    return _Builtin.from_address(_address(function) + HEAD_SIZE)
 
 
 def clone(function: Any) -> Any:
@@ -204,7 +208,7 @@ def check_layout() -> None:
     fields = _fields_of(builtins.len) if known else _Builtin()
     if (
         not known
-        or fields.self != id(builtins)
+        or fields.self != _address(builtins)
         or type(builtins.len).__basicsize__ < HEAD_SIZE + ctypes.sizeof(_Builtin)
         or _Definition.from_address(fields.definition or 0).name != b"len"
     ):
