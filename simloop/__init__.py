@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._ambient import allow
 from ._loop import SimLoop
 from ._version import __version__
 from .errors import (
@@ -36,6 +37,7 @@ __all__ = [
     "UsageError",
     "World",
     "__version__",
+    "allow",
     "check",
     "run",
     "simulate",

@@ -13,6 +13,8 @@ A world makes one :class:`Ambient` and enters it around each run of a loop::
   virtual descriptors. Without it sockets stay real, and using them is an escape.
 - ``signals`` (:class:`Signals`) keeps virtual signal handlers; without it, setting one is an
   escape.
+- ``threads`` (:class:`Threads`) says how the run's threads wait for each other; without it they
+  wait for real.
 - ``start_date`` is the wall clock's time at the world's start; 2024-01-01T00:00:00Z by default.
 
 Entering the same ambient again only counts; entering another one pushes it, so that a loop may be
@@ -23,19 +25,20 @@ simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
 ``clock``, ``dates``, ``entropy``, ``variables``, ``arrays``, ``sockets``, ``descriptors``,
-``signals``, ``tls``, ``waits``, ``allowance`` and ``escapes`` (the guard), and ``ambient``, which
+``signals``, ``tls``, ``threads``, ``waits``, ``allowance`` and ``escapes`` (the guard), and ``ambient``, which
 puts them together.
 """
 
 from __future__ import annotations
 
 # Most of these are imported for what they register; nothing is patched before a run.
-from . import arrays, clock, dates, descriptors, escapes, real, tls, waits  # noqa: F401
+from . import arrays, clock, dates, descriptors, escapes, real, threads, tls, waits  # noqa: F401
 from .allowance import ALLOWANCES, allow
 from .ambient import START_DATE, Ambient, Clock, Guest, Seat
 from .runs import current
 from .signals import Signals
 from .sockets import Sockets
+from .threads import Threads, foreign
 from .variables import Streams
 
 __all__ = [
@@ -48,7 +51,9 @@ __all__ = [
     "Signals",
     "Sockets",
     "Streams",
+    "Threads",
     "allow",
     "current",
+    "foreign",
     "real",
 ]

@@ -15,6 +15,7 @@ Invariants:
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from simloop._kernel import NS_PER_SECOND
@@ -26,10 +27,12 @@ from .patches import install, uninstall
 from .runs import get_ident, running
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from .signals import Signals
     from .sockets import Sockets
+    from .threads import Threads
     from .variables import Streams
 
 __all__ = ["START_DATE", "Ambient", "Clock", "Guest", "Seat"]
@@ -54,7 +57,16 @@ class Clock(Protocol):
 class Seat:
     """What a thread inside a run is given: a clock, a wall clock, entropy, sockets."""
 
-    __slots__ = ("allowed", "clock", "entropy", "signals", "sockets", "start_ns", "strict")
+    __slots__ = (
+        "allowed",
+        "clock",
+        "entropy",
+        "signals",
+        "sockets",
+        "start_ns",
+        "strict",
+        "threads",
+    )
 
     blocks_loop = True
     """Whether this is the thread that runs the loop: what waits on it can wait for nothing."""
@@ -64,6 +76,7 @@ class Seat:
     entropy: Entropy
     sockets: Sockets | None
     signals: Signals | None
+    threads: Threads | None
     allowed: tuple[str, ...]
     strict: bool
 
@@ -77,6 +90,8 @@ class Ambient(Seat):
         sockets: What makes virtual sockets and answers for names and descriptors; ``None`` leaves
             them real, which makes using them an escape.
         signals: What stands in for signal handlers; ``None`` makes setting one an escape.
+        threads: Who says how the run's threads wait for each other; ``None`` leaves them to the
+            operating system.
         start_date: The wall clock's time when the virtual clock is at 0: a datetime (a naive one
             is UTC) or POSIX seconds.
         allow: Names of what the run may reach of the real world; see :func:`.allow`.
@@ -92,6 +107,7 @@ class Ambient(Seat):
         streams: Streams,
         sockets: Sockets | None = None,
         signals: Signals | None = None,
+        threads: Threads | None = None,
         start_date: dt.datetime | float | None = None,
         allow: tuple[str, ...] = (),
         strict: bool = False,
@@ -101,6 +117,7 @@ class Ambient(Seat):
         self.entropy = Entropy(streams)
         self.sockets = sockets
         self.signals = signals
+        self.threads = threads
         check_names(allow)
         self.allowed = allow
         self.strict = strict
@@ -172,15 +189,26 @@ class Ambient(Seat):
         """
         return Guest(self, self.clock if clock is None else clock)
 
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Let the calling thread step out of the run for a block: there, nothing is virtual."""
+        ident = get_ident()
+        seat = running.pop(ident, None)
+        try:
+            yield
+        finally:
+            if seat is not None:
+                running[ident] = seat
+
 
 class Guest(Seat):
     """A second thread inside a run: it sees the world's time and entropy, by a clock of its own.
 
-    The state of the ``random`` module is the run's while its own thread is inside, and a guest
-    comes only then, so there is nothing to exchange.
+    It comes only while the run's own thread is inside, so there is nothing to patch, and the
+    state of the ``random`` module is the run's already.
     """
 
-    __slots__ = ("_outer",)
+    __slots__ = ("_ident", "_outer")
 
     blocks_loop = False
 
@@ -190,15 +218,16 @@ class Guest(Seat):
         self.entropy = host.entropy
         self.sockets = host.sockets
         self.signals = host.signals
+        self.threads = host.threads
         self.allowed = host.allowed
         self.strict = host.strict
         self._outer: Seat | None = None
+        self._ident = 0
 
     def __enter__(self) -> Self:
-        ident = get_ident()
-        install()
-        self._outer = running.get(ident)
-        running[ident] = self
+        self._ident = get_ident()
+        self._outer = running.get(self._ident)
+        running[self._ident] = self
         return self
 
     def __exit__(
@@ -207,12 +236,16 @@ class Guest(Seat):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        ident = get_ident()
+        self.expel()
+
+    def expel(self) -> None:
+        """End the thread's stay, from whatever thread: it is on its own from now on."""
+        if running.get(self._ident) is not self:
+            return
         if self._outer is None:
-            del running[ident]
+            del running[self._ident]
         else:
-            running[ident] = self._outer
-        uninstall()
+            running[self._ident] = self._outer
 
 
 def _posix_ns(date: dt.datetime | float) -> int:

@@ -1,12 +1,11 @@
 """Modules whose waits are real, and whose clock therefore stays real.
 
-Owns: the list of library modules that compute how long to wait for a lock or a process. The wait
-itself is the operating system's; measured by a clock that stands still meanwhile it would never
-end (``Queue.get(timeout=1)`` waits until its clock says so). With the real clock it ends as it
-does outside.
+Owns: the list of library modules that compute how long to wait for a lock or a process. Where the
+wait itself is the operating system's, measuring it by a clock that stands still meanwhile would
+never end (``Queue.get(timeout=1)`` waits until its clock says so). With the real clock it ends as
+it does outside. Where a run has ``threads``, waits for locks are virtual, and so is their clock.
 
-Must not know: how a job's blocking wait can be made virtual. Who does that hands over before
-these are reached.
+Must not know: how a thread's wait is made virtual.
 """
 
 from __future__ import annotations
@@ -17,8 +16,11 @@ import time
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from simloop._kernel import NS_PER_SECOND
+
 from . import real
 from .patches import attribute, when_loaded
+from .runs import get_ident, running
 
 __all__: list[str] = []
 
@@ -28,8 +30,19 @@ _real_time: Any = SimpleNamespace(
 """The module ``time``, for somebody who holds it by its name."""
 
 
+def _monotonic() -> Any:
+    """Tell the time by the clock that the calling thread's waits for locks go by."""
+    seat = running.get(get_ident())
+    if seat is None or seat.threads is None:
+        return real.monotonic()
+    return seat.clock.now_ns / NS_PER_SECOND
+
+
+_waiting_time: Any = SimpleNamespace(**{**vars(time), "monotonic": _monotonic})
+
+
 def _register_futures(module: ModuleType) -> None:
-    attribute(module, "time", _real_time)
+    attribute(module, "time", _waiting_time)
 
 
 def _register_subprocess(module: ModuleType) -> None:
@@ -37,7 +50,7 @@ def _register_subprocess(module: ModuleType) -> None:
     attribute(module, "_time", real.monotonic)
 
 
-attribute(threading, "_time", real.monotonic)
-attribute(queue, "time", real.monotonic)
+attribute(threading, "_time", _monotonic)
+attribute(queue, "time", _monotonic)
 when_loaded("concurrent.futures._base", _register_futures)
 when_loaded("subprocess", _register_subprocess)

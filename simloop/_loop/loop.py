@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .driving import Driving
 from .executors import Executors
+from .tls import Tls
 
 if TYPE_CHECKING:
     from simloop.errors import DeadlockError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["SimLoop"]
 
 
-class SimLoop(Driving, Executors):
+class SimLoop(Driving, Executors, Tls):
     """A deterministic asyncio event loop in virtual time.
 
     Args:
@@ -37,6 +38,12 @@ class SimLoop(Driving, Executors):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._kernel.stuck = self._explain_deadlock
+
+    def close(self) -> None:
+        """Drop everything that is scheduled, and refuse what comes later."""
+        if not self._closed and not self.is_running():
+            self._close_files()
+        super().close()
 
     def _explain_deadlock(self) -> DeadlockError:
         from .waits import explain_deadlock  # noqa: PLC0415 - only a run that is stuck pays for it

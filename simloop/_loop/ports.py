@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from simloop._kernel import Kernel
+    from simloop.net import Host
 
 __all__ = ["WorldPort", "new_world", "provide_worlds"]
 
@@ -34,6 +35,9 @@ class WorldPort(Protocol):
 
     def detach(self, loop: Any) -> None:
         """Forget a loop that was closed."""
+
+    def host_of(self, loop: Any) -> Host:
+        """Return the virtual machine that a loop runs on."""
 
     def inside(self) -> AbstractContextManager[object]:
         """Make the real world's names (time, random, sockets) mean this world meanwhile."""

@@ -16,9 +16,9 @@ gives a ``VirtualSocket``; below each one is a ``SocketFile`` (``sock.file``, or
 the object itself to the peer where it fits whole; ``file.recv(size, flags=0) -> bytes`` gives the
 same object back where it can; ``file.recv_into(memoryview)``. Nothing to do is BlockingIOError,
 the end of a stream is ``b""``, faults are the OSError that Linux gives. ``file.accept()`` gives
-another ``SocketFile`` (``file.remote`` is its peer; ``host.wrap(file)`` makes a ``VirtualSocket`` with a descriptor).
-``file.connect(endpoint) -> int`` gives 0 or an errno: EINPROGRESS for TCP, even where the
-connection already stands; then ``file.writable`` turns true and ``file.getsockopt(SOL_SOCKET,
+another ``SocketFile`` (``file.remote`` is its peer; ``host.wrap(file)`` makes a ``VirtualSocket``
+with a descriptor). ``file.connect(endpoint) -> int`` gives 0 or an errno: EINPROGRESS for TCP,
+even where the connection already stands; then ``file.writable`` turns true and ``file.getsockopt(SOL_SOCKET,
 SO_ERROR)`` (or ``file.connect_outcome()``) tells how it went, as on Linux.
 
 *Readiness* is a question and a call. The question (level): ``file.readable``, ``file.writable``,

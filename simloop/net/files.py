@@ -46,12 +46,13 @@ _WRITABLE = OUT | ERR
 class File:
     """The base of everything that a descriptor can name."""
 
-    __slots__ = ("on_readable", "on_writable", "references")
+    __slots__ = ("is_blocking", "on_readable", "on_writable", "references")
 
     def __init__(self) -> None:
         self.on_readable: Callable[[], None] | None = None
         self.on_writable: Callable[[], None] | None = None
         self.references = 0
+        self.is_blocking = False  # O_NONBLOCK is off: what os.read and os.write go by.
 
     # -- level ---------------------------------------------------------------------------------
 

@@ -23,18 +23,25 @@ from simloop.net.addresses import (
     is_multicast,
     is_wildcard,
 )
+from simloop.net.arguments import as_bytes
 from simloop.net.descriptors import DescriptorTable
 from simloop.net.faults import fault
 from simloop.net.files import ERR, HUP, NVAL
+from simloop.net.pipes import make_pipe
 from simloop.net.ports import PortTable, may_share_tcp, may_share_udp
-from simloop.net.sockets import AF_INET, AF_INET6, InetSocket, SocketFile
+from simloop.net.sockets import AF_INET, AF_INET6, AF_UNIX, InetSocket, SocketFile
 from simloop.net.tcp import TcpSocket
+from simloop.net.udp import UdpSocket
+from simloop.net.unix import UnixPackets, UnixStream
+from simloop.net.unix_datagrams import UnixDatagram
+from simloop.net.unix_names import UnixNames
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from simloop.net.fabric import Endpoint
     from simloop.net.files import File
+    from simloop.net.groups import Membership
     from simloop.net.network import Network
     from simloop.net.virtual_socket import VirtualSocket
 
@@ -45,6 +52,18 @@ _STREAM = int(socket.SOCK_STREAM)
 _DGRAM = int(socket.SOCK_DGRAM)
 _LINK_LOCAL = ("fe8", "fe9", "fea", "feb")
 INTERFACES = {1: "lo", 2: "eth0"}
+
+_UNIX_TYPES: dict[int, Callable[[Host, int, int], SocketFile]] = {
+    _STREAM: UnixStream,
+    _DGRAM: UnixDatagram,
+    int(socket.SOCK_SEQPACKET): UnixPackets,
+}
+# Of the types that exist, those that these families lack; other numbers are no types at all.
+_OTHER_TYPES = (int(socket.SOCK_RAW), int(socket.SOCK_RDM), int(socket.SOCK_SEQPACKET))
+
+
+def _strange_type(kind: int) -> OSError:
+    return fault(errno.ESOCKTNOSUPPORT if kind in _OTHER_TYPES else errno.EINVAL)
 
 
 class Host:
@@ -57,6 +76,11 @@ class Host:
         self.descriptors = DescriptorTable(first_descriptor)
         self.tcp: PortTable[InetSocket] = PortTable(may_share_tcp)
         self.udp: PortTable[InetSocket] = PortTable(may_share_udp)
+        self.unix = UnixNames()
+        # How many sockets are in a group on an interface: (group, interface number) -> count.
+        self.memberships: dict[Membership, int] = {}
+        # The one virtual process of the host, as SO_PEERCRED shows it.
+        self.pid, self.uid, self.gid = 1000, 1000, 1000
 
     def __repr__(self) -> str:
         return f"<Host {self.hostname!r} {self.addresses}>"
@@ -66,14 +90,15 @@ class Host:
     def on_would_block(self, sock: VirtualSocket, what: str, timeout: float | None) -> float | None:
         """Decide what happens where a call on a blocking socket would wait; meant to be replaced.
 
-        Called with the socket, the call's name and the seconds it may still wait (None: for ever).
-        To wait, return the seconds left once the socket may be ready, and the call is tried again;
-        to give up, raise TimeoutError. As it stands, nothing may block: the one thread that could
-        make the socket ready is the one that would wait.
+        Called with the socket (a descriptor in os.read and os.write), the call's name and the
+        seconds it may still wait (None: for ever). To wait, return the seconds left once the
+        socket may be ready, and the call is tried again; to give up, raise TimeoutError. As it
+        stands, nothing may block: the one thread that could make the socket ready is the one that
+        would wait.
         """
         raise UnsupportedError(
-            f"{what}() on a blocking socket (timeout={timeout}) would wait, and with it the whole "
-            f"world: {sock!r}. Call setblocking(False) and use asyncio's calls (loop.sock_*, "
+            f"{what}() on {sock!r}, which is blocking (timeout={timeout}), would wait, and with it "
+            f"the whole world. Call setblocking(False) and use asyncio's calls (loop.sock_*, "
             f"streams), or run the blocking code by loop.run_in_executor or asyncio.to_thread"
         )
 
@@ -91,8 +116,48 @@ class Host:
                 if proto not in (0, int(socket.IPPROTO_TCP)):
                     raise fault(errno.EPROTONOSUPPORT)
                 return TcpSocket(self, family, kind, proto)
-            raise fault(errno.EINVAL)
+            if kind == _DGRAM:
+                if proto not in (0, int(socket.IPPROTO_UDP)):
+                    raise fault(errno.EPROTONOSUPPORT)
+                return UdpSocket(self, family, kind, proto)
+            raise _strange_type(kind)
+        if family == AF_UNIX:
+            if proto not in (0, AF_UNIX):
+                raise fault(errno.EPROTONOSUPPORT)
+            if kind not in _UNIX_TYPES:
+                raise _strange_type(kind)
+            return _UNIX_TYPES[kind](self, kind, proto)
         raise fault(errno.EAFNOSUPPORT)
+
+    def open_pair(self, family: int, type_: int, proto: int) -> tuple[SocketFile, SocketFile]:
+        """Make two connected UNIX sockets without descriptors: what socketpair does."""
+        if family != AF_UNIX:
+            self.open_socket(family, type_, proto)
+            raise fault(errno.EOPNOTSUPP)
+        first = self.open_socket(family, type_, proto)
+        second = self.open_socket(family, type_, proto)
+        if (isinstance(first, UnixStream) and isinstance(second, UnixStream)) or (isinstance(first, UnixDatagram) and isinstance(second, UnixDatagram)):
+            first.join(second)
+        return first, second
+
+    def socketpair(
+        self,
+        family: int = AF_UNIX,
+        type: int = _STREAM,  # noqa: A002  # As socket.socketpair has it.
+        proto: int = 0,
+    ) -> tuple[VirtualSocket, VirtualSocket]:
+        """Make two connected virtual sockets, as ``socket.socketpair(...)`` would."""
+        first, second = self.open_pair(int(family), int(type), int(proto))
+        pair = self.wrap(first), self.wrap(second)
+        if int(type) & int(socket.SOCK_NONBLOCK):
+            for sock in pair:
+                sock.setblocking(False)
+        return pair
+
+    def pipe(self) -> tuple[int, int]:
+        """Make a pipe, as ``os.pipe()`` would: the descriptors to read from and to write to."""
+        reader, writer = make_pipe(self.network.fabric)
+        return self.descriptors.add(reader), self.descriptors.add(writer)
 
     def socket(
         self,
@@ -122,6 +187,20 @@ class Host:
         chosen = group[index]
         assert isinstance(chosen, TcpSocket)
         return chosen
+
+    # -- groups --------------------------------------------------------------------------------
+
+    def join(self, membership: Membership) -> None:
+        """Count one more socket in a group."""
+        self.memberships[membership] = self.memberships.get(membership, 0) + 1
+
+    def leave(self, membership: Membership) -> None:
+        """Count one socket less in a group."""
+        left = self.memberships[membership] - 1
+        if left:
+            self.memberships[membership] = left
+        else:
+            del self.memberships[membership]
 
     # -- addresses -----------------------------------------------------------------------------
 
@@ -182,16 +261,34 @@ class Host:
         return self.descriptors.get(fd)
 
     def read(self, fd: int, size: int) -> bytes:
-        """Read as os.read does; BlockingIOError where nothing is there."""
+        """Read as os.read does: a blocking descriptor asks ``on_would_block``."""
         file = self.descriptors.get(fd)
         if size < 0:
             raise fault(errno.EINVAL)
-        return file.read(size)
+        while True:
+            try:
+                return file.read(size)
+            except BlockingIOError:
+                if not file.is_blocking:
+                    raise
+                self.on_would_block(fd, "os.read", None)
 
     def write(self, fd: int, data: bytes | bytearray | memoryview) -> int:
-        """Write as os.write does; BlockingIOError where there is no room."""
+        """Write as os.write does: a blocking descriptor asks ``on_would_block``."""
         file = self.descriptors.get(fd)
-        return file.write(data if type(data) is bytes else bytes(data))
+        raw = data if type(data) is bytes else as_bytes(data)
+        sent = 0
+        while True:
+            try:
+                sent += file.write(raw)
+            except BlockingIOError:
+                if not file.is_blocking:
+                    raise
+                self.on_would_block(fd, "os.write", None)
+                continue
+            if sent >= len(data) or not file.is_blocking:
+                return sent
+            raw = data[sent:] if type(data) is bytes else as_bytes(data)[sent:]
 
     def close(self, fd: int) -> None:
         """Close as os.close does."""
@@ -222,5 +319,6 @@ class Host:
         self.descriptors.check()
         self.tcp.check()
         self.udp.check()
+        self.unix.check()
         for fd in self.descriptors.numbers():
             self.descriptors.get(fd).check()

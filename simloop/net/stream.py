@@ -28,6 +28,8 @@ from simloop.net.faults import fault
 from simloop.net.sockets import SocketFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simloop.net.fabric import Endpoint
     from simloop.net.host import Host
 
@@ -137,18 +139,21 @@ class StreamSocket(SocketFile):
     def _flush(self) -> None:
         """Pass on what the peer has room for, in order, and the end of stream behind it."""
         unsent = self.unsent
-        carry = self.fabric.carry
         while unsent is not None and unsent.size and self.peer is not None:
             room = self.window - self.peer.inbox.size - self.in_flight
             if room <= 0:
                 break
             data = unsent.take(min(room, len(unsent.chunks[0]) - unsent.head))
             self.in_flight += len(data)
-            carry("data", *self._flow(), partial(self._delivered, self.peer, data), data)
+            self._carry("data", partial(self._delivered, self.peer, data), data)
         if self.is_shut_write and not self.is_fin_sent and not self.unsent_size:
             self.is_fin_sent = True
-            carry("fin", *self._flow(), self._fin_delivered)
+            self._carry("fin", self._fin_delivered)
         self._refresh()
+
+    def _carry(self, kind: str, deliver: Callable[[], None], data: bytes = b"") -> None:
+        """Send a packet to the peer; sockets of one kernel deliver it themselves."""
+        self.fabric.carry(kind, *self._flow(), deliver, data)
 
     def _flow(self) -> tuple[Endpoint, Endpoint]:
         return self.local or _NOWHERE, self.remote or _NOWHERE

@@ -113,7 +113,7 @@ class TcpSocket(InetSocket, StreamSocket):
             return error.errno or errno.EINVAL
         self.state = CONNECTING
         self.phase = PENDING
-        self.fabric.carry("syn", *self._flow(), self._syn_arrives)
+        self._carry("syn", self._syn_arrives)
         return errno.EINPROGRESS
 
     def connect_outcome(self) -> int:
@@ -252,7 +252,7 @@ class TcpSocket(InetSocket, StreamSocket):
         child.table.hold(child, child.local[1])
         child._refresh()
         self.queue.append(child)
-        self.fabric.carry("syn-ack", *child._flow(), partial(client._established, child))
+        child._carry("syn-ack", partial(client._established, child))
         self.notify_readable()
 
     def _stop_listening(self) -> None:
@@ -360,7 +360,7 @@ class TcpSocket(InetSocket, StreamSocket):
         peer = self.peer
         self._break()
         if isinstance(peer, TcpSocket):
-            self.fabric.carry("rst", *self._flow(), peer._reset_arrives)
+            self._carry("rst", peer._reset_arrives)
 
     def _reset_arrives(self) -> None:
         """Learn that the peer broke the connection."""

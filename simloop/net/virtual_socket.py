@@ -128,6 +128,7 @@ class VirtualSocket(socket.socket):
         self._family, self._type, self._proto = family, type_ & ~_TYPE_FLAGS, proto
         if type_ & _NONBLOCK:
             self._timeout = 0.0
+            file.is_blocking = False
 
     def _adopt(self, host: Host, family: int, type_: int, proto: int, fd: int) -> None:
         if fd < 0:
@@ -147,6 +148,7 @@ class VirtualSocket(socket.socket):
         self._fd = fd
         self._file = file
         self._timeout = socket.getdefaulttimeout()
+        file.is_blocking = self._timeout is None
 
     # -- what it is ----------------------------------------------------------------------------
 
@@ -251,7 +253,7 @@ class VirtualSocket(socket.socket):
     def settimeout(self, value: float | None, /) -> None:
         """Set how many seconds a call may wait: None for ever, 0 not at all."""
         self._timeout = as_timeout(value)
-        self.file  # noqa: B018
+        self.file.is_blocking = value is None
 
     def gettimeout(self) -> float | None:
         """Return what settimeout set."""
@@ -260,7 +262,7 @@ class VirtualSocket(socket.socket):
     def setblocking(self, flag: bool, /) -> None:  # noqa: FBT001  # As the parent has it.
         """Let calls wait for ever, or not at all."""
         self._timeout = None if flag else 0.0
-        self.file  # noqa: B018
+        self.file.is_blocking = bool(flag)
 
     def getblocking(self) -> bool:
         """Return whether calls may wait."""

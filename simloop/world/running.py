@@ -18,6 +18,7 @@ from simloop.errors import NondeterminismError, SimError, UsageError
 from .world import World
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from simloop.trace import Digest, Recorder
@@ -38,6 +39,9 @@ def run(
     seed: int | str = 0,
     debug: bool | None = None,
     start_time: float = 0.0,
+    start_date: dt.datetime | float | None = None,
+    allow: tuple[str, ...] = (),
+    strict: bool = False,
     autojump: bool = True,
     max_time: float | None = None,
     max_steps: int | None = None,
@@ -51,11 +55,14 @@ def run(
         seed: Where all randomness of the world comes from.
         debug: asyncio's debug mode; None leaves the default.
         start_time: What the clock shows at first, in seconds.
+        start_date: The wall clock's time when the clock is at 0; see :class:`World`.
+        allow: What of the real world the program may reach; see :func:`allow`.
+        strict: Also refuse writing files and starting threads.
         autojump: Jump to the next deadline when nothing is ready; see :class:`SimLoop`.
         max_time: The virtual time, in seconds, past which the clock may not go.
         max_steps: How many callbacks may run.
         livelock_steps: How many may run while the clock stands still; a million if None.
-        world: The world to run in; the seed and the start time are its own then.
+        world: The world to run in; seed, start, ``allow`` and ``strict`` are its own then.
 
     Raises:
         DeadlockError: The program waits for something that can never happen.
@@ -70,7 +77,9 @@ def run(
         86400.0
     """
     if world is None:
-        world = World(seed, start_time=start_time)
+        world = World(
+            seed, start_time=start_time, start_date=start_date, allow=allow, strict=strict
+        )
     world.limit(max_time=max_time, max_steps=max_steps, livelock_steps=livelock_steps)
     with world.inside(), _runner(world, debug=debug, autojump=autojump) as runner:
         return runner.run(main)
@@ -102,6 +111,9 @@ def simulate(
     *,
     seed: int | str = 0,
     start_time: float = 0.0,
+    start_date: dt.datetime | float | None = None,
+    allow: tuple[str, ...] = (),
+    strict: bool = False,
     recorder: Recorder | None = None,
     **options: Any,
 ) -> Outcome[_T]:
@@ -111,6 +123,9 @@ def simulate(
         main: A coroutine function that takes no arguments.
         seed: Where all randomness of the world comes from.
         start_time: What the clock shows at first, in seconds.
+        start_date: The wall clock's time when the clock is at 0; see :class:`World`.
+        allow: What of the real world the program may reach; see :func:`allow`.
+        strict: Also refuse writing files and starting threads.
         recorder: Whoever keeps every step, if somebody should.
         **options: What :func:`run` takes beside.
 
@@ -134,7 +149,7 @@ def simulate(
         raise UsageError(
             f"simulate() takes a coroutine function, which it calls itself, not {main!r}"
         )
-    world = World(seed, start_time=start_time)
+    world = World(seed, start_time=start_time, start_date=start_date, allow=allow, strict=strict)
     digest = Digest()
     value, error = None, None
     with _watched(world, digest, recorder):

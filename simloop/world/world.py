@@ -7,16 +7,23 @@ know each other; what one needs of another is handed over here.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from simloop._ambient import Ambient
 from simloop._kernel import NEVER, Kernel, nanoseconds
 from simloop._loop import provide_worlds
+from simloop.net import Network
 
 if TYPE_CHECKING:
+    import datetime as dt
     from contextlib import AbstractContextManager
 
+    from simloop.net import Host, NamesTable
+
 __all__ = ["World"]
+
+_HOSTNAME = "localhost"
+"""The name of the one machine of a world that nobody gave others."""
 
 
 class World:
@@ -25,6 +32,10 @@ class World:
     Args:
         seed: Where all randomness comes from.
         start_time: What the clock shows at first, in seconds.
+        start_date: The wall clock's time when the virtual clock is at 0: a datetime (a naive one
+            is UTC) or POSIX seconds; 2024-01-01T00:00:00Z if None, for everybody the same.
+        allow: What of the real world its programs may reach; see :func:`simloop.allow`.
+        strict: Also refuse what is allowed by default: writing files, starting threads.
 
     Example:
         >>> import asyncio, simloop
@@ -34,10 +45,44 @@ class World:
         60000000000
     """
 
-    def __init__(self, seed: int | str = 0, *, start_time: float = 0.0) -> None:
+    def __init__(
+        self,
+        seed: int | str = 0,
+        *,
+        start_time: float = 0.0,
+        start_date: dt.datetime | float | None = None,
+        allow: tuple[str, ...] = (),
+        strict: bool = False,
+    ) -> None:
         self.seed = seed
-        self.kernel = Kernel(seed, nanoseconds(start_time))
+        self.kernel = kernel = Kernel(seed, nanoseconds(start_time))
         self.loops: list[Any] = []
+        self.ambient = Ambient(
+            clock=kernel,
+            streams=kernel.streams,
+            start_date=start_date,
+            allow=allow,
+            strict=strict,
+        )
+        self._network: Network | None = None
+
+    @property
+    def network(self) -> Network:
+        """The virtual network, made when it is first asked for."""
+        if self._network is None:
+            self._network = Network()
+        return self._network
+
+    @property
+    def names(self) -> NamesTable:
+        """What ``getaddrinfo`` answers: ``add``, ``remove``, ``fail`` and ``delay`` change it."""
+        return self.network.names
+
+    def host_of(self, loop: Any) -> Host:
+        """Return the virtual machine that a loop runs on: one for all, unless told otherwise."""
+        del loop
+        hosts = self.network.hosts
+        return hosts[_HOSTNAME] if _HOSTNAME in hosts else self.network.add_host(_HOSTNAME)
 
     @property
     def time_ns(self) -> int:
@@ -82,7 +127,7 @@ class World:
 
     def inside(self) -> AbstractContextManager[object]:
         """Make the real world's names mean this world, until left."""
-        return nullcontext()
+        return self.ambient
 
 
 def _make(seed: int | str, start_ns: int) -> World:

@@ -1,0 +1,306 @@
+"""Threads of a run: where they begin, where they wait, and who lets them go on.
+
+Owns: the handful of places at which a Python thread waits for another one. Everything else in
+``threading``, ``queue`` and ``concurrent.futures`` is built on these: the lock, the reentrant
+lock, the simple queue, the end of a thread. They are replaced on the classes themselves, so that
+locks follow that were made before the run, or by a module that holds the class by name. A thread
+inside a run asks its seat's :class:`Threads` how to wait; so does one of :data:`foreign`.
+
+Must not know: which thread runs next, and when.
+
+Invariants:
+
+- Whoever waits stands in the line of what it waits for; whoever releases wakes the first in that
+  line who is not awake yet, from whatever thread. Between standing in line and waiting the thing
+  is tried once more, so no release is missed.
+- A thread that has nobody to ask waits for real, as outside.
+"""
+
+from __future__ import annotations
+
+import threading
+from _queue import Empty, SimpleQueue
+from _thread import LockType, RLock, allocate_lock
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
+
+from simloop._kernel import nanoseconds
+
+from .patches import attribute, redirect, type_entry
+from .runs import get_ident, running
+from .variables import variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Adopted", "Threads", "Waiter", "foreign"]
+
+
+class Waiter(Protocol):
+    """One wait of one thread."""
+
+    @property
+    def awake(self) -> bool:
+        """Whether it was woken already."""
+
+    def park(self) -> bool:
+        """Let others run until woken, on the thread that waits; false if there is no time left."""
+
+    def wake(self) -> None:
+        """Let it try again; from any thread."""
+
+
+class Adopted(Protocol):
+    """A thread that is about to begin inside a run."""
+
+    def main(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
+        """Be the new thread's whole life."""
+
+    def abandon(self) -> None:
+        """Forget it: it could not be started."""
+
+
+class Threads(Protocol):
+    """Who knows how the threads of a run take turns."""
+
+    def waiter(self, thing: object, timeout_ns: int | None, /) -> Waiter:
+        """Prepare the calling thread's wait for a thing."""
+
+    def adopt(self, function: Callable[..., object], /) -> Adopted | None:
+        """Take in a thread that will run ``function``; None: it stays foreign."""
+
+    def ended(self, ident: int, /) -> object | None:
+        """Return what a thread's end is waited for by, or None for foreign threads.
+
+        The thing is true when the thread has ended.
+        """
+
+    def nothing_real(self) -> Any:
+        """Return a context in which the calling thread waits for real."""
+
+
+foreign: dict[int, Threads] = {}
+"""Threads outside of every run whose waits somebody wants to see, by identifier."""
+
+_lines: dict[object, list[Waiter]] = {}
+_guard = allocate_lock()
+
+_real_acquire: Any = LockType.acquire
+_real_release: Any = LockType.release
+_real_reacquire: Any = RLock.acquire
+_real_rerelease: Any = RLock.release
+_real_save: Any = RLock._release_save  # type: ignore[attr-defined] # What Condition calls.
+_real_restore: Any = RLock._acquire_restore  # type: ignore[attr-defined] # The same.
+_real_get: Any = SimpleQueue.get
+_real_put: Any = SimpleQueue.put
+_real_join: Any = threading.Thread.join
+_TIMEOUT_MAX = threading.TIMEOUT_MAX
+
+
+def _threads() -> Threads | None:
+    """Return who says how the calling thread waits, or None if it waits for real."""
+    ident = get_ident()
+    seat = running.get(ident)
+    return foreign.get(ident) if seat is None else seat.threads
+
+
+def _wait(
+    threads: Threads, thing: object, attempt: Callable[[], object], timeout_ns: int | None
+) -> bool:
+    """Wait in line for a thing until ``attempt`` succeeds, or time has run out."""
+    waiter = threads.waiter(thing, timeout_ns)
+    _real_acquire(_guard)
+    line = _lines.setdefault(thing, [])
+    line.append(waiter)
+    _real_release(_guard)
+    try:
+        while not attempt():
+            if not waiter.park():
+                return bool(attempt())
+    except BaseException:
+        _leave(thing, line, waiter)
+        if waiter.awake:
+            wake(thing)  # It was our turn: the next one's now.
+        raise
+    _leave(thing, line, waiter)
+    return True
+
+
+def _leave(thing: object, line: list[Waiter], waiter: Waiter) -> None:
+    _real_acquire(_guard)
+    line.remove(waiter)
+    if not line:
+        del _lines[thing]
+    _real_release(_guard)
+
+
+def wake(thing: object) -> None:
+    """Wake the first that waits for a thing and is not awake yet."""
+    for waiter in tuple(_lines.get(thing, ())):
+        if not waiter.awake:
+            waiter.wake()
+            return
+
+
+def wake_all(thing: object) -> None:
+    """Wake everybody that waits for a thing."""
+    for waiter in tuple(_lines.get(thing, ())):
+        waiter.wake()
+
+
+def _acquire_with(real: Any, lock: Any, blocking: Any, timeout: Any) -> Any:
+    """Acquire a lock of either kind by its real method, waiting as the thread's run does."""
+    threads = _threads()
+    if threads is None or not blocking or not (timeout == -1 or 0 <= timeout <= _TIMEOUT_MAX):
+        return real(lock, blocking, timeout)  # It raises what is to be raised.
+    if real(lock, False):
+        return True
+    timeout_ns = None if timeout == -1 else nanoseconds(timeout)
+    return _wait(threads, lock, lambda: real(lock, False), timeout_ns)
+
+
+def _acquire(self: Any, blocking: Any = True, timeout: Any = -1) -> Any:  # noqa: FBT002 - its signature
+    return _acquire_with(_real_acquire, self, blocking, timeout)
+
+
+def _release(self: Any) -> None:
+    _real_release(self)
+    if _lines:
+        wake(self)
+
+
+def _reacquire(self: Any, blocking: Any = True, timeout: Any = -1) -> Any:  # noqa: FBT002 - its signature
+    return _acquire_with(_real_reacquire, self, blocking, timeout)
+
+
+def _rerelease(self: Any) -> None:
+    _real_rerelease(self)
+    if _lines:
+        wake(self)
+
+
+def _release_save(self: Any) -> Any:
+    state = _real_save(self)
+    if _lines:
+        wake(self)
+    return state
+
+
+def _acquire_restore(self: Any, state: Any) -> None:
+    if _threads() is not None:
+        _reacquire(self)
+        _real_rerelease(self)  # Nobody of the run comes between: this thread has the turn.
+    _real_restore(self, state)
+
+
+for _cls, _enter, _exit in ((LockType, _acquire, _release), (RLock, _reacquire, _rerelease)):
+    for _name in ("acquire", "__enter__", "acquire_lock"):
+        if _name in vars(_cls):
+            type_entry(_cls, _name, _enter)
+
+    def _leave_with(self: Any, *_exc: object, release: Any = _exit) -> None:
+        release(self)
+
+    type_entry(_cls, "release", _exit)
+    type_entry(_cls, "__exit__", _leave_with)
+    if "release_lock" in vars(_cls):
+        type_entry(_cls, "release_lock", _exit)
+type_entry(RLock, "_release_save", _release_save)
+type_entry(RLock, "_acquire_restore", _acquire_restore)
+
+
+def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT002 - its signature
+    threads = _threads()
+    if threads is None or not block or (timeout is not None and timeout < 0):
+        return _real_get(self, block, timeout)
+    got: list[Any] = []
+
+    def attempt() -> bool:
+        try:
+            got.append(_real_get(self, False))
+        except Empty:
+            return False
+        return True
+
+    if attempt() or _wait(
+        threads, self, attempt, None if timeout is None else nanoseconds(timeout)
+    ):
+        return got.pop()
+    raise Empty
+
+
+def _put(self: Any, item: Any, block: Any = True, timeout: Any = None) -> None:  # noqa: FBT002 - its signature
+    _real_put(self, item, block, timeout)
+    if _lines:
+        wake(self)
+
+
+def _put_nowait(self: Any, item: Any) -> None:
+    _put(self, item)
+
+
+type_entry(SimpleQueue, "get", _get)
+type_entry(SimpleQueue, "put", _put)
+type_entry(SimpleQueue, "put_nowait", _put_nowait)
+
+
+def _start_new_thread(*args: Any) -> Any:
+    adopted = _adopt(*args[:1])
+    if adopted is None:
+        return _real_start(*args)
+    function, positional, *keywords = args
+    try:
+        return _real_start(adopted.main, (function, *positional), *keywords)
+    except BaseException:
+        adopted.abandon()
+        raise
+
+
+def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True) -> Any:  # noqa: FBT002 - its signature
+    adopted = _adopt(function)
+    if adopted is None:
+        return _real_start_joinable(function, handle, daemon)
+    try:
+        return _real_start_joinable(lambda: adopted.main(function), handle, daemon)
+    except BaseException:
+        adopted.abandon()
+        raise
+
+
+def _adopt(*function: Any) -> Adopted | None:
+    seat = running.get(get_ident())
+    if seat is None or seat.threads is None or not function or not callable(function[0]):
+        return None
+    return seat.threads.adopt(function[0])
+
+
+_real_start = redirect(threading._start_new_thread, _start_new_thread)  # type: ignore[attr-defined]
+if hasattr(threading, "_start_joinable_thread"):
+    _real_start_joinable = redirect(threading._start_joinable_thread, _start_joinable_thread)
+
+
+def _join(self: threading.Thread, timeout: float | None = None) -> None:
+    threads = _threads()
+    end = None if threads is None else threads.ended(self.ident or 0)
+    if threads is None or end is None or self is threading.current_thread():
+        _real_join(self, timeout)
+        return
+    timeout_ns = None if timeout is None else nanoseconds(max(timeout, 0))
+    if end or _wait(threads, end, lambda: end, timeout_ns):
+        with threads.nothing_real():
+            _real_join(self)
+
+
+attribute(threading.Thread, "join", _join)
+
+
+def join_for_real(function: object) -> None:
+    """Wait until a thread has really ended, given the function that it was started with."""
+    thread = getattr(function, "__self__", None)
+    if isinstance(thread, threading.Thread):
+        _real_join(thread)
+
+
+# Names of threads count per world, as in a process of its own.
+if hasattr(threading, "_counter"):
+    variable("threading", "_counter", lambda _start: count(1).__next__)

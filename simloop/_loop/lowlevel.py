@@ -1,0 +1,174 @@
+"""``sock_*``: coroutines on bare sockets.
+
+Owns: trying a call, and waiting for the descriptor where it would block. All of them do the same:
+try at once, and if that would block, try again each time the selector says that the descriptor is
+ready. They work on anything with the methods of a socket, so a test's mock can stand in for one.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .names import Names
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+__all__ = ["LowLevel", "refuse_ssl_socket"]
+
+_T = TypeVar("_T")
+_WOULD_BLOCK = (BlockingIOError, InterruptedError)
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+
+
+class LowLevel(Names):
+    """The part of a loop that works on bare sockets."""
+
+    async def sock_recv(self, sock: Any, nbytes: int) -> bytes:
+        """Receive up to ``nbytes`` bytes; b"" is the end of the stream."""
+        self._check_socket(sock)
+        return await self._when_ready(sock, self._add_reader, self.remove_reader, sock.recv, nbytes)
+
+    async def sock_recv_into(self, sock: Any, buf: Any) -> int:
+        """Receive into a buffer; return how many bytes came."""
+        self._check_socket(sock)
+        return await self._when_ready(
+            sock, self._add_reader, self.remove_reader, sock.recv_into, buf
+        )
+
+    async def sock_recvfrom(self, sock: Any, bufsize: int) -> tuple[bytes, Any]:
+        """Receive a datagram and its sender's address."""
+        self._check_socket(sock)
+        return await self._when_ready(
+            sock, self._add_reader, self.remove_reader, sock.recvfrom, bufsize
+        )
+
+    async def sock_recvfrom_into(self, sock: Any, buf: Any, nbytes: int = 0) -> tuple[int, Any]:
+        """Receive a datagram into a buffer; return its size and its sender's address."""
+        self._check_socket(sock)
+        return await self._when_ready(
+            sock,
+            self._add_reader,
+            self.remove_reader,
+            sock.recvfrom_into,
+            buf,
+            nbytes or len(buf),
+        )
+
+    async def sock_sendall(self, sock: Any, data: Any) -> None:
+        """Send all of the data."""
+        self._check_socket(sock)
+        try:
+            sent = sock.send(data)
+        except _WOULD_BLOCK:
+            sent = 0
+        view = memoryview(data).cast("B")
+        while sent < len(view):
+            sent += await self._when_ready(
+                sock, self._add_writer, self.remove_writer, sock.send, view[sent:], at_once=False
+            )
+
+    async def sock_sendto(self, sock: Any, data: Any, address: Any) -> int:
+        """Send a datagram to an address; return how many bytes were taken."""
+        self._check_socket(sock)
+        return await self._when_ready(
+            sock, self._add_writer, self.remove_writer, sock.sendto, data, address
+        )
+
+    async def sock_accept(self, sock: Any) -> tuple[Any, Any]:
+        """Accept a connection; return its socket and the peer's address."""
+        self._check_socket(sock)
+        connection, address = await self._when_ready(
+            sock, self._add_reader, self.remove_reader, sock.accept
+        )
+        connection.setblocking(False)
+        return connection, address
+
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        """Connect a socket; a name is resolved first.
+
+        Raises:
+            OSError: The connection was refused, or whatever else the network says.
+        """
+        self._check_socket(sock)
+        if sock.family in _INTERNET:
+            infos = await self._ensure_resolved(
+                address, family=sock.family, type=sock.type, proto=sock.proto
+            )
+            address = infos[0][4]
+        try:
+            sock.connect(address)
+        except _WOULD_BLOCK:
+            pass
+        else:
+            return
+        # A connection within memory stands already; a link may take its time.
+        if not _is_settled(sock):
+            await self._when_ready(
+                sock, self._add_writer, self.remove_writer, lambda: None, at_once=False
+            )
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, f"Connect call failed {address}")
+
+    def _check_socket(self, sock: Any) -> None:
+        refuse_ssl_socket(sock)
+        if self._debug and sock.gettimeout() != 0:
+            raise ValueError("the socket must be non-blocking")
+
+    async def _when_ready(
+        self,
+        sock: Any,
+        add: Callable[..., Any],
+        remove: Callable[[Any], Any],
+        call: Callable[..., _T],
+        *args: Any,
+        at_once: bool = True,
+    ) -> _T:
+        """Make a call; where it would block, make it again when the descriptor is ready."""
+        if at_once:
+            try:
+                return call(*args)
+            except _WOULD_BLOCK:
+                pass
+        fd = sock.fileno()
+        self._ensure_fd_no_transport(fd)
+        future: asyncio.Future[_T] = self.create_future()
+        handle = add(fd, _try, future, call, args)
+        try:
+            return await future
+        finally:
+            if not handle.cancelled():  # Else somebody else waits for the descriptor now.
+                remove(fd)
+
+
+def _try(future: asyncio.Future[_T], call: Callable[..., _T], args: tuple[Any, ...]) -> None:
+    """Make a call for a future, unless it would block still."""
+    if future.done():
+        return
+    try:
+        result = call(*args)
+    except _WOULD_BLOCK:
+        return
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 - it goes to whoever awaits
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def _is_settled(sock: Any) -> bool:
+    """Tell whether a connection that was begun on a virtual socket stands, or failed."""
+    file = getattr(sock, "file", None)
+    return file is not None and file.writable
+
+
+def refuse_ssl_socket(sock: Any) -> None:
+    """Refuse a socket of the ssl module: asyncio does TLS itself."""
+    import ssl  # noqa: PLC0415 - a loop without connections need not load it
+
+    if isinstance(sock, ssl.SSLSocket):
+        raise TypeError("Socket cannot be of type SSLSocket")

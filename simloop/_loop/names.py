@@ -1,0 +1,130 @@
+"""Names and addresses: what asyncio asks before it opens a socket.
+
+Owns: ``getaddrinfo`` and ``getnameinfo`` of a loop, answered from the world's table of names, and
+asyncio's short way around it for addresses that are numbers already. A name with a delay takes
+that long in virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from simloop.net.addresses import canonical
+
+from .readiness import Readiness
+
+if TYPE_CHECKING:
+    AddressInfo: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
+
+__all__ = ["AddressInfo", "Names", "interleaved"]
+
+_SYSTEM_GETADDRINFO = socket.getaddrinfo
+_SYSTEM_GETNAMEINFO = socket.getnameinfo
+_PROTOCOLS = {
+    int(socket.SOCK_STREAM): int(socket.IPPROTO_TCP),
+    int(socket.SOCK_DGRAM): int(socket.IPPROTO_UDP),
+}
+
+
+class Names(Readiness):
+    """The part of a loop that looks up names."""
+
+    async def getaddrinfo(  # type: ignore[override]  # typeshed's enums
+        self,
+        host: bytes | str | None,
+        port: bytes | str | int | None,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - asyncio's name
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[AddressInfo]:
+        """Resolve a name from the world's table, in the time that the table says.
+
+        Raises:
+            socket.gaierror: The name is unknown, or told to fail.
+        """
+        if socket.getaddrinfo is not _SYSTEM_GETADDRINFO:  # A test put its own there.
+            return list(socket.getaddrinfo(host, port, family, type, proto, flags))
+        names = self.host.network.names
+        delay = names.delay_of(host)
+        if delay:
+            await asyncio.sleep(delay)
+        return names.getaddrinfo(host, port, family, type, proto, flags)  # type: ignore[return-value]
+
+    async def getnameinfo(self, sockaddr: tuple[Any, ...], flags: int = 0) -> tuple[str, str]:
+        """Resolve an address from the world's table."""
+        if socket.getnameinfo is not _SYSTEM_GETNAMEINFO:
+            return socket.getnameinfo(sockaddr, flags)
+        return self.host.network.names.getnameinfo(sockaddr, flags)
+
+    async def _ensure_resolved(
+        self,
+        address: tuple[Any, ...],
+        *,
+        family: int = 0,
+        type: int = socket.SOCK_STREAM,  # noqa: A002 - as above
+        proto: int = 0,
+        flags: int = 0,
+        loop: Any = None,
+    ) -> list[AddressInfo]:
+        """Resolve an address unless it is a number already."""
+        del loop  # asyncio's own helpers pass it.
+        host, port = address[:2]
+        info = _numeric_info(host, port, family, type, proto, *address[2:])
+        if info is not None:
+            return [info]
+        return await self.getaddrinfo(
+            host, port, family=family, type=type, proto=proto, flags=flags
+        )
+
+
+def _numeric_info(
+    host: Any,
+    port: Any,
+    family: int,
+    type_: int,
+    proto: int,
+    flowinfo: int = 0,
+    scopeid: int = 0,
+) -> AddressInfo | None:
+    """Return what getaddrinfo would say of a numeric address; None if it has to be asked."""
+    implied = _PROTOCOLS.get(type_)
+    if implied is None or proto not in (0, implied) or not isinstance(host, (str, bytes)):
+        return None
+    if port in (None, "", b""):
+        port = 0
+    try:
+        port = int(port)
+        text = host.decode("ascii") if isinstance(host, bytes) else host
+        if "%" in text:
+            return None
+        canonical(text)
+    except (TypeError, ValueError):
+        return None
+    is_ipv6 = ":" in text
+    wanted = socket.AF_INET6 if is_ipv6 else socket.AF_INET
+    if family not in (socket.AF_UNSPEC, wanted):
+        return None
+    where = (text, port, flowinfo, scopeid) if is_ipv6 else (text, port)
+    return wanted, type_, implied, "", where
+
+
+def interleaved(infos: list[AddressInfo], first_family_count: int) -> list[AddressInfo]:
+    """Order addresses as RFC 8305 says: families take turns, the first one begins with some.
+
+    Example:
+        >>> [info[0] for info in interleaved([(10,), (10,), (10,), (2,)], 1)]
+        [10, 2, 10, 10]
+    """
+    families: dict[int, list[AddressInfo]] = {}
+    for info in infos:
+        families.setdefault(info[0], []).append(info)
+    queues = list(families.values())
+    ordered = queues[0][: first_family_count - 1]
+    queues[0] = queues[0][first_family_count - 1 :]
+    for turn in range(max(map(len, queues))):
+        ordered += [queue[turn] for queue in queues if turn < len(queue)]
+    return ordered

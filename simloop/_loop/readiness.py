@@ -1,0 +1,200 @@
+"""``add_reader`` and its kin: callbacks for descriptors, by way of the selector.
+
+Owns: the loop's selector, made when somebody first asks for it, and the handles that it keeps as
+the data of its keys: ``(reader, writer)``, as in asyncio's own loop, because wrappers of selectors
+in test suites know that shape. All goes through ``loop._selector``, whatever stands there.
+
+A selector is polled when it has something to tell, and again each turn while that stays so; a loop
+whose files are quiet has no handle in the ready queue for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from simloop._kernel import DebugHandle, Handle
+
+from .selector import MemorySelector
+from .state import LoopState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simloop.net.host import Host
+
+__all__ = ["Readiness"]
+
+_READ = selectors.EVENT_READ
+_WRITE = selectors.EVENT_WRITE
+
+
+class Readiness(LoopState):
+    """The part of a loop that calls back when a descriptor is ready."""
+
+    def __init__(self, **options: Any) -> None:
+        self._host: Host | None = None
+        self._own_selector: MemorySelector | None = None
+        self._set_selector: Any = None
+        self._transports: dict[int, Any] = {}
+        super().__init__(**options)
+
+    @property
+    def host(self) -> Host:
+        """The virtual machine that the loop runs on."""
+        host = self._host
+        if host is None:
+            host = self._host = self._world.host_of(self)
+        return host
+
+    @property
+    def _selector(self) -> Any:
+        """The selector of the virtual descriptors, or what a test put in its place."""
+        if self._set_selector is not None:
+            return self._set_selector
+        if self._own_selector is None:
+            self._poll_handle = Handle(self._poll, (), copy_context(), self)
+            self._own_selector = MemorySelector(self.host, self._ask_for_poll)
+        return self._own_selector
+
+    @_selector.setter
+    def _selector(self, selector: Any) -> None:
+        self._set_selector = None if selector is self._own_selector else selector
+
+    def _ask_for_poll(self) -> None:
+        self._kernel.ready.append(self._poll_handle)
+
+    def _poll(self) -> None:
+        """Hand out what is ready, and come back next turn if that may stay so."""
+        self._process_events(self._selector.select(0))
+        if self._own_selector is not None:
+            self._own_selector.ask_again()
+
+    def _process_events(self, event_list: list[tuple[selectors.SelectorKey, int]]) -> None:
+        """Schedule the callbacks of what a selector found ready."""
+        for key, mask in event_list:
+            reader, writer = key.data
+            if mask & _READ and reader is not None:
+                if reader._cancelled:
+                    self._remove_reader(key.fileobj)
+                else:
+                    self._ready.append(reader)
+            if mask & _WRITE and writer is not None:
+                if writer._cancelled:
+                    self._remove_writer(key.fileobj)
+                else:
+                    self._ready.append(writer)
+
+    def _close_files(self) -> None:
+        """Stop watching: the loop closes."""
+        for transport in list(self._transports.values()):
+            transport._forget_loop()
+        if self._own_selector is not None:
+            self._own_selector.close()
+
+    # The public calls ------------------------------------------------------------------------
+
+    def add_reader(  # type: ignore[override]  # typeshed's TypeVarTuple says no more
+        self, fd: Any, callback: Callable[..., Any], *args: Any
+    ) -> None:
+        """Call ``callback(*args)`` each turn while the descriptor can be read.
+
+        Raises:
+            RuntimeError: A transport uses the descriptor.
+            ValueError: It is none.
+        """
+        self._ensure_fd_no_transport(fd)
+        self._add_reader(fd, callback, *args)
+
+    def remove_reader(self, fd: Any) -> bool:
+        """Undo :meth:`add_reader`; false if there was none."""
+        self._ensure_fd_no_transport(fd)
+        return self._remove_reader(fd)
+
+    def add_writer(  # type: ignore[override]
+        self, fd: Any, callback: Callable[..., Any], *args: Any
+    ) -> None:
+        """Call ``callback(*args)`` each turn while the descriptor can be written to."""
+        self._ensure_fd_no_transport(fd)
+        self._add_writer(fd, callback, *args)
+
+    def remove_writer(self, fd: Any) -> bool:
+        """Undo :meth:`add_writer`; false if there was none."""
+        self._ensure_fd_no_transport(fd)
+        return self._remove_writer(fd)
+
+    def _ensure_fd_no_transport(self, fd: Any) -> None:
+        """Refuse a descriptor that a transport of this loop uses."""
+        fileno = fd
+        if not isinstance(fileno, int):
+            try:
+                fileno = int(fileno.fileno())
+            except (AttributeError, TypeError, ValueError):
+                raise ValueError(f"Invalid file object: {fd!r}") from None
+        transport = self._transports.get(fileno)
+        if transport is not None and not transport.is_closing():
+            raise RuntimeError(f"File descriptor {fd!r} is used by transport {transport!r}")
+
+    # What transports and asyncio's own classes use ----------------------------------------------
+
+    def _add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> Handle:
+        return self._add_callback_for(fd, _READ, callback, args)
+
+    def _add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> Handle:
+        return self._add_callback_for(fd, _WRITE, callback, args)
+
+    def _add_callback_for(
+        self, fd: Any, event: int, callback: Callable[..., Any], args: tuple[Any, ...]
+    ) -> Handle:
+        self._check_closed()
+        kind = DebugHandle if self._debug else Handle
+        handle = kind(callback, args, copy_context(), self)
+        selector = self._selector
+        key = self._key(selector, fd)
+        if key is None:
+            data = (handle, None) if event == _READ else (None, handle)
+            selector.register(fd, event, data)
+            return handle
+        reader, writer = key.data
+        if event == _READ:
+            selector.modify(fd, key.events | event, (handle, writer))
+            replaced = reader
+        else:
+            selector.modify(fd, key.events | event, (reader, handle))
+            replaced = writer
+        if replaced is not None:
+            replaced.cancel()
+        return handle
+
+    def _remove_reader(self, fd: Any) -> bool:
+        return self._remove_callback_for(fd, _READ)
+
+    def _remove_writer(self, fd: Any) -> bool:
+        return self._remove_callback_for(fd, _WRITE)
+
+    def _remove_callback_for(self, fd: Any, event: int) -> bool:
+        if self._closed or (self._own_selector is None and self._set_selector is None):
+            return False
+        selector = self._selector
+        key = self._key(selector, fd)
+        if key is None:
+            return False
+        reader, writer = key.data
+        removed, kept = (reader, (None, writer)) if event == _READ else (writer, (reader, None))
+        left = key.events & ~event
+        if left:
+            selector.modify(fd, left, kept)
+        else:
+            selector.unregister(fd)
+        if removed is None:
+            return False
+        removed.cancel()
+        return True
+
+    @staticmethod
+    def _key(selector: Any, fd: Any) -> selectors.SelectorKey | None:
+        with contextlib.suppress(KeyError):
+            return selector.get_key(fd)  # type: ignore[no-any-return]
+        return None

@@ -1,0 +1,399 @@
+"""Serving streams: listening sockets, and a connection for each client.
+
+Owns: ``create_server`` and how connections are accepted. asyncio's own ``Server`` is used, because
+what its methods promise differs between Python versions; ours only keeps its clients in the order
+in which they came, so that closing them all is the same in every run.
+
+A listener is watched like a transport: one handle, scheduled when a client comes, which accepts
+everybody who is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import sys
+from asyncio import constants, trsock
+from asyncio.base_events import Server as StockServer
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from simloop._kernel import DebugHandle, Handle
+from simloop.net.virtual_socket import VirtualSocket
+
+from .connecting import Connecting, bind_error, check_ssl_options
+from .lowlevel import refuse_ssl_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .names import AddressInfo
+
+__all__ = ["Server", "Serving"]
+
+_LENIENT = sys.version_info >= (3, 13)
+"""Whether an address that the host lacks is left out; older versions refuse it."""
+
+_OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Server(StockServer):
+    """asyncio's server, with its clients in order."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._members: dict[Any, None] = {}
+        if hasattr(self, "_clients"):  # Python 3.13 and later: a WeakSet, in no order.
+            self._clients = _Members(self._members)
+
+    def _attach(self, transport: Any = None) -> None:
+        """Count a client."""
+        assert self._sockets is not None  # type: ignore[attr-defined]
+        if transport is not None:
+            self._members[transport] = None
+        if hasattr(self, "_active_count"):
+            self._active_count += 1
+
+    def _detach(self, transport: Any = None) -> None:
+        """Count a client less, and wake who waits for the last one."""
+        self._members.pop(transport, None)
+        if hasattr(self, "_active_count"):
+            self._active_count -= 1
+        left = getattr(self, "_active_count", len(self._members))
+        if not left and self._sockets is None and self._waiters is not None:  # type: ignore[attr-defined]
+            self._wakeup()  # type: ignore[attr-defined]
+
+
+class _Members:
+    """The clients of a server as asyncio uses them: a set with an order."""
+
+    def __init__(self, members: dict[Any, None]) -> None:
+        self._members = members
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def copy(self) -> list[Any]:
+        return list(self._members)
+
+
+class Serving(Connecting):
+    """The part of a loop that serves."""
+
+    async def create_server(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str | Iterable[str | None] | None = None,
+        port: int | None = None,
+        *,
+        family: int = socket.AF_UNSPEC,
+        flags: int = socket.AI_PASSIVE,
+        sock: Any = None,
+        backlog: int = 100,
+        ssl: Any = None,
+        reuse_address: bool | None = None,
+        reuse_port: bool | None = None,
+        keep_alive: bool | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        start_serving: bool = True,
+    ) -> Server:
+        """Listen on a host (or several) and a port, or on a socket; return the server.
+
+        The arguments and the errors are asyncio's own.
+        """
+        if isinstance(ssl, bool):
+            raise TypeError("ssl argument must be an SSLContext or None")
+        check_ssl_options(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+        if sock is not None:
+            refuse_ssl_socket(sock)
+        if host is not None or port is not None:
+            if sock is not None:
+                raise ValueError("host/port and sock can not be specified at the same time")
+            infos = await self._resolve_hosts(host, port, family, flags)
+            wants_address = True if reuse_address is None else reuse_address
+            options = _Listening(wants_address, bool(reuse_port), bool(keep_alive))
+            sockets: list[Any] = self._listeners(infos, options)
+        elif sock is None:
+            raise ValueError("Neither host/port nor sock were specified")
+        elif sock.type != socket.SOCK_STREAM:
+            raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+        else:
+            sockets = [sock]
+        return await self._serve(
+            sockets,
+            protocol_factory,
+            ssl,
+            backlog,
+            ssl_handshake_timeout,
+            ssl_shutdown_timeout,
+            start_serving=start_serving,
+        )
+
+    async def _serve(self, sockets: list[Any], *args: Any, start_serving: bool) -> Server:
+        for each in sockets:
+            each.setblocking(False)
+        server = Server(self, sockets, *args)
+        if start_serving:
+            server._start_serving()  # type: ignore[attr-defined]
+            await asyncio.sleep(0)
+        return server
+
+    async def _resolve_hosts(
+        self,
+        host: str | Iterable[str | None] | None,
+        port: int | None,
+        family: int,
+        flags: int,
+    ) -> list[AddressInfo]:
+        """Resolve every host, each address once."""
+        if host == "":
+            hosts: list[Any] = [None]
+        elif host is None or isinstance(host, (str, bytes)):
+            hosts = [host]
+        else:
+            hosts = list(host)
+        found: dict[AddressInfo, None] = {}
+        for each in hosts:
+            infos = await self._ensure_resolved(
+                (each, port), family=family, type=socket.SOCK_STREAM, flags=flags
+            )
+            if not infos:
+                raise OSError(f"getaddrinfo({each!r}) returned empty list")
+            found.update(dict.fromkeys(infos))
+        return list(found)
+
+    def _listeners(self, infos: list[AddressInfo], options: _Listening) -> list[VirtualSocket]:
+        """Open and bind a socket for each address; all of them, or an error and none."""
+        sockets: list[VirtualSocket] = []
+        try:
+            for family, type_, proto, _, address in infos:
+                sock = self.host.socket(family, type_, proto)
+                sockets.append(sock)
+                options.apply(sock)
+                try:
+                    sock.bind(address)
+                except OSError as error:
+                    if error.errno != errno.EADDRNOTAVAIL or not _LENIENT:
+                        raise bind_error(error, address) from None
+                    sockets.pop().close()  # The addresses that the host has will do.
+        except BaseException:
+            for each in sockets:
+                each.close()
+            raise
+        if not sockets:
+            addresses = [info[4] for info in infos]
+            raise OSError(f"could not bind on any address out of {addresses!r}")
+        return sockets
+
+    # Accepting ---------------------------------------------------------------------------------
+
+    def _start_serving(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        sock: Any,
+        sslcontext: Any = None,
+        server: Any = None,
+        backlog: int = 100,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> None:
+        """Accept connections from now on; asyncio's server calls it for each socket."""
+        acceptor = _Acceptor(self, sock, protocol_factory, server, backlog)
+        if sslcontext:
+            acceptor.ssl = {
+                "sslcontext": sslcontext,
+                "server_side": True,
+                "ssl_handshake_timeout": ssl_handshake_timeout,
+                "ssl_shutdown_timeout": ssl_shutdown_timeout,
+            }
+        acceptor.start()
+
+    def _stop_serving(self, sock: Any) -> None:
+        """Accept no more, and close the socket."""
+        fd = sock.fileno()
+        acceptor = self._transports.get(fd)
+        if isinstance(acceptor, _Acceptor):
+            acceptor.stop()
+        sock.close()
+
+
+class _Listening:
+    """The options of listening sockets."""
+
+    def __init__(self, reuse_address: bool, reuse_port: bool, keep_alive: bool) -> None:  # noqa: FBT001
+        self._flags = [
+            name
+            for name, wanted in (
+                (socket.SO_REUSEADDR, reuse_address),
+                (socket.SO_REUSEPORT, reuse_port),
+                (socket.SO_KEEPALIVE, keep_alive),
+            )
+            if wanted
+        ]
+
+    def apply(self, sock: VirtualSocket) -> None:
+        for flag in self._flags:
+            sock.setsockopt(socket.SOL_SOCKET, flag, 1)
+        if sock.family == socket.AF_INET6:
+            # asyncio opens one socket per family, so none of them may take the other's clients.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+
+
+class _Acceptor:
+    """Whoever takes the connections of one listening socket."""
+
+    def __init__(
+        self,
+        loop: Serving,
+        sock: Any,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        server: Any,
+        backlog: int,
+    ) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._fd: int = sock.fileno()
+        self._protocol_factory = protocol_factory
+        self._server = server
+        self._backlog = backlog
+        self.ssl: dict[str, Any] | None = None
+        self._is_selected = loop._set_selector is not None or not isinstance(sock, VirtualSocket)
+        self._is_awake = False
+        self._is_stopped = False
+        kind = DebugHandle if loop._debug else Handle
+        self._handle = kind(self._accept_all, (), copy_context(), loop)
+        self._waker = self._wake
+
+    def start(self) -> None:
+        """Watch the socket for clients."""
+        if self._is_stopped:
+            return
+        self._loop._transports[self._fd] = self
+        if self._is_selected:
+            self._loop._add_reader(self._fd, self._accept_all)
+            return
+        file = self._sock.file
+        file.watch_readable(self._waker)
+        if file.readable:
+            self._wake()
+
+    def stop(self) -> None:
+        """Watch it no more."""
+        self._is_stopped = True
+        self._pause()
+
+    def _pause(self) -> None:
+        self._loop._transports.pop(self._fd, None)
+        if self._is_selected:
+            self._loop._remove_reader(self._fd)
+        elif self._sock.fileno() >= 0:
+            self._sock.file.unwatch_readable(self._waker)
+
+    def is_closing(self) -> bool:
+        """Tell that a program may watch the descriptor too: asyncio lets it."""
+        return True
+
+    def _forget_loop(self) -> None:
+        if not self._is_selected and self._sock.fileno() >= 0:
+            self._sock.file.unwatch_readable(self._waker)
+
+    def _wake(self) -> None:
+        if not self._is_awake:
+            self._is_awake = True
+            self._loop._kernel.ready.append(self._handle)
+
+    def _accept_all(self) -> None:
+        """Accept whoever is there, and make a connection of each."""
+        self._is_awake = False
+        for _ in range(self._backlog + 1):
+            if self._is_stopped:
+                return
+            try:
+                sock, address = self._sock.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                if error.errno not in _OUT_OF_RESOURCES:
+                    raise
+                self._rest(error)
+                return
+            sock.setblocking(False)
+            self._welcome(sock, address)
+        if not self._is_selected and self._sock.file.readable:
+            self._wake()
+
+    def _rest(self, error: OSError) -> None:
+        """Accept nobody for a while: there are no descriptors left."""
+        self._loop.call_exception_handler(
+            {
+                "message": "socket.accept() out of system resource",
+                "exception": error,
+                "socket": trsock.TransportSocket(self._sock),
+            }
+        )
+        self._pause()
+        self._loop.call_later(constants.ACCEPT_RETRY_DELAY, self.start)
+
+    def _welcome(self, sock: Any, address: Any) -> None:
+        """Make the protocol and the transport of one client, each in a context of its own."""
+        context = copy_context()
+        if self.ssl is None:
+            context.run(self._connect, sock, address)
+        else:
+            self._loop.create_task(self._connect_ssl(sock, address), context=context)
+
+    def _connect(self, sock: Any, address: Any) -> None:
+        protocol = None
+        try:
+            protocol = self._protocol_factory()
+            self._loop._make_socket_transport(
+                sock, protocol, extra={"peername": address}, server=self._server
+            )
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - one client fails, the server goes on
+            sock.close()
+            self._report(error, protocol, None)
+
+    async def _connect_ssl(self, sock: Any, address: Any) -> None:
+        protocol = transport = None
+        try:
+            protocol = self._protocol_factory()
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            transport = self._loop._make_ssl_transport(
+                sock,
+                protocol,
+                waiter=waiter,
+                extra={"peername": address},
+                server=self._server,
+                **(self.ssl or {}),
+            )
+            await waiter
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - one client fails, the server goes on
+            if transport is None:
+                sock.close()
+            else:
+                transport.close()
+            self._report(error, protocol, transport)
+        finally:
+            waiter = None  # type: ignore[assignment]  # Its error would hold this frame.
+
+    def _report(self, error: BaseException, protocol: Any, transport: Any) -> None:
+        """Report a client that could not be welcomed; in debug mode only, as asyncio does."""
+        if not self._loop._debug:
+            return
+        context = {
+            "message": "Error on transport creation for incoming connection",
+            "exception": error,
+        }
+        if protocol is not None:
+            context["protocol"] = protocol
+        if transport is not None:
+            context["transport"] = transport
+        self._loop.call_exception_handler(context)

@@ -1,0 +1,157 @@
+"""The system calls that a program makes by the functions of ``socket`` and ``os``.
+
+Owns: one object whose methods have those functions' names, arguments and errors, and answer for the
+host of whoever calls. What replaces the real functions during a run sends its calls here. Must not
+know how they are replaced, or who asks: the host comes from a function that is passed in.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING, Any
+
+from simloop.net.descriptor_io import open_descriptor
+from simloop.net.sockets import SocketFile
+from simloop.net.virtual_socket import VirtualSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simloop.net.host import Host
+
+__all__ = ["SystemCalls"]
+
+
+class SystemCalls:
+    """Answer system calls for the host that ``find_host()`` returns at each call.
+
+    >>> from simloop.net import Network
+    >>> host = Network().add_host("here", "10.0.0.1")
+    >>> system = SystemCalls(lambda: host)
+    >>> system.gethostname(), system.gethostbyname("here")
+    ('here', '10.0.0.1')
+    """
+
+    socket_class = VirtualSocket
+
+    def __init__(self, find_host: Callable[[], Host]) -> None:
+        self._find_host = find_host
+
+    # -- sockets -------------------------------------------------------------------------------
+
+    def socketpair(
+        self,
+        family: int = socket.AF_UNIX,
+        type: int = socket.SOCK_STREAM,  # noqa: A002  # The system's name.
+        proto: int = 0,
+        /,
+    ) -> tuple[VirtualSocket, VirtualSocket]:
+        """Return two connected sockets."""
+        return self._find_host().socketpair(family, type, proto)
+
+    def gethostname(self) -> str:
+        """Return the name of the host."""
+        return self._find_host().hostname
+
+    def getaddrinfo(
+        self,
+        host: bytes | str | None,
+        port: bytes | str | int | None,
+        family: int = 0,
+        type: int = 0,  # noqa: A002  # The system's name.
+        proto: int = 0,
+        flags: int = 0,
+        /,
+    ) -> list[tuple[int, int, int, str, Any]]:
+        """Look a name up; families and types are plain ints, as the C function has them."""
+        names = self._find_host().network.names
+        return [
+            (int(found), int(kind), protocol, name, address)
+            for found, kind, protocol, name, address in names.getaddrinfo(
+                host, port, int(family), int(type), proto, flags
+            )
+        ]
+
+    def getnameinfo(self, sockaddr: tuple[Any, ...], flags: int, /) -> tuple[str, str]:
+        """Look an address up."""
+        return self._find_host().network.names.getnameinfo(sockaddr, flags)
+
+    def gethostbyname(self, hostname: str, /) -> str:
+        """Look up one IPv4 address."""
+        return self._find_host().network.names.gethostbyname(hostname)
+
+    def gethostbyname_ex(self, hostname: str, /) -> tuple[str, list[str], list[str]]:
+        """Look up all IPv4 addresses."""
+        return self._find_host().network.names.gethostbyname_ex(hostname)
+
+    def gethostbyaddr(self, ip_address: str, /) -> tuple[str, list[str], list[str]]:
+        """Look up the name of an address."""
+        return self._find_host().network.names.gethostbyaddr(ip_address)
+
+    def if_nameindex(self) -> list[tuple[int, str]]:
+        """List the interfaces."""
+        return self._find_host().interfaces()
+
+    # -- descriptors ---------------------------------------------------------------------------
+
+    def owns(self, fd: int, /) -> bool:
+        """Whether a number is one of the host's open descriptors."""
+        return fd in self._find_host().descriptors
+
+    def pipe(self) -> tuple[int, int]:
+        """Make a pipe."""
+        return self._find_host().pipe()
+
+    def dup(self, fd: int, /) -> int:
+        """Give an open file a second number."""
+        return self._find_host().dup(fd)
+
+    def read(self, fd: int, size: int, /) -> bytes:
+        """Read from a descriptor."""
+        return self._find_host().read(fd, size)
+
+    def write(self, fd: int, data: Any, /) -> int:
+        """Write to a descriptor."""
+        return self._find_host().write(fd, data)
+
+    def close(self, fd: int, /) -> None:
+        """Close a descriptor."""
+        self._find_host().close(fd)
+
+    def poll(self, fd: int, /) -> int:
+        """Return the events that the system call poll would report for one descriptor."""
+        return self._find_host().file(fd).poll()
+
+    def set_blocking(self, fd: int, blocking: bool, /) -> None:  # noqa: FBT001  # The system's.
+        """Let reads and writes of a descriptor wait, or not."""
+        self._find_host().file(fd).is_blocking = bool(blocking)
+
+    def get_blocking(self, fd: int, /) -> bool:
+        """Whether reads and writes of a descriptor wait."""
+        return self._find_host().file(fd).is_blocking
+
+    def isatty(self, fd: int, /) -> bool:
+        """Return False: there are no terminals."""
+        self._find_host().file(fd)
+        return False
+
+    def fstat(self, fd: int, /) -> os.stat_result:
+        """Tell a socket from a pipe, by the mode; the rest is made up."""
+        host = self._find_host()
+        kind = stat.S_IFSOCK if isinstance(host.file(fd), SocketFile) else stat.S_IFIFO
+        return os.stat_result((kind | 0o600, fd, 0, 1, host.uid, host.gid, 0, 0, 0, 0))
+
+    def fdopen(self, fd: int, *args: Any, **kwargs: Any) -> Any:
+        """Open a descriptor as a file object."""
+        return open_descriptor(self._find_host(), fd, *args, **kwargs)
+
+    # -- names of interfaces -----------------------------------------------------------------------
+
+    def if_nametoindex(self, name: str, /) -> int:
+        """Return the number of an interface."""
+        for number, known in self._find_host().interfaces():
+            if known == name:
+                return number
+        raise OSError("no interface with this name")

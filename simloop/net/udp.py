@@ -1,0 +1,410 @@
+"""UDP as a program sees it: datagrams that arrive whole, or not at all.
+
+Owns: what a socket sends and receives, the queue with its limit, the error that a closed port
+leaves with a connected sender, broadcast and groups. Who of several sockets at a port is meant is
+decided in ``datagrams.py``. Must not know time.
+
+Invariants: ``held`` is the sum of the costs of what is queued, and stays below the receive buffer
+unless a single datagram is alone in the queue; a socket with a peer has a name; each membership is
+counted once with the host.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from simloop.errors import UnsupportedError
+from simloop.net import groups
+from simloop.net import options as opt
+from simloop.net.addresses import (
+    SocketAddress,
+    is_ipv6,
+    is_multicast,
+    is_wildcard,
+    scope_of,
+    show_inet,
+    without_scope,
+)
+from simloop.net.datagrams import hear, meant
+from simloop.net.faults import fault
+from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
+from simloop.net.sockets import SOL_SOCKET, Ancillary, InetSocket, Message
+
+if TYPE_CHECKING:
+    from simloop.net.fabric import Endpoint
+    from simloop.net.host import Host
+    from simloop.net.ports import PortTable
+
+__all__ = ["BUFFER", "UdpSocket"]
+
+BUFFER = 212_992  # net.core.rmem_default and wmem_default
+# What a queued datagram costs beyond its bytes, about as much as on Linux.
+_OVERHEAD = 768
+_SIZE_MAX = 65_507
+_SIZE_MAX_IPV6 = 65_527
+
+_MSG_PEEK = int(socket.MSG_PEEK)
+_MSG_TRUNC = int(socket.MSG_TRUNC)
+_MSG_OOB = int(socket.MSG_OOB)
+
+_PKTINFO = (opt.IPPROTO_IP, opt.IP_PKTINFO)
+_RECVPKTINFO = (opt.IPPROTO_IPV6, 49)
+_IPV6_PKTINFO = 50
+_MULTICAST_IF = (opt.IPPROTO_IP, int(socket.IP_MULTICAST_IF))
+_MULTICAST_IF6 = (opt.IPPROTO_IPV6, int(socket.IPV6_MULTICAST_IF))
+
+
+class UdpSocket(InetSocket):
+    """A socket that sends and receives datagrams."""
+
+    __slots__ = (
+        "held",
+        "inbox",
+        "interface",
+        "is_shut_read",
+        "is_shut_write",
+        "memberships",
+        "rcvbuf",
+        "sndbuf",
+    )
+
+    kind: ClassVar[str] = "udp"
+    levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET, opt.IPPROTO_IP, opt.IPPROTO_IPV6)
+
+    def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
+        super().__init__(host, family, type_, proto)
+        # (data, the sender, what it was sent to), oldest first.
+        self.inbox: deque[tuple[bytes, Endpoint, Endpoint]] = deque()
+        self.held = 0
+        self.rcvbuf = BUFFER
+        self.sndbuf = BUFFER
+        self.is_shut_read = False
+        self.is_shut_write = False
+        self.memberships: dict[groups.Membership, None] = {}
+        self.interface = 0  # Where groups are sent to; 0: the default.
+
+    @property
+    def table(self) -> PortTable[InetSocket]:
+        """The UDP ports of this host."""
+        return self.host.udp
+
+    @property
+    def protocol(self) -> int:
+        """The protocol of the socket."""
+        return int(socket.IPPROTO_UDP)
+
+    def getpeername(self) -> SocketAddress:
+        """Return the peer's name; ENOTCONN without one."""
+        if self.remote is None:
+            raise fault(errno.ENOTCONN)
+        return show_inet(self.family, self.remote)
+
+    def connect(self, endpoint: Endpoint) -> int:
+        """Set the peer: only its datagrams come in, and send() goes to it."""
+        ip, port = self.target(endpoint)
+        try:
+            if not is_multicast(ip):
+                self._check_broadcast(ip)
+            source = self._source(ip)
+            if self.local is None:
+                self.bind_any()
+        except OSError as error:
+            return error.errno or errno.EINVAL
+        assert self.local is not None
+        if is_wildcard(self.local[0]):
+            self.local = (source, self.local[1])
+        self.remote = (ip, port)
+        return 0
+
+    # -- sending -------------------------------------------------------------------------------
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """Send one datagram to the peer."""
+        if self.remote is None:
+            raise fault(errno.EDESTADDRREQ)
+        return self._send(data, flags, self.remote)
+
+    def sendto(self, data: bytes, flags: int, endpoint: Endpoint) -> int:
+        """Send one datagram to an address."""
+        return self._send(data, flags, self.target(endpoint))
+
+    def _send(self, data: bytes, flags: int, destination: Endpoint) -> int:
+        if flags & _MSG_OOB:
+            raise fault(errno.EOPNOTSUPP)
+        ip, port = destination
+        if port == 0:
+            raise fault(errno.EINVAL)
+        if len(data) > (_SIZE_MAX_IPV6 if is_ipv6(ip) else _SIZE_MAX):
+            raise fault(errno.EMSGSIZE)
+        source = self._source(ip)
+        is_group = is_multicast(ip)
+        is_broadcast = not is_group and self._check_broadcast(ip)
+        if self.error:
+            self.raise_error()
+        if self.is_shut_write:
+            raise fault(errno.EPIPE)
+        if self.local is None:
+            self.bind_any()
+        assert self.local is not None
+        sender = (source, self.local[1])
+        self.fabric.observe("udp", sender, destination, data)
+        if is_group:
+            self._send_to_group(data, sender, destination)
+        elif is_broadcast:
+            self._send_to_all(data, sender, destination)
+        else:
+            arrive = partial(self._arrive, data, sender, destination)
+            self.fabric.carry("datagram", sender, destination, arrive, data)
+        return len(data)
+
+    def _source(self, ip: str) -> str:
+        """Return the address to send from."""
+        if is_multicast(ip):
+            if self.local is not None and not is_wildcard(self.local[0]):
+                return self.local[0]
+            return groups.interface_address(self.host, self._interface(ip), wants_ipv6=is_ipv6(ip))
+        if self.host.broadcasts(ip):
+            own = self.host.addresses
+            return next((one for one in own if not is_ipv6(one)), "127.0.0.1")
+        return self.source_for(ip)
+
+    def _check_broadcast(self, ip: str) -> bool:
+        """Whether everybody is meant; EACCES where the socket may not speak to everybody."""
+        if not self.host.broadcasts(ip):
+            return False
+        if not self.flag(SOL_SOCKET, socket.SO_BROADCAST):
+            raise fault(errno.EACCES)
+        return True
+
+    def _interface(self, group: str) -> int:
+        """Return the interface that a group is sent to."""
+        number = scope_of(group) or self.interface
+        return groups.known_interface(self.host, number)
+
+    def _arrive(self, data: bytes, sender: Endpoint, destination: Endpoint) -> None:
+        """Meet the receiver, if there is one, when the datagram reaches its host."""
+        host = self.host.network.host_of(destination[0], self.host)
+        if host is None:
+            return  # Nobody has the address: lost.
+        receiver = meant(host, destination, sender)
+        if receiver is not None:
+            assert isinstance(receiver, UdpSocket)
+            receiver.receive(data, sender, destination)
+        elif self.remote == destination:
+            self.fabric.carry("refuse", destination, sender, self._refused)
+
+    def _refused(self) -> None:
+        """Learn that nobody is at the peer's port: the next call will tell."""
+        if self.references:
+            self.error = errno.ECONNREFUSED
+            self.notify_readable()
+            self.notify_writable()
+
+    def _send_to_group(self, data: bytes, sender: Endpoint, destination: Endpoint) -> None:
+        group, port = without_scope(destination[0]), destination[1]
+        number = self._interface(destination[0])
+        is_ipv6_group = is_ipv6(group)
+        level, loop, ttl = (
+            (opt.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, socket.IPV6_MULTICAST_HOPS)
+            if is_ipv6_group
+            else (opt.IPPROTO_IP, socket.IP_MULTICAST_LOOP, socket.IP_MULTICAST_TTL)
+        )
+        for host in self._hosts(number, reaches_out=self.flag(level, ttl) > 0):
+            if host is self.host and number == groups.ETH0 and not self.flag(level, loop):
+                continue
+            arrive = partial(self._hear, host, data, sender, (group, port), number)
+            self.fabric.carry("datagram", sender, (group, port), arrive, data)
+
+    def _hosts(self, number: int, *, reaches_out: bool) -> list[Host]:
+        """List the hosts on the link of an interface, in the order in which they were made."""
+        if number == groups.LO or not reaches_out:
+            return [self.host]
+        hosts = self.host.network.hosts.values()
+        return [host for host in hosts if host.addresses or host is self.host]
+
+    def _send_to_all(self, data: bytes, sender: Endpoint, destination: Endpoint) -> None:
+        ip = destination[0]
+        is_inside = ip.startswith("127.")
+        number = groups.LO if is_inside else groups.default_interface(self.host)
+        for host in self._hosts(number, reaches_out=True):
+            if host.broadcasts(ip):
+                arrive = partial(self._hear, host, data, sender, destination, 0)
+                self.fabric.carry("datagram", sender, destination, arrive, data)
+
+    def _hear(
+        self, host: Host, data: bytes, sender: Endpoint, destination: Endpoint, number: int
+    ) -> None:
+        """Let every socket of a host that listens to a group, or to everybody, have a copy."""
+        for receiver in hear(host, destination, sender, number):
+            assert isinstance(receiver, UdpSocket)
+            receiver.receive(data, sender, destination)
+
+    # -- receiving -----------------------------------------------------------------------------
+
+    def receive(self, data: bytes, sender: Endpoint, destination: Endpoint) -> None:
+        """Queue a datagram; one that finds no room is lost, as on Linux."""
+        cost = len(data) + _OVERHEAD
+        if self.held + cost > self.rcvbuf and self.inbox:
+            return
+        self.inbox.append((data, sender, destination))
+        self.held += cost
+        self.notify_readable()
+
+    def recvfrom(self, size: int, flags: int = 0) -> tuple[bytes, Endpoint | None]:
+        """Take one datagram and its sender; what does not fit in ``size`` is gone."""
+        data, sender, _ = self._take(flags)
+        return (data if len(data) <= size else data[:size]), sender
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Take one datagram; what does not fit in ``size`` is gone."""
+        data = self._take(flags)[0]
+        return data if len(data) <= size else data[:size]
+
+    def recvmsg(self, size: int, ancillary_size: int, flags: int = 0) -> Message:
+        """Take one datagram, with MSG_TRUNC if it did not fit, and IP_PKTINFO if asked for."""
+        data, sender, destination = self._take(flags)
+        message_flags = _MSG_TRUNC if len(data) > size else 0
+        ancillary = self._packet_info(destination) if ancillary_size else []
+        return data[:size], ancillary, message_flags, sender
+
+    def _take(self, flags: int) -> tuple[bytes, Endpoint, Endpoint]:
+        if self.error:
+            self.raise_error()
+        if flags & _MSG_OOB:
+            raise UnsupportedError(
+                "recv() with MSG_OOB: datagrams have no urgent data; drop the flag"
+            )
+        if not self.inbox:
+            raise fault(errno.EAGAIN)
+        if flags & _MSG_PEEK:
+            return self.inbox[0]
+        item = self.inbox.popleft()
+        self.held -= len(item[0]) + _OVERHEAD
+        return item
+
+    def _packet_info(self, destination: Endpoint) -> list[Ancillary]:
+        ip = destination[0]
+        number = groups.ETH0 if self.host.addresses and ip in self.host.addresses else groups.LO
+        if is_ipv6(ip):
+            if not self.flag(*_RECVPKTINFO):
+                return []
+            packed = socket.inet_pton(socket.AF_INET6, without_scope(ip))
+            return [(opt.IPPROTO_IPV6, _IPV6_PKTINFO, struct.pack("@16sI", packed, number))]
+        if not self.flag(*_PKTINFO):
+            return []
+        packed = socket.inet_aton(ip)
+        return [(opt.IPPROTO_IP, opt.IP_PKTINFO, struct.pack("i4s4s", number, packed, packed))]
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def shutdown(self, how: int) -> None:
+        """Close a direction; ENOTCONN without a peer."""
+        if how not in (0, 1, 2):
+            raise fault(errno.EINVAL)
+        if self.remote is None:
+            raise fault(errno.ENOTCONN)
+        self.is_shut_read |= how in (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
+        self.is_shut_write |= how in (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
+        self.notify_readable()
+        self.notify_writable()
+
+    def release(self) -> None:
+        """Close: give back the port and leave all groups."""
+        for membership in self.memberships:
+            self.host.leave(membership)
+        self.memberships.clear()
+        self.inbox.clear()
+        self.held = 0
+        self.let_go()
+
+    def poll(self) -> int:
+        """Return what the system call poll shows."""
+        mask = OUT
+        if self.inbox or self.is_shut_read:
+            mask |= IN
+        if self.is_shut_read:
+            mask |= RDHUP
+            if self.is_shut_write:
+                mask |= HUP
+        return mask | ERR if self.error else mask
+
+    @property
+    def readable(self) -> bool:
+        """Whether a receive would not block."""
+        return bool(self.inbox) or self.error != 0 or self.is_shut_read
+
+    @property
+    def writable(self) -> bool:
+        """Whether a send would not block: it never does."""
+        return True
+
+    # -- options -------------------------------------------------------------------------------
+
+    def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
+        """Set an option, join or leave a group, or choose the interface for groups."""
+        key = (level, name)
+        joins = groups.changes_membership(key)
+        if joins is not None and self._has_level(level):
+            membership = groups.membership_of(self.host, level, value)
+            if joins:
+                self._join(membership)
+            else:
+                self._leave(membership)
+            return
+        if key == _MULTICAST_IF:
+            value, self.interface = groups.outgoing_interface(self.host, value)
+        elif key == _MULTICAST_IF6 and self._has_level(level):
+            number = opt.integer_of(value)
+            if number:
+                groups.known_interface(self.host, number)
+            self.interface = number
+        super().setsockopt(level, name, value)
+
+    def _has_level(self, level: int) -> bool:
+        return level == opt.IPPROTO_IP or self.family == int(socket.AF_INET6)
+
+    def _join(self, membership: groups.Membership) -> None:
+        if membership in self.memberships:
+            raise fault(errno.EADDRINUSE)
+        self.memberships[membership] = None
+        self.host.join(membership)
+
+    def _leave(self, membership: groups.Membership) -> None:
+        if membership not in self.memberships:
+            raise fault(errno.EADDRNOTAVAIL)
+        del self.memberships[membership]
+        self.host.leave(membership)
+
+    def option_changed(self, key: opt.Key, value: opt.Value) -> None:
+        """Follow the size of the receive buffer."""
+        if key == (SOL_SOCKET, socket.SO_RCVBUF):
+            self.rcvbuf = opt.integer_of(value)
+        elif key == (SOL_SOCKET, socket.SO_SNDBUF):
+            self.sndbuf = opt.integer_of(value)
+
+    def special_option(self, name: int) -> opt.Value | None:
+        """Answer what is read from the socket itself."""
+        if name == socket.SO_SNDBUF:
+            return self.sndbuf
+        if name == socket.SO_RCVBUF:
+            return self.rcvbuf
+        return super().special_option(name)
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        super().check()
+        assert self.held == sum(len(item[0]) + _OVERHEAD for item in self.inbox), self.held
+        if self.remote is not None:
+            assert self.local is not None
+        if self.local is not None and self.references:
+            assert self in self.table.holders[self.local[1]], self
+        for membership in self.memberships:
+            assert self.host.memberships.get(membership, 0) > 0, membership
+
+    def __repr__(self) -> str:
+        return f"<UdpSocket local={self.local} remote={self.remote} queued={len(self.inbox)}>"

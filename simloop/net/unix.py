@@ -1,0 +1,489 @@
+"""UNIX stream and packet sockets: connections inside one host.
+
+Owns: what each call answers in each state, as Linux' AF_UNIX does, and the files that travel with
+bytes (SCM_RIGHTS). A sender fills the receiver's inbox up to its own send buffer; nothing passes
+the link between hosts. Must not know time.
+
+Files travel at a place in the stream: the first read that reaches the bytes they were sent with
+gets them, and stops behind those bytes. Each file in flight counts as a reference.
+
+Invariants: ``rights`` is None or a queue of (start, end, files) relative to the front of the inbox,
+in order and not overlapping; ``window`` is the own send buffer; ``blocked`` holds while connected,
+so that a reader always looks whether its sender waits for room.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar
+
+from simloop.net import options as opt
+from simloop.net.addresses import SocketAddress, parse_unix, show_unix
+from simloop.net.faults import fault
+from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
+from simloop.net.sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message, SocketFile
+from simloop.net.stream import CLOSED, CONNECTED, LISTENING, StreamSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simloop.net.fabric import Endpoint
+    from simloop.net.files import File
+    from simloop.net.host import Host
+
+__all__ = ["BUFFER", "UnixAddresses", "UnixPackets", "UnixStream", "files_of"]
+
+BUFFER = 212_992  # net.core.wmem_default
+_BACKLOG_MAX = 4_096
+_UNNAMED: Endpoint = ("", 0)
+_CREDENTIALS = struct.Struct("3i")
+_NOBODY = (0, -1, -1)
+_RIGHTS = (SOL_SOCKET, int(socket.SCM_RIGHTS))
+_CREDS = (SOL_SOCKET, 2)  # SCM_CREDENTIALS
+_PEERCRED = 17
+
+_SHUT_RD, _SHUT_WR, _SHUT_RDWR = int(socket.SHUT_RD), int(socket.SHUT_WR), int(socket.SHUT_RDWR)
+_MSG_PEEK = int(socket.MSG_PEEK)
+_MSG_TRUNC = int(socket.MSG_TRUNC)
+_MSG_OOB = int(socket.MSG_OOB)
+
+
+class UnixAddresses(SocketFile):
+    """What all UNIX sockets share: names that are texts, and the peer's credentials."""
+
+    __slots__ = ()
+
+    def parse_address(self, address: object, what: str) -> Endpoint:
+        """Check a path or an abstract name."""
+        del what
+        return parse_unix(address)
+
+    def show_address(self, endpoint: Endpoint | None) -> SocketAddress:
+        """Shape a name as the socket module does."""
+        return None if endpoint is None else show_unix(endpoint)
+
+    def getsockname(self) -> SocketAddress:
+        """Return the own name, "" without one."""
+        return show_unix(self.local or _UNNAMED)
+
+    def getpeername(self) -> SocketAddress:
+        """Return the peer's name, "" where it has none; ENOTCONN without a peer."""
+        if self.remote is None:
+            raise fault(errno.ENOTCONN)
+        return show_unix(self.remote)
+
+    def bind(self, endpoint: Endpoint) -> None:
+        """Take a name; "" lets the host choose an abstract one."""
+        name = endpoint[0]
+        if self.is_bound:
+            if name:
+                raise fault(errno.EINVAL)
+            return
+        self.local = endpoint
+        try:
+            if name:
+                self.host.unix.bind(name, self)
+            else:
+                self.local = (self.host.unix.autobind(self), 0)
+        except OSError:
+            self.local = None
+            raise
+        self.is_bound = True
+
+    def release_name(self) -> None:
+        """Part from the name."""
+        if self.is_bound and self.local is not None:
+            self.host.unix.release(self.local[0], self)
+
+    def find(self, endpoint: Endpoint) -> SocketFile:
+        """Return the socket of this type at a name; EPROTOTYPE if it has another type."""
+        found = self.host.unix.find(endpoint[0])
+        if found.type != self.type:
+            raise fault(errno.EPROTOTYPE)
+        return found
+
+    def special_option(self, name: int) -> opt.Value | None:
+        """Answer SO_PEERCRED: the virtual process of the host is on the other side."""
+        if name == _PEERCRED:
+            host = self.host
+            known = (host.pid, host.uid, host.gid) if self.remote is not None else _NOBODY
+            return _CREDENTIALS.pack(*known)
+        return super().special_option(name)
+
+
+def files_of(ancillary: list[Ancillary]) -> list[File]:
+    """Return the files that a message carries; EINVAL for a kind that does not exist."""
+    files: list[File] = []
+    for level, kind, data in ancillary:
+        if (level, kind) == _RIGHTS and not isinstance(data, bytes):
+            files.extend(data)
+        elif level == SOL_SOCKET and (level, kind) != _CREDS:
+            raise fault(errno.EINVAL)
+    return files
+
+
+class UnixStream(UnixAddresses, StreamSocket):
+    """One end of a UNIX connection, or a listener."""
+
+    __slots__ = ("backlog", "queue", "rights")
+
+    kind: ClassVar[str] = "unix"
+    levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET,)
+
+    def __init__(self, host: Host, type_: int, proto: int) -> None:
+        super().__init__(host, AF_UNIX, type_, proto, BUFFER, BUFFER)
+        self.backlog = 0
+        self.queue: deque[UnixStream] | None = None
+        self.rights: deque[tuple[int, int, list[File]]] | None = None
+
+    # -- connecting ----------------------------------------------------------------------------
+
+    def join(self, other: UnixStream) -> None:
+        """Be connected with another socket: socketpair, and what connect comes to."""
+        self._joined(other)
+        other._joined(self)
+        self._refresh()
+        other._refresh()
+
+    def _joined(self, peer: UnixStream) -> None:
+        self.state = CONNECTED
+        self.peer = peer
+        self.window = self.sndbuf
+        self.remote = peer.local or _UNNAMED
+
+    def connect(self, endpoint: Endpoint) -> int:
+        """Connect at once: 0, or an errno; EAGAIN where the listener's queue is full."""
+        try:
+            listener = self.find(endpoint)
+        except OSError as error:
+            return error.errno or errno.EINVAL
+        if not isinstance(listener, UnixStream) or listener.queue is None:
+            return errno.ECONNREFUSED
+        if len(listener.queue) > listener.backlog:
+            return errno.EAGAIN
+        if self.state == CONNECTED:
+            return errno.EISCONN
+        if self.state == LISTENING:
+            return errno.EINVAL
+        child = type(self)(listener.host, self.type, self.proto)
+        child.local = listener.local
+        self.join(child)
+        listener.queue.append(child)
+        listener.notify_readable()
+        return 0
+
+    def listen(self, backlog: int) -> None:
+        """Accept connections from now on; EINVAL without a name."""
+        if self.local is None or self.state == CONNECTED:
+            raise fault(errno.EINVAL)
+        self.backlog = backlog if 0 <= backlog < _BACKLOG_MAX else _BACKLOG_MAX
+        if self.queue is None:
+            self.queue = deque()
+            self.state = LISTENING
+
+    def accept(self) -> UnixStream:
+        """Return the oldest connection in the queue."""
+        if self.queue is None:
+            raise fault(errno.EINVAL)
+        if not self.queue:
+            raise fault(errno.EAGAIN)
+        child = self.queue.popleft()
+        self.notify_writable()
+        return child
+
+    # -- sending -------------------------------------------------------------------------------
+
+    def _carry(self, kind: str, deliver: Callable[[], None], data: bytes = b"") -> None:
+        del kind, data
+        deliver()  # Both ends are in one kernel: no link lies between them.
+
+    def _refresh(self) -> None:
+        super()._refresh()
+        self.blocked = self.state == CONNECTED
+
+    def check_sending(self) -> None:
+        """Raise ENOTCONN without a peer, EPIPE where the peer reads no more."""
+        if self.state != CONNECTED:
+            raise fault(errno.ENOTCONN)
+        if self.is_shut_write or self.peer is None:
+            raise fault(errno.EPIPE)
+
+    def room(self) -> int:
+        """How much of the own send buffer the peer's inbox leaves."""
+        assert self.peer is not None
+        return self.window - self.peer.inbox.size
+
+    def sendto(self, data: bytes, flags: int, endpoint: Endpoint) -> int:
+        """Refuse: a stream has one destination."""
+        del data, flags, endpoint
+        raise fault(errno.EISCONN if self.state == CONNECTED else errno.EOPNOTSUPP)
+
+    def sendmsg(
+        self, data: bytes, ancillary: list[Ancillary], flags: int, endpoint: Endpoint | None
+    ) -> int:
+        """Send bytes, and files with them; files without bytes go nowhere."""
+        files = files_of(ancillary)
+        if endpoint is not None:
+            return self.sendto(data, flags, endpoint)
+        if not files:
+            return self.send(data, flags)
+        self.check_sending()
+        peer = self.peer
+        if not data:
+            return 0
+        assert isinstance(peer, UnixStream)
+        if self.room() <= 0:
+            raise fault(errno.EAGAIN)
+        start = peer.inbox.size
+        end = start + min(len(data), self.room())
+        for file in files:
+            file.acquire()
+        if peer.rights is None:
+            peer.rights = deque()
+        peer.rights.append((start, end, files))
+        return self._send_slowly(data, flags)
+
+    # -- receiving -----------------------------------------------------------------------------
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Return up to ``size`` bytes; files that came with them are closed."""
+        if not self.rights:
+            return super().recv(size, flags)
+        data, files = self._recv_with_files(size, flags)
+        for file in files:
+            file.drop()
+        return data
+
+    def recvmsg(self, size: int, ancillary_size: int, flags: int = 0) -> Message:
+        """Return bytes, and the files that came with them: the caller owns their references."""
+        del ancillary_size
+        if not self.rights:
+            return super().recv(size, flags), [], 0, None
+        data, files = self._recv_with_files(size, flags)
+        return data, [(*_RIGHTS, files)] if files else [], 0, None
+
+    def _recv_with_files(self, size: int, flags: int) -> tuple[bytes, list[File]]:
+        assert self.rights
+        start, end, files = self.rights[0]
+        data = super().recv(min(size, end), flags)
+        if flags & _MSG_PEEK:
+            return data, []
+        taken = len(data)
+        if taken > start:
+            self.rights.popleft()
+        else:
+            files = []
+        self.rights = deque(
+            (start - taken, end - taken, carried) for start, end, carried in self.rights
+        )
+        return data, files
+
+    def recv_nothing(self) -> bytes:
+        """Answer with the error, the end, or EAGAIN; EINVAL where there never was a peer."""
+        if self.state != CONNECTED:
+            raise fault(errno.EINVAL)
+        if self.error:
+            self.raise_error()
+        if self.is_shut_read:
+            return b""
+        raise fault(errno.EAGAIN)
+
+    def _room_made(self) -> None:
+        watcher = self.on_writable
+        if watcher is not None and self.writable:
+            watcher()
+
+    # -- ends ----------------------------------------------------------------------------------
+
+    def shutdown(self, how: int) -> None:
+        """Close one direction or both: the peer's other one closes with it."""
+        if how not in (_SHUT_RD, _SHUT_WR, _SHUT_RDWR):
+            raise fault(errno.EINVAL)
+        self._shut(read=how != _SHUT_WR, write=how != _SHUT_RD)
+        if isinstance(self.peer, UnixStream):
+            self.peer._shut(read=how != _SHUT_RD, write=how != _SHUT_WR)
+
+    def _shut(self, *, read: bool, write: bool) -> None:
+        self.is_shut_read |= read
+        self.is_shut_write |= write
+        self._refresh()
+        if read:
+            self.notify_readable()
+        if write:
+            self.notify_writable()
+
+    def release(self) -> None:
+        """Close: the peer reads what is left, then the end; a reset if we left bytes unread."""
+        self.is_released = True
+        was_unread = self._has_input()
+        peer, self.peer = self.peer, None
+        queue, self.queue = self.queue, None
+        self.state = CLOSED
+        self.direct = self.blocked = False
+        if isinstance(peer, UnixStream):
+            peer.peer = None
+            if was_unread:
+                peer.error = errno.ECONNRESET
+            peer._shut(read=True, write=True)
+        for child in queue or ():
+            child._abandon()
+        self._forget_input()
+        self.release_name()
+
+    def _abandon(self) -> None:
+        """Go without having been accepted: the peer sees a reset."""
+        if self.peer is not None:
+            self.peer.error = errno.ECONNRESET
+        self.release()
+
+    def _has_input(self) -> bool:
+        return self.inbox.size > 0
+
+    def _forget_input(self) -> None:
+        self.inbox.clear()
+        rights, self.rights = self.rights, None
+        for _, _, files in rights or ():
+            for file in files:
+                file.drop()
+
+    # -- readiness and options -------------------------------------------------------------------
+
+    def poll(self) -> int:
+        """Return what the system call poll shows."""
+        if self.state == LISTENING:
+            return IN if self.queue else 0
+        mask = ERR if self.error else 0
+        if self.state == CLOSED or (self.is_shut_read and self.is_shut_write):
+            mask |= HUP
+        if self.is_shut_read:
+            mask |= IN | RDHUP
+        if self._has_input():
+            mask |= IN
+        return mask | OUT if self._is_mostly_free() else mask
+
+    def _is_mostly_free(self) -> bool:
+        """Linux' rule: a UNIX socket shows writable while three quarters of its buffer are free."""
+        return self.peer is None or self._queued_at_peer() * 4 <= self.window
+
+    def _queued_at_peer(self) -> int:
+        return 0 if self.peer is None else self.peer.inbox.size
+
+    @property
+    def readable(self) -> bool:
+        """Whether a receive or an accept would not block."""
+        return bool(self.poll() & (IN | HUP | ERR))
+
+    @property
+    def writable(self) -> bool:
+        """Whether poll shows room for a send, or a send would fail at once."""
+        return self.state != LISTENING and (self._is_mostly_free() or self.error != 0)
+
+    def option_changed(self, key: opt.Key, value: opt.Value) -> None:
+        """Follow the sizes of the buffers."""
+        if key == (SOL_SOCKET, socket.SO_SNDBUF):
+            self.sndbuf = self.window = opt.integer_of(value)
+            self._room_made()
+        elif key == (SOL_SOCKET, socket.SO_RCVBUF):
+            self.rcvbuf = opt.integer_of(value)
+
+    def special_option(self, name: int) -> opt.Value | None:
+        """Answer what is read from the socket itself."""
+        if name == socket.SO_SNDBUF:
+            return self.sndbuf
+        if name == socket.SO_RCVBUF:
+            return self.rcvbuf
+        return super().special_option(name)
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        super().check()
+        last = 0
+        for start, end, files in self.rights or ():
+            assert last <= start < end <= self.inbox.size, (start, end)
+            last = end
+            for file in files:
+                assert file.references > 0, file
+        for child in self.queue or ():
+            child.check()
+        if self.state == CONNECTED:
+            assert self.blocked
+            assert self.window == self.sndbuf
+
+
+class UnixPackets(UnixStream):
+    """A SOCK_SEQPACKET socket: a connection that keeps the borders of what was sent."""
+
+    __slots__ = ("packets",)
+
+    def __init__(self, host: Host, type_: int, proto: int) -> None:
+        super().__init__(host, type_, proto)
+        self.packets: deque[tuple[bytes, list[File]]] = deque()
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """Send one packet."""
+        return self.sendmsg(data, [], flags, None)
+
+    def sendto(self, data: bytes, flags: int, endpoint: Endpoint) -> int:
+        """Send one packet to the peer: the address does not count."""
+        del endpoint
+        return self.send(data, flags)
+
+    def sendmsg(
+        self, data: bytes, ancillary: list[Ancillary], flags: int, endpoint: Endpoint | None
+    ) -> int:
+        """Send one packet, with files."""
+        del endpoint
+        if flags & _MSG_OOB:
+            raise fault(errno.EOPNOTSUPP)
+        files = files_of(ancillary)
+        self.check_sending()
+        peer = self.peer
+        assert isinstance(peer, UnixPackets)
+        if len(data) > self.sndbuf:
+            raise fault(errno.EMSGSIZE)
+        if peer.packets and self._queued_at_peer() + len(data) > self.window:
+            raise fault(errno.EAGAIN)
+        self.fabric.observe(self.kind, self.local or _UNNAMED, self.remote or _UNNAMED, data)
+        for file in files:
+            file.acquire()
+        peer.packets.append((data, files))
+        peer.notify_readable()
+        return len(data)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Take one packet; what does not fit is gone."""
+        data, ancillary, _, _ = self.recvmsg(size, 0, flags)
+        for _, _, files in ancillary:
+            for file in files if isinstance(files, list) else ():
+                file.drop()
+        return data
+
+    def recvmsg(self, size: int, ancillary_size: int, flags: int = 0) -> Message:
+        """Take one packet, with files, and MSG_TRUNC if it did not fit."""
+        del ancillary_size
+        if not self.packets:
+            return self.recv_nothing(), [], 0, None
+        data, files = self.packets[0]
+        message_flags = _MSG_TRUNC if len(data) > size else 0
+        if flags & _MSG_PEEK:
+            return data[:size], [], message_flags, None
+        self.packets.popleft()
+        if self.peer is not None:
+            self.peer._room_made()
+        return data[:size], [(*_RIGHTS, files)] if files else [], message_flags, None
+
+    def _has_input(self) -> bool:
+        return bool(self.packets)
+
+    def _forget_input(self) -> None:
+        super()._forget_input()
+        while self.packets:
+            for file in self.packets.popleft()[1]:
+                file.drop()
+
+    def _queued_at_peer(self) -> int:
+        peer = self.peer
+        return sum(len(data) for data, _ in peer.packets) if isinstance(peer, UnixPackets) else 0

@@ -1,0 +1,219 @@
+"""UNIX datagram sockets: messages inside one host that are never lost.
+
+Owns: what each call answers, as Linux' AF_UNIX does. A message counts against its sender's buffer
+until it is taken, so that a sender waits instead of losing it. Must not know time.
+
+Invariants: ``held`` is the sum of the costs of this socket's messages that nobody took yet; a peer
+that is set and open is not listening to somebody else.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar
+
+from simloop.net import options as opt
+from simloop.net.faults import fault
+from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
+from simloop.net.sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message
+from simloop.net.unix import BUFFER, UnixAddresses, files_of
+
+if TYPE_CHECKING:
+    from simloop.net.fabric import Endpoint
+    from simloop.net.files import File
+    from simloop.net.host import Host
+
+__all__ = ["UnixDatagram"]
+
+_OVERHEAD = 768  # What a queued message costs beyond its bytes, as on Linux.
+_QUEUE_MAX = 512  # net.unix.max_dgram_qlen
+_UNNAMED: Endpoint = ("", 0)
+_RIGHTS = (SOL_SOCKET, int(socket.SCM_RIGHTS))
+_MSG_PEEK = int(socket.MSG_PEEK)
+_MSG_TRUNC = int(socket.MSG_TRUNC)
+_MSG_OOB = int(socket.MSG_OOB)
+
+
+class UnixDatagram(UnixAddresses):
+    """A SOCK_DGRAM socket of AF_UNIX."""
+
+    __slots__ = ("held", "inbox", "is_shut_read", "is_shut_write", "peer", "rcvbuf", "sndbuf")
+
+    kind: ClassVar[str] = "unix"
+
+    def __init__(self, host: Host, type_: int, proto: int) -> None:
+        super().__init__(host, AF_UNIX, type_, proto)
+        self.peer: UnixDatagram | None = None
+        # (data, files, the sender, the sender's name or None), oldest first.
+        self.inbox: deque[tuple[bytes, list[File], UnixDatagram, Endpoint | None]] = deque()
+        self.held = 0
+        self.sndbuf = BUFFER
+        self.rcvbuf = BUFFER
+        self.is_shut_read = False
+        self.is_shut_write = False
+
+    # -- peers ---------------------------------------------------------------------------------
+
+    def join(self, other: UnixDatagram) -> None:
+        """Be each other's peer: socketpair."""
+        self._set_peer(other)
+        other._set_peer(self)
+
+    def _set_peer(self, peer: UnixDatagram) -> None:
+        self.peer = peer
+        self.remote = peer.local or _UNNAMED
+
+    def connect(self, endpoint: Endpoint) -> int:
+        """Set the peer: 0, or an errno; EPERM where it listens to another socket only."""
+        try:
+            peer = self._find(endpoint)
+        except OSError as error:
+            return error.errno or errno.EINVAL
+        self._set_peer(peer)
+        return 0
+
+    def _find(self, endpoint: Endpoint) -> UnixDatagram:
+        found = self.find(endpoint)
+        assert isinstance(found, UnixDatagram)
+        if found.peer is not None and found.peer is not self:
+            raise fault(errno.EPERM)
+        return found
+
+    # -- sending -------------------------------------------------------------------------------
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """Send one message to the peer."""
+        return self.sendmsg(data, [], flags, None)
+
+    def sendto(self, data: bytes, flags: int, endpoint: Endpoint) -> int:
+        """Send one message to a name."""
+        return self.sendmsg(data, [], flags, endpoint)
+
+    def sendmsg(
+        self, data: bytes, ancillary: list[Ancillary], flags: int, endpoint: Endpoint | None
+    ) -> int:
+        """Send one message, with files."""
+        if flags & _MSG_OOB:
+            raise fault(errno.EOPNOTSUPP)
+        files = files_of(ancillary)
+        if len(data) > self.sndbuf - 32:
+            raise fault(errno.EMSGSIZE)
+        receiver = self._peer_to_send() if endpoint is None else self._find(endpoint)
+        if self.is_shut_write or receiver.is_shut_read:
+            raise fault(errno.EPIPE)
+        cost = len(data) + _OVERHEAD
+        is_full = len(receiver.inbox) > _QUEUE_MAX
+        if is_full or (self.held and self.held + cost > self.sndbuf):
+            raise fault(errno.EAGAIN)
+        destination = receiver.local or _UNNAMED
+        self.fabric.observe(self.kind, self.local or _UNNAMED, destination, data)
+        for file in files:
+            file.acquire()
+        self.held += cost
+        receiver.inbox.append((data, files, self, self.local))
+        receiver.notify_readable()
+        return len(data)
+
+    def _peer_to_send(self) -> UnixDatagram:
+        """Return the peer; ECONNREFUSED once where it is closed, and there is none from then on."""
+        peer = self.peer
+        if peer is None:
+            raise fault(errno.ENOTCONN)
+        if peer.references == 0:
+            self.peer = self.remote = None
+            raise fault(errno.ECONNREFUSED)
+        return peer
+
+    # -- receiving -----------------------------------------------------------------------------
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Take one message; what does not fit is gone, and files are closed."""
+        return self.recvfrom(size, flags)[0]
+
+    def recvfrom(self, size: int, flags: int = 0) -> tuple[bytes, Endpoint | None]:
+        """Take one message and its sender's name; files are closed."""
+        data, ancillary, _, sender = self.recvmsg(size, 0, flags)
+        for _, _, files in ancillary:
+            for file in files if isinstance(files, list) else ():
+                file.drop()
+        return data, sender
+
+    def recvmsg(self, size: int, ancillary_size: int, flags: int = 0) -> Message:
+        """Take one message, with files, and MSG_TRUNC if it did not fit."""
+        del ancillary_size
+        if self.error:
+            self.raise_error()
+        if not self.inbox:
+            if self.is_shut_read:
+                return b"", [], 0, None
+            raise fault(errno.EAGAIN)
+        data, files, sender, name = self.inbox[0]
+        message_flags = _MSG_TRUNC if len(data) > size else 0
+        if flags & _MSG_PEEK:
+            return data[:size], [], message_flags, name
+        self.inbox.popleft()
+        sender._taken(len(data))
+        return data[:size], [(*_RIGHTS, files)] if files else [], message_flags, name
+
+    def _taken(self, size: int) -> None:
+        self.held -= size + _OVERHEAD
+        if self.writable:
+            self.notify_writable()
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def shutdown(self, how: int) -> None:
+        """Close one direction or both."""
+        if how not in (0, 1, 2):
+            raise fault(errno.EINVAL)
+        self.is_shut_read |= how in (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
+        self.is_shut_write |= how in (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
+        self.notify_readable()
+        self.notify_writable()
+
+    def release(self) -> None:
+        """Close; messages that nobody took are gone."""
+        self.release_name()
+        self.peer = None
+        while self.inbox:
+            data, files, sender, _ = self.inbox.popleft()
+            for file in files:
+                file.drop()
+            sender._taken(len(data))
+
+    def poll(self) -> int:
+        """Return what the system call poll shows."""
+        mask = OUT if self.held * 4 <= self.sndbuf else 0
+        if self.inbox or self.is_shut_read:
+            mask |= IN
+        if self.is_shut_read:
+            mask |= RDHUP
+            if self.is_shut_write:
+                mask |= HUP
+        return mask | ERR if self.error else mask
+
+    def option_changed(self, key: opt.Key, value: opt.Value) -> None:
+        """Follow the sizes of the buffers."""
+        if key == (SOL_SOCKET, socket.SO_SNDBUF):
+            self.sndbuf = opt.integer_of(value)
+        elif key == (SOL_SOCKET, socket.SO_RCVBUF):
+            self.rcvbuf = opt.integer_of(value)
+
+    def special_option(self, name: int) -> opt.Value | None:
+        """Answer what is read from the socket itself."""
+        if name == socket.SO_SNDBUF:
+            return self.sndbuf
+        if name == socket.SO_RCVBUF:
+            return self.rcvbuf
+        return super().special_option(name)
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        super().check()
+        assert self.held >= 0, self.held
+        assert len(self.inbox) <= _QUEUE_MAX + 1
+
+    def __repr__(self) -> str:
+        return f"<UnixDatagram local={self.local} remote={self.remote} queued={len(self.inbox)}>"
