@@ -7,12 +7,14 @@ know each other; what one needs of another is handed over here.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from simloop._ambient import Ambient
+from simloop._ambient import Ambient, current
 from simloop._kernel import NEVER, Kernel, nanoseconds
 from simloop._loop import provide_worlds
-from simloop.net import Network
+from simloop.net import Network, set_host_finder
+from simloop.net.system import SystemCalls
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -60,6 +62,7 @@ class World:
         self.ambient = Ambient(
             clock=kernel,
             streams=kernel.streams,
+            sockets=SystemCalls(self._host_of_caller),
             start_date=start_date,
             allow=allow,
             strict=strict,
@@ -83,6 +86,11 @@ class World:
         del loop
         hosts = self.network.hosts
         return hosts[_HOSTNAME] if _HOSTNAME in hosts else self.network.add_host(_HOSTNAME)
+
+    def _host_of_caller(self) -> Host:
+        """Return the machine of the loop that runs, or the world's first if none does."""
+        loop = asyncio._get_running_loop()
+        return loop.host if loop in self.loops else self.host_of(None)  # type: ignore[union-attr]
 
     @property
     def time_ns(self) -> int:
@@ -137,4 +145,11 @@ def _make(seed: int | str, start_ns: int) -> World:
     return world
 
 
+def _find_host() -> Host | None:
+    """Return the host on which the calling thread opens sockets, if it is inside of a world."""
+    seat = current()
+    return seat.sockets._find_host() if seat and isinstance(seat.sockets, SystemCalls) else None
+
+
 provide_worlds(_make)
+set_host_finder(_find_host)
