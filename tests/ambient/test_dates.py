@@ -1,0 +1,126 @@
+"""``datetime`` inside a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pickle
+import sys
+import time
+import warnings
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import pytest
+
+
+@dataclass
+class Record:
+    """Holds a bound method that was taken before any run."""
+
+    created: datetime = field(default_factory=datetime.now)
+    day: date = field(default_factory=date.today)
+
+
+class Moment(datetime):
+    """A program's own subclass."""
+
+
+class Eastern(dt.tzinfo):
+    """Five hours behind, and counts how often it is asked."""
+
+    def utcoffset(self, when):  # noqa: ARG002
+        return dt.timedelta(hours=-5)
+
+    def dst(self, when):  # noqa: ARG002
+        return dt.timedelta(0)
+
+
+NOON = 12 * 3600 * 10**9 + 123_456_789
+
+
+@pytest.fixture
+def noon(make, clock):
+    clock.now_ns = NOON
+    with make():
+        yield
+
+
+@pytest.mark.usefixtures("noon")
+def test_now_follows():
+    """``now`` in any zone is the run's moment, cut to microseconds."""
+    assert datetime.now(dt.UTC) == datetime(2024, 1, 1, 12, 0, 0, 123456, dt.UTC)
+    assert datetime.now(tz=Eastern()).hour == 7
+    assert datetime.now().astimezone(dt.UTC) == datetime.now(dt.UTC)  # noqa: DTZ005
+    assert datetime.now() == datetime.fromtimestamp(1704110400.123456)  # noqa: DTZ005, DTZ006
+
+
+@pytest.mark.usefixtures("noon")
+def test_today_follows():
+    """``today`` of both classes follows; as ever it rounds to microseconds where ``now`` cuts."""
+    assert date.today() == datetime.now().date()  # noqa: DTZ005, DTZ011
+    assert datetime.today() - datetime.now() == dt.timedelta(microseconds=1)  # noqa: DTZ002, DTZ005
+
+
+@pytest.mark.usefixtures("noon")
+def test_utcnow_follows_and_warns_as_ever():
+    """``utcnow`` follows; where Python deprecates it, it still does."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert datetime.utcnow() == datetime(2024, 1, 1, 12, 0, 0, 123456)  # noqa: DTZ001, DTZ003
+    assert len(caught) == (sys.version_info >= (3, 12))
+    assert all(warning.filename == __file__ for warning in caught)
+
+
+@pytest.mark.usefixtures("noon")
+def test_bound_methods_follow():
+    """A ``default_factory`` taken before the run follows."""
+    record = Record()
+    assert record.created.year == 2024
+    assert record.day == datetime.now().date()  # noqa: DTZ005
+
+
+@pytest.mark.usefixtures("noon")
+def test_types_stay():
+    """The classes are the ones they were, for ``type``, ``isinstance``, subclasses and pickles."""
+    now = datetime.now(dt.UTC)
+    assert type(now) is datetime
+    assert isinstance(now, datetime)
+    assert type(Moment.now(dt.UTC)) is Moment
+    assert type(Moment.now()) is Moment
+    assert pickle.loads(pickle.dumps(now)) == now  # noqa: S301
+    assert now - dt.timedelta(days=1) < now
+    assert now.now(dt.UTC) == now
+
+
+@pytest.mark.usefixtures("noon")
+def test_errors_are_as_ever():
+    """What is no time zone is refused."""
+    with pytest.raises(TypeError, match="tzinfo argument must be None or of a tzinfo subclass"):
+        datetime.now(5)
+    with pytest.raises(TypeError):
+        datetime.now(None, None)
+
+
+def test_the_second_of_two_equal_hours_is_marked(make, clock, monkeypatch):
+    """In the hour that a zone repeats, local time carries ``fold``."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        start = datetime(2024, 10, 27, 0, 30, tzinfo=dt.UTC)
+        with make(start_date=start):
+            first = datetime.now()  # noqa: DTZ005
+            clock.now_ns = 3600 * 10**9
+            second = datetime.now()  # noqa: DTZ005
+            of_subclass = Moment.now()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (first.hour, first.fold) == (second.hour, 0) == (2, 0)
+    assert second.fold == of_subclass.fold == 1
+
+
+def test_outside_all_is_real():
+    """After a run the methods are the ones of C again, and tell the real date."""
+    assert datetime.now(dt.UTC).year > 2024
+    assert type(vars(datetime)["now"]).__name__ == "classmethod_descriptor"
+    assert Record().created.year > 2024

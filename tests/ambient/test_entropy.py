@@ -1,0 +1,146 @@
+"""Randomness inside a run."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import ssl
+import tempfile
+import uuid
+from os import urandom as held_urandom
+from random import randint as held_randint
+from random import seed as held_seed
+
+import pytest
+
+SOURCES = {
+    "random": lambda: random.random(),
+    "held randint": lambda: held_randint(0, 10**9),
+    "gauss": lambda: random.gauss(0, 1),
+    "Random()": lambda: random.Random().random(),
+    "seed()": lambda: (held_seed(), random.random()),
+    "SystemRandom": lambda: random.SystemRandom().random(),
+    "urandom": lambda: held_urandom(8),
+    "getrandom": lambda: os.getrandom(8),
+    "secrets": lambda: (secrets.token_hex(8), secrets.randbelow(10**9), secrets.choice(range(9))),
+    "uuid1": lambda: uuid.uuid1(),
+    "uuid1 of a node": lambda: uuid.uuid1(node=5),
+    "uuid4": lambda: uuid.uuid4(),
+    "getnode": lambda: uuid.getnode(),
+    "mktemp": lambda: tempfile.mktemp(),  # noqa: S306
+    "RAND_bytes": lambda: ssl.RAND_bytes(8),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
+def test_a_source_follows_the_seed(source, make):
+    """The same seed draws the same, another one something else, and nothing repeats in a run."""
+    drawn = []
+    for seed in (1, 1, 2):
+        with make(seed):
+            drawn.append([source(), source()])
+    assert drawn[0] == drawn[1] != drawn[2]
+    if source is not SOURCES["getnode"]:
+        assert drawn[0][0] != drawn[0][1]
+    assert source() not in drawn[0]
+
+
+def test_the_callers_state_is_back(make):
+    """After a run ``random`` goes on for the caller as if nothing had been."""
+    random.seed(5)
+    random.gauss(0, 1)
+    state = random.getstate()
+    with make():
+        random.seed(6)
+        random.gauss(0, 1)
+    assert random.getstate() == state
+
+
+def test_a_world_continues(make):
+    """Two runs of one world draw what one longer run draws."""
+    one, two = make(3), make(3)
+    with one:
+        whole = [random.random(), random.gauss(0, 1), random.gauss(0, 1), uuid.uuid4()]
+    with two:
+        halves = [random.random(), random.gauss(0, 1)]
+    random.random()
+    with two:
+        halves += [random.gauss(0, 1), uuid.uuid4()]
+    assert halves == whole
+
+
+def test_a_seed_of_the_program_means_what_it_means_outside(make):
+    """A program that seeds ``random`` itself gets the real sequence, whatever else it draws."""
+    random.seed("mine")
+    outside = [random.random(), random.Random(7).random(), random.getrandbits(70)]
+    with make():
+        random.seed("mine")
+        inside = [random.random()]
+        os.urandom(4), uuid.uuid1(), random.Random()
+        inside += [random.Random(7).random(), random.getrandbits(70)]
+    assert inside == outside
+
+
+def test_urandom_refuses_what_the_real_one_refuses(make):
+    """A negative size is an error in a run as outside."""
+    with make(), pytest.raises(ValueError, match="negative argument not allowed"):
+        os.urandom(-1)
+
+
+def test_uuid1_reads_the_clock(make, clock):
+    """The time in a ``uuid1`` is the run's; two at one instant still differ."""
+    clock.now_ns = 10**9
+    with make():
+        first, second = uuid.uuid1(), uuid.uuid1()
+        node = uuid.getnode()
+    since_1582 = 0x01B21DD213814000
+    assert first.time == (1_704_067_200 + 1) * 10**7 + since_1582
+    assert second.time == first.time + 1
+    assert (first.version, first.variant, first.node) == (1, uuid.RFC_4122, node)
+    assert first.clock_seq == second.clock_seq
+
+
+def test_the_library_s_variables_are_back(make):
+    """What ``uuid`` and ``tempfile`` remember of the process is not the world's."""
+    uuid.getnode()
+    tempfile.mktemp()  # noqa: S306
+    before = (uuid._node, uuid._last_timestamp, tempfile._name_sequence)
+    with make():
+        uuid.uuid1(node=1)
+        uuid.getnode()
+        tempfile.mktemp()  # noqa: S306
+    assert (uuid._node, uuid._last_timestamp, tempfile._name_sequence) == before
+
+
+def test_tls_is_drawn_from_the_seed(make, tmp_path):
+    """Two handshakes of one seed send the same bytes, those of another seed do not."""
+    hello = []
+    for seed in (1, 1, 2):
+        with make(seed):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            client = context.wrap_bio(incoming, outgoing, server_hostname="db.internal")
+            with pytest.raises(ssl.SSLWantReadError):
+                client.do_handshake()
+            hello.append(outgoing.read())
+    assert hello[0] == hello[1] != hello[2]
+    assert ssl.RAND_bytes(8) != ssl.RAND_bytes(8)
+
+
+def test_numpy_follows(make):
+    """numpy's shared generator and its unseeded ones follow, and the caller's state is back."""
+    numpy = pytest.importorskip("numpy")
+    numpy.random.seed(3)
+    numpy.random.rand()
+    before = numpy.random.get_state(legacy=False)
+    drawn = []
+    for seed in (1, 1, 2):
+        with make(seed):
+            drawn.append((numpy.random.rand(), numpy.random.default_rng().random()))
+    after = numpy.random.get_state(legacy=False)
+    assert drawn[0] == drawn[1]
+    assert drawn[0][0] != drawn[2][0]
+    assert drawn[0][1] != drawn[2][1]
+    assert (before["state"]["key"] == after["state"]["key"]).all()
+    assert before["state"]["pos"] == after["state"]["pos"]
