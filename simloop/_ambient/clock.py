@@ -83,7 +83,7 @@ def _clock_ns(run: Any, clock_id: int) -> int:
     return run.start_ns + now_ns if clock_id in WALL_CLOCKS else now_ns
 
 
-def _sleep(duration: float) -> None:
+def _sleep(duration: Any) -> None:
     run = running.get(get_ident())
     if run is None:
         _real_sleep(duration)

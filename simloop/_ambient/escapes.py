@@ -17,6 +17,7 @@ Invariants:
 from __future__ import annotations
 
 import _socket
+import _thread
 import os
 import reprlib
 import socket
@@ -24,7 +25,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .allowance import escape, is_allowed
-from .patches import attribute, before_install
+from .patches import attribute, before_install, redirect
 from .runs import get_ident, running
 
 if TYPE_CHECKING:
@@ -60,10 +61,15 @@ def _refuse_strictly(name: str, reason: str) -> Guard:
     """Make the guard that refuses in the strict mode."""
 
     def guard(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
-        if seat.strict and not is_allowed(name):
+        if seat.strict and not is_allowed(name) and not _is_compiled(args[0]):
             raise escape(_call(event, args[:1]), reason, name)
 
     return guard
+
+
+def _is_compiled(path: Any) -> bool:
+    """Tell whether this is where Python keeps compiled modules, which importing one may write."""
+    return isinstance(path, (str, bytes)) and "__pycache__" in os.fsdecode(path)
 
 
 def _refuse_blocking(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
@@ -85,16 +91,13 @@ def _refuse_kill(_seat: Seat, event: str, args: tuple[Any, ...]) -> None:
 
 def _refuse_writing(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
     path, _mode, flags = args
-    if not seat.strict or not flags & _WRITE_FLAGS or isinstance(path, int):
-        return
-    if "__pycache__" in os.fspath(path).__str__() or is_allowed("files"):
-        return  # Python keeps compiled modules as it imports them.
-    raise escape(_call(event, args[:2]), _WRITES, "files")
+    if flags & _WRITE_FLAGS and not isinstance(path, int):
+        _refuse_change(seat, event, args)
 
 
 def _refuse_database(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
     if args[0] not in (":memory:", b":memory:", ""):
-        _refuse_strictly("files", _WRITES)(seat, event, args)
+        _refuse_change(seat, event, args)
 
 
 _STARTS = "a real process runs beside the world, in real time"
@@ -102,6 +105,8 @@ _ASKS = "the real resolver would answer"
 _SENDS = "the descriptor is real"
 _WRITES = "the strict mode refuses to change files"
 _THREADS = "the strict mode refuses threads, whose order is the machine's"
+
+_refuse_change = _refuse_strictly("files", _WRITES)
 
 _guards: dict[str, Guard] = {
     **dict.fromkeys(
@@ -152,7 +157,7 @@ _guards: dict[str, Guard] = {
             "os.truncate",
             "os.utime",
         ),
-        _refuse_strictly("files", _WRITES),
+        _refuse_change,
     ),
     **dict.fromkeys(
         ("_thread.start_new_thread", "_thread.start_joinable_thread"),
@@ -171,6 +176,15 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 
 
 _hook.__cantrace__ = True  # type: ignore[attr-defined] # So that coverage sees the guards.
+
+
+def _start_new_thread(*args: Any) -> Any:
+    _hook("_thread.start_new_thread", args)
+    return _real_start(*args)
+
+
+if sys.version_info < (3, 12):  # Later ones announce it themselves.
+    _real_start = redirect(_thread.start_new_thread, _start_new_thread)
 
 _watching = False
 

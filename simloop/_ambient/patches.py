@@ -154,6 +154,8 @@ def _stub(free: int) -> Any:
 def redirect(target: Any, function: Callable[..., Any]) -> Any:
     """Send a builtin function to a Python one during runs; returns the real one, for its use.
 
+    A function may be redirected twice: the later one is called, and its real one is the earlier.
+
     Raises:
         UsageError: The name no longer holds the builtin, because somebody replaced it.
     """
@@ -162,9 +164,10 @@ def redirect(target: Any, function: Callable[..., Any]) -> Any:
             f"simloop was imported while {target!r} stood in for a builtin function "
             "(freezegun, gevent?); import simloop before that"
         )
+    earlier = [each for each in _redirects if each.target is target]
     made = Redirect(target, function)
     _redirects.append(made)
-    return made.real
+    return earlier[-1].function if earlier else made.real
 
 
 def patch(each: Patch) -> None:

@@ -1,5 +1,7 @@
 """Randomness inside a run."""
 
+# ruff: noqa: TID251 - real time and randomness are the subject
+
 from __future__ import annotations
 
 import os
@@ -15,7 +17,7 @@ from random import seed as held_seed
 import pytest
 
 SOURCES = {
-    "random": lambda: random.random(),
+    "random": random.random,
     "held randint": lambda: held_randint(0, 10**9),
     "gauss": lambda: random.gauss(0, 1),
     "Random()": lambda: random.Random().random(),
@@ -24,11 +26,11 @@ SOURCES = {
     "urandom": lambda: held_urandom(8),
     "getrandom": lambda: os.getrandom(8),
     "secrets": lambda: (secrets.token_hex(8), secrets.randbelow(10**9), secrets.choice(range(9))),
-    "uuid1": lambda: uuid.uuid1(),
+    "uuid1": uuid.uuid1,
     "uuid1 of a node": lambda: uuid.uuid1(node=5),
-    "uuid4": lambda: uuid.uuid4(),
-    "getnode": lambda: uuid.getnode(),
-    "mktemp": lambda: tempfile.mktemp(),  # noqa: S306
+    "uuid4": uuid.uuid4,
+    "getnode": uuid.getnode,
+    "mktemp": tempfile.mktemp,
     "RAND_bytes": lambda: ssl.RAND_bytes(8),
 }
 
@@ -129,7 +131,7 @@ def test_tls_is_drawn_from_the_seed(make, tmp_path):
 
 
 def test_numpy_follows(make):
-    """numpy's shared generator and its unseeded ones follow, and the caller's state is back."""
+    """The generators of numpy follow, shared and unseeded ones; the caller's state is back."""
     numpy = pytest.importorskip("numpy")
     numpy.random.seed(3)
     numpy.random.rand()

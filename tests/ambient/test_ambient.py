@@ -1,0 +1,247 @@
+"""Entering and leaving."""
+
+# ruff: noqa: TID251 - real time and randomness are the subject
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import socket
+import threading
+import time
+import uuid
+
+import pytest
+
+from simloop._ambient import START_DATE, current, real
+from simloop.errors import UsageError
+
+
+def in_thread(function):
+    """Run a function in another thread and return what it returned."""
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(function()))
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
+def closed(sock):
+    sock.close()
+    return sock
+
+
+def test_default_start_date_is_the_same_for_everybody(make):
+    """A world begins at the documented date if nobody says otherwise."""
+    with make():
+        assert dt.datetime.now(dt.UTC) == START_DATE
+        assert time.time_ns() == 1_704_067_200 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("start_date", "posix_ns"),
+    [
+        (0, 0),
+        (1.5, 1_500_000_000),
+        (dt.datetime(1970, 1, 2), 86400 * 10**9),  # noqa: DTZ001
+        (dt.datetime(2000, 1, 1, 0, 0, 0, 1, dt.UTC), 946_684_800_000_001_000),
+        (dt.datetime(1970, 1, 1, 2, tzinfo=dt.timezone(dt.timedelta(hours=2))), 0),
+    ],
+)
+def test_start_date(start_date, posix_ns, make):
+    """A start date is POSIX seconds or a datetime, which is UTC if it names no zone."""
+    with make(start_date=start_date):
+        assert time.time_ns() == posix_ns
+
+
+def test_entering_again_only_counts(make, clock):
+    """The same ambient may be entered within itself; the outermost exit ends the run."""
+    ambient = make()
+    clock.now_ns = 7
+    with ambient:
+        with ambient:
+            random.random()
+        assert time.monotonic_ns() == 7
+        assert current() is ambient
+    assert time.monotonic_ns() != 7
+    assert current() is None
+
+
+def test_another_world_inside_is_pushed(make, new_clock):
+    """A world entered within another has its own time and entropy; then the outer goes on."""
+    outer, inner = make(1), make(2, clock=new_clock(), start_date=0)
+    with make(1):
+        expected = [random.random(), random.random()]
+    inner.clock.now_ns = 5
+    with outer:
+        drawn = [random.random()]
+        with inner:
+            random.random()
+            assert (time.monotonic_ns(), time.time_ns()) == (5, 5)
+            with outer:  # A callback of the inner world that drives the outer one.
+                assert time.monotonic_ns() == 0
+        drawn.append(random.random())
+        assert time.monotonic_ns() == 0
+    assert drawn == expected
+
+
+def test_other_threads_keep_the_real_world(make, clock):
+    """What is patched for a run passes other threads by."""
+    clock.now_ns = 5
+    with make(1):
+        seen = in_thread(
+            lambda: (
+                time.monotonic(),
+                dt.datetime.now(dt.UTC).year,
+                uuid.uuid1().time,
+                type(closed(socket.socket())),
+            )
+        )
+    assert abs(seen[0] - real.monotonic()) < 60
+    assert seen[1] > 2024
+    assert seen[2] > dt.datetime(2025, 1, 1, tzinfo=dt.UTC).timestamp() * 10**7
+    assert seen[3] is socket.socket
+
+
+def test_two_threads_run_two_worlds(make, new_clock):
+    """Each thread is in its own world, and everything is back when the last one left."""
+    first, second = make(1), make(2, clock=new_clock())
+    second.clock.now_ns = 9
+
+    def run_second():
+        with second:
+            return time.monotonic_ns(), uuid.uuid4()
+
+    with first:
+        seen = in_thread(run_second)
+        assert time.monotonic_ns() == 0
+    with make(2):
+        assert uuid.uuid4() == seen[1]
+    assert seen[0] == 9
+    assert time.monotonic_ns() > 9
+
+
+def test_a_guest_joins_by_its_own_clock(make, new_clock):
+    """A second thread inside a run sees its time and entropy, and sleeps by its own clock."""
+    ambient, job_clock = make(1), new_clock()
+    job_clock.now_ns = 3
+
+    def job():
+        with ambient.guest(job_clock):
+            time.sleep(1)
+            return time.monotonic_ns(), uuid.uuid4()
+
+    with ambient:
+        seen = in_thread(job)
+        assert time.monotonic_ns() == 0
+    with make(1):
+        assert seen == (10**9 + 3, uuid.uuid4())
+    with make(2) as other, other.guest(), ambient.guest(job_clock):
+        assert time.monotonic_ns() == 10**9 + 3
+
+
+def test_a_second_thread_cannot_enter(make):
+    """Entering a world that another thread runs is refused; the error tells how to join."""
+    ambient = make()
+
+    def enter():
+        with pytest.raises(UsageError, match=r"another thread is running; .* Ambient.guest"):
+            ambient.enter()
+        return True
+
+    with ambient:
+        assert in_thread(enter)
+
+
+def test_leaving_out_of_order_is_refused(make, new_clock):
+    """Only the innermost ambient can be left."""
+    outer, inner = make(1), make(2, clock=new_clock())
+    with pytest.raises(UsageError, match="not the innermost"):
+        outer.exit()
+    with outer, inner, pytest.raises(UsageError, match="not the innermost"):
+        outer.exit()
+
+
+def test_unknown_allowances_are_refused(make):
+    """An ambient that allows what does not exist is refused, with the names that do."""
+    with pytest.raises(UsageError, match="'everything'; allow any of files, names"):
+        make(allow=("everything",))
+
+
+class Broken:
+    """Streams that cannot be made."""
+
+    def stream(self, name):
+        raise LookupError(name)
+
+
+def snapshot():
+    """Return everything that a run changes."""
+    return (
+        time.time,
+        time.time.__self__,
+        time.monotonic.__self__,
+        dict(vars(dt.datetime)),
+        dict(vars(socket.socket)),
+        threading._time,
+        dict(vars(threading.Thread)),
+        random.Random.seed.__code__,
+        random.Random.seed.__kwdefaults__,
+        random.getstate(),
+        uuid._node,
+        threading.active_count(),
+        current(),
+    )
+
+
+def test_a_failed_enter_changes_nothing(make):
+    """If the streams fail, the world is as before, and so is the way in."""
+    before = snapshot()
+    with pytest.raises(LookupError, match="program"):
+        make(streams=Broken()).enter()
+    assert snapshot() == before
+    with make():
+        assert time.monotonic() == 0
+
+
+def test_nothing_is_left_after_many_failing_runs(make):
+    """After a thousand runs that end in errors, everything is the real one again."""
+    uuid.getnode()
+    before = snapshot()
+    for seed in range(1000):
+        with pytest.raises(ZeroDivisionError), make(seed):
+            _ = (random.random(), uuid.uuid1(), 1 // 0)
+    assert snapshot() == before
+    assert time.time() > 1_704_067_200 + 10**7
+
+
+def test_interrupted_patching_is_undone(make, monkeypatch):
+    """If patching is interrupted half-way, it is undone whole."""
+    from simloop._ambient import patches
+
+    before = snapshot()
+
+    def interrupt(_redirects):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(patches, "redirect_all", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            make().enter()
+    assert snapshot() == before
+
+
+def test_later_patches_of_others_stay(make, monkeypatch):
+    """What somebody else replaces during a run is theirs to put back."""
+    with make():
+        monkeypatch.setattr(threading, "_time", len)
+    assert threading._time is len
+    monkeypatch.undo()
+
+
+def test_replaced_builtins_are_refused():
+    """If a clock is no builtin when simloop is imported, the error says what to do."""
+    from simloop._ambient.patches import redirect
+
+    with pytest.raises(UsageError, match="import simloop before that"):
+        redirect(lambda: 0.0, lambda: 1.0)
