@@ -25,8 +25,8 @@ simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
 ``clock``, ``dates``, ``entropy``, ``variables``, ``arrays``, ``sockets``, ``descriptors``,
-``signals``, ``tls``, ``threads``, ``waits``, ``allowance`` and ``escapes`` (the guard), and ``ambient``, which
-puts them together.
+``signals``, ``tls``, ``threads``, ``waits``, ``allowance`` and ``escapes`` (the guard), and
+``ambient``, which puts them together.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from .ambient import START_DATE, Ambient, Clock, Guest, Seat
 from .runs import current
 from .signals import Signals
 from .sockets import Sockets
-from .threads import Threads, foreign
+from .threads import Threads, foreign, join_for_real, wake_all
 from .variables import Streams
 
 __all__ = [
@@ -55,5 +55,7 @@ __all__ = [
     "allow",
     "current",
     "foreign",
+    "join_for_real",
     "real",
+    "wake_all",
 ]

@@ -18,6 +18,8 @@ Invariants:
 
 from __future__ import annotations
 
+import _thread
+import sys
 import threading
 from _queue import Empty, SimpleQueue
 from _thread import LockType, RLock, allocate_lock
@@ -245,6 +247,8 @@ type_entry(SimpleQueue, "put_nowait", _put_nowait)
 
 
 def _start_new_thread(*args: Any) -> Any:
+    if sys.version_info < (3, 12):
+        sys.audit("_thread.start_new_thread", *args)  # Later ones announce it themselves.
     adopted = _adopt(*args[:1])
     if adopted is None:
         return _real_start(*args)
@@ -274,9 +278,9 @@ def _adopt(*function: Any) -> Adopted | None:
     return seat.threads.adopt(function[0])
 
 
-_real_start = redirect(threading._start_new_thread, _start_new_thread)  # type: ignore[attr-defined]
-if hasattr(threading, "_start_joinable_thread"):
-    _real_start_joinable = redirect(threading._start_joinable_thread, _start_joinable_thread)
+_real_start = redirect(_thread.start_new_thread, _start_new_thread)
+if hasattr(_thread, "start_joinable_thread"):
+    _real_start_joinable = redirect(_thread.start_joinable_thread, _start_joinable_thread)
 
 
 def _join(self: threading.Thread, timeout: float | None = None) -> None:

@@ -84,6 +84,8 @@ class Kernel:
         self.before_jump: Callable[[], bool] | None = None
         # Asked when nothing is ready and the clock may not jump: true if there is work again.
         self.when_idle: list[Callable[[], bool]] = []
+        # Lets others go on while a callback blocks the world, up to a time.
+        self.on_block: Callable[[int], None] | None = None
         # Makes the error for a world in which nothing can happen any more.
         self.stuck: Callable[[], Exception] = _nothing_left
         self.current: KernelLoop | None = None
@@ -193,7 +195,10 @@ class Kernel:
 
     def block(self, duration_ns: int) -> None:
         """Let a callback block the world for a while, as a real ``time.sleep`` does."""
-        self.move_to(self.now_ns + duration_ns)
+        until_ns = self.now_ns + duration_ns
+        if self.on_block is not None:
+            self.on_block(until_ns)
+        self.move_to(max(until_ns, self.now_ns))
 
     # Running -------------------------------------------------------------------------------
 
@@ -275,6 +280,15 @@ class Kernel:
         handle._run()
         if self._debug_ns is not None and self.now_ns > began_ns:
             loop._step_took(handle, self.now_ns - began_ns)
+
+    def interleave(self, handle: Handle) -> None:
+        """Run a handle that is not in the queue, as a step in the middle of another one."""
+        outer = self.current
+        self.steps += 1
+        self._run_watched(handle)
+        if outer is not None and outer is not self.current:
+            self.current = outer
+            outer._step_into()
 
     def _take(self) -> Handle | TimerHandle:
         """Take the next ready callback: the first, or the one that the strategy picks."""

@@ -5,7 +5,8 @@ One file per part of asyncio's surface; ``loop.py`` puts them together.
 
 from __future__ import annotations
 
+from .baton import Baton
 from .loop import SimLoop
 from .ports import WorldPort, provide_worlds
 
-__all__ = ["SimLoop", "WorldPort", "provide_worlds"]
+__all__ = ["Baton", "SimLoop", "WorldPort", "provide_worlds"]

@@ -1,14 +1,163 @@
-"""Executors: functions that run beside the loop."""
+"""Executors: functions that run beside the loop.
+
+Owns: asyncio's calls for them. The default executor is the world's own and virtual
+(:mod:`.jobs`); an executor that the user passes runs for real, and the loop waits for it with the
+clock standing still (:mod:`.outside`).
+"""
 
 from __future__ import annotations
 
-from .state import LoopState
+import asyncio
+import threading
+import warnings
+from asyncio import futures
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from .jobs import Workers
+from .outside import RealJob
+from .scheduling import Scheduling, check_callback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Executors"]
 
 
-class Executors(LoopState):
+class Executors(Scheduling):
     """The part of a loop that runs functions in executors."""
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """End the default executor."""
+    def __init__(self, **options: Any) -> None:
+        self.real_wait_limit = 10.0
+        """For how many real seconds a thread may stand still in a way that the loop can't see."""
+        self._default_executor: ThreadPoolExecutor | None = None
+        self._executor_shutdown_called = False
+        self._workers: Workers | None = None
+        super().__init__(**options)
+
+    @property
+    def _baton(self) -> Any:
+        return self._world.baton
+
+    def run_in_executor(  # type: ignore[override]  # typeshed's TypeVarTuple says no more
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """Run ``func(*args)`` beside the loop and return the future of its result.
+
+        Args:
+            executor: None for the default one, in which the function runs at its turn and
+                ``time.sleep`` and waiting for other threads are virtual; an executor of
+                :mod:`concurrent.futures` runs it for real while the clock stands still.
+            func: What to run.
+            *args: Its arguments.
+
+        Raises:
+            RuntimeError: The loop is closed, or its default executor was shut down.
+        """
+        self._check_closed()
+        if self._debug:
+            check_callback(func, "run_in_executor")
+        if executor is None:
+            if self._executor_shutdown_called:
+                raise RuntimeError("Executor shutdown has been called")
+            executor = self._default_executor
+        if executor is not None:
+            return self._run_for_real(executor, func, args)
+        if self._workers is None:
+            self._workers = Workers(self._baton, self)
+        return self._workers.submit(func, args)
+
+    def _run_for_real(
+        self, executor: Any, func: Callable[..., Any], args: tuple[Any, ...]
+    ) -> asyncio.Future[Any]:
+        outside = self._baton.outside
+        job = RealJob(outside, func, executor)
+        with self._baton.nothing_real():
+            real = executor.submit(job, *args)
+        future = futures.wrap_future(real, loop=self)
+        job.watch(real)
+        return future
+
+    def set_default_executor(self, executor: ThreadPoolExecutor) -> None:  # type: ignore[override]  # as asyncio checks
+        """Run what asks for the default executor in this one, for real.
+
+        Raises:
+            TypeError: It is no ``ThreadPoolExecutor``.
+        """
+        if not isinstance(executor, ThreadPoolExecutor):
+            raise TypeError("executor must be ThreadPoolExecutor instance")
+        self._default_executor = executor
+
+    async def shutdown_default_executor(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - asyncio's signature
+    ) -> None:
+        """End the default executor when its jobs are done.
+
+        Args:
+            timeout: Seconds of virtual time to wait for the jobs; None waits for ever.
+
+        Warns:
+            RuntimeWarning: Time ran out; the jobs go on, and nobody waits for them.
+        """
+        self._executor_shutdown_called = True
+        try:
+            async with asyncio.timeout(timeout):
+                if self._workers is not None:
+                    await self._workers.work_off()
+                if self._default_executor is not None:
+                    await self._join_for_real(self._default_executor)
+        except TimeoutError:
+            warnings.warn(
+                f"The executor did not finishing joining its threads within {timeout} seconds.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            if self._default_executor is not None:
+                self._default_executor.shutdown(wait=False)
+        finally:
+            if self._workers is not None:
+                self._workers.dismiss()
+
+    async def _join_for_real(self, executor: ThreadPoolExecutor) -> None:
+        """Shut a real executor down, in a real thread that the loop waits for."""
+        future = self.create_future()
+
+        def shut_down() -> None:
+            executor.shutdown(wait=True)
+            self.call_soon_threadsafe(_set_if_pending, future)
+
+        outside = self._baton.outside
+        job = RealJob(outside, shut_down, None)
+        outside.jobs[job] = None
+        outside.watch()
+        thread = threading.Thread(target=job, name="simloop-executor-shutdown", daemon=True)
+        with self._baton.nothing_real():
+            thread.start()
+        try:
+            await future
+        finally:
+            outside.jobs.pop(job, None)
+        with self._baton.nothing_real():
+            thread.join()
+
+    def _end_threads(self) -> None:
+        """End every thread of the loop, because it closes."""
+        self._executor_shutdown_called = True
+        if self._default_executor is not None:
+            self._default_executor.shutdown(wait=False)
+        with self._world.inside():
+            self._baton.end(self)
+
+    def _heard_from_outside(self) -> None:
+        baton = self._baton
+        ident = threading.get_ident()
+        if self._thread_id not in {None, ident} and not baton.holds(ident):
+            baton.outside.heard_from(ident)
+        else:
+            baton.outside.ring()
+
+
+def _set_if_pending(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -42,6 +42,7 @@ class SimLoop(Driving, Executors, Tls):
     def close(self) -> None:
         """Drop everything that is scheduled, and refuse what comes later."""
         if not self._closed and not self.is_running():
+            self._end_threads()
             self._close_files()
         super().close()
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._ambient import Ambient, current
 from simloop._kernel import NEVER, Kernel, nanoseconds
-from simloop._loop import provide_worlds
+from simloop._loop import Baton, provide_worlds
 from simloop.net import Network, set_host_finder
 from simloop.net.system import SystemCalls
+
+from .surroundings import Surroundings
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -59,14 +61,17 @@ class World:
         self.seed = seed
         self.kernel = kernel = Kernel(seed, nanoseconds(start_time))
         self.loops: list[Any] = []
+        self.baton = Baton(kernel)
         self.ambient = Ambient(
             clock=kernel,
             streams=kernel.streams,
             sockets=SystemCalls(self._host_of_caller),
+            threads=self.baton,
             start_date=start_date,
             allow=allow,
             strict=strict,
         )
+        self.baton.surroundings = Surroundings(self.ambient, self.loops)
         self._network: Network | None = None
 
     @property

@@ -1,0 +1,201 @@
+"""The default executor: functions that run beside the loop, in virtual time.
+
+Owns: the queue of jobs and the workers that take them. A job runs at one instant, at its turn, in
+order: handing it to a worker appends one step to the ready queue, and that step is the job, up to
+where it first waits. What comes of it is told to its future in the step in which it ends.
+
+Must not know: what a job waits for; workers are strands like others.
+
+Invariants:
+
+- There are at most 32 workers, whatever the machine; jobs beyond wait in order.
+- A job whose future was cancelled before its turn never runs; later cancelling changes nothing.
+- A worker is idle, or has one job.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from .strands import Strand, name_of
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from .baton import Baton
+
+__all__ = ["Job", "Workers"]
+
+_WORKERS_MAX = 32
+"""asyncio's own limit on a machine of many cores; the same on every machine."""
+
+
+class Job:
+    """A function and its future."""
+
+    __slots__ = ("args", "error", "function", "future", "result")
+
+    def __init__(
+        self, function: Callable[..., Any], args: tuple[Any, ...], future: asyncio.Future[Any]
+    ) -> None:
+        self.function = function
+        self.args = args
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Run the function, on the worker's thread."""
+        if self.future.cancelled():
+            return
+        try:
+            self.result = self.function(*self.args)
+        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to who awaits
+            self.error = error
+
+    def settle(self) -> None:
+        """Tell the future, on the loop's thread."""
+        future, error, self.error = self.future, self.error, None
+        if future.done():
+            return
+        if error is None:
+            future.set_result(self.result)
+            return
+        if isinstance(error, StopIteration):
+            wrapped = RuntimeError(
+                f"the job raised {error!r}, which cannot be raised into a future"
+            )
+            wrapped.__cause__, error = error, wrapped
+        future.set_exception(error)
+
+
+class Worker(Strand):
+    """A thread that runs jobs."""
+
+    def __init__(self, workers: Workers, baton: Baton, loop: Any, index: int) -> None:
+        super().__init__(baton, loop, baton.next_number(), "a worker")
+        self.job: Job | None = None
+        self._workers = workers
+        self._thread = threading.Thread(
+            target=self.main, args=(self._work,), name=f"asyncio_{index}", daemon=True
+        )
+        self.function = self._thread._bootstrap  # type: ignore[attr-defined]  # says whose life
+
+    def start(self) -> None:
+        """Start the thread, which waits for its first turn."""
+        with self.baton.nothing_real():
+            self._thread.start()
+        self.baton.take_in(self)
+
+    def take(self, job: Job) -> None:
+        """Run a job at the next turn."""
+        self.job = job
+        self.call_it(name_of(job.function, job.args))
+        self.schedule()
+
+    def _work(self) -> None:
+        while not self.is_ending:
+            job = self.job
+            if job is not None:
+                job.run()
+                del job
+            self.park(None)
+
+    def handed_back(self) -> None:
+        """Settle the job if it has ended: only between jobs a worker waits for nothing."""
+        job = self.job
+        if job is None or (self.waits_for is not None and not self.has_ended):
+            return
+        self.job = None
+        if not self.is_ending:
+            job.settle()
+            self._workers.is_free(self)
+
+    def failed(self, error: BaseException) -> None:
+        """Tell the error to whoever awaits the job."""
+        job, self.job = self.job, None
+        if job is not None:
+            job.error = error
+            job.settle()
+        self._workers.is_gone(self)
+
+
+class Workers:
+    """The default executor of one loop."""
+
+    def __init__(self, baton: Baton, loop: Any) -> None:
+        self._baton = baton
+        self._loop = loop
+        self._workers: dict[Worker, None] = {}
+        self._idle: deque[Worker] = deque()
+        self._waiting: deque[Job] = deque()
+        self._started = 0
+        self._emptied: asyncio.Future[None] | None = None
+
+    def submit(self, function: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
+        """Let a function run at its turn; return the future of its result."""
+        job = Job(function, args, self._loop.create_future())
+        if self._idle:
+            self._idle.popleft().take(job)
+        elif len(self._workers) < _WORKERS_MAX:
+            self._hire().take(job)
+        else:
+            self._waiting.append(job)
+        return job.future
+
+    def _hire(self) -> Worker:
+        worker = Worker(self, self._baton, self._loop, self._started)
+        worker.start()
+        self._started += 1
+        self._workers[worker] = None
+        return worker
+
+    def is_free(self, worker: Worker) -> None:
+        """Give a worker its next job."""
+        while self._waiting:
+            job = self._waiting.popleft()
+            if not job.future.cancelled():
+                worker.take(job)
+                return
+        self._idle.append(worker)
+        self._look_whether_empty()
+
+    def is_gone(self, worker: Worker) -> None:
+        """Do without a worker."""
+        self._workers.pop(worker, None)
+        while self._waiting and len(self._workers) < _WORKERS_MAX:
+            self._hire().take(self._waiting.popleft())
+        self._look_whether_empty()
+
+    def _look_whether_empty(self) -> None:
+        emptied = self._emptied
+        if emptied is not None and not emptied.done() and not self._is_busy():
+            emptied.set_result(None)
+
+    def _is_busy(self) -> bool:
+        return bool(self._waiting) or len(self._idle) < len(self._workers)
+
+    async def work_off(self) -> None:
+        """Wait until every job is done."""
+        if self._is_busy():
+            self._emptied = self._loop.create_future()
+            await self._emptied
+
+    def dismiss(self) -> None:
+        """Drop the jobs that have not begun, and let idle workers end; busy ones stay."""
+        self._waiting.clear()
+        for worker in self._idle:
+            self._workers.pop(worker, None)
+            worker.is_ending = True
+            self._baton.lend(worker)
+        self._idle.clear()
+
+    def job_of(self, future: object) -> Worker | Job | None:
+        """Find the worker that runs a future's job, or the job that waits for one."""
+        for worker in self._workers:
+            if worker.job is not None and worker.job.future is future:
+                return worker
+        return next((job for job in self._waiting if job.future is future), None)

@@ -1,0 +1,297 @@
+"""Real waiting: the only place where a world stands still until something real has happened.
+
+Owns: the gates at which threads really wait, and the account of real work. Real work is a job in
+an executor that the user passed, and a thread from outside that has spoken to the loop by
+``call_soon_threadsafe``. While any of it is at work the clock stands still and the loop waits;
+while all of it is idle, or waits for the loop itself, the loop goes on, jumps included.
+
+How the two are told apart:
+
+- Threads that the program starts inside a run are no real work at all: they run under the baton
+  (:mod:`.baton`), in virtual time.
+- A job in a pool of threads waits for the loop when it stands at a lock or a queue: the places
+  where Python threads wait are seen (``threads`` in the layer beside this one), and whoever
+  releases such a lock counts the job as working from that moment. A job that has not begun is at
+  work unless every worker of its pool is taken. A job in a process is always at work.
+- A thread from outside is seen in the same way. Where it waits for something else, its innermost
+  frame tells: the waits of the standard library (a selector, an idle pool worker) are idle, other
+  code is at work, for at most ``loop.real_wait_limit`` seconds after the thread last spoke.
+
+Invariants:
+
+- Every wait here ends by Ctrl-C, and a wait for a thread under the baton by a limit.
+- No other thread changes what is counted between a release and the count.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from _thread import LockType, allocate_lock, get_ident
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .baton import Baton
+
+__all__ = ["Gate", "Outside", "Outsider", "RealJob"]
+
+# The real methods, held before anything is patched.
+_acquire: Any = LockType.acquire
+_release: Any = LockType.release
+
+_SLICE_S = 0.05
+"""How often a wait looks again whether whatever it waits for has gone idle unseen."""
+
+_IDLE_MODULES = (
+    "concurrent.futures.process",
+    "concurrent.futures.thread",
+    "multiprocessing.connection",
+    "queue",
+    "selectors",
+    "socketserver",
+    "threading",
+)
+
+
+class Gate:
+    """A real gate: opening it lets one wait through, now or later."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        _acquire(self._lock)
+
+    def open(self) -> None:
+        """Let one wait through. Open twice is open."""
+        with suppress(RuntimeError):
+            _release(self._lock)
+
+    def wait(self, timeout_s: float = -1) -> bool:
+        """Wait, really, until the gate is open, and close it; false if it took too long."""
+        return bool(_acquire(self._lock, True, timeout_s))
+
+
+class OutsiderWaiter:
+    """One real wait of a thread from outside, seen."""
+
+    __slots__ = ("_gate", "_outsider", "_timeout_s", "awake")
+
+    def __init__(self, outsider: Outsider, timeout_ns: int | None) -> None:
+        self._outsider = outsider
+        self._gate = Gate()
+        self._timeout_s = -1 if timeout_ns is None else timeout_ns / 1e9
+        self.awake = False
+
+    def park(self) -> bool:
+        """Wait for real; false if time has run out."""
+        self._outsider.waiting = self
+        self._outsider.outside.ring()
+        went_through = self._gate.wait(self._timeout_s)
+        self._outsider.waiting = None
+        self.awake = False
+        return went_through
+
+    def wake(self) -> None:
+        """Count the thread as working again, and let it go on."""
+        self.awake = True
+        self._gate.open()
+
+
+class Outsider:
+    """A thread that is not under the baton, while this world cares whether it works."""
+
+    __slots__ = ("doubt_s", "ident", "outside", "waiting")
+
+    def __init__(self, outside: Outside, ident: int) -> None:
+        self.outside = outside
+        self.ident = ident
+        self.waiting: OutsiderWaiter | None = None
+        self.doubt_s = 0.0
+        """For how long the loop has waited for it since it last spoke."""
+
+    def waiter(self, _thing: object, timeout_ns: int | None, /) -> OutsiderWaiter:
+        """Prepare a wait that is seen."""
+        return OutsiderWaiter(self, timeout_ns)
+
+    def adopt(self, _function: Callable[..., object], /) -> None:
+        """Leave threads that an outsider starts outside."""
+
+    def ended(self, _ident: int, /) -> None:
+        """Wait for the ends of threads for real."""
+
+    def nothing_real(self) -> Any:
+        """Outsiders never get here."""
+        raise AssertionError
+
+    def is_waiting(self) -> bool:
+        """Tell whether it stands at a lock that nobody has released for it."""
+        waiting = self.waiting
+        return waiting is not None and not waiting.awake
+
+    def is_at_work(self, limit_s: float) -> bool:
+        """Tell whether the thread does something that may end in a word to the loop."""
+        if self.is_waiting() or self.doubt_s >= limit_s:
+            return False
+        frame = sys._current_frames().get(self.ident)
+        if frame is None:
+            return False
+        module = str(frame.f_globals.get("__name__"))
+        return not module.startswith(_IDLE_MODULES)
+
+
+class RealJob:
+    """A function that an executor of the user's runs, somewhere, for real.
+
+    Called in place of the function, it tells the world which thread that is. Pickled, it is the
+    function.
+    """
+
+    def __init__(self, outside: Outside, function: Callable[..., Any], executor: Any) -> None:
+        self._outside = outside
+        self._function = function
+        self._executor = executor
+        self._began = False
+        self._is_virtual = False
+        self._runner: Outsider | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function, in a thread of the executor."""
+        self._began = True
+        ident = get_ident()
+        if self._outside.baton.holds(ident):
+            self._is_virtual = True  # The pool's thread was started inside the run.
+            return self._function(*args, **kwargs)
+        self._runner = runner = Outsider(self._outside, ident)
+        foreign = self._outside.baton.surroundings.foreign
+        before = foreign.get(ident)
+        foreign[ident] = runner
+        try:
+            return self._function(*args, **kwargs)
+        finally:
+            self._runner = None
+            if before is None:
+                foreign.pop(ident, None)
+            else:
+                foreign[ident] = before
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial, (self._function,)
+
+    def watch(self, future: Any) -> None:
+        """Count the job until its future is done."""
+        if isinstance(future, Future):
+            self._outside.jobs[self] = None
+            self._outside.watch()
+            future.add_done_callback(self._done)
+
+    def _done(self, _future: Any) -> None:
+        self._outside.jobs.pop(self, None)
+        self._outside.ring()
+
+    def is_at_work(self, begun: int) -> bool:
+        """Tell whether the job goes on by itself, where so many jobs of its pool have begun."""
+        if self._is_virtual:
+            return False
+        if not self._began:
+            workers = getattr(self._executor, "_max_workers", None)
+            return workers is None or begun < workers
+        return self._runner is None or not self._runner.is_waiting()
+
+    @property
+    def executor(self) -> Any:
+        """Where the job runs."""
+        return self._executor
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a thread has taken the job."""
+        return self._began
+
+
+class Outside:
+    """The real work that one world waits for."""
+
+    def __init__(self, baton: Baton) -> None:
+        self.baton = baton
+        self.jobs: dict[RealJob, None] = {}
+        self.failure: BaseException | None = None
+        self._outsiders: dict[int, Outsider] = {}
+        self._bell = Gate()
+
+    def ring(self) -> None:
+        """Let the loop's thread look again, if it waits; from any thread."""
+        self._bell.open()
+
+    def heard_from(self, ident: int) -> None:
+        """Take note that a thread from outside has spoken to the loop."""
+        foreign = self.baton.surroundings.foreign
+        known = foreign.get(ident)
+        if not isinstance(known, Outsider) or known.outside is not self:
+            self._outsiders[ident] = foreign[ident] = Outsider(self, ident)
+            self.watch()
+        else:
+            known.doubt_s = 0.0
+        self.ring()
+
+    def watch(self) -> None:
+        """Be asked from now on before the clock jumps."""
+        self.baton.kernel.before_jump = self.before_jump
+
+    def fail(self, error: BaseException) -> None:
+        """End the run by an error, before the clock next jumps."""
+        self.failure = error
+        self.watch()
+
+    def forget(self) -> None:
+        """Forget everybody, because the loops of the world are closed."""
+        foreign = self.baton.surroundings.foreign
+        for ident, outsider in self._outsiders.items():
+            if foreign.get(ident) is outsider:
+                del foreign[ident]
+        self._outsiders.clear()
+        self.jobs.clear()
+
+    def is_at_work(self) -> bool:
+        """Tell whether there is real work that goes on by itself."""
+        if any(job.is_at_work(self._begun(job.executor)) for job in list(self.jobs)):
+            return True
+        limit_s = self.baton.limit_s()
+        return any(each.is_at_work(limit_s) for each in self._others())
+
+    def _begun(self, executor: Any) -> int:
+        jobs = list(self.jobs)
+        return sum(1 for job in jobs if job.has_begun and job.executor is executor)
+
+    def _others(self) -> list[Outsider]:
+        """List the threads from outside that may speak to the loop."""
+        own = get_ident()
+        others = [each for ident, each in self._outsiders.items() if ident != own]
+        main = threading.main_thread().ident
+        if main is not None and main != own and main not in self._outsiders:
+            # Somebody runs the loop beside the program, which may speak first when it likes.
+            self._outsiders[main] = Outsider(self, main)
+            others.append(self._outsiders[main])
+        return others
+
+    def before_jump(self) -> bool:
+        """Wait while real work goes on; true if it came to something."""
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        ready = self.baton.kernel.ready
+        while not ready and self.is_at_work():
+            self.wait()
+        return bool(ready)
+
+    def wait(self) -> None:
+        """Wait until something changes, or for a moment."""
+        if self._bell.wait(_SLICE_S):
+            return
+        for outsider in self._outsiders.values():
+            outsider.doubt_s += _SLICE_S

@@ -1,0 +1,249 @@
+"""Strands: the threads of a world, other than the one that runs its loops.
+
+Owns: one real thread each, and how it hands over. A strand runs only while the loop's thread
+stands in a step that let it, and that step ends when the strand waits, sleeps or ends. So a strand
+is a row of steps, like a task.
+
+Must not know: which strand is next; that is the ready queue's order, see :mod:`.baton`.
+
+Invariants:
+
+- A strand that does not run is parked, has not begun, or has ended.
+- A wait may end early: whoever parks looks again whether what it waits for is there.
+- A strand that the loop gave up on (``is_lost``) never has the baton again; it is on its own in
+  the real world and ends at its next wait.
+"""
+
+from __future__ import annotations
+
+import functools
+from _thread import get_ident
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from simloop._kernel import NEVER, Handle, TimerHandle
+
+from .outside import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .baton import Baton
+
+__all__ = ["Strand", "name_of"]
+
+
+def name_of(function: Any, args: tuple[Any, ...] = ()) -> str:
+    """Name what a thread runs, seeing through what starts it: partials, contexts, threads.
+
+    Example:
+        >>> import contextvars, functools
+        >>> name_of(functools.partial(contextvars.copy_context().run, print, 1))
+        'builtins.print'
+    """
+    while True:
+        owner = getattr(function, "__self__", None)
+        if isinstance(function, functools.partial):
+            function, args = function.func, (*function.args, *args)
+        elif isinstance(owner, Context) and args:
+            function, args = args[0], args[1:]
+        elif hasattr(owner, "_bootstrap"):
+            function = getattr(owner, "_target", None) or getattr(owner, "run", owner)
+        else:
+            break
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    module = getattr(function, "__module__", None)
+    return f"{module}.{name}" if module else name
+
+
+class StrandClock:
+    """The clock that a strand sees: sleeping lets others run."""
+
+    __slots__ = ("_strand",)
+
+    def __init__(self, strand: Strand) -> None:
+        self._strand = strand
+
+    @property
+    def now_ns(self) -> int:
+        """The world's time."""
+        return self._strand.kernel.now_ns
+
+    def block(self, duration_ns: int, /) -> None:
+        """Sleep: be woken by a timer of the world."""
+        self._strand.sleep(duration_ns)
+
+
+class StrandWaiter:
+    """One wait of a strand."""
+
+    __slots__ = ("_deadline_ns", "_strand", "_thing", "awake")
+
+    def __init__(self, strand: Strand, thing: object, timeout_ns: int | None) -> None:
+        self._strand = strand
+        self._thing = thing
+        self._deadline_ns = NEVER if timeout_ns is None else strand.kernel.now_ns + timeout_ns
+        self.awake = False
+
+    def park(self) -> bool:
+        """Let others run until woken; false if time has run out."""
+        strand = self._strand
+        if strand.kernel.now_ns >= self._deadline_ns:
+            return False
+        strand.is_parked = (
+            True  # First this, then the question: a thread outside does it crosswise.
+        )
+        if not self.awake:
+            strand.park(self._thing, self._deadline_ns)
+        strand.is_parked = False
+        self.awake = False
+        return True
+
+    def wake(self) -> None:
+        """Schedule the strand's next step."""
+        self.awake = True
+        if self._strand.is_parked:
+            self._strand.schedule()
+
+
+class Strand:
+    """A thread of the world; called, it runs until it waits.
+
+    Args:
+        baton: Who lends it the turn.
+        loop: The loop whose steps its steps are.
+        number: Which one it is, counted per world.
+        label: What it runs, for people and digests.
+    """
+
+    def __init__(self, baton: Baton, loop: Any, number: int, label: str) -> None:
+        self.baton = baton
+        self.kernel = baton.kernel
+        self.loop = loop
+        self.number = number
+        self.ident = 0
+        self.function: object = None
+        self.waits_for: object = None
+        self.handle: Handle | TimerHandle | None = None
+        self.is_parked = False
+        self.is_ending = False
+        self.is_lost = False
+        self.has_ended = False
+        self._context = Context()
+        self._go = Gate()
+        self._back = Gate()
+        self._guest = baton.surroundings.guest(StrandClock(self))
+        self.call_it(label)
+
+    def call_it(self, label: str) -> None:
+        """Give the strand's steps a name."""
+        self.__qualname__ = f"{label} in thread {self.number}"
+        self.__module__ = ""
+
+    def __bool__(self) -> bool:
+        return self.has_ended
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.__qualname__}>"
+
+    # On the loop's thread ------------------------------------------------------------------
+
+    def __call__(self) -> None:
+        """Run until it waits, as a step."""
+        self.baton.lend(self)
+
+    def schedule(self) -> None:
+        """Let the strand run after what is ready already."""
+        baton = self.baton
+        if self in baton.awake or self.has_ended or self.is_lost:
+            return
+        if self.handle is not None:
+            self.handle.cancel()
+        self.handle = Handle(self, (), self._context, self.loop)
+        baton.asleep.pop(self, None)
+        baton.awake[self] = None
+        self.kernel.ready.append(self.handle)
+        if not baton.is_at_home():
+            baton.outside.ring()
+
+    def begin_turn(self) -> None:
+        """Let the thread run, and return at once."""
+        self.handle = None
+        self._go.open()
+
+    def await_turn(self, timeout_s: float) -> bool:
+        """Wait, really, until the thread has handed back."""
+        return self._back.wait(timeout_s)
+
+    def lose(self) -> None:
+        """Give up on the thread: it goes on, if it does, without the world."""
+        self.is_lost = True
+        if hasattr(self._guest, "expel"):
+            self._guest.expel()
+        self._go.open()
+
+    def handed_back(self) -> None:
+        """Look what the turn has come to."""
+
+    def failed(self, error: BaseException) -> None:
+        """Hear that the strand was given up."""
+        self.baton.outside.fail(error)
+
+    # On its own thread ---------------------------------------------------------------------
+
+    def main(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
+        """Be the thread's whole life."""
+        self.ident = get_ident()
+        self._go.wait()
+        self._guest.__enter__()
+        try:
+            function(*args, **kwargs)
+        finally:
+            self._guest.__exit__(None, None, None)
+            self.has_ended = True
+            self._back.open()
+
+    def abandon(self) -> None:
+        """Forget a thread that could not be started."""
+        self.has_ended = True
+        self.baton.bury(self)
+
+    def park(self, thing: object, deadline_ns: int = NEVER) -> None:
+        """Hand the turn back until scheduled, or until a time.
+
+        Raises:
+            SystemExit: The loop is closed: the thread is to end.
+        """
+        self.waits_for = thing
+        if deadline_ns < NEVER:
+            self._set_timer(deadline_ns)
+        self.is_parked = True
+        self._guest.__exit__(None, None, None)
+        self._back.open()
+        self._go.wait()
+        self.is_parked = False
+        if not self.is_lost:
+            self._guest.__enter__()
+        self.waits_for = None
+        if self.is_ending or self.is_lost:
+            raise SystemExit
+
+    def _set_timer(self, when_ns: int) -> None:
+        if self.handle is not None:
+            self.handle.cancel()
+        self.handle = handle = TimerHandle(when_ns, self, (), self._context, self.loop)
+        self.baton.asleep[self] = when_ns
+        self.kernel.wheel.add(handle)
+
+    def sleep(self, duration_ns: int) -> None:
+        """Do what ``time.sleep`` does, in virtual time."""
+        deadline_ns = self.kernel.now_ns + duration_ns
+        if duration_ns == 0:
+            self.schedule()
+            self.park("its turn")
+        while self.kernel.now_ns < deadline_ns:
+            self.park("a sleep", deadline_ns)
+
+    def waiter(self, thing: object, timeout_ns: int | None) -> StrandWaiter:
+        """Prepare a wait."""
+        return StrandWaiter(self, thing, timeout_ns)
