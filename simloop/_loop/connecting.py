@@ -17,7 +17,7 @@ from simloop.net.virtual_socket import VirtualSocket
 
 from .lowlevel import LowLevel, refuse_ssl_socket
 from .names import interleaved
-from .streams import StreamTransport
+from .streams import StreamTransport, UnixStreamTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +42,8 @@ class Connecting(LowLevel):
         """Make the transport that fits the socket."""
         self._ensure_fd_no_transport(sock)
         if isinstance(sock, VirtualSocket):
-            return StreamTransport(self, sock, protocol, waiter, extra, server)
+            kind = UnixStreamTransport if sock.family == socket.AF_UNIX else StreamTransport
+            return kind(self, sock, protocol, waiter, extra, server)
         return selector_events._SelectorSocketTransport(  # type: ignore[attr-defined,no-any-return]
             self, sock, protocol, waiter, extra, server
         )

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .names import AddressInfo
 
-__all__ = ["Server", "Serving"]
+__all__ = ["Server", "Serving", "start_server"]
 
 _LENIENT = sys.version_info >= (3, 13)
 """Whether an address that the host lacks is left out; older versions refuse it."""
@@ -121,7 +121,8 @@ class Serving(Connecting):
             raise ValueError(f"A Stream Socket was expected, got {sock!r}")
         else:
             sockets = [sock]
-        return await self._serve(
+        return await start_server(
+            self,
             sockets,
             protocol_factory,
             ssl,
@@ -130,15 +131,6 @@ class Serving(Connecting):
             ssl_shutdown_timeout,
             start_serving=start_serving,
         )
-
-    async def _serve(self, sockets: list[Any], *args: Any, start_serving: bool) -> Server:
-        for each in sockets:
-            each.setblocking(False)
-        server = Server(self, sockets, *args)
-        if start_serving:
-            server._start_serving()  # type: ignore[attr-defined]
-            await asyncio.sleep(0)
-        return server
 
     async def _resolve_hosts(
         self,
@@ -217,6 +209,19 @@ class Serving(Connecting):
         if isinstance(acceptor, _Acceptor):
             acceptor.stop()
         sock.close()
+
+
+async def start_server(
+    loop: Serving, sockets: list[Any], *args: Any, start_serving: bool
+) -> Server:
+    """Make a server of listening sockets, and start it if asked to."""
+    for each in sockets:
+        each.setblocking(False)
+    server = Server(loop, sockets, *args)
+    if start_serving:
+        server._start_serving()  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+    return server
 
 
 class _Listening:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from simloop.net.fabric import Fabric
     from simloop.net.virtual_socket import VirtualSocket
 
-__all__ = ["StreamTransport"]
+__all__ = ["StreamTransport", "UnixStreamTransport"]
 
 _READ_SIZE_MAX = 256 * 1024  # asyncio's: what one step reads at most.
 _NODELAY = (int(socket.IPPROTO_TCP), int(socket.TCP_NODELAY))
@@ -172,7 +172,7 @@ class StreamTransport(SocketTransport):
         except BaseException as error:  # noqa: BLE001 - the connection ends, the loop goes on
             self._fatal_error(error, "Fatal error: protocol.buffer_updated() call failed.")
             return
-        if self._is_reading and (self._file.inbox.size or self._file.is_shut_read):
+        if (self._file.inbox.size or self._file.is_shut_read) and self._is_reading:
             self._wake()
 
     def _receive_into(self, buffer: Any) -> int:
@@ -376,3 +376,18 @@ class StreamTransport(SocketTransport):
     def _reset_empty_waiter(self) -> None:
         self._empty_waiter = None
         self._is_flowing = not (self._eof or self._conn_lost or self._has_unsent())
+
+
+class UnixStreamTransport(StreamTransport):
+    """A connected byte stream between UNIX sockets, which may carry files beside bytes."""
+
+    __slots__ = ()
+
+    def _read_step(self) -> None:
+        rights = self._file.rights
+        if rights:  # Nobody asks a transport for them: they are closed, as recv() closes them.
+            for _, _, files in rights:
+                for file in files:
+                    file.drop()
+            rights.clear()
+        super()._read_step()
