@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .driving import Driving
 from .executors import Executors
-from .tls import Tls
+from .sendfile import Sendfile
 
 if TYPE_CHECKING:
     from simloop.errors import DeadlockError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["SimLoop"]
 
 
-class SimLoop(Driving, Executors, Tls):
+class SimLoop(Driving, Executors, Sendfile):
     """A deterministic asyncio event loop in virtual time.
 
     Args:
