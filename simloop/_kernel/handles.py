@@ -26,6 +26,7 @@ from .clock import seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
+    from types import FrameType
 
 __all__ = ["DebugHandle", "DebugTimerHandle", "Handle", "HandleLoop", "TimerHandle", "describe"]
 
@@ -165,9 +166,14 @@ class TimerHandle(_Slim, asyncio.TimerHandle):  # type: ignore[misc,override]  #
                 self._loop._timer_handle_cancelled(self)
 
 
+_SCHEDULER = "simloop._loop.scheduling"
+
+
 def _caller_stack() -> traceback.StackSummary:
     """Extract the stack of whoever asked the loop for a handle."""
-    frame = sys._getframe(3)
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__") == _SCHEDULER:
+        frame = frame.f_back
     stack = traceback.StackSummary.extract(
         traceback.walk_stack(frame), limit=10, lookup_lines=False
     )

@@ -54,6 +54,11 @@ class LoopState(asyncio.AbstractEventLoop):
             kernel.autojump = False
         self.set_debug(coroutines._is_debug_mode())  # type: ignore[attr-defined]  # asyncio's own default
 
+    @property
+    def world(self) -> Any:
+        """The world that the loop lives in: a :class:`simloop.World`."""
+        return self._world
+
     def get_debug(self) -> bool:
         """Tell whether debug mode is on."""
         return self._debug

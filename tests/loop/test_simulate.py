@@ -1,0 +1,240 @@
+"""run, simulate, check and the digest."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+
+import simloop
+
+
+async def nap() -> float:
+    for _ in range(1000):
+        await asyncio.sleep(0.1)
+    return asyncio.get_running_loop().time()
+
+
+def test_a_thousand_tenths_are_a_hundred() -> None:
+    """A thousand sleeps of 0.1 s end at exactly 100.0."""
+    assert simloop.run(nap()) == 100.0
+
+
+def test_a_billion_seconds_are_one_jump() -> None:
+    """sleep(1e9) takes as many steps as sleep(1)."""
+
+    async def main(delay: float) -> None:
+        await asyncio.sleep(delay)
+
+    outcomes = [simloop.simulate(lambda delay=delay: main(delay)) for delay in (1, 1e9)]
+    assert outcomes[0].steps == outcomes[1].steps
+    assert outcomes[1].time == 1e9
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_tasks_sleep_at_once() -> None:
+    """A hundred thousand tasks asleep at once all wake, each at its time."""
+
+    async def main() -> float:
+        await asyncio.gather(*[asyncio.sleep(n % 977) for n in range(100_000)])
+        return asyncio.get_running_loop().time()
+
+    assert simloop.run(main()) == 976.0
+
+
+def test_run_takes_only_coroutines() -> None:
+    """What is no coroutine is refused as asyncio.run refuses it."""
+    with pytest.raises((ValueError, TypeError), match="coroutine"):
+        simloop.run(nap)
+
+
+def test_run_raises_the_program_s_error() -> None:
+    """The program's own error comes out of run, untouched."""
+
+    async def main() -> None:
+        raise LookupError("gone")
+
+    with pytest.raises(LookupError, match="gone"):
+        simloop.run(main())
+
+
+def test_run_cancels_what_is_left() -> None:
+    """Tasks still pending when the program ends are cancelled, as by asyncio.run."""
+    ended = []
+
+    async def main() -> None:
+        async def left() -> None:
+            try:
+                await asyncio.sleep(1e6)
+            finally:
+                ended.append(True)
+
+        task = asyncio.create_task(left())
+        await asyncio.sleep(0)
+        assert not task.done()
+
+    simloop.run(main())
+    assert ended == [True]
+
+
+def test_simulate_tells_value_or_error() -> None:
+    """An outcome holds what the program returned or raised, when, and after how many steps."""
+
+    async def fail() -> None:
+        await asyncio.sleep(0.5)
+        raise LookupError("gone")
+
+    outcome = simloop.simulate(nap, seed=5)
+    assert (outcome.value, outcome.error, outcome.seed) == (100.0, None, 5)
+    assert (outcome.time, outcome.time_ns) == (100.0, 100 * 10**9)
+    assert outcome.steps > 1000
+    assert len(outcome.digest) == 32
+    failed = simloop.simulate(fail)
+    assert failed.value is None
+    assert isinstance(failed.error, LookupError)
+    with pytest.raises(AttributeError):
+        outcome.value = 5
+
+
+def test_simulate_calls_the_function_itself() -> None:
+    """A coroutine instead of a coroutine function is refused with the way out."""
+    coro = nap()
+    with pytest.raises(simloop.UsageError, match="coroutine function"):
+        simloop.simulate(coro)
+    coro.close()
+
+
+def test_a_keyboard_interrupt_is_not_an_outcome() -> None:
+    """The user's interrupt comes out of simulate."""
+
+    async def main() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simloop.simulate(main)
+
+
+def test_digests_tell_programs_apart() -> None:
+    """Another time, another order, another result or another error is another digest."""
+
+    async def variant(delay: float, value: object, names: str) -> object:
+        await asyncio.gather(*[asyncio.create_task(asyncio.sleep(delay), name=n) for n in names])
+        if value == "fail":
+            raise ValueError(value)
+        return value
+
+    digests = [
+        simloop.simulate(lambda args=args: variant(*args)).digest
+        for args in [(1, 0, "ab"), (1, 0, "ab"), (2, 0, "ab"), (1, 1, "ab"), (1, 0, "ba")]
+    ]
+    digests.append(simloop.simulate(lambda: variant(1, "fail", "ab")).digest)
+    assert digests[0] == digests[1]
+    assert len(dict.fromkeys(digests)) == 5
+
+
+PROCESS = """
+import asyncio, simloop
+class Thing:
+    pass
+async def main():
+    tasks = [asyncio.create_task(asyncio.sleep(n % 3), name=f"t{n}") for n in range(20)]
+    await asyncio.wait(tasks)
+    return Thing()
+print(simloop.simulate(main, seed=9).digest)
+"""
+
+
+@pytest.mark.slow
+def test_a_digest_is_the_same_in_every_process() -> None:
+    """A digest holds nothing of the process: no address, no hash, no real time."""
+    digests = [
+        subprocess.run(
+            [sys.executable, "-c", PROCESS],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        ).stdout
+        for seed in (1, 2)
+    ]
+    assert digests[0] == digests[1] != ""
+
+
+def test_the_seed_decides_the_program_s_random() -> None:
+    """Random draws the same for a seed and something else for another; the caller's is kept."""
+
+    async def main() -> float:
+        return random.random()
+
+    random.seed(5)
+    expected = random.random()
+    random.seed(5)
+    first, again, other = (simloop.run(main(), seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert random.random() == expected
+
+
+def test_check_passes_what_is_deterministic() -> None:
+    """A program that depends on its seed alone passes."""
+
+    async def main() -> None:
+        await asyncio.sleep(random.random())
+
+    simloop.check(main, seeds=range(5))
+
+
+def test_check_names_the_first_step_that_differs() -> None:
+    """A program whose second run differs is told with both steps and their time."""
+    delays = iter([1, 1, 1, 2])
+
+    async def waiter(delay: float) -> None:
+        await asyncio.sleep(delay)
+
+    async def main() -> None:
+        await waiter(next(delays))
+
+    with pytest.raises(simloop.NondeterminismError) as caught:
+        simloop.check(main, seeds=[7, 8])
+    text = str(caught.value)
+    assert "runs 1 and 2 of seed 8 differ" in text
+    assert "at 1.0 s" in text
+    assert "at 2.0 s" in text
+    assert "Usual causes" in text
+
+
+def test_check_sees_a_difference_in_the_end_alone() -> None:
+    """Equal steps with different results are a difference too."""
+    values = iter([1, 2])
+
+    async def main() -> int:
+        return next(values)
+
+    with pytest.raises(simloop.NondeterminismError, match="the ends differ"):
+        simloop.check(main, seeds=[0])
+
+
+def test_check_needs_two_runs() -> None:
+    """One run has nothing to be compared with."""
+    with pytest.raises(simloop.UsageError, match=r"runs=1"):
+        simloop.check(nap, runs=1)
+
+
+def test_a_world_can_be_given() -> None:
+    """A world outlives its runs: its clock and steps go on."""
+    world = simloop.World(seed=3)
+    simloop.run(asyncio.sleep(5), world=world)
+    simloop.run(asyncio.sleep(5), world=world)
+    assert world.time_ns == 10 * 10**9
+    assert world.steps > 2
+
+
+def test_a_program_does_not_wait_for_real() -> None:
+    """A year of sleeping is over at once."""
+    began = time.perf_counter()
+    simloop.run(asyncio.sleep(365 * 86_400))
+    assert time.perf_counter() - began < 60
