@@ -21,7 +21,7 @@ __all__: list[str] = []
 def _all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> Any:
     """Do what ``asyncio.all_tasks`` does, filling the set in the order of the tasks' numbers."""
     # A set, as asyncio gives; which elements come first is what the order of filling decides.
-    return set(sorted(_real_all_tasks(loop), key=_number))
+    return set(sorted(_real_all_tasks(loop), key=_number))  # noqa: C414 - the point of it
 
 
 def _number(task: Any) -> int:

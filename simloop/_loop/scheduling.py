@@ -10,6 +10,7 @@ Invariants: a closed loop refuses at no cost to an open one, because ``close`` p
 
 from __future__ import annotations
 
+import inspect
 from asyncio import coroutines
 from collections import deque
 from contextvars import copy_context
@@ -151,7 +152,7 @@ class Scheduling(LoopState):
 
 def check_callback(callback: object, method: str) -> None:
     """Refuse what is no callback; made in debug mode only, as asyncio does."""
-    if coroutines.iscoroutine(callback) or coroutines.iscoroutinefunction(callback):
+    if coroutines.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
         raise TypeError(f"coroutines cannot be used with {method}()")
     if not callable(callback):
         raise TypeError(f"a callable object was expected by {method}(), got {callback!r}")

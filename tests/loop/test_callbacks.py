@@ -123,7 +123,7 @@ def test_a_closed_loop_refuses_everything(either) -> None:
         lambda: either.call_at(1, print),
         lambda: either.create_task(coro),
         lambda: either.run_until_complete(coro),
-        lambda: either.run_forever(),
+        either.run_forever,
     ):
         with pytest.raises(RuntimeError, match="Event loop is closed"):
             call()

@@ -172,9 +172,13 @@ def test_an_abandoned_generator_is_closed_by_the_loop(either) -> None:
 
 def test_an_unclosed_loop_warns() -> None:
     """A loop dropped without close() is a ResourceWarning, and is closed."""
-    with pytest.warns(ResourceWarning, match="unclosed event loop"):
+
+    def drop() -> None:
         simloop.SimLoop()
         gc.collect()
+
+    with pytest.warns(ResourceWarning, match="unclosed event loop"):
+        drop()
 
 
 def test_tasks_take_name_and_context(either) -> None:
