@@ -52,8 +52,8 @@ def _now(cls: type[dt.datetime], tz: dt.tzinfo | None = None) -> Any:
     run = running.get(get_ident())
     if run is None:
         return _real_now.__get__(None, cls)(tz)
-    if tz is None:
-        return _make(cls, run, None, None)
+    if tz is None or (tz is _UTC and cls is _Date):
+        return _make(cls, run, tz, tz)
     if not isinstance(tz, dt.tzinfo):
         raise TypeError(
             f"tzinfo argument must be None or of a tzinfo subclass, not type '{type(tz).__name__}'"
@@ -79,6 +79,8 @@ def _make(
     """Make the run's moment as it reads in ``zone`` (local: ``None``), labelled otherwise."""
     seconds, microsecond = divmod((run.start_ns + run.clock.now_ns) // 1000, 1_000_000)
     moment = _Date.fromtimestamp(seconds, zone)
+    if cls is _Date and zone is label:
+        return moment.replace(microsecond=microsecond)
     made = cls(*moment.timetuple()[:6], microsecond, label)
     return made.replace(fold=1) if moment.fold else made
 

@@ -1,6 +1,6 @@
 """A program that prints what every source of time and entropy says, twice, in one run."""
 
-# ruff: noqa: DTZ002, DTZ005, DTZ011, ICN001, S306, T201, TID251 - a program as programs are
+# ruff: noqa: DTZ002, DTZ005, DTZ011, ICN001, T201 - a program as programs are
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
 """Entering and leaving."""
 
-# ruff: noqa: TID251 - real time and randomness are the subject
-
 from __future__ import annotations
 
 import datetime as dt
+import os
 import random
+import select
 import socket
+import ssl
 import threading
 import time
 import uuid
@@ -101,6 +102,48 @@ def test_other_threads_keep_the_real_world(make, clock):
     assert seen[1] > 2024
     assert seen[2] > dt.datetime(2025, 1, 1, tzinfo=dt.UTC).timestamp() * 10**7
     assert seen[3] is socket.socket
+
+
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
+def test_every_function_is_real_in_other_threads(make, fake_sockets, tmp_path):
+    """What a run redirects is the real function for a thread that is not inside."""
+
+    def use():
+        time.sleep(0)
+        first, second = socket.socketpair()
+        copy = socket.fromfd(first.fileno(), first.family, first.type)
+        ends = os.pipe()
+        with first, second, copy:
+            second.sendall(b"x")
+            assert select.select([copy], [], [], 5)[0] == [copy]
+            assert copy.recv(1) == b"x"
+            os.write(ends[1], b"y")
+            assert os.read(ends[0], 1) == b"y"
+        for end in ends:
+            os.close(end)
+        poll = select.poll()
+        with open(tmp_path / "file", "w") as file:  # noqa: PTH123
+            poll.register(file, select.POLLOUT)
+            assert poll.poll(0)
+        return (
+            time.clock_gettime(time.CLOCK_REALTIME),
+            dt.datetime.utcnow().year,  # noqa: DTZ003
+            dt.datetime.now(dt.UTC).year,
+            os.urandom(8),
+            os.getrandom(8),
+            ssl.RAND_bytes(8),
+            random.Random().random(),
+            uuid.uuid4(),
+            uuid.uuid1(),
+            socket.gethostname(),
+            socket.getaddrinfo("127.0.0.1", 80)[0][4],
+        )
+
+    with make(sockets=fake_sockets):
+        answers = [in_thread(use), in_thread(use)]
+    assert answers[0][1] > 2024
+    assert answers[0][9] == socket.gethostname()
+    assert all(one != other for one, other in zip(answers[0][3:9], answers[1][3:9], strict=True))
 
 
 def test_two_threads_run_two_worlds(make, new_clock):
@@ -232,11 +275,15 @@ def test_interrupted_patching_is_undone(make, monkeypatch):
 
 
 def test_later_patches_of_others_stay(make, monkeypatch):
-    """What somebody else replaces during a run is theirs to put back."""
+    """What somebody else replaces during a run is theirs; the next run mends what they put back."""
+    before = threading._time
     with make():
         monkeypatch.setattr(threading, "_time", len)
     assert threading._time is len
-    monkeypatch.undo()
+    monkeypatch.undo()  # This puts back what it found, which was ours.
+    with make():
+        pass
+    assert threading._time is before
 
 
 def test_replaced_builtins_are_refused():

@@ -1,7 +1,5 @@
 """The clocks of ``time`` inside a run."""
 
-# ruff: noqa: TID251 - real time and randomness are the subject
-
 from __future__ import annotations
 
 import logging

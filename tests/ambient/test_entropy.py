@@ -1,7 +1,5 @@
 """Randomness inside a run."""
 
-# ruff: noqa: TID251 - real time and randomness are the subject
-
 from __future__ import annotations
 
 import os
@@ -9,12 +7,15 @@ import random
 import secrets
 import ssl
 import tempfile
+import types
 import uuid
 from os import urandom as held_urandom
 from random import randint as held_randint
 from random import seed as held_seed
 
 import pytest
+
+from simloop._ambient import patches, tls
 
 SOURCES = {
     "random": random.random,
@@ -128,6 +129,19 @@ def test_tls_is_drawn_from_the_seed(make, tmp_path):
             hello.append(outgoing.read())
     assert hello[0] == hello[1] != hello[2]
     assert ssl.RAND_bytes(8) != ssl.RAND_bytes(8)
+
+
+def test_an_unknown_openssl_leaves_handshakes_random(make, monkeypatch):
+    """Where OpenSSL's method is out of reach, what Python draws from it still follows."""
+    monkeypatch.setattr(patches, "_redirects", [*patches._redirects])
+    monkeypatch.setattr(patches, "_patches", [p for p in patches._patches if "tls" not in repr(p)])
+    tls._register(types.SimpleNamespace(__file__="/nowhere.so", RAND_bytes=ssl.RAND_bytes))
+    drawn = []
+    for seed in (1, 1, 2):
+        with make(seed):
+            drawn.append(ssl.RAND_bytes(8))
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert ssl.RAND_bytes(8) not in drawn
 
 
 def test_numpy_follows(make):

@@ -1,7 +1,5 @@
 """Redirecting builtin functions in place."""
 
-# ruff: noqa: TID251 - real time and randomness are the subject
-
 from __future__ import annotations
 
 import ctypes
