@@ -116,7 +116,7 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
         "--start-date",
         type=_date,
         metavar="ISO",
-        help="the date and time at which the world starts, UTC where it names no zone",
+        help="when the world starts, UTC where it names no zone (2024-01-01)",
     )
     # How a checking process hears from the one that it started.
     add("--report", help=argparse.SUPPRESS)

@@ -57,7 +57,7 @@ class _TraceError(Exception):
 def _run(arguments: RunArguments, trace: str | None) -> Ending:
     """Run the program once, and say how it went."""
     program = find(arguments.program)
-    world = World(arguments.seed)
+    world = World(arguments.seed, start_date=arguments.start_date)
     world.limit(max_time=arguments.max_time, max_steps=arguments.max_steps)
     with ExitStack() as stack:
         try:

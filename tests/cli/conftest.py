@@ -30,7 +30,7 @@ def interpreter(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def run(interpreter, tmp_path, capsys):  # noqa: ARG001 - for its effect
+def run(interpreter, tmp_path, capsys):
     """Run a program's source by the command, in this process."""
 
     def run(source, *line, target="app.py"):

@@ -196,6 +196,28 @@ def test_the_trace_is_one_object_per_step(run, tmp_path):
     assert f"{tmp_path / 'app.py'}:5" in [step["where"] for step in steps]
 
 
+def test_the_start_date_is_the_programs_today(run):
+    """``--start-date`` is what the wall clock shows at first; by default everybody has the same."""
+    source = (
+        "import datetime\nprint(datetime.datetime.now(datetime.UTC).isoformat())\ndef main(): 0"
+    )
+    done = run(source, "--start-date", "2030-01-31T06:00:00+01:00")
+    assert done.out == "2030-01-31T05:00:00+00:00\n"
+    assert run(source).out == "2024-01-01T00:00:00+00:00\n"
+
+
+def test_the_whole_program_is_inside_the_world(run):
+    """What a script does before it starts a loop is virtual too: time, sleep, randomness."""
+    source = (
+        "import random, time, uuid\nbegan = time.time()\ntime.sleep(3600)\n"
+        "print(time.time() - began, random.random(), uuid.uuid4())\ndef main(): 0\n"
+    )
+    first, second, other = run(source), run(source), run(source, "--seed", "1")
+    assert first.out.startswith("3600.0 ")
+    assert first.out == second.out != other.out
+    assert closing(first)["virtual"] == "1:00:00"
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

@@ -35,7 +35,11 @@ AMBIENT = {
 }
 
 # (file, finding) -> why it is right there.
-ALLOWED: dict[tuple[str, str], str] = {}
+_STANDSTILL = "It tells a thread that computes from one that is stuck, and decides only an error."
+ALLOWED = {
+    ("simloop/_loop/baton.py", "time.clock_gettime()"): _STANDSTILL,
+    ("simloop/_loop/baton.py", "time.pthread_getcpuclockid()"): _STANDSTILL,
+}
 
 
 def dotted(node: ast.expr) -> str:
@@ -81,23 +85,18 @@ def size_findings(tree: ast.Module, source: str):
                 yield node.lineno, node.name, why
 
 
-def is_constant_set(node: ast.expr) -> bool:
-    return isinstance(node, ast.Set) and all(isinstance(each, ast.Constant) for each in node.elts)
-
-
-def compared_constants(tree: ast.Module):
-    """The ``{...}`` of ``x in {"a", "b"}``, which Python makes a constant and nobody iterates."""
+def compared_with(tree: ast.Module):
+    """The ``{...}`` of ``x in {"a", "b"}``, which nobody can iterate."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
-            pairs = zip(node.ops, node.comparators, strict=True)
-            for operator, right in pairs:
-                if isinstance(operator, ast.In | ast.NotIn) and is_constant_set(right):
+            for operator, right in zip(node.ops, node.comparators, strict=True):
+                if isinstance(operator, ast.In | ast.NotIn):
                     yield right
 
 
 def order_findings(tree: ast.Module):
     names = imported(tree)
-    compared = list(compared_constants(tree))
+    compared = list(compared_with(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Set | ast.SetComp) and node not in compared:
             yield node.lineno, "{...}", UNORDERED["set"]
@@ -171,7 +170,8 @@ def test_every_test_states_its_promise():
         ("{x for x in xs}", ["{...}"]),
         ("x in {1, 'a'}", []),
         ("x not in {1, 2}", []),
-        ("x in {1, y}", ["{...}"]),
+        ("x in {1, y}", []),
+        ("x in {y for y in z}", []),
         ("{1, 2} in x", ["{...}"]),
         ("{}", []),
         ("dict.fromkeys(xs)", []),
