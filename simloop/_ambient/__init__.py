@@ -25,14 +25,14 @@ simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
 ``clock``, ``dates``, ``entropy``, ``variables``, ``arrays``, ``sockets``, ``descriptors``,
-``signals``, ``tasks``, ``tls``, ``threads``, ``waits``, ``allowance`` and ``escapes`` (the guard), and
-``ambient``, which puts them together.
+``signals``, ``tasks``, ``tls``, ``threads``, ``waits``, ``allowance`` and ``escapes`` (the
+guard), and ``ambient``, which puts them together.
 """
 
 from __future__ import annotations
 
 # Most of these are imported for what they register; nothing is patched before a run.
-from . import arrays, clock, dates, descriptors, escapes, real, threads, tasks, tls, waits  # noqa: F401
+from . import arrays, clock, dates, descriptors, escapes, real, tasks, threads, tls, waits  # noqa: F401
 from .allowance import ALLOWANCES, allow
 from .ambient import START_DATE, Ambient, Clock, Guest, Seat
 from .runs import current

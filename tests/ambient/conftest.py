@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+from contextlib import nullcontext
 
 import pytest
 
@@ -92,6 +93,13 @@ class FakeSockets:
             return name
 
         return call
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a test inside the ambient that a fixture gave it; pytest itself stays outside."""
+    with getattr(pyfuncitem, "ambient", None) or nullcontext():
+        return (yield)
 
 
 @pytest.fixture

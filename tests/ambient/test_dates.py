@@ -39,10 +39,10 @@ NOON = 12 * 3600 * 10**9 + 123_456_789
 
 
 @pytest.fixture
-def noon(make, clock):
+def noon(make, clock, request):
+    """Run the test inside a world where it is noon."""
     clock.now_ns = NOON
-    with make():
-        yield
+    request.node.ambient = make()
 
 
 @pytest.mark.usefixtures("noon")

@@ -15,9 +15,10 @@ FD = 1_000_000
 
 
 @pytest.fixture
-def inside(make, fake_sockets, real_pipe):
-    with make(sockets=fake_sockets):
-        yield fake_sockets
+def inside(make, fake_sockets, request):
+    """Run the test inside a world with virtual sockets, and return these."""
+    request.node.ambient = make(sockets=fake_sockets)
+    return fake_sockets
 
 
 @pytest.fixture

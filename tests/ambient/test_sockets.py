@@ -22,9 +22,10 @@ class Traced(socket.socket):
 
 
 @pytest.fixture
-def inside(make, fake_sockets):
-    with make(sockets=fake_sockets):
-        yield fake_sockets
+def inside(make, fake_sockets, request):
+    """Run the test inside a world with virtual sockets, and return these."""
+    request.node.ambient = make(sockets=fake_sockets)
+    return fake_sockets
 
 
 def test_socket_is_virtual(inside):
