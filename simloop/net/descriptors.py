@@ -50,10 +50,14 @@ class DescriptorTable:
     def __contains__(self, fd: object) -> bool:
         return fd in self._files
 
-    def add(self, file: File) -> int:
-        """Return the lowest free number, which now names ``file``; EMFILE at the limit."""
+    def check_room(self) -> None:
+        """Raise EMFILE at the limit: whoever takes something to number it asks before."""
         if len(self._files) >= self.limit:
             raise fault(errno.EMFILE)
+
+    def add(self, file: File) -> int:
+        """Return the lowest free number, which now names ``file``; EMFILE at the limit."""
+        self.check_room()
         if self._free:
             fd = heapq.heappop(self._free)
         else:

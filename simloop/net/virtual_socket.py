@@ -293,12 +293,14 @@ class VirtualSocket(socket.socket):
 
     def accept(self) -> tuple[VirtualSocket, SocketAddress]:
         """Return a connected socket and the peer's address."""
+        self._host.descriptors.check_room()
         file = self._wait("accept", 0, self._file.accept)
         sock = VirtualSocket._of_file(self._host, file)
         sock._proto = self._proto
         return sock, file.show_address(file.remote)
 
     def _accept(self) -> tuple[int, SocketAddress]:
+        self._host.descriptors.check_room()
         file = self._wait("accept", 0, self._file.accept)
         return self._host.descriptors.add(file), file.show_address(file.remote)
 

@@ -1,0 +1,208 @@
+"""sendfile and names, on both loops."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+
+import pytest
+
+import simloop
+
+from .certificates import client_context, server_context
+from .protocols import Noting, connected
+
+DATA = bytes(range(256)) * 2000
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    with path.open("rb") as opened:
+        yield opened
+
+
+def test_a_file_is_sent_over_a_transport(arm, file):
+    """loop.sendfile sends a file, or a part of it, and leaves its position behind it."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        pair = await connected()
+        pair.client.transport.write(b"begin ")
+        assert await loop.sendfile(pair.client.transport, file) == len(DATA)
+        assert file.tell() == len(DATA)
+        assert await loop.sendfile(pair.client.transport, file, 10, 100, fallback=False) == 100
+        assert file.tell() == 110
+        pair.client.transport.write(b" end")
+        size = 6 + len(DATA) + 100 + 4
+        await pair.peer.has_received(size)
+        assert pair.peer.received == b"begin " + DATA + DATA[10:110] + b" end"
+        assert pair.client.transport.is_reading()
+        await pair.close()
+
+    arm.run(main)
+
+
+class Odd(asyncio.Transport):
+    """A transport that can send no files."""
+
+    def is_closing(self):
+        return False
+
+
+def test_what_is_no_file_falls_back(arm):
+    """A file in memory cannot be sent natively; the fallback sends it unless it is forbidden."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        pair = await connected()
+        with pytest.raises(asyncio.SendfileNotAvailableError, match="not a regular file"):
+            await loop.sendfile(pair.client.transport, io.BytesIO(DATA), fallback=False)
+        source = io.BytesIO(DATA)
+        assert await loop.sendfile(pair.client.transport, source, 5, len(DATA)) == len(DATA) - 5
+        await pair.peer.has_received(len(DATA) - 5)
+        assert pair.peer.received == DATA[5:]
+        pair.client.transport.close()
+        with pytest.raises(RuntimeError, match="Transport is closing"):
+            await loop.sendfile(pair.client.transport, source)
+        with pytest.raises(RuntimeError, match="sendfile is not supported for transport"):
+            await loop.sendfile(Odd(), source)
+        await pair.close()
+
+    arm.run(main)
+
+
+def test_a_file_is_sent_over_a_bare_socket(arm, file):
+    """loop.sock_sendfile sends regular files natively and others by reading."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        sending = asyncio.ensure_future(loop.sock_sendfile(ours, file, 100, fallback=False))
+        received = bytearray()
+        while len(received) < len(DATA) - 100:
+            received += await loop.sock_recv(theirs, 1 << 16)
+        assert await sending == len(DATA) - 100
+        assert received == DATA[100:]
+        assert await loop.sock_sendfile(ours, io.BytesIO(b"small")) == 5
+        assert await loop.sock_recv(theirs, 10) == b"small"
+        ours.close()
+        theirs.close()
+
+    arm.run(main)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"count": 0}, ValueError),
+        ({"count": "x"}, TypeError),
+        ({"offset": -1}, ValueError),
+        ({"offset": 1.5}, TypeError),
+    ],
+)
+def test_ranges_that_make_no_sense_are_refused(arm, file, options, error):
+    """Offsets and counts have to be integers in range."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with pytest.raises(error, match="must be a"):
+            await loop.sock_sendfile(ours, file, **options)
+        ours.close()
+        theirs.close()
+
+    arm.run(main)
+
+
+def test_a_file_is_sent_over_tls_by_reading_it(arm, file):
+    """Over TLS there is no native sendfile; the fallback does it."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        pair_server = await asyncio.start_server(
+            lambda reader, writer: collect(reader, writer), "127.0.0.1", 0, ssl=server_context()
+        )
+        result = loop.create_future()
+
+        async def collect(reader, writer):
+            result.set_result(await reader.read())
+            writer.close()
+
+        port = pair_server.sockets[0].getsockname()[1]
+        _, writer = await asyncio.open_connection("localhost", port, ssl=client_context())
+        with pytest.raises(RuntimeError, match="fallback is disabled"):
+            await loop.sendfile(writer.transport, file, fallback=False)
+        assert await loop.sendfile(writer.transport, file) == len(DATA)
+        writer.close()
+        assert await result == DATA
+        pair_server.close()
+
+    arm.run(main)
+
+
+def test_numbers_and_localhost_are_always_known(arm):
+    """getaddrinfo and getnameinfo answer for numeric addresses and localhost."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        infos = await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
+        assert infos == [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))]
+        infos = await loop.getaddrinfo("localhost", "http", family=socket.AF_INET)
+        assert ("127.0.0.1", 80) in [info[4] for info in infos]
+        flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        assert await loop.getnameinfo(("127.0.0.1", 80), flags) == ("127.0.0.1", "80")
+
+    arm.run(main)
+
+
+def test_names_come_from_the_world():
+    """A name leads where the world says, after the delay that it says, or fails as it says."""
+    world = simloop.World()
+    world.names.add("db.internal", "127.0.0.1")
+    world.names.delay("db.internal", 2.5)
+    world.names.fail("gone.internal", socket.EAI_AGAIN)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Noting, "127.0.0.1", 5432)
+        transport, protocol = await loop.create_connection(Noting, "db.internal", 5432)
+        assert loop.time() == 2.5
+        with pytest.raises(socket.gaierror) as caught:
+            await loop.create_connection(Noting, "gone.internal", 5432)
+        assert caught.value.errno == socket.EAI_AGAIN
+        with pytest.raises(socket.gaierror):
+            await loop.create_connection(Noting, "unknown.internal", 5432)
+        transport.abort()
+        await protocol.lost
+        server.close()
+
+    simloop.run(main(), world=world)
+
+
+def test_a_patched_resolver_is_asked(arm, monkeypatch):
+    """A test that replaces socket.getaddrinfo is heard."""
+    asked = []
+
+    def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async def main():
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Noting, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        transport, protocol = await loop.create_connection(Noting, "anything", port)
+        transport.abort()
+        await protocol.lost
+        server.close()
+        monkeypatch.undo()
+
+    arm.run(main)
+    assert "anything" in asked
