@@ -22,8 +22,8 @@ NEVER = 1 << 127
 
 # A fraction of a nanosecond below this is what decimals leave behind in binary floats.
 _NOISE_NS = 1e-3
-# Sums of a few floats are off by a few units in the last place of the larger one.
-_NOISE_RATIO = 1e-15
+# Sums of some floats are off by some units in the last place of the largest (2e-16 of it).
+_NOISE_RATIO = 1e-14
 
 
 def nanoseconds(value: float) -> int:
