@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from contextlib import AbstractContextManager
 
-    from simloop.net import Host, NamesTable
+    from simloop.net import Endpoint, Host, NamesTable
 
 __all__ = ["World"]
 
@@ -73,12 +73,14 @@ class World:
         )
         self.baton.surroundings = Surroundings(self.ambient, self.loops)
         self._network: Network | None = None
+        self._listeners: list[Any] = []
 
     @property
     def network(self) -> Network:
         """The virtual network, made when it is first asked for."""
         if self._network is None:
             self._network = Network()
+            self._tap()
         return self._network
 
     @property
@@ -131,12 +133,31 @@ class World:
         self.kernel.detach()
 
     def watch(self, watcher: Any) -> None:
-        """Tell ``watcher`` of each step."""
+        """Tell ``watcher`` of each step, and if it has ``sent``, of bytes that cross sockets."""
         self.kernel.observe(watcher)
+        if hasattr(watcher, "sent"):
+            self._listeners.append(watcher)
+            self._tap()
 
     def unwatch(self, watcher: Any) -> None:
         """Stop telling ``watcher``."""
         self.kernel.unobserve(watcher)
+        if watcher in self._listeners:
+            self._listeners.remove(watcher)
+            self._tap()
+
+    def _tap(self) -> None:
+        """Let the network tell whoever listens, if there is a network, and anybody."""
+        if self._network is None:
+            return
+        if len(self._listeners) > 1:
+            self._network.tap = self._tell
+        else:
+            self._network.tap = self._listeners[0].sent if self._listeners else None
+
+    def _tell(self, kind: str, source: Endpoint, destination: Endpoint, data: bytes) -> None:
+        for listener in self._listeners:
+            listener.sent(kind, source, destination, data)
 
     def inside(self) -> AbstractContextManager[object]:
         """Make the real world's names mean this world, until left."""
