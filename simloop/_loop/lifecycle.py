@@ -113,7 +113,7 @@ class Lifecycle(Reporting, Tasks, Scheduling):
         self._check_closed()
         self._check_running()
         is_new = not futures.isfuture(future)
-        task = tasks.ensure_future(future, loop=self)
+        task = tasks.ensure_future(future, loop=self)  # type: ignore[arg-type]  # typeshed's union
         if is_new:
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # the error says it
         task.add_done_callback(_stop_when_done)

@@ -76,7 +76,7 @@ class Reporting(LoopState):
         """Call the handler in the context of what failed, where that has one."""
         subject = context.get("task") or context.get("future") or context.get("handle")
         get_context = getattr(subject, "get_context", None)
-        run_in = None if get_context is None else get_context()
+        run_in: Any = None if get_context is None else get_context()
         if hasattr(run_in, "run"):
             run_in.run(handler, self, context)
         else:
