@@ -18,8 +18,8 @@ same object back where it can; ``file.recv_into(memoryview)``. Nothing to do is 
 the end of a stream is ``b""``, faults are the OSError that Linux gives. ``file.accept()`` gives
 another ``SocketFile`` (``file.remote`` is its peer; ``host.wrap(file)`` makes a ``VirtualSocket``
 with a descriptor). ``file.connect(endpoint) -> int`` gives 0 or an errno: EINPROGRESS for TCP,
-even where the connection already stands; then ``file.writable`` turns true and ``file.getsockopt(SOL_SOCKET,
-SO_ERROR)`` (or ``file.connect_outcome()``) tells how it went, as on Linux.
+even where the connection already stands; then ``file.writable`` turns true, and
+``file.connect_outcome()`` tells how it went: 0 or the errno. (SO_ERROR does too, as on Linux.)
 
 *Readiness* is a question and a call. The question (level): ``file.readable``, ``file.writable``,
 ``file.poll()`` with poll(2)'s bits. The call (edge): ``file.watch_readable(callback)`` and
@@ -32,27 +32,41 @@ descriptor forgets the watchers; a descriptor that was dup'ed or detached keeps 
 *Life.* ``sock.close()`` or ``host.close(fd)`` closes a descriptor; the last one closes the file. A
 ``VirtualSocket`` that is collected without close() warns and calls ``host.on_unclosed(fd)``.
 A call on a blocking socket that would wait calls ``host.on_would_block(sock, what, timeout)``,
-which refuses unless it is replaced.
+which refuses unless it is replaced. ``host.open_pair``, ``host.socketpair`` and ``host.pipe`` make
+connected ends; ``host.read``, ``write``, ``close``, ``dup`` and ``poll`` take descriptors, and
+``SystemCalls`` has them all under the names of ``os`` and ``socket``.
 
-*Seams.* ``network.link`` gets every ``Packet`` between two sockets, ``network.tap`` every accepted
-send; with neither, both cost one attribute test. ``network.share`` chooses between listeners that
-share a port. ``network.names`` is the table of names.
+*UNIX names* live in ``host.unix``: ``exists``, ``unlink``, ``chmod``, ``umask``; no directory is
+real.
+
+*Seams.* ``network.link`` gets every ``Packet`` between TCP and UDP sockets, of one host or two.
+``network.tap`` is told of every accepted send, through UNIX sockets and pipes too. With neither,
+both cost one attribute test. ``network.share`` chooses who serves a shared port, and
+``network.names`` is the table of names.
 """
 
 from __future__ import annotations
 
+from simloop.net.descriptor_io import DescriptorIO, open_descriptor
 from simloop.net.descriptors import DescriptorTable
 from simloop.net.fabric import Endpoint, Fabric, Link, Packet, Tap
 from simloop.net.files import File
 from simloop.net.host import Host
 from simloop.net.names import NamesTable
 from simloop.net.network import Network, RoundRobin
+from simloop.net.pipes import PipeReader, PipeWriter
 from simloop.net.sockets import SocketFile
 from simloop.net.stream import StreamSocket
+from simloop.net.system import SystemCalls
 from simloop.net.tcp import TcpSocket
+from simloop.net.udp import UdpSocket
+from simloop.net.unix import UnixPackets, UnixStream
+from simloop.net.unix_datagrams import UnixDatagram
+from simloop.net.unix_names import UnixNames
 from simloop.net.virtual_socket import VirtualSocket, set_host_finder
 
 __all__ = [
+    "DescriptorIO",
     "DescriptorTable",
     "Endpoint",
     "Fabric",
@@ -62,11 +76,20 @@ __all__ = [
     "NamesTable",
     "Network",
     "Packet",
+    "PipeReader",
+    "PipeWriter",
     "RoundRobin",
     "SocketFile",
     "StreamSocket",
+    "SystemCalls",
     "Tap",
     "TcpSocket",
+    "UdpSocket",
+    "UnixDatagram",
+    "UnixNames",
+    "UnixPackets",
+    "UnixStream",
     "VirtualSocket",
+    "open_descriptor",
     "set_host_finder",
 ]

@@ -116,7 +116,7 @@ def open_descriptor(
     if is_binary:
         return buffered
     return io.TextIOWrapper(
-        buffered,  # type: ignore[arg-type]  # A pair reads and writes, which is all it needs.
+        buffered,
         encoding or "utf-8",
         errors,
         newline,

@@ -59,7 +59,7 @@ def changes_membership(key: opt.Key) -> bool | None:
 
 
 def membership_of(host: Host, level: int, value: opt.Value) -> Membership:
-    """Read a membership option; EINVAL if it is short or no group, ENODEV for a strange interface."""
+    """Read a membership option; EINVAL if short or no group, ENODEV for a strange interface."""
     raw = value if isinstance(value, bytes) else b""
     if level == opt.IPPROTO_IPV6:
         if len(raw) < _MREQ6.size:

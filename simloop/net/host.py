@@ -87,7 +87,9 @@ class Host:
 
     # -- hooks ---------------------------------------------------------------------------------
 
-    def on_would_block(self, sock: VirtualSocket, what: str, timeout: float | None) -> float | None:
+    def on_would_block(
+        self, sock: VirtualSocket | int, what: str, timeout: float | None
+    ) -> float | None:
         """Decide what happens where a call on a blocking socket would wait; meant to be replaced.
 
         Called with the socket (a descriptor in os.read and os.write), the call's name and the
@@ -136,8 +138,7 @@ class Host:
             raise fault(errno.EOPNOTSUPP)
         first = self.open_socket(family, type_, proto)
         second = self.open_socket(family, type_, proto)
-        if (isinstance(first, UnixStream) and isinstance(second, UnixStream)) or (isinstance(first, UnixDatagram) and isinstance(second, UnixDatagram)):
-            first.join(second)
+        first.join(second)
         return first, second
 
     def socketpair(

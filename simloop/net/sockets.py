@@ -133,6 +133,11 @@ class SocketFile(File):
         """Begin to connect: 0 if it is done, else an errno, EINPROGRESS included."""
         raise NotImplementedError
 
+    def join(self, other: SocketFile) -> None:
+        """Be connected with another fresh socket of the same type: what socketpair does."""
+        del other
+        raise fault(errno.EOPNOTSUPP)
+
     def connect_outcome(self) -> int:
         """Tell how a connect that was answered with EINPROGRESS went; EALREADY: not known yet."""
         return 0

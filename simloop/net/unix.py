@@ -141,8 +141,9 @@ class UnixStream(UnixAddresses, StreamSocket):
 
     # -- connecting ----------------------------------------------------------------------------
 
-    def join(self, other: UnixStream) -> None:
+    def join(self, other: SocketFile) -> None:
         """Be connected with another socket: socketpair, and what connect comes to."""
+        assert isinstance(other, UnixStream)
         self._joined(other)
         other._joined(self)
         self._refresh()

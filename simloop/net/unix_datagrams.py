@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from simloop.net.fabric import Endpoint
     from simloop.net.files import File
     from simloop.net.host import Host
+    from simloop.net.sockets import SocketFile
 
 __all__ = ["UnixDatagram"]
 
@@ -56,8 +57,9 @@ class UnixDatagram(UnixAddresses):
 
     # -- peers ---------------------------------------------------------------------------------
 
-    def join(self, other: UnixDatagram) -> None:
+    def join(self, other: SocketFile) -> None:
         """Be each other's peer: socketpair."""
+        assert isinstance(other, UnixDatagram)
         self._set_peer(other)
         other._set_peer(self)
 
