@@ -8,6 +8,7 @@ and must still be needed: an entry that excuses nothing fails too.
 from __future__ import annotations
 
 import ast
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -117,10 +118,13 @@ def violations(path: str, source: str):
         yield from order_findings(tree)
 
 
-def sources(*folders: str):
-    for folder in folders:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            yield path.relative_to(ROOT).as_posix(), path.read_text()
+def sources(*names: str):
+    """Path and text of each file of a folder, or of a package where it was installed to."""
+    for name in names:
+        package = importlib.util.find_spec(name) if name in PACKAGES else None
+        folder = Path(package.origin).parent if package else ROOT / name
+        for path in sorted(folder.rglob("*.py")):
+            yield path.relative_to(folder.parent).as_posix(), path.read_text()
 
 
 def test_the_packages_are_tidy():
