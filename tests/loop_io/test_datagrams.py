@@ -170,12 +170,11 @@ def test_options_that_make_no_sense_are_refused(arm):
             await loop.create_datagram_endpoint(
                 Post, local_addr=("127.0.0.1", 0), remote_addr=("::1", 9)
             )
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            with pytest.raises(ValueError, match="socket modifier keyword arguments"):
-                await loop.create_datagram_endpoint(Post, sock=sock, reuse_port=True)
-        with socket.socket() as sock:
-            with pytest.raises(ValueError, match="was expected, got"):
-                await loop.create_datagram_endpoint(Post, sock=sock)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with sock, pytest.raises(ValueError, match="socket modifier keyword arguments"):
+            await loop.create_datagram_endpoint(Post, sock=sock, reuse_port=True)
+        with socket.socket() as sock, pytest.raises(ValueError, match="was expected, got"):
+            await loop.create_datagram_endpoint(Post, sock=sock)
 
     arm.run(main)
 

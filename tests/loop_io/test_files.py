@@ -125,15 +125,13 @@ def test_a_file_is_sent_over_tls_by_reading_it(arm, file):
 
     async def main():
         loop = asyncio.get_running_loop()
-        pair_server = await asyncio.start_server(
-            lambda reader, writer: collect(reader, writer), "127.0.0.1", 0, ssl=server_context()
-        )
         result = loop.create_future()
 
         async def collect(reader, writer):
             result.set_result(await reader.read())
             writer.close()
 
+        pair_server = await asyncio.start_server(collect, "127.0.0.1", 0, ssl=server_context())
         port = pair_server.sockets[0].getsockname()[1]
         _, writer = await asyncio.open_connection("localhost", port, ssl=client_context())
         with pytest.raises(RuntimeError, match="fallback is disabled"):
@@ -147,7 +145,7 @@ def test_a_file_is_sent_over_tls_by_reading_it(arm, file):
 
 
 def test_numbers_and_localhost_are_always_known(arm):
-    """getaddrinfo and getnameinfo answer for numeric addresses and localhost."""
+    """Getaddrinfo and getnameinfo answer for numeric addresses and localhost."""
 
     async def main():
         loop = asyncio.get_running_loop()
@@ -189,7 +187,7 @@ def test_a_patched_resolver_is_asked(arm, monkeypatch):
     """A test that replaces socket.getaddrinfo is heard."""
     asked = []
 
-    def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
+    def getaddrinfo(host, port, family=0, *_):
         asked.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 

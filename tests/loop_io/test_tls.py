@@ -123,9 +123,7 @@ def test_start_tls_refuses_what_cannot_be_encrypted(arm):
     async def main():
         loop = asyncio.get_running_loop()
         server = await loop.create_server(Noting, "127.0.0.1", 0)
-        transport, protocol = await loop.create_connection(
-            Noting, *server.sockets[0].getsockname()
-        )
+        transport, protocol = await loop.create_connection(Noting, *server.sockets[0].getsockname())
         with pytest.raises(TypeError, match="sslcontext is expected"):
             await loop.start_tls(transport, protocol, None)
         with pytest.raises(TypeError, match="is not supported by start_tls"):

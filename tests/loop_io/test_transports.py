@@ -236,9 +236,7 @@ def test_writes_after_the_end_are_dropped_and_warned_about(arm, caplog):
 
     with caplog.at_level(logging.WARNING, logger="asyncio"):
         arm.run(main)
-    assert [record.message for record in caplog.records] == [
-        "socket.send() raised exception."
-    ] * 2
+    assert [record.message for record in caplog.records] == ["socket.send() raised exception."] * 2
 
 
 def test_a_write_to_a_peer_that_is_gone_ends_the_connection(arm):
@@ -480,9 +478,7 @@ def test_connect_accepted_socket_serves_it(arm):
         loop = asyncio.get_running_loop()
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setblocking(False)
-        connecting = asyncio.ensure_future(
-            loop.create_connection(Noting, *listener.getsockname())
-        )
+        connecting = asyncio.ensure_future(loop.create_connection(Noting, *listener.getsockname()))
         sock, _ = await loop.sock_accept(listener)
         transport, peer = await loop.connect_accepted_socket(Noting, sock)
         _, client = await connecting

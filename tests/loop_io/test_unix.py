@@ -110,7 +110,7 @@ def test_arguments_that_make_no_sense_are_refused(arm, path):
                     await call(Noting, sock=sock)
                 with pytest.raises(ValueError, match="can not be specified at the same time"):
                     await call(Noting, path, sock=sock)
-                with pytest.raises(ValueError, match="no.* sock"):
+                with pytest.raises(ValueError, match=r"no.* sock"):
                     await call(Noting)
         with pytest.raises(ValueError, match="server_hostname is only meaningful with ssl"):
             await loop.create_unix_connection(Noting, path, server_hostname="x")
@@ -126,7 +126,7 @@ def test_what_is_written_into_a_pipe_comes_out(arm):
     async def main():
         loop = asyncio.get_running_loop()
         read_fd, write_fd = os.pipe()
-        source, sink = open(read_fd, "rb", 0), open(write_fd, "wb", 0)
+        source, sink = os.fdopen(read_fd, "rb", 0), os.fdopen(write_fd, "wb", 0)
         reading, protocol = await loop.connect_read_pipe(Noting, source)
         writing, _ = await loop.connect_write_pipe(Noting, sink)
         assert reading.get_extra_info("pipe") is source
@@ -147,9 +147,9 @@ def test_a_full_pipe_pauses_its_writer(arm):
     async def main():
         loop = asyncio.get_running_loop()
         read_fd, write_fd = os.pipe()
-        reading, taker = await loop.connect_read_pipe(Noting, open(read_fd, "rb", 0))
+        reading, taker = await loop.connect_read_pipe(Noting, os.fdopen(read_fd, "rb", 0))
         reading.pause_reading()
-        writing, giver = await loop.connect_write_pipe(Noting, open(write_fd, "wb", 0))
+        writing, giver = await loop.connect_write_pipe(Noting, os.fdopen(write_fd, "wb", 0))
         writing.write(bytes(1_000_000))
         assert giver.paused == 1
         reading.resume_reading()
@@ -169,7 +169,7 @@ def test_a_pipe_that_lost_its_reader_loses_its_writer(arm):
     async def main():
         loop = asyncio.get_running_loop()
         read_fd, write_fd = os.pipe()
-        _, giver = await loop.connect_write_pipe(Noting, open(write_fd, "wb", 0))
+        _, giver = await loop.connect_write_pipe(Noting, os.fdopen(write_fd, "wb", 0))
         os.close(read_fd)
         await giver.lost
 
@@ -184,9 +184,9 @@ def test_a_real_pipe_is_refused_with_the_way_out(virtual):
 
     async def main():
         loop = asyncio.get_running_loop()
-        with open(read_fd, "rb", 0, closefd=False) as pipe:
-            with pytest.raises(simloop.UnsupportedError, match="os.pipe"):
-                await loop.connect_read_pipe(Noting, pipe)
+        pipe = os.fdopen(read_fd, "rb", 0, closefd=False)
+        with pipe, pytest.raises(simloop.UnsupportedError, match=r"os\.pipe"):
+            await loop.connect_read_pipe(Noting, pipe)
 
     virtual.run(main)
     os.close(read_fd)

@@ -27,8 +27,9 @@ def test_a_watcher_hears_of_bytes_that_cross_sockets():
     world.watch(second)
     simloop.run(exchange(), world=world)
     told = [step.label for step in first.steps if step.label.startswith("tcp ")]
-    assert ["8 bytes 7175657374696f6e", "6 bytes 616e73776572"] == [
-        label.rpartition(": ")[2] for label in told
+    assert [label.rpartition(": ")[2] for label in told] == [
+        "8 bytes 7175657374696f6e",
+        "6 bytes 616e73776572",
     ]
     assert first.steps == second.steps
     world.unwatch(first)
