@@ -19,6 +19,7 @@ Invariants:
 from __future__ import annotations
 
 import _thread
+import functools
 import sys
 import threading
 from _queue import Empty, SimpleQueue
@@ -28,12 +29,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop._kernel import nanoseconds
 
-from .patches import attribute, redirect, type_entry
+from .patches import attribute, redirect, type_entry, when_loaded
 from .runs import get_ident, running
 from .variables import variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 __all__ = ["Adopted", "Threads", "Waiter", "foreign"]
 
@@ -77,8 +79,11 @@ class Threads(Protocol):
         The thing is true when the thread has ended.
         """
 
-    def nothing_real(self) -> Any:
-        """Return a context in which the calling thread waits for real."""
+    def for_real(self) -> Any:
+        """Return a context in which the calling thread is outside, and waits for real."""
+
+    def works(self, future: Any, /) -> None:
+        """Take note of real work that was begun inside the run, until its future is done."""
 
 
 foreign: dict[int, Threads] = {}
@@ -285,13 +290,17 @@ if hasattr(_thread, "start_joinable_thread"):
 
 def _join(self: threading.Thread, timeout: float | None = None) -> None:
     threads = _threads()
-    end = None if threads is None else threads.ended(self.ident or 0)
-    if threads is None or end is None or self is threading.current_thread():
-        _real_join(self, timeout)
+    if threads is None or self.ident is None or self is threading.current_thread():
+        _real_join(self, timeout)  # It raises what is to be raised.
+        return
+    end = threads.ended(self.ident)
+    if end is None:
+        with threads.for_real():
+            _real_join(self, timeout)
         return
     timeout_ns = None if timeout is None else nanoseconds(max(timeout, 0))
     if end or _wait(threads, end, lambda: end, timeout_ns):
-        with threads.nothing_real():
+        with threads.for_real():
             _real_join(self)
 
 
@@ -308,3 +317,28 @@ def join_for_real(function: object) -> None:
 # Names of threads count per world, as in a process of its own.
 if hasattr(threading, "_counter"):
     variable("threading", "_counter", lambda _start: count(1).__next__)
+
+
+def _make_real(cls: type, name: str) -> None:
+    """Let a method that begins real work run outside, whoever calls it."""
+    method = getattr(cls, name)
+
+    @functools.wraps(method)
+    def outside(self: Any, *args: Any, **kwargs: Any) -> Any:
+        threads = _threads()
+        if threads is None:
+            return method(self, *args, **kwargs)
+        with threads.for_real():
+            result = method(self, *args, **kwargs)
+        threads.works(result)
+        return result
+
+    attribute(cls, name, outside)
+
+
+def _register_process_pool(module: ModuleType) -> None:
+    """Let pools of processes start real threads and processes, whoever submits."""
+    _make_real(module.ProcessPoolExecutor, "submit")
+
+
+when_loaded("concurrent.futures.process", _register_process_pool)

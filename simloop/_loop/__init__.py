@@ -6,7 +6,8 @@ One file per part of asyncio's surface; ``loop.py`` puts them together.
 from __future__ import annotations
 
 from .baton import Baton
+from .blocking import let_threads_block
 from .loop import SimLoop
 from .ports import WorldPort, provide_worlds
 
-__all__ = ["Baton", "SimLoop", "WorldPort", "provide_worlds"]
+__all__ = ["Baton", "SimLoop", "WorldPort", "let_threads_block", "provide_worlds"]

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import NEVER, Handle, seconds
 from simloop.errors import DeadlockError, LimitError
 
-from .outside import Outside
+from .outside import Outside, RealJob
 from .standing import standing_of
 from .strands import Strand, name_of
 
@@ -89,6 +89,7 @@ class Baton:
         self.outside = Outside(self)
         self._numbers = count(1)
         self._home = 0
+        kernel.when_idle.append(self.outside.may_be_addressed)
 
     # What threads ask ----------------------------------------------------------------------
 
@@ -115,9 +116,13 @@ class Baton:
         """Return the strand of a thread, which is true when it has ended."""
         return next((each for each in self.strands if each.ident == ident), None)
 
-    def nothing_real(self) -> Any:
-        """Return a context in which the calling thread waits for real."""
+    def for_real(self) -> Any:
+        """Return a context in which the calling thread is outside, and waits for real."""
         return self.surroundings.outside()
+
+    def works(self, future: Any, /) -> None:
+        """Count real work that was begun inside the run until its future is done."""
+        RealJob(self.outside, future.result, None).watch(future)
 
     # Strands -------------------------------------------------------------------------------
 
@@ -154,6 +159,7 @@ class Baton:
             error = self._await(strand)
         except BaseException:
             self._lose(strand)  # Ctrl-C: the thread goes on without us.
+            strand.failed(None)
             raise
         finally:
             self.current = None
@@ -177,7 +183,7 @@ class Baton:
 
     def _computing_time_s(self, strand: Strand) -> float:
         """Return for how long the strand's thread has computed: what computes is not stuck."""
-        with self.nothing_real():
+        with self.for_real():
             return time.clock_gettime(time.pthread_getcpuclockid(strand.ident))
 
     def limit_s(self) -> float:
@@ -213,7 +219,7 @@ class Baton:
         """Forget a strand that has ended, when its thread has really ended too."""
         self._forget(strand)
         if strand.ident:
-            with self.nothing_real():
+            with self.for_real():
                 self.surroundings.join(strand.function)
         self.surroundings.wake_all(strand)
 
@@ -260,16 +266,15 @@ class Baton:
         return DeadlockError(
             f"the loop's own thread waits at {now} s of virtual time, so nothing that runs on the"
             f" loop can happen, and no thread is left that could end the wait, at\n"
-            f"    {standing_of(get_ident())}{self.describe_strands()}\n"
+            f"    {standing_of(get_ident())}{self.describe_threads()}\n"
             "Wait in a coroutine by asyncio's own primitives, or put the waiting function into"
             " asyncio.to_thread()"
         )
 
-    def describe_strands(self) -> str:
-        """List the threads of the world that wait, and where each stands."""
+    def describe_threads(self) -> str:
+        """List the program's threads that wait, and where each stands."""
         return "".join(
-            f"\n  {strand.__qualname__} waits"
-            f"{' for its turn' if strand in self.awake else ''}\n    at {standing_of(strand.ident)}"
+            f"\n\n  {strand.__qualname__} waits\n    at {standing_of(strand.ident)}"
             for strand in self.strands
             if strand.waits_for is not None
         )

@@ -12,6 +12,7 @@ import threading
 import warnings
 from asyncio import futures
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .jobs import Workers
@@ -72,7 +73,7 @@ class Executors(Scheduling):
     ) -> asyncio.Future[Any]:
         outside = self._baton.outside
         job = RealJob(outside, func, executor)
-        with self._baton.nothing_real():
+        with self._baton.for_real():
             real = executor.submit(job, *args)
         future = futures.wrap_future(real, loop=self)
         job.watch(real)
@@ -125,20 +126,20 @@ class Executors(Scheduling):
 
         def shut_down() -> None:
             executor.shutdown(wait=True)
-            self.call_soon_threadsafe(_set_if_pending, future)
+            with suppress(RuntimeError):  # The loop was closed meanwhile.
+                self.call_soon_threadsafe(_set_if_pending, future)
 
         outside = self._baton.outside
-        job = RealJob(outside, shut_down, None)
-        outside.jobs[job] = None
-        outside.watch()
-        thread = threading.Thread(target=job, name="simloop-executor-shutdown", daemon=True)
-        with self._baton.nothing_real():
+        thread = threading.Thread(target=shut_down, name="simloop-shutdown", daemon=True)
+        with self._baton.for_real():
             thread.start()
+        outside.watch()
+        outside.shutdowns += 1
         try:
             await future
         finally:
-            outside.jobs.pop(job, None)
-        with self._baton.nothing_real():
+            outside.shutdowns -= 1
+        with self._baton.for_real():
             thread.join()
 
     def _end_threads(self) -> None:

@@ -19,6 +19,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from .standing import standing_of
 from .strands import Strand, name_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Worker(Strand):
 
     def start(self) -> None:
         """Start the thread, which waits for its first turn."""
-        with self.baton.nothing_real():
+        with self.baton.for_real():
             self._thread.start()
         self.baton.take_in(self)
 
@@ -114,10 +115,12 @@ class Worker(Strand):
             job.settle()
             self._workers.is_free(self)
 
-    def failed(self, error: BaseException) -> None:
+    def failed(self, error: BaseException | None) -> None:
         """Tell the error to whoever awaits the job."""
         job, self.job = self.job, None
-        if job is not None:
+        if job is not None and error is None:
+            job.future.cancel()
+        elif job is not None:
             job.error = error
             job.settle()
         self._workers.is_gone(self)
@@ -193,9 +196,13 @@ class Workers:
             self._baton.lend(worker)
         self._idle.clear()
 
-    def job_of(self, future: object) -> Worker | Job | None:
-        """Find the worker that runs a future's job, or the job that waits for one."""
+    def describe(self, future: object) -> str | None:
+        """Say what the job of a future waits for; None if it is the future of no job."""
         for worker in self._workers:
             if worker.job is not None and worker.job.future is future:
-                return worker
-        return next((job for job in self._waiting if job.future is future), None)
+                return f"the job {worker.__qualname__}, which stands at {standing_of(worker.ident)}"
+        for position, job in enumerate(self._waiting):
+            if job.future is future:
+                name = name_of(job.function, job.args)
+                return f"the job {name}, number {position + 1} of those that wait for a worker"
+        return None

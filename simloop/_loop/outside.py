@@ -30,11 +30,11 @@ import sys
 import threading
 from _thread import LockType, allocate_lock, get_ident
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .baton import Baton
 
@@ -47,12 +47,16 @@ _release: Any = LockType.release
 _SLICE_S = 0.05
 """How often a wait looks again whether whatever it waits for has gone idle unseen."""
 
+_LOOKS = 2
+"""How often a loop that nobody needs looks again before it believes that."""
+
 _IDLE_MODULES = (
     "concurrent.futures.process",
     "concurrent.futures.thread",
     "multiprocessing.connection",
     "queue",
     "selectors",
+    "simloop._ambient.threads",
     "socketserver",
     "threading",
 )
@@ -125,9 +129,18 @@ class Outsider:
     def ended(self, _ident: int, /) -> None:
         """Wait for the ends of threads for real."""
 
-    def nothing_real(self) -> Any:
-        """Outsiders never get here."""
-        raise AssertionError
+    @contextmanager
+    def for_real(self) -> Iterator[None]:
+        """Wait for real, unseen: the thread counts as working."""
+        foreign = self.outside.baton.surroundings.foreign
+        del foreign[self.ident]
+        try:
+            yield
+        finally:
+            foreign[self.ident] = self
+
+    def works(self, _future: object, /) -> None:
+        """Leave alone what an outsider begins."""
 
     def is_waiting(self) -> bool:
         """Tell whether it stands at a lock that nobody has released for it."""
@@ -221,6 +234,8 @@ class Outside:
         self.baton = baton
         self.jobs: dict[RealJob, None] = {}
         self.failure: BaseException | None = None
+        self.shutdowns = 0
+        """How many pools of the user's are shutting down."""
         self._outsiders: dict[int, Outsider] = {}
         self._bell = Gate()
 
@@ -259,25 +274,25 @@ class Outside:
 
     def is_at_work(self) -> bool:
         """Tell whether there is real work that goes on by itself."""
-        if any(job.is_at_work(self._begun(job.executor)) for job in list(self.jobs)):
+        jobs = list(self.jobs)
+        if any(job.is_at_work(self._begun(job.executor)) for job in jobs):
             return True
+        if self.shutdowns and not jobs:
+            return True  # Nothing is left but to see the pool's threads end.
+        if not self._outsiders:
+            return False
+        # A thread's identifier is used again when it has ended.
+        inside = [get_ident(), *(strand.ident for strand in self.baton.strands)]
         limit_s = self.baton.limit_s()
-        return any(each.is_at_work(limit_s) for each in self._others())
+        return any(
+            each.is_at_work(limit_s)
+            for ident, each in list(self._outsiders.items())
+            if ident not in inside
+        )
 
     def _begun(self, executor: Any) -> int:
         jobs = list(self.jobs)
         return sum(1 for job in jobs if job.has_begun and job.executor is executor)
-
-    def _others(self) -> list[Outsider]:
-        """List the threads from outside that may speak to the loop."""
-        own = get_ident()
-        others = [each for ident, each in self._outsiders.items() if ident != own]
-        main = threading.main_thread().ident
-        if main is not None and main != own and main not in self._outsiders:
-            # Somebody runs the loop beside the program, which may speak first when it likes.
-            self._outsiders[main] = Outsider(self, main)
-            others.append(self._outsiders[main])
-        return others
 
     def before_jump(self) -> bool:
         """Wait while real work goes on; true if it came to something."""
@@ -288,6 +303,21 @@ class Outside:
         while not ready and self.is_at_work():
             self.wait()
         return bool(ready)
+
+    def may_be_addressed(self) -> bool:
+        """Wait for a word from the main thread, if the loop runs beside it; true if it came.
+
+        Asked when nothing else can happen: such a loop waits for whoever started it.
+        """
+        main = threading.main_thread().ident
+        if main is None or main == get_ident():
+            return False
+        if main not in self._outsiders:
+            self.heard_from(main)
+        for _ in range(_LOOKS):  # Where it waits now may be what the loop has just ended.
+            if not self.baton.kernel.ready:
+                self.wait()
+        return self.before_jump()
 
     def wait(self) -> None:
         """Wait until something changes, or for a moment."""

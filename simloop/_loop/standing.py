@@ -15,21 +15,33 @@ if TYPE_CHECKING:
 
 __all__ = ["standing_of"]
 
-_WAITING = ("simloop._ambient.", "simloop._loop.", "threading", "queue", "concurrent.futures.")
+_OURS = ("simloop._ambient.", "simloop._loop.")
+_WAITING = (*_OURS, "threading", "queue", "concurrent.futures.")
 
 
 def standing_of(ident: int) -> str:
     """Return ``file:line in function: source`` of a thread, for people."""
-    frame = sys._current_frames().get(ident)
-    while frame is not None and _waits(frame) and frame.f_back is not None:
-        frame = frame.f_back
-    if frame is None:
-        return "an unknown place"
+    frames = [frame for frame in _frames(ident) if not _is_in(frame, _OURS)]
+    frames = [frame for frame in frames if not frame.f_code.co_name.startswith("_bootstrap")]
+    own = [frame for frame in frames if not _is_in(frame, _WAITING)]
+    if not own and len(frames) < 2:  # noqa: PLR2004 - Thread.run and what it runs
+        return "no line of Python: what it runs is written in C"
+    frame = (own or frames)[0]
     code = frame.f_code
     source = linecache.getline(code.co_filename, frame.f_lineno).strip()
     where = f"{code.co_filename}:{frame.f_lineno} in {code.co_qualname}"
     return f"{where}: {source}" if source else where
 
 
-def _waits(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).startswith(_WAITING)
+def _frames(ident: int) -> list[FrameType]:
+    """List a thread's frames, the innermost first."""
+    frames = []
+    frame = sys._current_frames().get(ident)
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def _is_in(frame: FrameType, modules: tuple[str, ...]) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith(modules)

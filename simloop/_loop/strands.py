@@ -41,14 +41,14 @@ def name_of(function: Any, args: tuple[Any, ...] = ()) -> str:
         >>> name_of(functools.partial(contextvars.copy_context().run, print, 1))
         'builtins.print'
     """
+    thread: Any = getattr(function, "__self__", None)
+    if hasattr(thread, "_bootstrap"):
+        function = getattr(thread, "_target", None) or type(thread).run
     while True:
-        owner = getattr(function, "__self__", None)
         if isinstance(function, functools.partial):
             function, args = function.func, (*function.args, *args)
-        elif isinstance(owner, Context) and args:
+        elif isinstance(getattr(function, "__self__", None), Context) and args:
             function, args = args[0], args[1:]
-        elif hasattr(owner, "_bootstrap"):
-            function = getattr(owner, "_target", None) or getattr(owner, "run", owner)
         else:
             break
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
@@ -185,9 +185,10 @@ class Strand:
     def handed_back(self) -> None:
         """Look what the turn has come to."""
 
-    def failed(self, error: BaseException) -> None:
-        """Hear that the strand was given up."""
-        self.baton.outside.fail(error)
+    def failed(self, error: BaseException | None) -> None:
+        """Hear that the strand was given up, for an error or because the user interrupts."""
+        if error is not None:
+            self.baton.outside.fail(error)
 
     # On its own thread ---------------------------------------------------------------------
 

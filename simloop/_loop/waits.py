@@ -64,6 +64,7 @@ def explain_deadlock(world: WorldPort) -> DeadlockError:
     deadline_ns = kernel.wheel.next_ns()
     now = seconds(kernel.now_ns)
     listed = "".join(f"\n\n{wait}" for wait in waits) or "\n\n  no task is pending at all"
+    listed += world.baton.describe_threads()
     if not kernel.autojump and seconds(deadline_ns) != float("inf"):
         return DeadlockError(
             f"nothing is ready at {now} s of virtual time, the next deadline is at"
@@ -200,6 +201,9 @@ def _describe_future(waiter: Any) -> str:
     """Say what a bare future is."""
     if waiter is None:
         return "its turn"
+    workers = getattr(waiter.get_loop(), "_workers", None) if asyncio.isfuture(waiter) else None
+    if workers is not None and (job := workers.describe(waiter)) is not None:
+        return str(job)
     if isinstance(waiter, asyncio.Task):
         return f"the task {waiter.get_name()} ({_coroutine_name(waiter.get_coro())})"
     children = getattr(waiter, "_children", None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._ambient import Ambient, current
 from simloop._kernel import NEVER, Kernel, nanoseconds
-from simloop._loop import Baton, provide_worlds
+from simloop._loop import Baton, let_threads_block, provide_worlds
 from simloop.net import Network, set_host_finder
 from simloop.net.system import SystemCalls
 
@@ -92,11 +92,16 @@ class World:
         """Return the virtual machine that a loop runs on: one for all, unless told otherwise."""
         del loop
         hosts = self.network.hosts
-        return hosts[_HOSTNAME] if _HOSTNAME in hosts else self.network.add_host(_HOSTNAME)
+        if _HOSTNAME in hosts:
+            return hosts[_HOSTNAME]
+        host = self.network.add_host(_HOSTNAME)
+        let_threads_block(host, self.baton)
+        return host
 
     def _host_of_caller(self) -> Host:
         """Return the machine of the loop that runs, or the world's first if none does."""
-        loop = asyncio._get_running_loop()
+        strand = self.baton.current
+        loop = asyncio._get_running_loop() if strand is None else strand.loop
         return loop.host if loop in self.loops else self.host_of(None)  # type: ignore[union-attr]
 
     @property
