@@ -81,9 +81,10 @@ class Execution:
         try:
             with self.world.inside(), self._making_loops():
                 value = program(lambda: self._loops_made > 0)
-                if inspect.isawaitable(value):
-                    is_plain = inspect.iscoroutine(value)
-                    value = asyncio.run(value if is_plain else _awaited(value))
+                if inspect.iscoroutine(value):
+                    value = asyncio.run(value)
+                elif inspect.isawaitable(value):
+                    value = asyncio.run(_awaited(value))
         except BaseException as caught:  # noqa: BLE001 - however it ended is what we tell
             error = self._verdict or caught
         real_s = real.perf_counter() - began_s

@@ -116,6 +116,16 @@ def test_the_status_is_the_programs(run, kind, body, status, said):
     assert said is None or CLOSING.sub("", done.err) == said
 
 
+def test_any_awaitable_is_awaited(run):
+    """A main that gives another awaitable than a coroutine is awaited as well."""
+    done = run(
+        "import asyncio\n\nclass Later:\n    def __await__(self):\n"
+        "        yield from asyncio.sleep(1).__await__()\n        return 4\n\nmain = Later\n"
+    )
+    assert done.status == 4
+    assert closing(done)["virtual"] == "0:00:01"
+
+
 def test_a_traceback_begins_in_the_program(run, tmp_path):
     """An error is shown as Python shows it, without the frames that led into the program."""
     done = run("async def main():\n    await deeper()\n\nasync def deeper():\n    1 / 0\n")

@@ -122,7 +122,7 @@ def sources(*names: str):
     """Path and text of each file of a folder, or of a package where it was installed to."""
     for name in names:
         package = importlib.util.find_spec(name) if name in PACKAGES else None
-        folder = Path(package.origin).parent if package else ROOT / name
+        folder = Path(package.origin).parent if package and package.origin else ROOT / name
         for path in sorted(folder.rglob("*.py")):
             yield path.relative_to(folder.parent).as_posix(), path.read_text()
 
