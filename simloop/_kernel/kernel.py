@@ -180,11 +180,13 @@ class Kernel:
         if self.before_jump is not None and self.before_jump():
             return True
         when_ns = self.wheel.next_ns()
-        if when_ns > self.now_ns:
-            if when_ns > self.horizon_ns:
-                return False
+        if when_ns <= self.now_ns:
+            self.wheel.move_due(self.now_ns, self.ready)
+        elif when_ns > self.horizon_ns:
+            return False
+        else:
             self.now_ns = when_ns
-        self.wheel.move_due(self.now_ns, self.ready)
+            self.wheel.take(when_ns, self.ready)
         return True
 
     def move_to(self, now_ns: int) -> None:
@@ -209,12 +211,8 @@ class Kernel:
             DeadlockError: Nothing is ready, no deadline is left, and no hook knows better.
             LimitError: The run passed a limit.
         """
-        while True:
-            if not self.ready and not self.jump():
-                self._rest()
-            self.turn()
-            if loop._stopping:
-                return
+        while not self._turns(loop):
+            self._rest()
 
     def _rest(self) -> None:
         """Find something to do in a world where nothing is ready and the clock may not jump."""
@@ -225,40 +223,52 @@ class Kernel:
             raise error
         raise self.stuck()
 
-    def turn(self) -> None:  # noqa: C901 - the hot loop: a call less per turn
+    def turn(self) -> None:
         """Run the callbacks that are ready now, and the timers that are due."""
+        if self.ready or self.wheel.late:
+            self._turns(_ONCE)
+
+    def _turns(self, loop: KernelLoop | _Once) -> bool:  # noqa: C901,PLR0912 - the hot loop, flat
+        """Run turns until ``loop`` stops, which is true, or nothing may run, which is false."""
         ready = self.ready
         late = self.wheel.late
-        count = self._left
-        if count:
-            self._left = 0
-        else:
-            if late and late[0][0] <= self.now_ns:
-                self.wheel.move_due(self.now_ns, ready)
-            count = len(ready)
-        if self.steps + count > self.limits.check_at:
-            count = self.limits.grant(self, count)
-        else:
-            self.steps += count
-        if self._watched:
-            self._turn_watched(count)
-            return
+        limits = self.limits
         popleft = ready.popleft
-        for _ in repeat(None, count):
-            handle = popleft()
-            callback = handle._callback
-            if callback is None:
-                self.steps -= 1
-                continue
-            try:
-                result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:  # noqa: BLE001 - the world must survive any callback
-                handle._report(error)
+        while True:
+            if self._left:  # Single steps have begun this turn.
+                count, self._left = self._left, 0
             else:
-                if result is not None:
-                    handle._returned(result)
+                if late and late[0][0] <= self.now_ns:
+                    self.wheel.move_due(self.now_ns, ready)
+                count = len(ready)
+                if not count:
+                    if not self.jump():
+                        return False
+                    count = len(ready)
+            if self.steps + count > limits.check_at:
+                count = limits.grant(self, count)
+            else:
+                self.steps += count
+            if self._watched:
+                self._turn_watched(count)
+            else:
+                for _ in repeat(None, count):
+                    handle = popleft()
+                    callback = handle._callback
+                    if callback is None:
+                        self.steps -= 1
+                        continue
+                    try:
+                        result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
+                    except (SystemExit, KeyboardInterrupt):
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - the world survives any callback
+                        handle._report(error)
+                    else:
+                        if result is not None:
+                            handle._returned(result)
+            if loop._stopping:
+                return True
 
     def _turn_watched(self, count: int) -> None:
         """Run ``count`` callbacks, telling whoever watches and asking whoever chooses."""
@@ -321,10 +331,11 @@ class Kernel:
 
     def run_until(self, target_ns: int, *, inclusive: bool = True) -> None:
         """Run everything due up to a time, jumping no further; the clock ends exactly there."""
+        if not inclusive and target_ns == self.now_ns:
+            return
         self._drive(target_ns if inclusive else target_ns - 1)
         try:
-            while self.now_ns <= self.horizon_ns and (self.ready or self.jump()):
-                self.turn()
+            self._turns(_NEVER_STOPS)
         finally:
             self._drive(None)
         self._refuse_too_late(target_ns)
@@ -334,8 +345,7 @@ class Kernel:
         """Run turns, jumping between them, until nothing is ready and no deadline is left."""
         self._drive(NEVER - 1)
         try:
-            while self.ready or self.jump():
-                self.turn()
+            self._turns(_NEVER_STOPS)
         finally:
             self._drive(None)
         self._refuse_too_late(NEVER - 1)
@@ -356,6 +366,17 @@ class Kernel:
         self.wheel.check()
         assert 0 <= self._left <= len(self.ready)
         assert all(handle._callback is None or handle._loop is not None for handle in self.ready)
+
+
+class _Once:
+    """Stands for a loop where turns have no loop to ask: stops after one, or never."""
+
+    def __init__(self, *, stopping: bool) -> None:
+        self._stopping = stopping
+
+
+_ONCE = _Once(stopping=True)
+_NEVER_STOPS = _Once(stopping=False)
 
 
 def _nothing_left() -> DeadlockError:

@@ -105,7 +105,8 @@ class TimerWheel:
 
     def next_ns(self) -> int:
         """Return the earliest deadline of a handle that is not cancelled, or NEVER."""
-        self._settle()
+        if not (self._open and self._open[-1]._callback is not None and not self.late):
+            self._settle()
         if self._open:
             when_ns = self._open[-1]._when_ns
             if self.late and self.late[0][0] < when_ns:
@@ -116,19 +117,26 @@ class TimerWheel:
     def move_due(self, now_ns: int, ready: deque[Handle | TimerHandle]) -> None:
         """Append every handle whose deadline is not after ``now_ns``, in order, to ``ready``."""
         while (when_ns := self.next_ns()) <= now_ns:
-            opened = self._open
-            while opened and opened[-1]._when_ns == when_ns:
-                self._release(opened.pop(), ready)
-            late = self.late
-            while late and late[0][0] == when_ns:
-                self._release(heappop(late)[2], ready)
+            self.take(when_ns, ready)
 
-    def _release(self, handle: TimerHandle, ready: deque[Handle | TimerHandle]) -> None:
-        handle._scheduled = False
-        if handle._callback is None:
-            self._shells -= 1
-        else:
-            ready.append(handle)
+    def take(self, when_ns: int, ready: deque[Handle | TimerHandle]) -> None:
+        """Append every handle of the next deadline, which is ``when_ns``, to ``ready``."""
+        opened = self._open
+        while opened and opened[-1]._when_ns == when_ns:
+            handle = opened.pop()
+            handle._scheduled = False
+            if handle._callback is None:
+                self._shells -= 1
+            else:
+                ready.append(handle)
+        late = self.late
+        while late and late[0][0] == when_ns:
+            handle = heappop(late)[2]
+            handle._scheduled = False
+            if handle._callback is None:
+                self._shells -= 1
+            else:
+                ready.append(handle)
 
     def overtake(self, now_ns: int) -> None:
         """Follow a clock that was moved by hand, past deadlines perhaps, to ``now_ns``.

@@ -82,7 +82,9 @@ class Scheduling(LoopState):
         if self._debug:
             check_callback(callback, "call_soon_threadsafe")
         kind = DebugHandle if self._debug else Handle
-        handle = kind(callback, args, context or copy_context(), self)
+        if context is None:  # An empty context is false, and still the one to run in.
+            context = copy_context()
+        handle = kind(callback, args, context, self)
         self._ready.append(handle)
         self._heard_from_outside()
         return handle
@@ -104,9 +106,15 @@ class Scheduling(LoopState):
         """
         if delay is None:
             raise TypeError("delay must not be None")
-        return self._call_at_ns(
-            self._kernel.now_ns + nanoseconds(delay), callback, args, context, "call_later"
-        )
+        kernel = self._kernel
+        when_ns = kernel.now_ns + nanoseconds(delay)
+        if self._debug or self._closed:
+            return self._call_at_ns(when_ns, callback, args, context, "call_later")
+        if context is None:
+            context = copy_context()
+        handle = TimerHandle(when_ns, callback, args, context, self)
+        kernel.wheel.add(handle)
+        return handle
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
@@ -137,12 +145,11 @@ class Scheduling(LoopState):
             raise RuntimeError("Event loop is closed")
         if context is None:
             context = copy_context()
+        handle = TimerHandle(when_ns, callback, args, context, self)
         if self._debug:
             self._check_thread()
             check_callback(callback, caller)
-            handle: TimerHandle = DebugTimerHandle(when_ns, callback, args, context, self)
-        else:
-            handle = TimerHandle(when_ns, callback, args, context, self)
+            handle = DebugTimerHandle(when_ns, callback, args, context, self)
         self._kernel.wheel.add(handle)
         return handle
 

@@ -103,6 +103,21 @@ def test_callbacks_run_in_the_context_of_their_scheduling(either) -> None:
     assert sorted(seen) == ["default", "given", "set", "set"]
 
 
+@pytest.mark.parametrize("method", ["call_soon", "call_soon_threadsafe", "call_later"])
+def test_an_empty_context_is_a_context(either, method) -> None:
+    """A context without variables is the one to run in, and not taken for none."""
+    variable = contextvars.ContextVar("variable", default="default")
+    variable.set("set")
+    seen = []
+    first = (0,) if method == "call_later" else ()
+    getattr(either, method)(
+        *first, lambda: seen.append(variable.get()), context=contextvars.Context()
+    )
+    run_briefly(either)
+    run_briefly(either)
+    assert seen == ["default"]
+
+
 def test_the_delay_must_not_be_none(either) -> None:
     """None is no delay and no time."""
     with pytest.raises(TypeError, match="delay must not be None"):
