@@ -56,6 +56,13 @@ _TCP_INFO_STATES = {CLOSED: 7, CONNECTING: 2, CONNECTED: 1, LISTENING: 10}
 _SHUT_READ = (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
 _SHUT_WRITE = (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
 
+_OF_GROUPS = {
+    int(socket.IP_ADD_MEMBERSHIP): errno.EPROTO,
+    int(socket.IP_DROP_MEMBERSHIP): errno.EPROTO,
+    int(socket.IP_MULTICAST_TTL): errno.EINVAL,
+    int(socket.IP_MULTICAST_IF): errno.EINVAL,
+}
+
 FREE, PENDING, JOINED = range(3)
 
 
@@ -477,12 +484,9 @@ class TcpSocket(InetSocket, StreamSocket):
         return super().getsockopt(level, name)
 
     def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
-        """Set an option; group memberships are no business of a stream."""
-        if level == opt.IPPROTO_IP and name in (
-            socket.IP_ADD_MEMBERSHIP,
-            socket.IP_DROP_MEMBERSHIP,
-        ):
-            raise fault(errno.EPROTO)
+        """Set an option; groups are no business of a stream."""
+        if level == opt.IPPROTO_IP and name in _OF_GROUPS:
+            raise fault(_OF_GROUPS[name])
         super().setsockopt(level, name, value)
 
     def check(self) -> None:

@@ -303,15 +303,15 @@ class UdpSocket(InetSocket):
     # -- life ----------------------------------------------------------------------------------
 
     def shutdown(self, how: int) -> None:
-        """Close a direction; ENOTCONN without a peer."""
+        """Close a direction; ENOTCONN without a peer, although it is closed all the same."""
         if how not in (0, 1, 2):
             raise fault(errno.EINVAL)
-        if self.remote is None:
-            raise fault(errno.ENOTCONN)
         self.is_shut_read |= how in (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
         self.is_shut_write |= how in (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
         self.notify_readable()
         self.notify_writable()
+        if self.remote is None:
+            raise fault(errno.ENOTCONN)
 
     def release(self) -> None:
         """Close: give back the port and leave all groups."""

@@ -262,9 +262,13 @@ class UnixStream(UnixAddresses, StreamSocket):
         """Return bytes, and the files that came with them: the caller owns their references."""
         del ancillary_size
         if not self.rights:
-            return super().recv(size, flags), [], 0, None
+            return super().recv(size, flags), [], 0, self._sender()
         data, files = self._recv_with_files(size, flags)
-        return data, [(*_RIGHTS, files)] if files else [], 0, None
+        return data, [(*_RIGHTS, files)] if files else [], 0, self._sender()
+
+    def _sender(self) -> Endpoint | None:
+        """The peer's name, which a stream shows only where there is one."""
+        return None if self.remote == _UNNAMED else self.remote
 
     def _recv_with_files(self, size: int, flags: int) -> tuple[bytes, list[File]]:
         assert self.rights

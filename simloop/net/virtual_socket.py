@@ -23,14 +23,16 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from simloop.errors import UsageError
 from simloop.net import options as opt
+from simloop.net.addresses import parse_inet, parse_unix
 from simloop.net.arguments import as_bytes, as_timeout, c_int, joined, size_of, writable_view
 from simloop.net.faults import fault
-from simloop.net.sockets import AF_INET, SocketFile
+from simloop.net.sockets import AF_INET, AF_UNIX, SocketFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from simloop.net.addresses import SocketAddress
+    from simloop.net.fabric import Endpoint
     from simloop.net.files import File
     from simloop.net.host import Host
     from simloop.net.sockets import Ancillary
@@ -109,6 +111,7 @@ class VirtualSocket(socket.socket):
     @classmethod
     def _on_host(cls, host: Host, family: int, type_: int, proto: int) -> VirtualSocket:
         self = cls.__new__(cls)
+        family, type_, proto = map(operator.index, (family, type_, proto))
         self._create(host, family, type_, proto)
         return self
 
@@ -279,12 +282,20 @@ class VirtualSocket(socket.socket):
             except BlockingIOError:
                 timeout = self._host.on_would_block(self, what, timeout)
 
+    def _endpoint(self, address: object, what: str) -> Endpoint:
+        """Check an address, which even a closed socket does, as CPython's does."""
+        if self._fd >= 0:
+            return self._file.parse_address(address, what)
+        if self._family == AF_UNIX:
+            return parse_unix(address)
+        return parse_inet(self._family, address, what, self._host.resolve)
+
     # -- connecting ----------------------------------------------------------------------------
 
     def bind(self, address: Any, /) -> None:
         """Take a local address."""
-        file = self._file
-        file.bind(file.parse_address(address, "bind"))
+        endpoint = self._endpoint(address, "bind")
+        self._file.bind(endpoint)
 
     def listen(self, backlog: SupportsIndex | None = None, /) -> None:
         """Accept connections; as many as ``backlog`` (128) queue up."""
@@ -312,13 +323,13 @@ class VirtualSocket(socket.socket):
 
     def connect_ex(self, address: Any, /) -> int:
         """Connect, or begin to; return 0 or the errno."""
-        if self._fd < 0:
-            return errno.EBADF
         return self._connect(address, "connect_ex")
 
     def _connect(self, address: object, what: str) -> int:
+        endpoint = self._endpoint(address, what)
+        if self._fd < 0:
+            return errno.EBADF
         file = self._file
-        endpoint = file.parse_address(address, what)
         code = file.connect(endpoint)
         timeout = self._timeout
         if timeout == 0.0:
@@ -374,7 +385,7 @@ class VirtualSocket(socket.socket):
         raw = data if type(data) is bytes else as_bytes(data)
         flags = c_int(args[0]) if len(args) == 2 else 0  # noqa: PLR2004
         file = self._file
-        endpoint = file.parse_address(args[-1], "sendto")
+        endpoint = self._endpoint(args[-1], "sendto")
         return self._wait("sendto", flags, lambda: file.sendto(raw, flags, endpoint))
 
     def sendmsg(
@@ -388,7 +399,7 @@ class VirtualSocket(socket.socket):
         """Send buffers and ancillary data; SCM_RIGHTS takes descriptors of this host."""
         raw = joined(buffers)
         file = self._file
-        endpoint = None if address is None else file.parse_address(address, "sendmsg")
+        endpoint = None if address is None else self._endpoint(address, "sendmsg")
         ancillary = self._outgoing(ancdata)
         return self._wait("sendmsg", flags, lambda: file.sendmsg(raw, ancillary, flags, endpoint))
 

@@ -7,11 +7,13 @@ runs share (ephemeral ports, descriptors) are compared by their order of appeara
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
 import tempfile
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -176,10 +178,10 @@ class Real(Arm):
         return sock
 
     def path(self, name):
-        return os.path.join(self.root, name)
+        return f"{self.root}/{name}"
 
     def unlink(self, path):
-        os.unlink(path)
+        Path(path).unlink()
 
     def events(self, sock, timeout_ms=3):
         poll = select.poll()
@@ -196,10 +198,8 @@ class Real(Arm):
     def close(self):
         super().close()
         for fd in self.pipes:
-            try:
+            with contextlib.suppress(OSError):
                 os.close(fd)
-            except OSError:
-                pass
         self.folder.cleanup()
 
 

@@ -1,4 +1,4 @@
-"""TCP, call by call: each scenario runs on Linux and on the virtual network and must give the same."""
+"""TCP, call by call: each scenario runs on both arms and must give the same."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import struct
 
 import pytest
 
+ANY = "0.0.0.0"  # noqa: S104  # An address in a virtual world, mostly.
 RESET = struct.pack("ii", 1, 0)
 LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 SO_ERROR = (socket.SOL_SOCKET, socket.SO_ERROR)
@@ -124,9 +125,9 @@ def test_who_hears_first_of_a_refused_connection(same, call):
 
 
 def connect_to_the_wildcard(arm):
-    server = arm.listener(("0.0.0.0", 0))
+    server = arm.listener((ANY, 0))
     client = arm.tcp()
-    arm.do("connect", client.connect_ex, ("0.0.0.0", server.getsockname()[1]))
+    arm.do("connect", client.connect_ex, (ANY, server.getsockname()[1]))
     arm.wait(client, "out")
     arm.do("peer", lambda: client.getpeername()[0])
     arm.do("name", lambda: client.getsockname()[0])
@@ -367,9 +368,9 @@ def address_family_of_dual_stack(arm):
         client = arm.tcp(family)
         arm.do("connect", client.connect_ex, address)
         arm.wait(client, "out")
-        peer, address = server.accept()
+        peer, seen = server.accept()
         arm.keep(peer)
-        arm.note("address", address)
+        arm.note("address", seen)
         for call in (peer.getsockname, peer.getpeername, client.getsockname, client.getpeername):
             arm.do("name", call)
 
