@@ -15,7 +15,7 @@ import selectors
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import DebugHandle, Handle
+from simloop._kernel import DebugHandle, Handle, TimerHandle
 
 from .selector import MemorySelector
 from .state import LoopState
@@ -55,7 +55,7 @@ class Readiness(LoopState):
         if self._set_selector is not None:
             return self._set_selector
         if self._own_selector is None:
-            self._poll_handle = Handle(self._poll, (), copy_context(), self)
+            self._poll_context = copy_context()
             self._own_selector = MemorySelector(self.host, self._ask_for_poll)
         return self._own_selector
 
@@ -64,28 +64,48 @@ class Readiness(LoopState):
         self._set_selector = None if selector is self._own_selector else selector
 
     def _ask_for_poll(self) -> None:
-        self._kernel.ready.append(self._poll_handle)
+        """Poll after everything that is ready by the next turn, as a loop that selects does."""
+        kernel = self._kernel
+        kernel.wheel.add(TimerHandle(kernel.now_ns, self._poll, (), self._poll_context, self))
 
     def _poll(self) -> None:
-        """Hand out what is ready, and come back next turn if that may stay so."""
-        self._process_events(self._selector.select(0))
-        if self._own_selector is not None:
-            self._own_selector.ask_again()
+        """Call back for what is ready, and come back next turn if that may stay so.
+
+        The callbacks run here and now, not a turn later: whoever gave a descriptor up before was
+        heard, and whoever gives it up now comes too late, both as in a loop that selects.
+        """
+        kernel = self._kernel
+        try:
+            for handle in self._handles_for(self._selector.select(0)):
+                kernel.steps += 1
+                if kernel._watched:
+                    kernel._run_watched(handle)
+                else:
+                    handle._run()
+        finally:
+            if self._own_selector is not None:
+                self._own_selector.ask_again()
 
     def _process_events(self, event_list: list[tuple[selectors.SelectorKey, int]]) -> None:
-        """Schedule the callbacks of what a selector found ready."""
+        """Schedule the callbacks of what a selector found ready; tests feed mocks by it."""
+        self._ready.extend(self._handles_for(event_list))
+
+    def _handles_for(self, event_list: list[tuple[selectors.SelectorKey, int]]) -> list[Handle]:
+        """Return the handles of ready keys, taking out those that were cancelled."""
+        handles = []
         for key, mask in event_list:
             reader, writer = key.data
             if mask & _READ and reader is not None:
                 if reader._cancelled:
                     self._remove_reader(key.fileobj)
                 else:
-                    self._ready.append(reader)
+                    handles.append(reader)
             if mask & _WRITE and writer is not None:
                 if writer._cancelled:
                     self._remove_writer(key.fileobj)
                 else:
-                    self._ready.append(writer)
+                    handles.append(writer)
+        return handles
 
     def _close_files(self) -> None:
         """Stop watching: the loop closes."""
