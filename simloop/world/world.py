@@ -17,12 +17,13 @@ from simloop.net import Network, set_host_finder
 from simloop.net.system import SystemCalls
 
 from .surroundings import Surroundings
+from .wire import Wire
 
 if TYPE_CHECKING:
     import datetime as dt
     from contextlib import AbstractContextManager
 
-    from simloop.net import Endpoint, Host, NamesTable
+    from simloop.net import Host, NamesTable
 
 __all__ = ["World"]
 
@@ -73,7 +74,7 @@ class World:
         )
         self.baton.surroundings = Surroundings(self.ambient, self.loops)
         self._network: Network | None = None
-        self._listeners: list[Any] = []
+        self._wire = Wire()
 
     @property
     def network(self) -> Network:
@@ -141,28 +142,20 @@ class World:
         """Tell ``watcher`` of each step, and if it has ``sent``, of bytes that cross sockets."""
         self.kernel.observe(watcher)
         if hasattr(watcher, "sent"):
-            self._listeners.append(watcher)
+            self._wire.listeners.append(watcher)
             self._tap()
 
     def unwatch(self, watcher: Any) -> None:
         """Stop telling ``watcher``."""
         self.kernel.unobserve(watcher)
-        if watcher in self._listeners:
-            self._listeners.remove(watcher)
+        if watcher in self._wire.listeners:
+            self._wire.listeners.remove(watcher)
             self._tap()
 
     def _tap(self) -> None:
         """Let the network tell whoever listens, if there is a network, and anybody."""
-        if self._network is None:
-            return
-        if len(self._listeners) > 1:
-            self._network.tap = self._tell
-        else:
-            self._network.tap = self._listeners[0].sent if self._listeners else None
-
-    def _tell(self, kind: str, source: Endpoint, destination: Endpoint, data: bytes) -> None:
-        for listener in self._listeners:
-            listener.sent(kind, source, destination, data)
+        if self._network is not None:
+            self._network.tap = self._wire.sent if self._wire.listeners else None
 
     def inside(self) -> AbstractContextManager[object]:
         """Make the real world's names mean this world, until left."""
