@@ -24,7 +24,7 @@ included, keeps the real world. A worker thread joins a run by ``with ambient.gu
 simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
-``clock``, ``dates``, ``entropy``, ``variables``, ``arrays``, ``sockets``, ``descriptors``,
+``clock``, ``dates``, ``entropy``, ``garbage``, ``variables``, ``arrays``, ``sockets``, ``descriptors``,
 ``signals``, ``tasks``, ``tls``, ``threads``, ``waits``, ``allowance`` and ``escapes`` (the
 guard), and ``ambient``, which puts them together.
 """
@@ -35,6 +35,7 @@ from __future__ import annotations
 from . import arrays, clock, dates, descriptors, escapes, real, tasks, threads, tls, waits  # noqa: F401
 from .allowance import ALLOWANCES, allow
 from .ambient import START_DATE, Ambient, Clock, Guest, Seat
+from .garbage import collect
 from .runs import current
 from .signals import Signals
 from .sockets import Sockets
@@ -53,6 +54,7 @@ __all__ = [
     "Streams",
     "Threads",
     "allow",
+    "collect",
     "current",
     "foreign",
     "join_for_real",

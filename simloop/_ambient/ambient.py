@@ -23,6 +23,7 @@ from simloop.errors import UsageError
 
 from .allowance import check_names
 from .entropy import Entropy
+from .garbage import collect
 from .patches import install, uninstall
 from .runs import get_ident, running
 
@@ -160,6 +161,7 @@ class Ambient(Seat):
         if frame is None:
             return
         ident, outer, saved = frame
+        collect(full=True)  # Finalizers of what the run leaves behind are part of the run.
         if outer is None:
             del running[ident]
         else:

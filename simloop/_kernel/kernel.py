@@ -242,6 +242,8 @@ class Kernel:
                     self.wheel.move_due(self.now_ns, ready)
                 count = len(ready)
                 if not count:
+                    if loop._stopping:  # Told before the run: nothing to wait for.
+                        return True
                     if not self.jump():
                         return False
                     count = len(ready)
@@ -288,17 +290,22 @@ class Kernel:
             observer.step(self.now_ns, handle)
         began_ns = self.now_ns
         handle._run()
-        if self._debug_ns is not None and self.now_ns > began_ns:
+        if self._debug_ns is not None:
             loop._step_took(handle, self.now_ns - began_ns)
 
     def interleave(self, handle: Handle) -> None:
         """Run a handle that is not in the queue, as a step in the middle of another one."""
         outer = self.current
         self.steps += 1
-        self._run_watched(handle)
-        if outer is not None and outer is not self.current:
-            self.current = outer
-            outer._step_into()
+        if outer is None:  # No loop runs here, and none begins to.
+            self.current = handle._loop
+        try:
+            self._run_watched(handle)
+        finally:
+            if outer is not self.current:
+                self.current = outer
+                if outer is not None:
+                    outer._step_into()
 
     def _take(self) -> Handle | TimerHandle:
         """Take the next ready callback: the first, or the one that the strategy picks."""

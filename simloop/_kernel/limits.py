@@ -1,11 +1,11 @@
-"""Limits: how many steps and how much virtual time a run may take.
+"""What the count of steps decides: limits of a run, livelocks, and when garbage is collected.
 
-Owns: the counting of steps against a maximum, and the finding of livelocks (many steps while the
-clock stands still). It costs a plain turn one comparison: the kernel asks here only when the
-count of steps passes ``check_at``.
+Owns: the counting of steps against a maximum, the finding of livelocks (many steps while the clock
+stands still), and the steps at which to tidy up. All this costs a plain turn one comparison: the
+kernel asks here only when the count of steps passes ``check_at``.
 
 Invariants: ``check_at`` is never above ``steps_max``; a livelock is found between one and two
-times ``livelock_steps`` steps after the clock last moved.
+times ``livelock_steps`` steps after the clock last moved; tidying depends on the count alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from .clock import NEVER, seconds
 from .handles import describe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .handles import Handle, TimerHandle
     from .kernel import Kernel
 
@@ -26,6 +28,12 @@ __all__ = ["LIVELOCK_STEPS", "Limits"]
 
 LIVELOCK_STEPS = 1_000_000
 """Steps at one instant after which a run is taken to be spinning."""
+
+_TIDY_STEPS = 10_000
+"""Steps between two collections of garbage; most look at young objects only."""
+
+_FULL_STEPS = 500_000
+"""Steps before the first collection of all objects; each pause is a quarter longer."""
 
 _SAMPLE = 10_000
 """Steps watched before a livelock is reported, to name the callbacks that run most."""
@@ -42,8 +50,11 @@ class Limits:
         "_looked_steps",
         "_sample",
         "_steps_max",
+        "_tidy_at",
+        "_tidy_full_at",
         "check_at",
         "livelock_steps",
+        "tidy",
         "time_max_ns",
     )
 
@@ -51,10 +62,14 @@ class Limits:
         self._steps_max: int | None = None
         self.time_max_ns = NEVER
         self.livelock_steps = LIVELOCK_STEPS
-        self._look_at = self.check_at = LIVELOCK_STEPS
+        # Collects garbage: of young objects, or of all.
+        self.tidy: Callable[[bool], None] | None = None
+        self._tidy_at = _TIDY_STEPS
+        self._tidy_full_at = _FULL_STEPS
         self._looked_ns: int | None = None
         self._looked_steps = 0
         self._sample: _Sample | None = None
+        self._schedule(LIVELOCK_STEPS)
 
     def set(
         self,
@@ -71,7 +86,9 @@ class Limits:
 
     def _schedule(self, look_at: int) -> None:
         self._look_at = look_at
-        self.check_at = look_at if self._steps_max is None else min(look_at, self._steps_max)
+        self.check_at = min(look_at, self._tidy_at)
+        if self._steps_max is not None:
+            self.check_at = min(self.check_at, self._steps_max)
 
     def grant(self, kernel: Kernel, count: int) -> int:
         """Say how many of ``count`` steps may run now, and count them as taken.
@@ -79,6 +96,8 @@ class Limits:
         Raises:
             LimitError: None may: the steps are used up, or the run spins.
         """
+        if kernel.steps + count > self._tidy_at:
+            self._tidy(kernel.steps + count)
         if kernel.steps + count > self._look_at:
             self._look(kernel)
         if self._steps_max is not None and kernel.steps + count > self._steps_max:
@@ -90,6 +109,16 @@ class Limits:
             count = self._steps_max - kernel.steps
         kernel.steps += count
         return count
+
+    def _tidy(self, steps: int) -> None:
+        """Collect garbage, and say when to do so next."""
+        full = steps > self._tidy_full_at
+        self._tidy_at = steps + _TIDY_STEPS
+        if full:
+            self._tidy_full_at = steps + max(_FULL_STEPS, steps // 4)
+        self._schedule(self._look_at)
+        if self.tidy is not None:
+            self.tidy(full)
 
     def _look(self, kernel: Kernel) -> None:
         """See whether the clock moved since the last look; if not, sample, then give up."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from simloop._ambient import Ambient, current
+from simloop._ambient import Ambient, collect, current
 from simloop._kernel import NEVER, Kernel, nanoseconds
 from simloop._loop import Baton, let_threads_block, provide_worlds
 from simloop.net import Network, set_host_finder
@@ -61,6 +61,7 @@ class World:
     ) -> None:
         self.seed = seed
         self.kernel = kernel = Kernel(seed, nanoseconds(start_time))
+        kernel.limits.tidy = _collect
         self.loops: list[Any] = []
         self.baton = Baton(kernel)
         self.ambient = Ambient(
@@ -160,6 +161,10 @@ class World:
     def inside(self) -> AbstractContextManager[object]:
         """Make the real world's names mean this world, until left."""
         return self.ambient
+
+
+def _collect(full: bool) -> None:  # noqa: FBT001 - a hook of the kernel
+    collect(full=full)
 
 
 def _make(seed: int | str, start_ns: int) -> World:

@@ -46,6 +46,15 @@ def test_a_stop_before_the_run_gives_one_turn(either) -> None:
     assert seen == [1]
 
 
+def test_a_stop_before_the_run_waits_for_nothing(either) -> None:
+    """A loop told to stop before it runs returns at once, whatever is due later or never."""
+    either.call_later(60, pytest.fail, "nobody waits for this")
+    began = either.time()
+    either.stop()
+    either.run_forever()
+    assert either.time() - began < 1
+
+
 def test_a_cancelled_handle_does_not_run(either) -> None:
     """Cancelling keeps a callback from running, and says so, any number of times."""
     seen = []

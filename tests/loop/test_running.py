@@ -291,6 +291,15 @@ def test_debug_mode_tells_of_slow_callbacks(loop, caplog) -> None:
     assert "took 2.500 seconds" in caplog.text
 
 
+def test_with_a_duration_of_zero_every_callback_is_slow(either, caplog) -> None:
+    """Who sets slow_callback_duration to 0 is told of each callback and each task's step."""
+    either.set_debug(True)
+    either.slow_callback_duration = 0.0
+    either.run_until_complete(asyncio.sleep(0))
+    assert "Executing <Task" in caplog.text
+    assert "Executing <Handle" in caplog.text
+
+
 def test_debug_mode_remembers_where_a_handle_was_made(loop) -> None:
     """In debug mode an error's context holds the stack of the scheduling call."""
     contexts = []
