@@ -210,3 +210,8 @@ class DebugTimerHandle(TimerHandle):
     ) -> None:
         super().__init__(when_ns, callback, args, context, loop)
         self._source_traceback = _caller_stack()
+
+
+# What people and logs see is asyncio's name, whatever the mode.
+DebugHandle.__name__ = Handle.__name__
+DebugTimerHandle.__name__ = TimerHandle.__name__
