@@ -27,9 +27,15 @@ _MULTICAST_ALL = (opt.IPPROTO_IP, opt.IP_MULTICAST_ALL)
 
 def meant(host: Host, destination: Endpoint, sender: Endpoint) -> InetSocket | None:
     """Return the socket that gets a datagram to one address, or None."""
+    holders = host.udp.holders.get(destination[1])
+    if holders is None:
+        return None
+    if len(holders) == 1:
+        (only,) = holders
+        return only if _score(only, destination[0], sender) else None
     best = 0
     group: list[InetSocket] = []
-    for sock in host.udp.holders.get(destination[1], ()):
+    for sock in holders:
         score = _score(sock, destination[0], sender)
         if score > best:
             best = score
@@ -48,7 +54,7 @@ def _score(sock: InetSocket, ip: str, sender: Endpoint) -> int:
         if sock.remote != sender:
             return 0
         score += 4
-    held = sock.held_ip
+    held = sock.local[0] if sock.local else ""
     if held == ip:
         score += 2
     elif not _is_wide_enough(sock, held, ip):

@@ -34,7 +34,7 @@ class SystemCalls:
     ('here', '10.0.0.1')
     """
 
-    socket_class = VirtualSocket
+    socket_class: type[socket.socket] = VirtualSocket
 
     def __init__(self, find_host: Callable[[], Host]) -> None:
         self._find_host = find_host

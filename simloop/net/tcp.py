@@ -367,6 +367,7 @@ class TcpSocket(InetSocket, StreamSocket):
         peer = self.peer
         self._break()
         if isinstance(peer, TcpSocket):
+            peer.direct = False  # Even while the reset is under way.
             self._carry("rst", peer._reset_arrives)
 
     def _reset_arrives(self) -> None:
