@@ -97,6 +97,18 @@ class DatagramTransport(SocketTransport, asyncio.DatagramTransport):
 
     def sendto(self, data: Any, addr: Any = None) -> None:
         """Send a datagram to an address, or to the peer."""
+        if (
+            type(data) is bytes
+            and data
+            and not (self._buffer or self._conn_lost)
+            and (addr is None or not self._address or addr == self._address)
+        ):
+            if not self._send(data, addr or self._address):
+                self._keep(data, addr or self._address)
+            return
+        self._sendto_slowly(data, addr)
+
+    def _sendto_slowly(self, data: Any, addr: Any) -> None:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(
                 f"data argument must be a bytes-like object, not {type(data).__name__!r}"
@@ -107,15 +119,18 @@ class DatagramTransport(SocketTransport, asyncio.DatagramTransport):
             if addr not in (None, self._address):
                 raise ValueError(f"Invalid address: must be None or {self._address}")
             addr = self._address
-            if self._warn_of_lost_write():
-                return
-        datagram = data if type(data) is bytes else bytes(data)
+        if (self._address or self._sock is None) and self._warn_of_lost_write():
+            return
+        datagram = bytes(data)
+        if self._buffer or not self._send(datagram, addr):
+            self._keep(datagram, addr)
+
+    def _keep(self, data: bytes, addr: Any) -> None:
+        """Send a datagram later: the receiver has no room."""
         if not self._buffer:
-            if self._send(datagram, addr):
-                return
             self._start_writing()
-        self._buffer.append((datagram, addr))
-        self._buffer_size += len(datagram) + _HEADER_SIZE
+        self._buffer.append((data, addr))
+        self._buffer_size += len(data) + _HEADER_SIZE
         self._maybe_pause_protocol()  # type: ignore[attr-defined]  # typeshed: private
 
     def _send(self, data: bytes, addr: Any) -> bool:

@@ -82,7 +82,10 @@ class StreamTransport(SocketTransport):
         file = self._file
         self._fabric = file.fabric
         if sock.proto == socket.IPPROTO_TCP:
-            file.setsockopt(*_NODELAY, 1)
+            if file.options is None:
+                file.options = {_NODELAY: 1}
+            else:
+                file.options[_NODELAY] = 1
 
     # Reading -----------------------------------------------------------------------------------
 

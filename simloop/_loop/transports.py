@@ -103,10 +103,10 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         """Fill in what every transport tells about its socket."""
         extra = self._extra
         extra["socket"] = trsock.TransportSocket(sock)
-        extra["sockname"] = sock.getsockname()
+        extra["sockname"] = self._file.getsockname()
         if "peername" not in extra:
             try:
-                extra["peername"] = sock.getpeername()
+                extra["peername"] = self._file.getpeername()
             except OSError:
                 extra["peername"] = None
 
