@@ -24,6 +24,7 @@ class DescriptorIO(io.RawIOBase):
 
     def __init__(self, host: Host, fd: int, mode: str, *, closefd: bool = True) -> None:
         super().__init__()
+        self._closefd = False  # Until it is known that there is something to close.
         host.file(fd)  # EBADF here and now, as open() has it.
         self._host = host
         self._fd = fd
