@@ -69,10 +69,14 @@ _CLOSED = _ClosedFile()
 _find_host: Callable[[], Host | None] | None = None
 
 
-def set_host_finder(find: Callable[[], Host | None] | None) -> None:
-    """Tell where ``VirtualSocket(...)`` is made: ``find()`` returns the caller's host, or None."""
+def set_host_finder(find: Callable[[], Host | None] | None) -> Callable[[], Host | None] | None:
+    """Tell where ``VirtualSocket(...)`` is made: ``find()`` returns the caller's host, or None.
+
+    Return who told so before.
+    """
     global _find_host  # noqa: PLW0603  # One class for the process, as socket.socket is.
-    _find_host = find
+    before, _find_host = _find_host, find
+    return before
 
 
 def _host_of_caller() -> Host:

@@ -232,11 +232,11 @@ class Virtual(Arm):
         return ends
 
     def adopt(self, *args, fileno):
-        set_host_finder(lambda: self.host)
+        before = set_host_finder(lambda: self.host)
         try:
             sock = self.kind(*args, fileno=fileno)
         finally:
-            set_host_finder(None)
+            set_host_finder(before)
         self.keep(sock)
         return sock
 

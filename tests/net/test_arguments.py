@@ -516,6 +516,7 @@ def test_whoever_owns_the_threads_decides_about_blocking(host):
 
 def test_outside_of_a_world_there_is_no_host():
     """VirtualSocket() without a world says where it belongs."""
-    set_host_finder(None)
+    before = set_host_finder(None)
     with pytest.raises(UsageError, match="in a run"):
         VirtualSocket()
+    set_host_finder(before)
