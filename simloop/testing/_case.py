@@ -1,0 +1,95 @@
+"""``SimTestCase``: unittest's async test case in virtual time, on every Python that we support.
+
+Owns: handing unittest's runner our loop. From 3.13 on it asks for a loop factory; before, the
+runner itself is made by a method.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import unittest
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from simloop.errors import SimError
+
+from ._life import Life, Options
+
+if TYPE_CHECKING:
+    from simloop.world import World
+
+__all__ = ["SimTestCase"]
+
+
+class SimTestCase(unittest.IsolatedAsyncioTestCase):
+    """An async test case whose tests run in virtual time, each in a world of its own.
+
+    Class attributes are the options: :attr:`seed`, :attr:`autojump`, :attr:`start_time` and
+    :attr:`max_time`; others of :func:`simloop.run` go to :attr:`options`. asyncio's debug mode is
+    on, as unittest has it. ``setUp`` and ``tearDown`` run outside of the world, like everything
+    that is not async; use ``asyncSetUp``.
+
+    Example:
+        >>> import asyncio, unittest
+        >>> from simloop.testing import SimTestCase
+        >>> class TestBell(SimTestCase):
+        ...     autojump = False
+        ...
+        ...     async def test_it_rings(self):
+        ...         bell = asyncio.create_task(asyncio.sleep(3600, "ring"))
+        ...         await self.advance(3600)
+        ...         self.assertEqual(bell.result(), "ring")
+        >>> TestBell("test_it_rings").run(unittest.TestResult())
+        <unittest.result.TestResult run=1 errors=0 failures=0>
+    """
+
+    seed: int | str = 0
+    """Where all randomness of a test comes from."""
+    autojump: bool = True
+    """Whether the clock jumps to the next deadline when nothing is ready."""
+    start_time: float = 0.0
+    """What the clock shows at first, in seconds."""
+    max_time: float | None = None
+    """The virtual time, in seconds, past which the clock may not go."""
+    options: ClassVar[dict[str, Any]] = {}
+    """What else :func:`simloop.run` takes, by name."""
+
+    _life: Life
+
+    def loop_factory(self) -> Any:
+        """Make the test's world and its loop; unittest asks for it, once per test."""
+        named = {
+            name: getattr(self, name) for name in ("seed", "autojump", "start_time", "max_time")
+        }
+        what = f"{type(self).__qualname__}.options"
+        self._life = Life(Options.of(what, (), {**named, **self.options}))
+        return self._life.make_loop()
+
+    if sys.version_info < (3, 13):
+
+        def _setupAsyncioRunner(self) -> None:  # noqa: N802 - unittest's name
+            self._asyncioRunner = asyncio.Runner(debug=True, loop_factory=self.loop_factory)
+
+    def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
+        """Run the test; what stays stuck when its loop is closed is an error of this test."""
+        try:
+            return super().run(result)
+        except SimError:
+            if result is None:
+                raise
+            result.addError(self, sys.exc_info())
+            return result
+
+    @property
+    def loop(self) -> Any:
+        """The test's loop, a :class:`simloop.SimLoop`."""
+        return self._life.loop
+
+    @property
+    def world(self) -> World:
+        """The test's world."""
+        return self._life.world
+
+    async def advance(self, seconds: float) -> None:
+        """Let virtual time pass: everything due on the way runs, each at its own time."""
+        await self.loop.advance(seconds)

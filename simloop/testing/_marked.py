@@ -1,0 +1,171 @@
+"""What the pytest plugin does for a marked test.
+
+Owns: reading the mark, the test's life between its first async fixture and its last, and what a
+failure's report says. The hooks themselves stand in the package ``simloop_engine``.
+
+Invariants:
+
+- A test and its async fixtures run on one loop; nothing is left of it when the test has ended.
+- The line in the report that replays a failure, pasted into a shell, runs that test with that seed.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import shlex
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simloop._ambient import real
+from simloop.errors import UsageError
+
+from ._life import Life, Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+__all__ = ["draw_seed", "fixture_on_loop", "living", "run_test", "tell"]
+
+_MARK = "simloop"
+_FIXTURE = "simloop_loop"
+_life = pytest.StashKey[Life]()
+
+
+def draw_seed() -> int:
+    """Draw a seed from the real world."""
+    return int.from_bytes(real.urandom(4), "big")
+
+
+def _options(item: pytest.Item) -> Options:
+    """Read a test's marks, the nearest last, and the command line for the seed."""
+    given: dict[str, Any] = {}
+    if (seed := item.config.getoption("simloop_seed")) is not None:
+        given["seed"] = int(seed) if seed.lstrip("-").isdecimal() else seed
+    args: tuple[Any, ...] = ()
+    for mark in reversed(list(item.iter_markers(_MARK))):
+        given |= mark.kwargs
+        args += mark.args
+    try:
+        return Options.of(f"the mark {_MARK} of {item.nodeid}", args, given)
+    except UsageError as error:
+        refusal = str(error)
+    pytest.fail(refusal, pytrace=False)
+
+
+def living(item: pytest.Item) -> Iterator[Any]:
+    """Yield the test's loop, and end it when the test and its fixtures are done."""
+    life = Life(_options(item))
+    item.stash[_life] = life
+    try:
+        yield life.loop
+    finally:
+        life.close()
+
+
+def run_test(item: pytest.Function) -> bool:
+    """Run an async test on its loop."""
+    __tracebackhide__ = True
+    function = item.obj
+    if hasattr(function, "hypothesis"):
+        _let_examples_run(item, function.hypothesis)
+        return False  # Hypothesis calls it, as a plain function from now on.
+    if not inspect.iscoroutinefunction(function):
+        function = function.__wrapped__
+    arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
+    item.stash[_life].run(function(**arguments))
+    return True
+
+
+def _let_examples_run(item: pytest.Function, hypothesis: Any) -> None:
+    """Run each example of a property in a world of its own, with the same options."""
+    function = hypothesis.inner_test
+    function = getattr(function, "__wrapped__", function)
+
+    @functools.wraps(function)
+    def run_example(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        life = Life(_options(item))
+        item.stash[_life] = life
+        try:
+            life.run(function(*args, **kwargs))
+        finally:
+            life.close()
+
+    hypothesis.inner_test = run_example
+
+
+@contextmanager
+def fixture_on_loop(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Make a fixture's async function a plain one, which runs it on the test's loop."""
+    function = fixturedef.func
+    if fixturedef.scope != "function":
+        pytest.fail(
+            f"the async fixture {fixturedef.argname!r} has scope {fixturedef.scope!r}, and each"
+            " simloop test has a loop of its own; give it scope 'function', or make it sync",
+            pytrace=False,
+        )
+    loop = request.getfixturevalue(_FIXTURE)
+    life = request.node.stash[_life]
+    assert life.loop is loop
+    bound = _bind(function, request.instance)
+    runs = _run_generator if inspect.isasyncgenfunction(function) else _run_coroutine
+    # Without its attributes, by which another plugin may know the function for one of its own.
+    plain = functools.wraps(function, updated=())(functools.partial(runs, life, bound, request))
+    fixturedef.func = plain  # type: ignore[misc]  # as every plugin with async fixtures does
+    try:
+        yield
+    finally:
+        fixturedef.func = function  # type: ignore[misc]  # the same
+
+
+def _bind(function: Any, instance: Any) -> Any:
+    """Bind a fixture that is a method to the test's instance, as pytest would."""
+    owner = getattr(function, "__self__", None)
+    if owner is not None and instance is not None and type(owner) is type(instance):
+        return function.__func__.__get__(instance)
+    return function
+
+
+def _run_coroutine(
+    life: Life,
+    function: Callable[..., Coroutine[Any, Any, Any]],
+    _request: pytest.FixtureRequest,
+    **arguments: Any,
+) -> Any:
+    return life.run(function(**arguments))
+
+
+def _run_generator(
+    life: Life, function: Any, request: pytest.FixtureRequest, **arguments: Any
+) -> Any:
+    generator = function(**arguments)
+
+    async def begin() -> Any:
+        return await anext(generator)
+
+    async def end() -> None:
+        async for value in generator:
+            raise UsageError(f"the async fixture {request.fixturename!r} yielded again: {value!r}")
+
+    value = life.run(begin())
+    request.addfinalizer(lambda: life.run(end()))
+    return value
+
+
+def tell(item: pytest.Item) -> Iterator[str]:
+    """Say how far a test came in its world, if it had one yet, and what replays it."""
+    life = item.stash.get(_life, None)
+    if life is None:
+        return
+    path = os.path.relpath(item.path, item.config.invocation_params.dir)
+    _, colons, name = item.nodeid.partition("::")
+    command = ["pytest", path + colons + name]
+    if not any("seed" in mark.kwargs for mark in item.iter_markers(_MARK)):
+        command.append(f"--simloop-seed={life.options.seed}")
+    yield f"{life}\nreplay: {shlex.join(command)}\n"

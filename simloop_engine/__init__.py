@@ -1,0 +1,148 @@
+"""The pytest plugin's front: what pytest loads in every run, so it costs next to nothing.
+
+Owns: the names that pytest knows us by (an ini option, a command line option, a mark, a fixture)
+and the hooks. What a hook does stands in :mod:`simloop.testing`, which is imported when the first
+test needs it: a run without such a test never pays for it, and coverage, which starts after
+plugins are loaded, sees all of it.
+
+Must not know: loops and worlds. It imports nothing at its top but pytest.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+__all__: list[str] = []
+
+_MARK = "simloop"
+_FIXTURE = "simloop_loop"
+_OTHERS = ("asyncio", "anyio", "trio", "tornado", "twisted", "looptime")
+"""Marks of plugins that run async tests themselves: the auto mode leaves those alone."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the ini option and the command line option."""
+    parser.addini(
+        "simloop_mode",
+        "strict: run the async tests marked with simloop; auto: run every async test that no other"
+        " plugin's mark claims",
+        default="strict",
+    )
+    parser.getgroup("simloop", "simloop: asyncio tests in virtual time").addoption(
+        "--simloop-seed",
+        default=None,
+        metavar="SEED",
+        help="the seed of tests whose mark names none: a number, a word, or 'random' to draw one",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark; draw the seed if it is to be random, once for all workers of xdist."""
+    config.addinivalue_line(
+        "markers",
+        "simloop(*, seed, autojump, start_time, max_time, ...): run an async test in virtual time,"
+        " with these options of simloop.run().",
+    )
+    mode = config.getini("simloop_mode")
+    if mode not in ("strict", "auto"):
+        raise pytest.UsageError(f"simloop_mode is {mode!r}; it is strict or auto")
+    if config.getoption("simloop_seed") == "random":
+        if hasattr(config, "workerinput"):
+            config.option.simloop_seed = config.workerinput["simloop_seed"]
+            return
+        from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+
+        config.option.simloop_seed = str(_marked.draw_seed())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the seed to a worker of xdist."""
+    node.workerinput["simloop_seed"] = node.config.getoption("simloop_seed")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Tell the seed, if one was asked for."""
+    seed = config.getoption("simloop_seed")
+    return None if seed is None else f"simloop: seed {seed}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In the auto mode, mark what nobody else runs."""
+    if config.getini("simloop_mode") != "auto":
+        return
+    for item in items:
+        if _is_async(item) and not any(item.get_closest_marker(mark) for mark in _OTHERS):
+            item.add_marker(_MARK)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let a marked test have its loop, so that its async fixtures find it."""
+    if _is_ours(item) and _FIXTURE not in item.fixturenames:  # type: ignore[attr-defined]  # a Function
+        item.fixturenames.append(_FIXTURE)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def simloop_loop(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Return the test's loop in virtual time: a simloop.SimLoop with the options of its mark."""
+    from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+
+    yield from _marked.living(request.node)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    """Run async fixtures of marked tests on the test's loop."""
+    function = fixturedef.func
+    is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    if not is_async or _FIXTURE not in request.fixturenames:
+        return (yield)
+    from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+
+    with _marked.fixture_on_loop(fixturedef, request):
+        return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a marked async test in virtual time."""
+    __tracebackhide__ = True
+    if not _is_ours(pyfuncitem):
+        return None
+    from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+
+    return _marked.run_test(pyfuncitem) or None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Tell of a failure in virtual time what replays it."""
+    report = yield
+    if report.failed and _FIXTURE in getattr(item, "fixturenames", ()):
+        from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+
+        report.sections += [(_MARK, text) for text in _marked.tell(item)]
+    return report
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    return item.get_closest_marker(_MARK) is not None and _is_async(item)
+
+
+def _is_async(item: pytest.Item) -> bool:
+    function: Any = getattr(item, "obj", None)
+    if hasattr(function, "hypothesis"):
+        function = function.hypothesis.inner_test
+    # Another plugin may have wrapped the function, to run it on its own loop.
+    function = getattr(function, "__wrapped__", function)
+    return isinstance(item, pytest.Function) and inspect.iscoroutinefunction(function)

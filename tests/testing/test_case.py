@@ -1,0 +1,193 @@
+"""SimTestCase and virtual_time: virtual time outside of pytest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+import unittest
+from typing import ClassVar
+
+import pytest
+
+import simloop
+from simloop.testing import SimTestCase, virtual_time
+
+
+def run_case(case: type[unittest.TestCase], name: str = "live") -> unittest.TestResult:
+    result = unittest.TestResult()
+    case(name).run(result)
+    return result
+
+
+class Bell(SimTestCase):
+    """The case of a user."""
+
+    __test__ = False  # It is a case for the tests below.
+    autojump = False
+    seed = "bell"
+    start_time = 60.0
+
+    def setUp(self) -> None:
+        self.order = ["setUp"]
+        self.real_before = time.monotonic()
+
+    async def asyncSetUp(self) -> None:
+        self.order.append("asyncSetUp")
+        self.bell = asyncio.create_task(asyncio.sleep(3600, "ring"))
+
+    async def asyncTearDown(self) -> None:
+        self.order.append("asyncTearDown")
+        assert asyncio.get_running_loop() is self.loop
+
+    async def live(self) -> None:
+        assert isinstance(self.loop, simloop.SimLoop)
+        assert (self.world.seed, self.loop.time()) == ("bell", 60.0)
+        await self.advance(3599.9)
+        assert not self.bell.done()
+        await self.advance(0.1)
+        assert self.bell.result() == "ring"
+        assert self.loop.time() == 3660.0
+        self.addAsyncCleanup(self.clean_up)
+
+    async def clean_up(self) -> None:
+        self.order.append("clean_up")
+
+
+def test_a_case_lives_in_virtual_time() -> None:
+    """Every async part of a test runs on one loop in virtual time, with the class's options."""
+    case = Bell("live")
+    result = unittest.TestResult()
+    case.run(result)
+    assert result.wasSuccessful(), result.errors + result.failures
+    assert case.order == ["setUp", "asyncSetUp", "asyncTearDown", "clean_up"]
+    assert time.monotonic() - case.real_before < 3600
+
+
+def test_each_test_has_a_world_of_its_own() -> None:
+    """Two tests of a case start at the same time with the same random numbers."""
+    drawn = []
+
+    class Case(SimTestCase):
+        async def live(self) -> None:
+            await asyncio.sleep(1)
+            drawn.append((self.loop.time(), random.random()))
+
+    assert run_case(Case).wasSuccessful()
+    assert run_case(Case).wasSuccessful()
+    assert drawn[0] == drawn[1]
+    assert drawn[0][0] == 1.0
+
+
+def test_a_deadlock_is_an_error_and_the_rest_goes_on() -> None:
+    """A stuck test gets its error, its clean-up runs, and nothing of it hangs the runner."""
+    ended = []
+
+    class Case(SimTestCase):
+        options: ClassVar = {"max_steps": 1000}
+
+        async def asyncTearDown(self) -> None:
+            await asyncio.sleep(5)
+            ended.append(self.loop.time())
+
+        async def live(self) -> None:
+            await asyncio.Event().wait()
+
+        async def spin(self) -> None:
+            while True:
+                await asyncio.sleep(0)
+
+    result = run_case(Case)
+    assert [text for _, text in result.errors if "DeadlockError" in text]
+    assert len(result.errors) == 1
+    result = run_case(Case, "spin")
+    assert "LimitError: the run took 1000 steps" in result.errors[0][1]
+    assert ended == [5.0, 5.0]
+
+
+class Stubborn(SimTestCase):
+    """A test that leaves a task behind which nothing can end."""
+
+    __test__ = False
+
+    async def live(self) -> None:
+        async def cling() -> None:
+            while True:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+
+        self.task = asyncio.create_task(cling())
+        await asyncio.sleep(1)
+
+
+def test_what_stays_stuck_at_the_end_is_the_tests_error() -> None:
+    """A task that refuses to end fails its test, not the whole run."""
+    case = Stubborn("live")
+    result = unittest.TestResult()
+    case.run(result)
+    assert "DeadlockError" in result.errors[0][1]
+    with pytest.raises(simloop.DeadlockError):
+        Stubborn("live").debug()
+
+
+def test_an_unknown_option_of_a_case_is_refused() -> None:
+    """The dictionary of options takes what run() takes."""
+
+    class Case(SimTestCase):
+        options: ClassVar = {"speed": 3}
+
+        async def live(self) -> None:
+            pass
+
+    assert "Case.options got speed=3; it takes seed," in run_case(Case).errors[0][1]
+
+
+@virtual_time
+async def sleep_and_draw(seconds: float, *, result: str = "done") -> tuple[str, float, float]:
+    """Sleep for a while."""
+    await asyncio.sleep(seconds)
+    return result, asyncio.get_running_loop().time(), random.random()
+
+
+def test_virtual_time_makes_a_plain_function() -> None:
+    """It passes arguments and result through, and each call is a new world."""
+    first = sleep_and_draw(3600)
+    assert first[:2] == ("done", 3600.0)
+    assert sleep_and_draw(3600) == first
+    assert sleep_and_draw(1, result="other")[0] == "other"
+    assert (sleep_and_draw.__name__, sleep_and_draw.__doc__) == (
+        "sleep_and_draw",
+        "Sleep for a while.",
+    )
+
+
+def test_virtual_time_takes_options_and_tells_the_seed() -> None:
+    """An error carries a note with the seed and the virtual time; other seeds draw otherwise."""
+
+    @virtual_time(seed=7, start_time=10, max_time=100)
+    async def fail(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        raise LookupError(random.random())
+
+    with pytest.raises(LookupError) as caught:
+        fail(5)
+    assert caught.value.__notes__ == ["simloop: seed 7, virtual time 15.0 s, 4 steps"]
+    assert caught.value.args[0] != sleep_and_draw(5)[2]
+    with pytest.raises(simloop.LimitError, match="max_time"):
+        fail(95)
+
+
+def test_virtual_time_refuses_what_it_cannot_run() -> None:
+    """A plain function and an unknown option are errors where they stand."""
+    with pytest.raises(simloop.UsageError, match="decorates an async function, not <function"):
+        virtual_time(lambda: None)
+    with pytest.raises(simloop.UsageError, match=r"virtual_time\(\) got speed=3; it takes seed,"):
+        virtual_time(speed=3)
+
+
+@virtual_time
+async def test_a_decorated_test_is_a_test(tmp_path) -> None:
+    """A decorated function is run by pytest with its fixtures, and needs no plugin for it."""
+    await asyncio.sleep(86_400)
+    assert tmp_path.exists()

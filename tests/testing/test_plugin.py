@@ -1,0 +1,437 @@
+"""The pytest plugin: each test writes a small suite and runs pytest on it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+HEAD = """
+import asyncio, random, time
+import pytest
+"""
+
+
+WITH_ASYNCIO = ("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function")
+
+
+@pytest.fixture
+def suite(pytester, monkeypatch):
+    """Return a function that writes a file of tests and runs pytest on it, in this process."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p simloop_engine")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+    def run(source, *args):
+        pytester.makepyfile(test_suite=HEAD + textwrap.dedent(source))
+        return pytester.runpytest_inprocess(*args)
+
+    return run
+
+
+def test_a_marked_test_runs_in_virtual_time(suite) -> None:
+    """An hour of sleep costs nothing, and the clocks that everybody knows show it."""
+    result = suite("""
+    @pytest.mark.simloop
+    async def test_hour():
+        before = time.monotonic()
+        await asyncio.sleep(3600)
+        assert asyncio.get_running_loop().time() == 3600.0
+        assert time.monotonic() - before == 3600.0
+    """)
+    result.assert_outcomes(passed=1)
+
+
+def test_the_mark_takes_the_options_of_run(suite) -> None:
+    """Options of class and function marks add up, the nearest winning."""
+    result = suite("""
+    @pytest.mark.simloop(seed=7, start_time=60, autojump=False)
+    class TestOptions:
+        @pytest.mark.simloop(seed="eight")
+        async def test_it(self, simloop_loop):
+            assert asyncio.get_running_loop() is simloop_loop
+            assert simloop_loop.world.seed == "eight"
+            assert not simloop_loop.autojump
+            await simloop_loop.advance(5)
+            assert simloop_loop.time() == 65.0
+
+    @pytest.mark.simloop(max_time=10)
+    async def test_limit():
+        await asyncio.sleep(11)
+    """)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*LimitError: the next deadline is at 11.0 s*"])
+
+
+@pytest.mark.parametrize("arguments", ["seeds=3", "7"])
+def test_an_unknown_option_is_refused(suite, arguments) -> None:
+    """A mark with something that run() does not take is an error that names both."""
+    result = suite(f"""
+    @pytest.mark.simloop({arguments})
+    async def test_it():
+        pass
+    """)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*test_it got {arguments}; it takes seed, debug, start_time,*"])
+
+
+def test_fixtures_of_every_kind_share_the_loop(suite) -> None:
+    """Async fixtures, methods among them, run on the test's loop; what they yield is taken down."""
+    result = suite("""
+    import contextvars
+    pytestmark = pytest.mark.simloop
+    ended, number = [], contextvars.ContextVar("number")
+
+    @pytest.fixture
+    async def early(tmp_path):
+        await asyncio.sleep(1)
+        number.set(5)
+        return asyncio.get_running_loop()
+
+    @pytest.fixture
+    async def served(early):
+        await asyncio.sleep(1)
+        yield early
+        await asyncio.sleep(5)
+        ended.append(early.time())
+
+    class TestMethods:
+        @pytest.fixture
+        async def me(self):
+            return self
+
+        @pytest.mark.parametrize("n", [1, 2])
+        async def test_methods(self, me, served, simloop_loop, n):
+            assert me is self
+            assert number.get() == 5
+            assert asyncio.get_running_loop() is served is simloop_loop
+            await asyncio.sleep(n)
+            assert served.time() == 2.0 + n
+
+    def test_they_ended(request):
+        assert ended == [8.0, 9.0]
+
+    @pytest.fixture
+    async def twice():
+        yield 1
+        yield 2
+
+    async def test_twice(twice):
+        pass
+
+    @pytest.fixture(scope="module")
+    async def wide():
+        pass
+
+    async def test_wide(wide):
+        pass
+    """)
+    result.assert_outcomes(passed=4, errors=2)
+    result.stdout.fnmatch_lines(["*async fixture 'twice' yielded again: 2*"])
+    result.stdout.fnmatch_lines(
+        ["*async fixture 'wide' has scope 'module', and each simloop test*"]
+    )
+
+
+def test_a_plain_test_can_drive_the_loop(suite) -> None:
+    """The fixture gives a test that is not async a loop, with the options of its mark."""
+    result = suite("""
+    @pytest.mark.simloop(start_time=5)
+    def test_plain(simloop_loop):
+        seen = []
+        simloop_loop.call_later(10, seen.append, "due")
+        simloop_loop.run_until(15)
+        assert (seen, simloop_loop.time()) == (["due"], 15.0)
+    """)
+    result.assert_outcomes(passed=1)
+
+
+def test_a_deadlock_tells_where_and_replays(suite) -> None:
+    """The report shows the line that waits, the pending tasks, seed, time and replay."""
+    result = suite("""
+    @pytest.mark.simloop
+    async def test_stuck():
+        gate = asyncio.Event()
+        helper = asyncio.create_task(gate.wait(), name="helper")
+        await asyncio.sleep(90)
+        await helper
+    """)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            ">*await helper",
+            "*DeadlockError: nothing is ready at 90.0 s of virtual time*2 pending tasks:",
+            "*test_stuck*waits for the task helper*",
+            "*helper*waits for the event*",
+            "*- simloop -*",
+            "seed 0, virtual time 90.0 s, * steps",
+            "replay: pytest test_suite.py::test_stuck --simloop-seed=0",
+        ]
+    )
+    assert "kernel.py" not in result.stdout.str()
+
+
+FAILING = """
+    @pytest.fixture
+    async def drawn():
+        await asyncio.sleep(1)
+        return random.random()
+
+    @pytest.mark.simloop
+    @pytest.mark.parametrize("n", ["it's"])
+    async def test_draw(drawn, n):
+        await asyncio.sleep(random.random())
+        assert (drawn, random.random()) is None
+"""
+
+
+def replay_line(text: str) -> str:
+    return re.search(r"^replay: (.*)$", text, re.MULTILINE)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", ["7", "seven", "random"])
+def test_the_replay_line_replays(suite, pytester, seed) -> None:
+    """The printed line, given to a shell, fails in the same way, with the same numbers."""
+    result = suite(FAILING, f"--simloop-seed={seed}")
+    result.assert_outcomes(failed=1)
+    text = result.stdout.str()
+    environment = dict(os.environ)
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", replay_line(text)],  # noqa: S607 - any shell
+        cwd=pytester.path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(r"^E .*", done.stdout, re.MULTILINE)[0] in text
+    assert re.search(r"^seed .*", done.stdout, re.MULTILINE)[0] in text
+    assert replay_line(done.stdout) == replay_line(text)
+
+
+def test_the_replay_line_of_a_mark_with_a_seed_needs_no_option(suite) -> None:
+    """The seed in the mark holds, whatever the command line says."""
+    result = suite(
+        """
+    @pytest.mark.simloop(seed=3)
+    async def test_it():
+        assert asyncio.get_running_loop().world.seed == 4
+    """,
+        "--simloop-seed=9",
+    )
+    result.stdout.fnmatch_lines(
+        ["*simloop: seed 9*", "seed 3, *", "replay: pytest test_suite.py::test_it"]
+    )
+
+
+def test_strict_mode_leaves_unmarked_tests_alone(suite) -> None:
+    """Without the mark an async test is no business of ours, and pytest says so."""
+    result = suite("async def test_it(): pass")
+    result.stdout.fnmatch_lines(["*async def functions are not natively supported*"])
+
+
+def test_auto_mode_takes_what_nobody_claims(suite, pytester) -> None:
+    """In the auto mode async tests run in virtual time, unless another plugin's mark is on them."""
+    result = suite(
+        """
+    async def test_ours():
+        await asyncio.sleep(3600)
+
+    @pytest.mark.asyncio
+    async def test_theirs():
+        assert not hasattr(asyncio.get_running_loop(), "world")
+
+    def test_plain():
+        pass
+    """,
+        *("-o", "simloop_mode=auto", *WITH_ASYNCIO),
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_another_mode_is_refused(suite) -> None:
+    """The ini option is strict or auto."""
+    result = suite("", "-o", "simloop_mode=loose")
+    result.stderr.fnmatch_lines(["*simloop_mode is 'loose'; it is strict or auto"])
+
+
+def test_our_mark_wins_over_pytest_asyncios_auto_mode(suite) -> None:
+    """A suite in asyncio_mode=auto has our tests and fixtures on our loop."""
+    result = suite(
+        """
+    import simloop, pytest_asyncio
+
+    @pytest.fixture
+    async def where():
+        yield asyncio.get_running_loop()
+
+    @pytest_asyncio.fixture
+    async def there():
+        return asyncio.get_running_loop()
+
+    @pytest.mark.simloop
+    async def test_ours(where, there):
+        assert isinstance(where, simloop.SimLoop)
+        assert asyncio.get_running_loop() is where is there
+
+    async def test_theirs(where):
+        assert asyncio.get_running_loop() is where
+        assert not isinstance(where, simloop.SimLoop)
+    """,
+        *("-o", "asyncio_mode=auto", *WITH_ASYNCIO),
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_subtests_skips_and_expected_failures(suite) -> None:
+    """What pytest offers inside a test works in an async one, by virtual time."""
+    result = suite("""
+    pytestmark = pytest.mark.simloop
+    import simloop
+
+    async def test_subtests(subtests):
+        for n in range(3):
+            with subtests.test(n=n):
+                await asyncio.sleep(10)
+                assert n != 1
+
+    async def test_skip():
+        await asyncio.sleep(1)
+        pytest.skip("enough")
+
+    @pytest.mark.xfail(raises=simloop.DeadlockError, strict=True)
+    async def test_expected():
+        await asyncio.Event().wait()
+
+    async def test_captured(capsys, caplog):
+        print("out")
+        assert capsys.readouterr().out == "out\\n"
+    """)
+    result.assert_outcomes(passed=1, failed=2, skipped=1, xfailed=1)
+    result.stdout.fnmatch_lines(["*SUBFAILED*n=1*test_subtests*"])
+
+
+def test_a_test_that_the_world_ended_cleans_up(suite) -> None:
+    """After a deadlock, finally blocks and fixtures run, and may sleep."""
+    result = suite("""
+    ended = []
+
+    @pytest.fixture
+    async def resource():
+        yield
+        await asyncio.sleep(10)
+        ended.append("fixture")
+
+    @pytest.mark.simloop(autojump=False)
+    async def test_stuck(resource):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(1)
+            ended.append("test")
+
+    def test_after():
+        assert ended == ["test", "fixture"]
+    """)
+    result.assert_outcomes(passed=1, failed=1)
+
+
+@pytest.mark.slow
+def test_properties_run_each_example_in_its_own_world(suite) -> None:
+    """Hypothesis' examples each start at time 0 with the seed of the mark."""
+    result = suite("""
+    from hypothesis import given, settings, strategies as st
+    seen = []
+
+    @pytest.mark.simloop(seed=3)
+    @settings(max_examples=5, database=None)
+    @given(st.integers(0, 100))
+    async def test_property(n):
+        loop = asyncio.get_running_loop()
+        assert loop.time() == 0.0
+        await asyncio.sleep(n)
+        seen.append(random.random())
+
+    def test_after():
+        assert len(seen) == 5
+        assert seen == seen[:1] * 5
+    """)
+    result.assert_outcomes(passed=2)
+
+
+@pytest.mark.slow
+def test_workers_share_a_random_seed(suite, pytester) -> None:
+    """With xdist the seed is drawn once, and every worker has it."""
+    result = suite(
+        """
+    @pytest.mark.simloop
+    @pytest.mark.parametrize("n", range(4))
+    async def test_it(n):
+        await asyncio.sleep(3600)
+        assert asyncio.get_running_loop().world.seed is None
+    """,
+        *("-p", "xdist", "-n2", "--simloop-seed=random"),
+    )
+    result.assert_outcomes(failed=4)
+    seeds = re.findall(r"^seed (\d+), virtual time 3600.0 s", result.stdout.str(), re.MULTILINE)
+    assert len(seeds) == 4
+    assert len(dict.fromkeys(seeds)) == 1
+
+
+IMPORTED = """
+import sys, pytest
+class Look:
+    def pytest_sessionfinish(self):
+        print("loaded", "simloop_engine" in sys.modules, "simloop" in sys.modules)
+pytest.main(["-q", "test_plain.py"], plugins=[Look()])
+"""
+
+
+@pytest.mark.slow
+def test_a_run_without_marked_tests_does_not_import_simloop(suite, pytester) -> None:
+    """The plugin's front is all that such a run pays for."""
+    pytester.makepyfile(test_plain="def test_plain(): pass", run=IMPORTED)
+    assert "loaded True False" in pytester.runpython("run.py").stdout.str()
+
+
+@pytest.mark.slow
+def test_a_thousand_hours_take_seconds(suite) -> None:
+    """A thousand tests that each sleep for an hour, each in a world of its own."""
+    result = suite("""
+    @pytest.mark.simloop
+    @pytest.mark.parametrize("n", range(1000))
+    async def test_hour(n):
+        await asyncio.sleep(3600)
+    """)
+    result.assert_outcomes(passed=1000)
+
+
+@pytest.mark.slow
+def test_looptime_beside_changes_nothing(suite, pytester) -> None:
+    """With looptime's plugin loaded, our tests pass, and so do its own."""
+    pytest.importorskip("looptime")
+    result = suite(
+        """
+    @pytest.mark.simloop
+    async def test_ours():
+        await asyncio.sleep(3600)
+        assert asyncio.get_running_loop().time() == 3600.0
+
+    @pytest.mark.asyncio
+    @pytest.mark.looptime
+    async def test_theirs(looptime):
+        await asyncio.sleep(3600)
+        assert looptime == 3600
+    """,
+        *(*WITH_ASYNCIO, "-p", "looptime_plugin"),
+    )
+    result.assert_outcomes(passed=2)
