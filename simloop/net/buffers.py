@@ -45,12 +45,6 @@ class ByteQueue:
         self.chunks.clear()
         self.head = self.size = 0
 
-    def truncate(self, size: int) -> None:
-        """Keep only the first ``size`` bytes."""
-        kept = self.take(min(size, self.size))
-        self.clear()
-        self.append(kept)
-
     def take(self, size: int) -> bytes:
         """Remove and return up to ``size`` bytes: the only chunk itself where they cover it."""
         chunks = self.chunks

@@ -4,8 +4,10 @@ Owns: the numbers, and which open file each one names. Numbers start far above a
 the real process, and each new one is the lowest that is free, as POSIX promises. Knows nothing of
 what the files are.
 
-Invariants: every number in the table lies in [base, next); every number in that range is either in
-the table or in the heap of free ones; a file's ``references`` is at least the count of its entries.
+Invariants: ``next`` follows the highest number in the table (base where it is empty); every lower
+number from base on is either in the table or in the heap of free ones, once; what the heap holds
+beyond ``next`` is stale, and when its least number is, all of it is; a file's ``references`` is at
+least the count of its entries.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["FIRST_DESCRIPTOR", "DescriptorTable"]
 
 FIRST_DESCRIPTOR = 1_000_000
+_SMALL = 1024  # Entries that are not worth shrinking.
 
 
 class DescriptorTable:
@@ -35,7 +38,7 @@ class DescriptorTable:
     100
     """
 
-    __slots__ = ("_files", "_free", "_next", "base", "limit")
+    __slots__ = ("_files", "_free", "_next", "_peak", "base", "limit")
 
     def __init__(self, base: int = FIRST_DESCRIPTOR, limit: int = 1_000_000) -> None:
         self.base = base
@@ -43,6 +46,7 @@ class DescriptorTable:
         self._files: dict[int, File] = {}
         self._free: list[int] = []
         self._next = base
+        self._peak = 0  # The most entries since the table was last shrunk.
 
     def __len__(self) -> int:
         return len(self._files)
@@ -58,12 +62,14 @@ class DescriptorTable:
     def add(self, file: File) -> int:
         """Return the lowest free number, which now names ``file``; EMFILE at the limit."""
         self.check_room()
-        if self._free:
+        if self._free and self._free[0] < self._next:
             fd = heapq.heappop(self._free)
         else:
+            self._free.clear()
             fd = self._next
             self._next += 1
         self._files[fd] = file
+        self._peak = max(self._peak, len(self._files))
         file.acquire()
         return fd
 
@@ -81,10 +87,21 @@ class DescriptorTable:
         except KeyError:
             raise fault(errno.EBADF) from None
         if fd == self._next - 1:
-            self._next = fd
+            self._lower(fd)
         else:
             heapq.heappush(self._free, fd)
+        if self._peak > _SMALL and len(self._files) * 8 < self._peak:
+            self._files = dict(self._files)  # Dicts don't shrink by themselves.
+            self._peak = len(self._files)
         file.drop()
+
+    def _lower(self, fd: int) -> None:
+        """Let ``next`` follow the highest number left, now that ``fd``, the last one, is free."""
+        while fd > self.base and fd - 1 not in self._files:
+            fd -= 1
+        self._next = fd
+        if self._free and self._free[0] >= fd:
+            self._free.clear()
 
     def numbers(self) -> list[int]:
         """List the open numbers, lowest first."""
@@ -92,9 +109,7 @@ class DescriptorTable:
 
     def check(self) -> None:
         """Assert the invariants."""
-        free = sorted(self._free)
-        for fd in free:
-            assert fd not in self._files, fd
+        free = sorted(fd for fd in self._free if fd < self._next)
         known = sorted([*self._files, *free])
         assert known == list(range(self.base, self._next)), known
         counts: dict[File, int] = {}

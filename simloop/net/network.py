@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simloop.errors import UsageError
-from simloop.net.addresses import canonical, is_loopback, is_multicast, is_wildcard
+from simloop.net.addresses import LOOPBACK, canonical, is_loopback, is_multicast, is_wildcard
 from simloop.net.descriptors import FIRST_DESCRIPTOR
 from simloop.net.fabric import Fabric
 from simloop.net.host import Host
@@ -86,6 +86,8 @@ class Network:
     def add_host(self, hostname: str = "localhost", *addresses: str) -> Host:
         """Add a machine with its own loopback and, if given, addresses of its own.
 
+        Its host name leads to these addresses; without any, to 127.0.0.1.
+
         Raises UsageError for a host name or an address that is already taken, or an address that
         no single host can own.
         """
@@ -98,10 +100,12 @@ class Network:
         for address in addresses:
             self.add_address(host, address)
         self.hosts[hostname] = host
+        if not addresses and hostname != "localhost":
+            self.names.add(hostname, LOOPBACK)  # Which is each host's own.
         return host
 
     def add_address(self, host: Host, address: str) -> None:
-        """Give a host one more address of its own."""
+        """Give a host one more address of its own, to which its host name leads too."""
         try:
             ip = canonical(address)
         except ValueError as error:
@@ -115,6 +119,8 @@ class Network:
             raise UsageError(f"{address!r} already belongs to the host {owner.hostname!r}")
         self.owners[ip] = host
         host.addresses.append(ip)
+        if host.hostname != "localhost":
+            self.names.add(host.hostname, ip)
 
     def host_of(self, ip: str, asking: Host) -> Host | None:
         """Return the host that packets for ``ip`` reach when ``asking`` sends them."""

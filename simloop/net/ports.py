@@ -36,6 +36,7 @@ __all__ = [
 
 FIRST_EPHEMERAL = 32_768
 LAST_EPHEMERAL = 60_999
+_SMALL = 1024  # Entries that are not worth shrinking.
 
 
 class Holder(Protocol):
@@ -98,7 +99,7 @@ def _covers(wide: str, is_v6only: bool, ip: str) -> bool:  # noqa: FBT001  # A l
 class PortTable(Generic[H]):
     """Hold the ports of one protocol."""
 
-    __slots__ = ("_cursor", "_may_share", "first", "holders", "last", "listeners")
+    __slots__ = ("_cursor", "_may_share", "_peak", "first", "holders", "last", "listeners")
 
     def __init__(
         self,
@@ -110,6 +111,7 @@ class PortTable(Generic[H]):
         self.first = first
         self.last = last
         self._cursor = first
+        self._peak = 0  # The most ports held since the table was last shrunk.
         self.holders: dict[int, dict[H, None]] = {}
         self.listeners: dict[Endpoint, list[H]] = {}
 
@@ -136,6 +138,7 @@ class PortTable(Generic[H]):
     def hold(self, socket: H, port: int) -> None:
         """Let ``socket`` hold ``port`` without a question: an accepted connection shares one."""
         self.holders.setdefault(port, {})[socket] = None
+        self._peak = max(self._peak, len(self.holders))
 
     def release(self, socket: H, port: int) -> None:
         """Give the port back; releasing twice is no error."""
@@ -145,6 +148,11 @@ class PortTable(Generic[H]):
         there.pop(socket, None)
         if not there:
             del self.holders[port]
+            if self._peak > _SMALL and len(self.holders) * 8 < self._peak:
+                self.holders = dict(self.holders)  # Dicts don't shrink by themselves.
+                self._peak = len(self.holders)
+        elif len(there) == 1:
+            self.holders[port] = dict(there)  # A listener whose many connections are gone.
 
     def connect(self, socket: H, ip: str, remote: Endpoint) -> int:
         """Let ``socket`` hold a port of the table's choice for a connection to ``remote``.

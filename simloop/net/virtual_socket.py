@@ -74,7 +74,7 @@ def set_host_finder(find: Callable[[], Host | None] | None) -> Callable[[], Host
 
     Return who told so before.
     """
-    global _find_host  # noqa: PLW0603  # One class for the process, as socket.socket is.
+    global _find_host  # One class for the process, as socket.socket is.
     before, _find_host = _find_host, find
     return before
 

@@ -205,7 +205,8 @@ def test_the_tap_hears_every_accepted_send(network, pair):
         ("udp", ("127.0.0.1", 32768), ("127.0.0.1", 9), b"gram"),
     ]
     network.tap = None
-    assert network.fabric.direct
+    first.send(b"unheard")
+    assert len(heard) == 3
     close(server, client, peer, first, second, speaker)
     for fd in (reader, writer):
         one.close(fd)

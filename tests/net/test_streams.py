@@ -258,11 +258,6 @@ class Queue(RuleBasedStateMachine):
         assert self.queue.take(size) == expected
         del self.model[: max(size, 0)]
 
-    @rule(size=st.integers(0, 25))
-    def truncate(self, size):
-        self.queue.truncate(size)
-        del self.model[size:]
-
     @rule()
     def clear(self):
         self.queue.clear()

@@ -366,7 +366,70 @@ def reading_sockets_by_descriptor(arm):
     arm.do("write", arm.write, second.fileno(), b"x")
 
 
+def datagrams_that_end(arm):
+    for how in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
+        first, second = arm.socketpair(DGRAM)
+        arm.do("shutdown", first.shutdown, how)
+        for label, sock in (("first", first), ("second", second)):
+            arm.poll(label, sock)
+            arm.do(f"{label} send", sock.send, b"x")
+    arm.do("shutdown", first.shutdown, 9)
+    first, second = arm.socketpair(DGRAM)
+    first.send(b"unread")
+    second.close()
+    arm.poll("room again", first)
+    sock = arm.unix(DGRAM)
+    sock.bind(arm.path("gone"))
+    arm.do("oob", sock.sendto, b"x", socket.MSG_OOB, arm.path("gone"))
+    arm.do("to itself", sock.sendto, b"x", arm.path("gone"))
+    arm.do("from itself", sock.recvfrom, 9)
+
+
+def files_in_messages(arm):
+    for kind in (DGRAM, PACKETS):
+        first, second = arm.socketpair(kind)
+        reader, writer = arm.pipe()
+        item = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [writer]))
+        arm.do("send", first.sendmsg, [b"x"], [item])
+        arm.do("send", first.sendmsg, [b"y"], [item])
+        arm.do("send", first.sendmsg, [b"z"], [item])
+        arm.close_fd(writer)
+        arm.do("dropped", second.recv, 9)
+        _, ancillary, _, _ = second.recvmsg(9, 99)
+        fd = array.array("i", ancillary[0][2])[0]
+        arm.do("write", arm.write, fd, b"through")
+        arm.do("read", arm.read, reader, 99)
+        arm.close_fd(fd)
+        arm.poll("one is left in the queue", reader)
+        second.close()
+        arm.poll("closed", reader)
+
+
+def packets_fill(arm):
+    first, second = arm.socketpair(PACKETS)
+    arm.do("too large", first.send, bytes(300_000))
+    sent = arm.fill(first, bytes(10_000))
+    arm.note("a lot", 100_000 < sent < 300_000)
+    arm.poll("full", first)
+    arm.note("all", len(arm.drain(second)) == sent)
+    arm.poll("room", first)
+
+
+def options_of_unix_sockets(arm):
+    for kind in (socket.SOCK_STREAM, DGRAM, PACKETS):
+        first, _ = arm.socketpair(kind)
+        for name in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            arm.do("set", first.setsockopt, socket.SOL_SOCKET, name, 20_000)
+            arm.do("get", first.getsockopt, socket.SOL_SOCKET, name)
+        for name in (socket.SO_TYPE, socket.SO_DOMAIN, socket.SO_PROTOCOL, socket.SO_ACCEPTCONN):
+            arm.do("get", first.getsockopt, socket.SOL_SOCKET, name)
+
+
 SCENARIOS = [
+    datagrams_that_end,
+    files_in_messages,
+    packets_fill,
+    options_of_unix_sockets,
     names,
     abstract_names,
     connections,
