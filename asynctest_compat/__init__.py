@@ -1,0 +1,90 @@
+"""asynctest 0.13 for Python 3.11 and later, in virtual time.
+
+``import asynctest_compat as asynctest`` replaces both ``import asynctest`` and ``import unittest``.
+The modules are asynctest's: ``case``, ``mock``, ``selector``, ``helpers`` and ``_fail_on``; all their
+names are here too. ``install()`` and the pytest plugin ``asynctest_compat.as_asynctest`` are for
+suites whose imports can't be changed.
+
+What asynctest did not have: ``choose_loop`` and ``TestCase.loop_factory``, ``time_limit``,
+``Clock`` and ``frozen_clock``, and the checks ``unhandled_exceptions`` and ``pending_tasks``.
+"""
+
+from __future__ import annotations
+
+# asynctest's top level shows these modules, and suites reach through it ("asynctest.socket").
+import asyncio
+import collections
+import contextlib
+import difflib
+import enum
+import functools
+import inspect
+import logging
+import pprint
+import re
+import selectors
+import socket
+import ssl
+import sys
+import traceback
+import types
+import unittest
+import warnings
+from asyncio import TimerHandle
+from unittest import *  # noqa: F403  # everything of unittest, whatever this Python has
+from unittest import result
+from unittest.case import DIFF_OMITTED
+from unittest.util import safe_repr, strclass
+
+from asynctest_compat import _fail_on, case, helpers, mock, selector
+from asynctest_compat._clock import Clock, frozen_clock
+from asynctest_compat._fail_on import DEFAULTS, fail_on, lenient, strict
+from asynctest_compat._install import install
+from asynctest_compat._limits import TimeLimitError, time_limit
+from asynctest_compat._loops import choose_loop
+from asynctest_compat._removed import findTestCases, getTestCaseNames, makeSuite
+from asynctest_compat.case import ClockedTestCase, FunctionTestCase, TestCase, ignore_loop
+from asynctest_compat.helpers import exhaust_callbacks
+from asynctest_compat.mock import (
+    ANY,
+    DEFAULT,
+    GLOBAL,
+    LIMITED,
+    AsyncMagicMixin,
+    CoroutineMock,
+    FakeInheritanceMeta,
+    IsCoroutineArgMeta,
+    MagicMock,
+    Mock,
+    MockMetaMixin,
+    NonCallableMagicMock,
+    NonCallableMock,
+    PatchScope,
+    PropertyMock,
+    async_magic_coroutines,
+    call,
+    create_autospec,
+    mock_open,
+    patch,
+    return_once,
+    sentinel,
+)
+from asynctest_compat.selector import (
+    FileDescriptor,
+    FileMock,
+    SocketMock,
+    SSLSocketMock,
+    TestSelector,
+    fail_on_active_selector_callbacks,
+    fail_on_before_test_active_selector_callbacks,
+    fd,
+    get_registered_events,
+    isfilemock,
+    set_read_ready,
+    set_write_ready,
+)
+
+asynctest = sys.modules[__name__]
+
+# As in asynctest: "from asynctest import *" gives unittest's names, and no mocks.
+__all__ = unittest.__all__  # it is a list

@@ -1,0 +1,177 @@
+"""``create_autospec``: mocks with the interface of an object, all the way down.
+
+Owns: walking a spec and choosing a mock for it and for each of its attributes. It must not know
+patches. Signature checks and the lazily built children (``_SpecState``) are unittest.mock's own;
+``SpecAware.__getattr__`` brings those children back here through ``from_state``.
+
+Invariant: every mock that it makes, at any depth, is one of this package's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+from asynctest_compat import _borrowed
+from asynctest_compat._coroutines import is_coroutine_function, mark
+from asynctest_compat._mock_classes import CoroutineMock, MagicMock, NonCallableMagicMock
+
+_FUNCTIONS: tuple[type, ...] = _borrowed.FUNCTION_TYPES
+
+#: What the function before a coroutine mock offers of it.
+_AWAIT_ASSERTIONS = tuple(
+    name for name in dir(CoroutineMock) if name.startswith("assert_") and "await" in name
+)
+
+
+def create_autospec(  # the arguments with an underscore are unittest.mock's own
+    spec: Any,
+    spec_set: bool = False,  # noqa: FBT001, FBT002  # asynctest's signature
+    instance: bool = False,  # noqa: FBT001, FBT002  # asynctest's signature
+    _parent: Any = None,
+    _name: str | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Create a mock that has the attributes of ``spec`` and the signatures of its functions.
+
+    Args:
+        spec: A function, a coroutine function, a class or any other object.
+        spec_set: Refuse to set attributes that the spec does not have.
+        instance: The spec is a class, and the mock stands for an instance of it.
+        kwargs: Handed on to the mock.
+
+    Raises:
+        RuntimeError: ``instance`` together with a coroutine function.
+
+    A call with arguments that the spec would not take raises TypeError.
+
+    """
+    if not kwargs.pop("unsafe", False):
+        _borrowed.check_spec_typos(kwargs)
+    if isinstance(spec, (list, tuple)):
+        spec = type(spec)  # as a spec, a list would be a list of names
+    if instance and is_coroutine_function(spec):
+        raise RuntimeError(
+            f"Instance can not be True when create_autospec is mocking a coroutine function: {spec!r}"
+        )
+    mock = _top(spec, spec_set, instance, _parent, kwargs.pop("name", _name), kwargs)
+    if isinstance(spec, _FUNCTIONS):
+        mock = _with_signature(mock, spec)
+    else:
+        _borrowed.check_signature(spec, mock, isinstance(spec, type), instance)
+    if _parent is not None and not instance:
+        _parent._mock_children[_name] = mock
+    wraps = kwargs.get("wraps")
+    if isinstance(spec, type) and not instance and "return_value" not in kwargs:
+        more = {} if wraps is None else {"wraps": wraps}
+        mock.return_value = create_autospec(
+            spec, spec_set, instance=True, _name="()", _parent=mock, **more
+        )
+    for name, original in _attributes(spec):
+        _add_child(mock, spec, name, original, spec_set, wraps)
+    return mock
+
+
+def from_state(state: Any) -> Any:
+    """Build the child that unittest.mock's ``_SpecState`` describes."""
+    return create_autospec(state.spec, state.spec_set, state.instance, state.parent, state.name)
+
+
+def _class_for(spec: Any, instance: bool) -> type:  # noqa: FBT001  # private
+    if inspect.isdatadescriptor(spec):
+        return MagicMock
+    if is_coroutine_function(spec):
+        return CoroutineMock
+    if not _borrowed.is_callable(spec):
+        return NonCallableMagicMock
+    if isinstance(spec, type) and instance and not _borrowed.instance_is_callable(spec):
+        return NonCallableMagicMock
+    return MagicMock
+
+
+def _top(  # the same arguments as its one caller's
+    spec: Any,
+    spec_set: bool,  # noqa: FBT001  # private
+    instance: bool,  # noqa: FBT001  # private
+    parent: Any,
+    name: str | None,
+    kwargs: dict[str, Any],
+) -> Any:
+    known: dict[str, Any] = {}
+    if spec is not None and not inspect.isdatadescriptor(spec):
+        # Nobody can tell what type a descriptor will give, so that it has no spec.
+        known["spec_set" if spec_set else "spec"] = spec
+        if instance:
+            known["_spec_as_instance"] = True
+    mock: Any = _class_for(spec, instance)(
+        parent=parent,
+        _new_parent=parent,
+        _new_name="" if parent is None else name,
+        name=name,
+        **{**known, **kwargs},
+    )
+    if instance and isinstance(spec, type) and dataclasses.is_dataclass(spec):
+        # Fields without a default are attributes of the instances only.
+        fields = [field.name for field in dataclasses.fields(spec)]
+        vars(mock)["_mock_methods"] = [*(vars(mock)["_mock_methods"] or ()), *fields]
+    return mock
+
+
+def _with_signature(mock: Any, spec: Any) -> Any:
+    """Put a function before the mock that takes exactly what ``spec`` takes."""
+    function = _borrowed.set_signature(mock, spec)
+    if function is not mock and is_coroutine_function(spec):
+        mark(function)
+        # From here on the mock keeps its records of awaits in the function.
+        for record in ("awaited", "await_count", "await_args", "await_args_list"):
+            setattr(function, record, vars(mock)[f"_mock_{record}"])
+        for name in _AWAIT_ASSERTIONS:
+            setattr(function, name, getattr(mock, name))
+    return function
+
+
+def _attributes(spec: Any) -> list[tuple[str, Any]]:
+    found = []
+    for name in dir(spec):
+        if _borrowed.is_magic(name):
+            continue
+        try:
+            found.append((name, getattr(spec, name)))
+        except AttributeError:
+            continue
+        except Exception:  # noqa: BLE001  # a property that fails here: mock it without a spec
+            found.append((name, inspect.getattr_static(spec, name)))
+    return found
+
+
+def _add_child(  # private, one caller
+    mock: Any,
+    spec: Any,
+    name: str,
+    original: Any,
+    spec_set: bool,  # noqa: FBT001  # private
+    wraps: Any,
+) -> None:
+    if not isinstance(original, _FUNCTIONS):
+        mock._mock_children[name] = _borrowed.SpecState(original, spec_set, parent=mock, name=name)
+        return
+    parent = mock.mock if isinstance(spec, _FUNCTIONS) and hasattr(mock, "mock") else mock
+    eat_self = _borrowed.must_skip(spec, name, isinstance(spec, type))
+    more: dict[str, Any] = {"spec_set" if spec_set else "spec": original}
+    if wraps is not None and hasattr(wraps, name):
+        more["wraps"] = getattr(wraps, name)
+    kind: Any = CoroutineMock if is_coroutine_function(original) else MagicMock
+    child = kind(
+        parent=parent,
+        name=name,
+        _new_name=name,
+        _new_parent=parent,
+        _eat_self=eat_self,
+        **more,
+    )
+    mock._mock_children[name] = child
+    _borrowed.check_signature(original, child, skipfirst=eat_self)
+
+
+__all__ = ["create_autospec"]

@@ -1,0 +1,107 @@
+"""One context for all that a test runs, on the loop and off it.
+
+Owns: running a test's functions and coroutines in one ``contextvars`` context, so that what a set-up
+sets is seen by the test, the tear-down and the cleanups. It must not know what these phases are.
+
+A coroutine is not given to ``create_task(context=...)``: a test may replace the loop by a mock or set
+a task factory that knows no contexts. Each of its steps enters the context instead.
+
+Invariant: a context is entered once at a time. A coroutine that plain code runs in the middle of a
+phase gets a copy, whose changes are taken over when it ends.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from asynctest_compat._coroutines import (
+    YieldableCoroutine,
+    as_coroutine,
+    is_coroutine,
+    is_coroutine_function,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+class _InContext(YieldableCoroutine[Any]):
+    """Run each step of a coroutine in one context."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, steps: Any, context: contextvars.Context) -> None:
+        super().__init__(steps)
+        self._context = context
+
+    def send(self, value: Any) -> Any:
+        return self._context.run(super().send, value)
+
+    def throw(self, typ: Any, val: Any = None, tb: Any = None) -> Any:
+        return self._context.run(super().throw, typ, val, tb)
+
+
+class Phases:
+    """Runs the functions of one test."""
+
+    def __init__(self) -> None:
+        self._context = contextvars.copy_context()
+        self._is_entered = False
+        # Whether code of the test is running, on the loop or off it.
+        self.is_inside = False
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function of the test off the loop, and return what it gives."""
+        if self._is_entered:
+            return function(*args, **kwargs)
+        self._is_entered = self.is_inside = True
+        try:
+            return self._context.run(function, *args, **kwargs)
+        finally:
+            self._is_entered = self.is_inside = False
+
+    def finish(self, loop: Any, awaitable: Awaitable[Any]) -> Any:
+        """Run an awaitable of the test on ``loop``, and return its result."""
+        if self._is_entered:
+            return _finish_inside(loop, awaitable)
+        self.is_inside = True
+        try:
+            steps = as_coroutine(awaitable)
+            return loop.run_until_complete(_InContext(steps, self._context))
+        finally:
+            self.is_inside = False
+
+
+def _finish_inside(loop: Any, awaitable: Awaitable[Any]) -> Any:
+    changed: dict[contextvars.ContextVar[Any], Any] = {}
+
+    async def tracked() -> Any:
+        try:
+            return await as_coroutine(awaitable)
+        finally:
+            changed.update(contextvars.copy_context().items())
+
+    before = contextvars.copy_context()
+    try:
+        return loop.run_until_complete(tracked())
+    finally:
+        for var, value in changed.items():
+            if before.get(var, changed) is not value:
+                var.set(value)
+
+
+def must_wait(function: Any, result: Any) -> bool:
+    """Tell whether a fixture's result has to be run on the loop: if it is a coroutine.
+
+    Raises:
+        TypeError: It is an asynchronous generator, of which nobody would run anything.
+
+    """
+    if inspect.isasyncgen(result):
+        raise TypeError(
+            f"{function!r} is an asynchronous generator: it contains 'yield', so that calling it runs"
+            " nothing. Remove the yield, or wait with 'await'"
+        )
+    return is_coroutine(result) or (inspect.isawaitable(result) and is_coroutine_function(function))
