@@ -1,9 +1,9 @@
 """asynctest 0.13 for Python 3.11 and later, in virtual time.
 
 ``import asynctest_compat as asynctest`` replaces both ``import asynctest`` and ``import unittest``.
-The modules are asynctest's: ``case``, ``mock``, ``selector``, ``helpers`` and ``_fail_on``; all their
-names are here too. ``install()`` and the pytest plugin ``asynctest_compat.as_asynctest`` are for
-suites whose imports can't be changed.
+The modules are asynctest's: ``case``, ``mock``, ``selector``, ``helpers`` and ``_fail_on``; all
+their names are here too. ``install()`` and the pytest plugin ``asynctest_compat.as_asynctest`` are
+for suites whose imports can't be changed.
 
 What asynctest did not have: ``choose_loop`` and ``TestCase.loop_factory``, ``time_limit``,
 ``Clock`` and ``frozen_clock``, and the checks ``unhandled_exceptions`` and ``pending_tasks``.

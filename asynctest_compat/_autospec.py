@@ -53,7 +53,8 @@ def create_autospec(  # the arguments with an underscore are unittest.mock's own
         spec = type(spec)  # as a spec, a list would be a list of names
     if instance and is_coroutine_function(spec):
         raise RuntimeError(
-            f"Instance can not be True when create_autospec is mocking a coroutine function: {spec!r}"
+            "Instance can not be True when create_autospec is mocking a coroutine function:"
+            f" {spec!r}"
         )
     mock = _top(spec, spec_set, instance, _parent, kwargs.pop("name", _name), kwargs)
     if isinstance(spec, _FUNCTIONS):

@@ -151,7 +151,8 @@ class AwaitAssertions:
         if not any_order:
             if not _contains_run(actual, expected):
                 raise AssertionError(
-                    f"Awaits not found.\nExpected: {calls!r}\nActual: {list(self.await_args_list)!r}"
+                    f"Awaits not found.\nExpected: {calls!r}"
+                    f"\nActual: {list(self.await_args_list)!r}"
                 ) from cause
             return
         missing = []

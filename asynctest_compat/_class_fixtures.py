@@ -8,8 +8,8 @@ unittest and pytest call class fixtures as plain functions, so that a coroutine 
 the class is made. Invariants:
 
 - A class whose fixtures are plain is left as it is.
-- A wrapped fixture that is called on its running loop gives the coroutine, to be awaited; called off
-  it, it runs to its end. What was plain gives something to await as well.
+- A wrapped fixture that is called on its running loop gives the coroutine, to be awaited; called
+  off it, it runs to its end. What was plain gives something to await as well.
 - The shared loop is closed after the class's last cleanup.
 """
 

@@ -10,8 +10,8 @@ Three generations of code meet in an old test suite: native ``async def``, gener
 only to the last two. Invariants:
 
 - Detection never runs a property and never creates a child of a mock.
-- A ``YieldableCoroutine`` is awaitable, is a coroutine for asyncio on every Python, and is iterable,
-  so that each of the three generations can wait for it. It adds no step of its own.
+- A ``YieldableCoroutine`` is awaitable, is a coroutine for asyncio on every Python, and is
+  iterable, so that each of the three generations can wait for it. It adds no step of its own.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class YieldableCoroutine(collections.abc.Coroutine[Any, Any, T]):
     """Drive a coroutine or a generator for callers of every generation.
 
     ``steps`` is a native coroutine, a generator or any other iterator that an awaitable gave. Its
-    frames show under the names that asyncio and debuggers look for (``cr_frame``, ``cr_await`` ...).
+    frames show under the names that asyncio and debuggers look for (``cr_frame``, ``cr_await``
+    ...).
     """
 
     __slots__ = ("__name__", "__qualname__", "__weakref__", "_steps")

@@ -9,7 +9,8 @@ module can add a check without an import cycle:
 - if it has to note the state before ``setUp``, add another one named ``before_test_`` + name.
 
 Invariants: a decorated subclass inherits its parent's choices and never changes them; a method's
-choices win over those of its class; what nobody chose is as in ``DEFAULTS`` at the time of the test.
+choices win over those of its class; what nobody chose is as in ``DEFAULTS`` at the time of the
+test.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ def install(*, removed_names: bool = False, loop: str | Callable[[], Any] | None
     Args:
         removed_names: Also put back what Python has removed and suites of that age use, such as
             ``asyncio.coroutine``, the arguments ``loop=`` of asyncio and ``assertEquals``.
-        loop: Choose the loop for the whole suite: ``"virtual"``, ``"stock"``, a factory, or its name
-            as ``"module:factory"``. See ``choose_loop``.
+        loop: Choose the loop for the whole suite: ``"virtual"``, ``"stock"``, a factory, or its
+            name as ``"module:factory"``. See ``choose_loop``.
 
     """
     sys.modules["asynctest"] = importlib.import_module("asynctest_compat")

@@ -1,7 +1,7 @@
 """Which loop a test gets, and the event loop policy that is in force while it runs.
 
-Owns: the choice of a loop for a whole suite, and ``InForce``, which makes a loop the current one and
-puts everything back. It must not know test cases.
+Owns: the choice of a loop for a whole suite, and ``InForce``, which makes a loop the current one
+and puts everything back. It must not know test cases.
 
 Invariants:
 
@@ -110,7 +110,8 @@ class Policy(_AbstractPolicy):  # type: ignore[misc]  # a base class by another 
         """Return the test's loop, or whatever was set since."""
         if self.forbid_get_event_loop:
             raise AssertionError(
-                "TestCase.forbid_get_event_loop is True, asyncio.get_event_loop() must not be called"
+                "TestCase.forbid_get_event_loop is True, asyncio.get_event_loop() must not be"
+                " called"
             )
         return self.original_policy.get_event_loop() if self.loop is None else self.loop
 

@@ -211,8 +211,8 @@ class NonCallableMock(
     """Mock an object that can't be called.
 
     Attributes that are coroutine functions in ``spec`` or ``spec_set``, or in the object that is
-    wrapped (``wraps``), become ``CoroutineMock`` objects. With ``is_coroutine=True`` the mock itself
-    passes for a coroutine function.
+    wrapped (``wraps``), become ``CoroutineMock`` objects. With ``is_coroutine=True`` the mock
+    itself passes for a coroutine function.
     """
 
 
@@ -228,8 +228,8 @@ class NonCallableMagicMock(
 class Mock(SpecAware, unittest.mock.Mock, metaclass=MockMetaMixin):
     """Mock an object; attributes that are coroutine functions become ``CoroutineMock`` objects.
 
-    Which attributes are coroutine functions is read from ``spec``, ``spec_set`` or ``wraps``. To mock
-    a coroutine function itself use ``CoroutineMock``.
+    Which attributes are coroutine functions is read from ``spec``, ``spec_set`` or ``wraps``. To
+    mock a coroutine function itself use ``CoroutineMock``.
 
     >>> class Client:
     ...     async def get(self): ...

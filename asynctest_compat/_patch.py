@@ -1,13 +1,14 @@
 """``patch`` and its relatives: unittest.mock's, making this package's mocks.
 
-Owns: which mock a patch makes for a target, and decorators that respect the scopes. It must not know
-how a patched coroutine is run (``_scopes``). Placing a value and putting the original back is left
-to a plain ``_borrowed.Patch``, so that targets behave as they do there on each Python.
+Owns: which mock a patch makes for a target, and decorators that respect the scopes. It must not
+know how a patched coroutine is run (``_scopes``). Placing a value and putting the original back is
+left to a plain ``_borrowed.Patch``, so that targets behave as they do there on each Python.
 
 Invariants:
 
 - A target is looked up when the patch starts, never when it is made.
-- By default a coroutine function is replaced by a ``CoroutineMock``, anything else by a ``MagicMock``.
+- By default a coroutine function is replaced by a ``CoroutineMock``, anything else by a
+  ``MagicMock``.
 - A patcher may be entered again while it is in force; each exit undoes the latest entry.
 - ``stopall`` of this package and of unittest.mock stop the same patches.
 """

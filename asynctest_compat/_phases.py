@@ -1,10 +1,11 @@
 """One context for all that a test runs, on the loop and off it.
 
-Owns: running a test's functions and coroutines in one ``contextvars`` context, so that what a set-up
-sets is seen by the test, the tear-down and the cleanups. It must not know what these phases are.
+Owns: running a test's functions and coroutines in one ``contextvars`` context, so that what a
+set-up sets is seen by the test, the tear-down and the cleanups. It must not know what these phases
+are.
 
-A coroutine is not given to ``create_task(context=...)``: a test may replace the loop by a mock or set
-a task factory that knows no contexts. Each of its steps enters the context instead.
+A coroutine is not given to ``create_task(context=...)``: a test may replace the loop by a mock or
+set a task factory that knows no contexts. Each of its steps enters the context instead.
 
 Invariant: a context is entered once at a time. A coroutine that plain code runs in the middle of a
 phase gets a copy, whose changes are taken over when it ends.
@@ -101,7 +102,7 @@ def must_wait(function: Any, result: Any) -> bool:
     """
     if inspect.isasyncgen(result):
         raise TypeError(
-            f"{function!r} is an asynchronous generator: it contains 'yield', so that calling it runs"
-            " nothing. Remove the yield, or wait with 'await'"
+            f"{function!r} is an asynchronous generator: it contains 'yield', so that calling it"
+            " runs nothing. Remove the yield, or wait with 'await'"
         )
     return is_coroutine(result) or (inspect.isawaitable(result) and is_coroutine_function(function))

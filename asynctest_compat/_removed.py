@@ -140,7 +140,7 @@ def _loader(prefix: str, sort: Any = None, suite: Any = None) -> unittest.TestLo
     return loader
 
 
-def getTestCaseNames(  # noqa: N802  # unittest's name
+def getTestCaseNames(  # unittest's name
     testCaseClass: type[unittest.TestCase],  # noqa: N803  # unittest's name
     prefix: str,
     sortUsing: Any = None,  # noqa: N803  # unittest's name
@@ -149,7 +149,7 @@ def getTestCaseNames(  # noqa: N802  # unittest's name
     return _loader(prefix, sortUsing).getTestCaseNames(testCaseClass)
 
 
-def makeSuite(  # noqa: N802  # unittest's name
+def makeSuite(  # unittest's name
     testCaseClass: type[unittest.TestCase],  # noqa: N803  # unittest's name
     prefix: str = "test",
     sortUsing: Any = None,  # noqa: N803  # unittest's name
@@ -159,7 +159,7 @@ def makeSuite(  # noqa: N802  # unittest's name
     return _loader(prefix, sortUsing, suiteClass).loadTestsFromTestCase(testCaseClass)
 
 
-def findTestCases(  # noqa: N802  # unittest's name
+def findTestCases(  # unittest's name
     module: types.ModuleType,
     prefix: str = "test",
     sortUsing: Any = None,  # noqa: N803  # unittest's name

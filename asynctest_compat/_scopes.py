@@ -9,8 +9,8 @@ Invariants:
 
 - Nothing is patched before the first step. Whatever way a call ends (return, raise, ``close``,
   collection), its patches are gone.
-- While the body runs, all of its patches are in force, also while it handles ``GeneratorExit``. While
-  it is paused, those of scope GLOBAL are and those of scope LIMITED are not.
+- While the body runs, all of its patches are in force, also while it handles ``GeneratorExit``.
+  While it is paused, those of scope GLOBAL are and those of scope LIMITED are not.
 - Each call makes its own mocks, and keeps them over all of its steps.
 - What the body changes in a dict that is patched with scope LIMITED is taken back at each pause and
   put there again at each step.

@@ -38,7 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--asynctest-removed-names",
         action="store_true",
         default=None,
-        help="put back what Python removed since: asyncio.coroutine, loop= arguments, assertEquals ...",
+        help="put back what Python removed since: asyncio.coroutine, loop= arguments,"
+        " assertEquals ...",
     )
     parser.addini("asynctest_loop", "the same as --asynctest-loop", default="")
     parser.addini(

@@ -60,8 +60,8 @@ class TestCase(unittest.TestCase):
     chooses what is checked afterwards.
 
     ``setUp``, ``asyncSetUp``, the test, ``asyncTearDown`` and ``tearDown`` run in this order and in
-    one context. A class whose ``setUpClass`` or ``tearDownClass`` is a coroutine function shares one
-    loop with all of its tests.
+    one context. A class whose ``setUpClass`` or ``tearDownClass`` is a coroutine function shares
+    one loop with all of its tests.
     """
 
     #: Use the current default loop instead of a new one, and leave it open.
@@ -336,7 +336,7 @@ def _synchronised(function: Callable[..., Awaitable[Any]]) -> Any:
     """
 
     @functools.wraps(function)
-    def doCleanups(self: TestCase) -> Any:  # noqa: N802  # unittest's name
+    def doCleanups(self: TestCase) -> Any:  # unittest's name
         phases = self._asynctest_phases
         if phases is not None and phases.is_inside:
             return function(self)
@@ -388,7 +388,7 @@ class FunctionTestCase(TestCase, unittest.FunctionTestCase):
         """Call the function given as ``tearDown``."""
         return self._tearDownFunc() if self._tearDownFunc is not None else NOTHING
 
-    def runTest(self) -> Any:  # noqa: N802  # unittest's name
+    def runTest(self) -> Any:  # unittest's name
         """Call the function under test."""
         return self._testFunc()
 

@@ -1,14 +1,14 @@
 """Mocks of files and sockets, and a selector that serves them beside real ones.
 
 Owns: virtual file descriptors, the mocks that carry them, ``TestSelector``, and the check
-``active_selector_callbacks``. It must not know the test case or a particular loop: of a loop it uses
-``_selector``, ``_process_events`` and ``call_soon_threadsafe``, which asyncio's selector loops and
-SimLoop have.
+``active_selector_callbacks``. It must not know the test case or a particular loop: of a loop it
+uses ``_selector``, ``_process_events`` and ``call_soon_threadsafe``, which asyncio's selector loops
+and SimLoop have.
 
 Invariants:
 
-- A ``FileDescriptor`` equals the int of its value but does not hash like it, so that one selector can
-  hold both.
+- A ``FileDescriptor`` equals the int of its value but does not hash like it, so that one selector
+  can hold both.
 - A mock never reaches the selector that a ``TestSelector`` wraps; everything else does.
 """
 
@@ -54,6 +54,7 @@ class FileDescriptor(int):
     next_fd: ClassVar[int] = 0
 
     def __new__(cls, *args: Any, **kwargs: Any) -> FileDescriptor:  # noqa: PYI034  # as int has it
+        """Take the next number, or the one that is given."""
         if not args and not kwargs:
             args = (FileDescriptor.next_fd,)
         made = super().__new__(cls, *args, **kwargs)

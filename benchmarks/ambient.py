@@ -5,7 +5,7 @@
 Prints microseconds per round trip, and nanoseconds per call outside and inside of a run.
 """
 
-# ruff: noqa: INP001 - a script, in no package
+
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ included, keeps the real world. A worker thread joins a run by ``with ambient.gu
 simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
-``clock``, ``dates``, ``entropy``, ``garbage``, ``variables``, ``arrays``, ``sockets``, ``descriptors``,
-``signals``, ``tasks``, ``tls``, ``threads``, ``waits``, ``allowance`` and ``escapes`` (the
-guard), and ``ambient``, which puts them together.
+``clock``, ``dates``, ``entropy``, ``garbage``, ``variables``, ``arrays``, ``sockets``,
+``descriptors``, ``signals``, ``tasks``, ``tls``, ``threads``, ``waits``, ``allowance`` and
+``escapes`` (the guard), and ``ambient``, which puts them together.
 """
 
 from __future__ import annotations

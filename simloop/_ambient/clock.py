@@ -134,7 +134,7 @@ def _strftime(*format_and_moment: Any) -> Any:
     return _real_strftime(*format_and_moment)
 
 
-_real_time: Callable[[], float] = redirect(time.time, _time)  # noqa: TID251 - this is simloop/_ambient
+_real_time: Callable[[], float] = redirect(time.time, _time)
 _real_time_ns: Callable[[], int] = redirect(time.time_ns, _time_ns)
 _real_clock_gettime = redirect(time.clock_gettime, _clock_gettime)
 _real_clock_gettime_ns = redirect(time.clock_gettime_ns, _clock_gettime_ns)

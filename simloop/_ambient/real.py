@@ -27,9 +27,9 @@ __all__ = [
 
 check_layout()
 
-time = clone(_time.time)  # noqa: TID251 - this is simloop/_ambient
+time = clone(_time.time)
 time_ns = clone(_time.time_ns)
-monotonic = clone(_time.monotonic)  # noqa: TID251 - as above
+monotonic = clone(_time.monotonic)
 monotonic_ns = clone(_time.monotonic_ns)
 perf_counter = clone(_time.perf_counter)
 perf_counter_ns = clone(_time.perf_counter_ns)
