@@ -6,23 +6,24 @@ microseconds, sockets live in memory, and the same seed gives the same run.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._ambient import allow
-from ._loop import SimLoop
 from ._version import __version__
-from .errors import (
-    DeadlockError,
-    EscapeError,
-    LimitError,
-    NondeterminismError,
-    SimError,
-    UnsupportedError,
-    UsageError,
-)
-from .world import World, check, run, simulate
 
 if TYPE_CHECKING:
+    from ._ambient import allow
+    from ._loop import SimLoop
+    from .errors import (
+        DeadlockError,
+        EscapeError,
+        LimitError,
+        NondeterminismError,
+        SimError,
+        UnsupportedError,
+        UsageError,
+    )
+    from .world import World, check, run, simulate
     from .world.outcome import Outcome
 
 __all__ = [
@@ -44,10 +45,28 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what not every program needs when it is first asked for."""
-    if name == "Outcome":
-        from .world.outcome import Outcome  # noqa: PLC0415 - the point of this function
+# Where each name lives. Importing simloop costs nothing until one of them is asked for, so that
+# a pytest plugin, or a program that may or may not be simulated, can afford it.
+_HOMES = {
+    "Outcome": "simloop.world.outcome",
+    "SimLoop": "simloop._loop",
+    "World": "simloop.world",
+    "allow": "simloop._ambient",
+    "check": "simloop.world",
+    "run": "simloop.world",
+    "simulate": "simloop.world",
+}
 
-        return Outcome
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    """Import the engine when a name of it is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module("simloop.world")  # It tells loops how a world is made.
+    value = getattr(import_module(_HOMES.get(name, "simloop.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(dict.fromkeys([*globals(), *__all__]))
