@@ -42,7 +42,11 @@ from asynctest_compat._fail_on import DEFAULTS, fail_on, lenient, strict
 from asynctest_compat._install import install
 from asynctest_compat._limits import TimeLimitError, time_limit
 from asynctest_compat._loops import choose_loop
-from asynctest_compat._removed import findTestCases, getTestCaseNames, makeSuite
+from asynctest_compat._removed import (  # type: ignore[assignment,unused-ignore]  # gone in 3.13
+    findTestCases,
+    getTestCaseNames,
+    makeSuite,
+)
 from asynctest_compat.case import ClockedTestCase, FunctionTestCase, TestCase, ignore_loop
 from asynctest_compat.helpers import exhaust_callbacks
 from asynctest_compat.mock import (

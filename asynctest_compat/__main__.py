@@ -9,7 +9,7 @@ import argparse
 import sys
 import unittest
 
-from asynctest_compat import install
+from asynctest_compat._install import install
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m asynctest_compat", add_help=False)

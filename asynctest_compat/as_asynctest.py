@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClockFixture", "clock", "pytest_addoption", "pytest_configure"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,9 +72,9 @@ class ClockFixture:
         self._clock = Clock(self.loop)
         self._other: Clock | None = None
 
-    def run(self, awaitable: Awaitable[T]) -> T:
+    def run(self, awaitable: Awaitable[_T]) -> _T:
         """Run a coroutine on the fixture's loop and return its result."""
-        result: T = self.loop.run_until_complete(as_coroutine(awaitable))
+        result: _T = self.loop.run_until_complete(as_coroutine(awaitable))
         return result
 
     def time(self) -> float:

@@ -48,8 +48,8 @@ __all__ = ["ClockedTestCase", "FunctionTestCase", "TestCase", "ignore_loop"]
 
 __unittest = True  # unittest leaves frames of modules with this mark out of its reports
 
-T = TypeVar("T")
-F = TypeVar("F")
+_T = TypeVar("_T")
+_F = TypeVar("_F")
 
 
 class TestCase(unittest.TestCase):
@@ -205,13 +205,13 @@ class TestCase(unittest.TestCase):
         phases = self._asynctest_phases or Phases()
         return phases.call(function, *args, **kwargs)
 
-    def _asynctest_finish(self, awaitable: Awaitable[T]) -> T:
+    def _asynctest_finish(self, awaitable: Awaitable[_T]) -> _T:
         """Run an awaitable on the loop, within the test's time limit."""
         phases = self._asynctest_phases or Phases()
         if self._asynctest_deadline is not None:
             limit = self._asynctest_limits()["seconds"]
             awaitable = until(self._asynctest_deadline, as_coroutine(awaitable), limit)
-        result: T = phases.finish(self.loop, awaitable)
+        result: _T = phases.finish(self.loop, awaitable)
         return result
 
     def doCleanups(self) -> Any:
@@ -236,12 +236,12 @@ class TestCase(unittest.TestCase):
 
     def setUp(self) -> Any:
         """Prepare the test. May be a coroutine function."""
-        result: Any = super().setUp()  # type: ignore[func-returns-value]  # a mixin's may be awaitable
+        result: Any = super().setUp()  # A mixin may give an awaitable.
         return NOTHING if result is None else result
 
     def tearDown(self) -> Any:
         """Clean up after the test, before the checks. May be a coroutine function."""
-        result: Any = super().tearDown()  # type: ignore[func-returns-value]  # the same
+        result: Any = super().tearDown()
         return NOTHING if result is None else result
 
     async def asyncSetUp(self) -> None:
@@ -263,7 +263,7 @@ class TestCase(unittest.TestCase):
         """Do the same as ``addCleanup``: the name of unittest's IsolatedAsyncioTestCase."""
         self.addCleanup(function, *args, **kwargs)
 
-    async def enterAsyncContext(self, cm: AbstractAsyncContextManager[T]) -> T:
+    async def enterAsyncContext(self, cm: AbstractAsyncContextManager[_T]) -> _T:
         """Enter ``cm``, and exit it by a cleanup."""
         result = await cm.__aenter__()
         self.addCleanup(cm.__aexit__, None, None, None)
@@ -294,19 +294,19 @@ class TestCase(unittest.TestCase):
             await coroutine
 
     @yieldable
-    async def assertAsyncWarns(self, warning: Any, awaitable: Awaitable[T]) -> T:
+    async def assertAsyncWarns(self, warning: Any, awaitable: Awaitable[_T]) -> _T:
         """Fail unless awaiting triggers ``warning``; return the awaitable's result."""
         coroutine = _waitable(awaitable)
         with self.assertWarns(warning):
-            result: T = await coroutine
+            result: _T = await coroutine
         return result
 
     @yieldable
-    async def assertAsyncWarnsRegex(self, warning: Any, regex: Any, awaitable: Awaitable[T]) -> T:
+    async def assertAsyncWarnsRegex(self, warning: Any, regex: Any, awaitable: Awaitable[_T]) -> _T:
         """Fail unless awaiting triggers ``warning`` with a text that ``regex`` finds."""
         coroutine = _waitable(awaitable)
         with self.assertWarnsRegex(warning, regex):
-            result: T = await coroutine
+            result: _T = await coroutine
         return result
 
 
@@ -413,7 +413,7 @@ class ClockedTestCase(TestCase):
         if clock is not None and not loop.is_closed():  # others go on to use it
             clock.thaw()
 
-    def _asynctest_finish(self, awaitable: Awaitable[T]) -> T:
+    def _asynctest_finish(self, awaitable: Awaitable[_T]) -> _T:
         try:
             return super()._asynctest_finish(awaitable)
         except simloop.DeadlockError as error:
@@ -451,7 +451,7 @@ class ClockedTestCase(TestCase):
 @overload
 def ignore_loop(func: None = None) -> _fail_on._fail_on: ...
 @overload
-def ignore_loop(func: F) -> F: ...
+def ignore_loop(func: _F) -> _F: ...
 def ignore_loop(func: Any = None) -> Any:
     """Let a test pass although its loop did not run. Deprecated, as ``fail_on`` does it."""
     warnings.warn(

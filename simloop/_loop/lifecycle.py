@@ -39,7 +39,7 @@ class _Outer:
         self._task: asyncio.Task[Any] | None = None
         if self._loop is not None and sys.version_info >= (3, 14):
             # From 3.14 on the current task is one per thread, not one per loop.
-            self._task = tasks._swap_current_task(self._loop, None)
+            self._task = tasks._swap_current_task(self._loop, None)  # type: ignore[attr-defined]
 
     def restore(self) -> None:
         """Put everything back."""

@@ -91,10 +91,10 @@ class Tasks(LoopState):
         else:
             future = Future(loop=self)
         # Free to use until the future is cancelled, which sets it: since when somebody waits.
-        future._cancel_message = self._kernel.now_ns
+        future._cancel_message = self._kernel.now_ns  # type: ignore[attr-defined]
         return future
 
-    def create_task(  # type: ignore[override]  # one signature for 3.11 to 3.14
+    def create_task(  # One signature for 3.11 to 3.14.
         self,
         coro: Generator[Any, None, _T] | Coroutine[Any, Any, _T],
         *,
