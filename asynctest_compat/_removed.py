@@ -70,7 +70,8 @@ def coroutine(function: Any) -> Any:
         def steps(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             result = function(*args, **kwargs)
             if can_run(result):
-                result = yield from result if hasattr(result, "send") else result.__await__()
+                steps_of: Any = result if hasattr(result, "send") else result.__await__()
+                result = yield from steps_of
             return result
 
     @functools.wraps(function)

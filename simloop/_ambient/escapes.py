@@ -178,6 +178,9 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 _hook.__cantrace__ = True  # type: ignore[attr-defined] # So that coverage sees the guards.
 
 
+_real_start: Any
+
+
 def _start_new_thread(*args: Any) -> Any:
     _hook("_thread.start_new_thread", args)
     return _real_start(*args)

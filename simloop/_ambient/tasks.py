@@ -17,6 +17,8 @@ from .patches import rewrite
 
 __all__: list[str] = []
 
+_real_all_tasks: Any
+
 
 def _all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> Any:
     """Do what ``asyncio.all_tasks`` does, filling the set in the order of the tasks' numbers."""

@@ -116,7 +116,13 @@ class Tasks(LoopState):
         if name is None:
             self._task_count = number = self._task_count + 1
             name = f"Task-{number}"
-        task: asyncio.Task[_T] = Task(coro, loop=self, name=name, context=context, **options)
+        task: asyncio.Task[_T] = Task(
+            coro,  # type: ignore[arg-type,unused-ignore]  # up to 3.11 a generator will do
+            loop=self,
+            name=name,
+            context=context,
+            **options,
+        )
         if self._debug and task._source_traceback:  # type: ignore[attr-defined]
             del task._source_traceback[-1]  # type: ignore[attr-defined]  # this frame
         try:
