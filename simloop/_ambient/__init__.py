@@ -24,15 +24,28 @@ included, keeps the real world. A worker thread joins a run by ``with ambient.gu
 simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
-``clock``, ``dates``, ``entropy``, ``garbage``, ``variables``, ``arrays``, ``sockets``,
-``descriptors``, ``signals``, ``tasks``, ``tls``, ``threads``, ``waits``, ``allowance`` and
-``escapes`` (the guard), and ``ambient``, which puts them together.
+``clock``, ``dates``, ``entropy``, ``garbage``, ``variables``, ``arrays``, ``masks``, ``order``,
+``sockets``, ``descriptors``, ``signals``, ``tasks``, ``tls``, ``threads``, ``waits``,
+``allowance`` and ``escapes`` (the guard), and ``ambient``, which puts them together.
 """
 
 from __future__ import annotations
 
 # Most of these are imported for what they register; nothing is patched before a run.
-from . import arrays, clock, dates, descriptors, escapes, real, tasks, threads, tls, waits  # noqa: F401
+from . import (  # noqa: F401
+    arrays,
+    clock,
+    dates,
+    descriptors,
+    escapes,
+    masks,
+    order,
+    real,
+    tasks,
+    threads,
+    tls,
+    waits,
+)
 from .allowance import ALLOWANCES, allow
 from .ambient import START_DATE, Ambient, Clock, Guest, Seat
 from .garbage import collect

@@ -63,6 +63,12 @@ class Readiness(LoopState):
     def _selector(self, selector: Any) -> None:
         self._set_selector = None if selector is self._own_selector else selector
 
+    def _take_queue(self) -> None:
+        super()._take_queue()
+        for transport in self._transports.values():
+            if hasattr(transport, "_ready"):
+                transport._ready = self._ready
+
     def _ask_for_poll(self) -> None:
         """Poll after everything that is ready by the next turn, as a loop that selects does."""
         kernel = self._kernel
@@ -110,7 +116,9 @@ class Readiness(LoopState):
     def _close_files(self) -> None:
         """Stop watching: the loop closes."""
         for transport in list(self._transports.values()):
-            transport._forget_loop()
+            forget = getattr(transport, "_forget_loop", None)
+            if forget is not None:  # asyncio's own, over a mock, is watched by the selector.
+                forget()
         if self._own_selector is not None:
             self._own_selector.close()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import selectors
 import socket
+import warnings
 
 import pytest
 
@@ -340,3 +342,115 @@ def test_a_wrapped_selector_sees_every_descriptor(virtual):
         assert len(wrapper.get_map()) == 0
 
     virtual.run(main)
+
+
+class FakeNumber(int):
+    """A descriptor of a mock: it equals its number but does not hash like it."""
+
+    def __hash__(self):
+        return hash((type(self), int(self)))
+
+    def __eq__(self, other):
+        return isinstance(other, FakeNumber) and int(self) == int(other)
+
+
+class FakeSocket:
+    """As much of a socket as asyncio's transports ask for, fed by hand."""
+
+    type = socket.SOCK_STREAM
+    family = socket.AF_INET
+    proto = 0
+
+    def __init__(self):
+        self.number = FakeNumber(7)
+        self.incoming = []
+        self.sent = bytearray()
+        self.is_closed = False
+
+    def fileno(self):
+        return self.number
+
+    def setblocking(self, flag):
+        assert flag is False
+
+    def getsockname(self):
+        return ("fake", 1)
+
+    def getpeername(self):
+        return ("fake", 2)
+
+    def recv(self, size):
+        if not self.incoming:
+            raise BlockingIOError
+        return self.incoming.pop(0)
+
+    def send(self, data):
+        self.sent += data
+        return len(data)
+
+    def close(self):
+        self.is_closed = True
+
+
+class FakeSelector(selectors._BaseSelectorImpl):
+    """A selector of a test that knows fakes."""
+
+    def select(self, timeout=None):
+        return []
+
+
+def test_a_mock_of_a_socket_is_served_through_the_selector(virtual):
+    """What is no virtual socket but behaves like one becomes a connection, fed by hand."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop._selector = selector = FakeSelector()
+        fake = FakeSocket()
+
+        def feed(data):
+            fake.incoming.append(data)
+            key = selector.get_key(fake.number)
+            loop.call_soon(loop._process_events, [(key, selectors.EVENT_READ)])
+
+        reader, writer = await asyncio.open_connection(sock=fake)
+        assert writer.get_extra_info("peername") == ("fake", 2)
+        writer.write(b"out")
+        assert fake.sent == b"out"
+        feed(b"in")
+        assert await reader.read(10) == b"in"
+        feed(b"")
+        assert await reader.read(10) == b""
+        writer.close()
+        await writer.wait_closed()
+        assert fake.is_closed
+        assert len(selector.get_map()) == 0
+        again = FakeSocket()
+        receiving = asyncio.ensure_future(loop.sock_recv(again, 10))
+        await asyncio.sleep(0)
+        again.incoming.append(b"late")
+        key = selector.get_key(again.number)
+        loop._process_events([(key, selectors.EVENT_READ)])
+        assert await receiving == b"late"
+
+    virtual.run(main)
+
+
+def test_a_loop_closes_over_connections_that_are_left(virtual):
+    """Closing a loop leaves files unwatched, those of mocks and of virtual sockets."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        return loop, writer, server
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        loop, writer, server = virtual.run(main)
+        file = loop.host.file(writer.get_extra_info("socket").fileno())
+        assert file.on_readable is None
+        assert loop.remove_reader(5) is False
+        with pytest.raises(RuntimeError, match="Event loop is closed"):
+            loop.add_reader(5, print)
+        del loop, writer, server, file
+        gc.collect()
