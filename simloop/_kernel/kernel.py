@@ -28,6 +28,7 @@ from simloop.errors import DeadlockError
 
 from .choices import ChoiceGate
 from .clock import NEVER
+from .earlier import Earlier
 from .limits import Limits
 from .streams import RandomStreams
 from .wheel import TimerWheel
@@ -95,6 +96,7 @@ class Kernel:
         self._loops = 0
         self._watched = False
         self._left = 0  # Callbacks of the turn that single steps have begun.
+        self.earlier: Earlier | None = None
 
     # What may be watched -------------------------------------------------------------------
 
@@ -127,6 +129,15 @@ class Kernel:
         """Tell loops how long their callbacks block, or stop telling."""
         self._debug_ns = 0 if enabled else None
         self._rewatch()
+
+    def tell_earlier(self, tell: Callable[[], object] | None) -> None:
+        """Tell a host when the next deadline moves forward, or stop telling.
+
+        This exchanges :attr:`ready`: whoever holds the queue has to take the new one.
+        """
+        if self.earlier is not None:
+            self.earlier.end()
+        self.earlier = None if tell is None else Earlier(self, tell)
 
     def _rewatch(self) -> None:
         self._watched = (

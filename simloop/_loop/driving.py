@@ -99,7 +99,39 @@ class Driving(Lifecycle):
 
     def peek(self) -> float:
         """Return the time of the next callback: now if one is ready, ``inf`` if there is none."""
-        return seconds(self._kernel.peek_ns())
+        when_ns = self._kernel.peek_ns()
+        if self._kernel.earlier is not None:
+            self._kernel.earlier.asked(when_ns)
+        return seconds(when_ns)
+
+    def on_earlier(self, callback: Callable[[], object] | None) -> None:
+        """Tell the host when something is due before what :meth:`peek` last told it.
+
+        A host that sleeps until the next deadline can be woken by it. It is called at most once
+        per :meth:`peek`, without arguments, by whoever scheduled the earlier callback: from
+        another thread if that used ``call_soon_threadsafe``, and never while the loop is driven.
+        A world has one such host, the last that called this; None ends it.
+
+        Raises:
+            UsageError: The loop runs.
+
+        Example:
+            >>> import simloop
+            >>> loop = simloop.SimLoop()
+            >>> loop.on_earlier(lambda: print("look again"))
+            >>> handle = loop.call_later(10, print, "ten")
+            look again
+            >>> loop.peek()
+            10.0
+            >>> handles = [loop.call_later(delay, print, delay) for delay in (15, 5, 2)]
+            look again
+            >>> loop.close()
+        """
+        if self._kernel.is_running:
+            raise UsageError("on_earlier() is for the host of a loop; the loop itself runs now")
+        self._kernel.tell_earlier(callback)
+        for loop in self._world.loops:
+            loop._take_queue()
 
     def step(self) -> bool:
         """Run one ready callback, jumping first if none is ready; false if nothing can run."""

@@ -319,6 +319,10 @@ class Outside:
                 self.wait()
         return self.before_jump()
 
+    def pause(self, seconds: float) -> None:
+        """Wait for real, or until something changes."""
+        self._bell.wait(seconds)
+
     def wait(self) -> None:
         """Wait until something changes, or for a moment."""
         if self._bell.wait(_SLICE_S):

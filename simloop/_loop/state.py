@@ -54,6 +54,10 @@ class LoopState(asyncio.AbstractEventLoop):
             kernel.autojump = False
         self.set_debug(coroutines._is_debug_mode())  # type: ignore[attr-defined]  # asyncio's own default
 
+    def _take_queue(self) -> None:
+        """Take the kernel's ready queue, which may be another one than before."""
+        self._ready = self._kernel.ready
+
     @property
     def world(self) -> Any:
         """The world that the loop lives in: a :class:`simloop.World`."""

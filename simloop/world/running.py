@@ -46,6 +46,7 @@ def run(
     max_time: float | None = None,
     max_steps: int | None = None,
     livelock_steps: int | None = None,
+    realtime: float | None = None,
     world: World | None = None,
 ) -> _T:
     """Run a coroutine in virtual time and return its result, like ``asyncio.run``.
@@ -62,6 +63,8 @@ def run(
         max_time: The virtual time, in seconds, past which the clock may not go.
         max_steps: How many callbacks may run.
         livelock_steps: How many may run while the clock stands still; a million if None.
+        realtime: Virtual seconds per real second, for people who watch: 1.0 keeps pace with the
+            wall, 10 is ten times as fast; None for as fast as it goes.
         world: The world to run in; seed, start, ``allow`` and ``strict`` are its own then.
 
     Raises:
@@ -80,6 +83,8 @@ def run(
         world = World(
             seed, start_time=start_time, start_date=start_date, allow=allow, strict=strict
         )
+    if realtime is not None:
+        world.pace(realtime)
     world.limit(max_time=max_time, max_steps=max_steps, livelock_steps=livelock_steps)
     with world.inside(), _runner(world, debug=debug, autojump=autojump) as runner:
         return runner.run(main)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._ambient import Ambient, collect, current
 from simloop._kernel import NEVER, Kernel, nanoseconds
 from simloop._loop import Baton, let_threads_block, provide_worlds
+from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder
 from simloop.net.system import SystemCalls
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from simloop.net import Host, NamesTable
+
+    from .pace import Pace
 
 __all__ = ["World"]
 
@@ -41,6 +44,7 @@ class World:
             is UTC) or POSIX seconds; 2024-01-01T00:00:00Z if None, for everybody the same.
         allow: What of the real world its programs may reach; see :func:`simloop.allow`.
         strict: Also refuse what is allowed by default: writing files, starting threads.
+        realtime: Virtual seconds per real second, see :meth:`pace`; None for as fast as it goes.
 
     Example:
         >>> import asyncio, simloop
@@ -58,6 +62,7 @@ class World:
         start_date: dt.datetime | float | None = None,
         allow: tuple[str, ...] = (),
         strict: bool = False,
+        realtime: float | None = None,
     ) -> None:
         self.seed = seed
         self.kernel = kernel = Kernel(seed, nanoseconds(start_time))
@@ -76,6 +81,9 @@ class World:
         self.baton.surroundings = Surroundings(self.ambient, self.loops)
         self._network: Network | None = None
         self._wire = Wire()
+        self._pace: Pace | None = None
+        if realtime is not None:
+            self.pace(realtime)
 
     @property
     def network(self) -> Network:
@@ -129,6 +137,24 @@ class World:
         if livelock_steps is not None:
             limits["livelock_steps"] = livelock_steps
         self.kernel.limit(**limits)
+
+    def pace(self, realtime: float) -> None:
+        """Let virtual time keep pace with the wall, times a factor, from the next jump on.
+
+        Steps and results stay the same, as long as no thread from outside speaks to a loop. What
+        it does then happens at the wall's time.
+
+        Args:
+            realtime: Virtual seconds per real second: 1.0, or 10 for ten times as fast.
+
+        Raises:
+            UsageError: It is not above 0, or the world has a pace already.
+        """
+        from .pace import Pace  # noqa: PLC0415 - who watches a run waits anyway
+
+        if self._pace is not None:
+            raise UsageError(f"pace({realtime!r}): the world has a pace already; make a new world")
+        self._pace = Pace(self.kernel, realtime, self.baton.outside.pause)
 
     def attach(self, loop: Any) -> None:
         """Take note of a loop that lives here."""

@@ -1,0 +1,82 @@
+"""Hearing that the next deadline moved forward, for a host that plans ahead.
+
+Owns: the queue and the wheel that notice. A kernel has plain ones; when a host asks to be told,
+it gets a queue, and its wheel a class, that look at each deadline that is added, so that a run
+that nobody hosts pays nothing for this.
+
+Must not know: who the host is, and what it does about it.
+
+Invariants:
+
+- The host is told at most once after each of its questions: it has to ask again anyway.
+- While the kernel runs nothing is told: whoever drives it asks when it returns.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from .wheel import TimerWheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .kernel import Kernel
+
+__all__ = ["Earlier"]
+
+
+class Earlier:
+    """What the host was last told, against what is scheduled since.
+
+    Args:
+        kernel: The kernel to look at.
+        tell: Called when something is due before what the host knows; from the thread that
+            scheduled it.
+    """
+
+    def __init__(self, kernel: Kernel, tell: Callable[[], object]) -> None:
+        self._kernel = kernel
+        self._tell = tell
+        self._known_ns = kernel.peek_ns()
+        exchange(kernel, self.heard)
+
+    def asked(self, when_ns: int) -> None:
+        """Take note of what the host was told when it asked for the next deadline."""
+        self._known_ns = when_ns
+
+    def heard(self, when_ns: int) -> None:
+        """Hear that something was scheduled; tell the host if that is news."""
+        if when_ns < self._known_ns and not self._kernel.is_running:
+            self._known_ns = -1  # Nothing is earlier, until it asks again.
+            self._tell()
+
+    def end(self) -> None:
+        """Let the kernel be a plain one again."""
+        self._kernel.ready = deque(self._kernel.ready)
+        self._kernel.wheel.__class__ = TimerWheel
+
+
+def exchange(kernel: Kernel, heard: Callable[[int], None]) -> None:
+    """Make the kernel's queue and wheel tell what is added to them."""
+
+    class NoticingQueue(deque[Any]):
+        def append(self, handle: Any, /) -> None:
+            super().append(handle)
+            heard(kernel.now_ns)
+
+        def extend(self, handles: Iterable[Any], /) -> None:
+            super().extend(handles)
+            if self:
+                heard(kernel.now_ns)
+
+    class NoticingWheel(TimerWheel):
+        __slots__ = ()
+
+        def add(self, handle: Any) -> None:
+            super().add(handle)
+            heard(handle._when_ns)
+
+    kernel.ready = NoticingQueue(kernel.ready)
+    kernel.wheel.__class__ = NoticingWheel
