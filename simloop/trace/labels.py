@@ -6,6 +6,7 @@ an address, an ``id()``, a hash or a real time; two runs of one program give the
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["canonical", "label", "location"]
 
+_PROCESS_NAME = re.compile(r"Task-\d+")
 _ADDRESS = re.compile(r"\b(?:at )?0x[0-9a-fA-F]{4,}\b")
 
 
@@ -30,8 +32,19 @@ def label(handle: Handle | TimerHandle) -> str:
     callback = handle._callback
     task = _task_of(callback)
     if task is not None:
-        return f"{task.get_name()}: {qualified_name(task.get_coro())}"
+        return f"{_name_of(task)}: {qualified_name(task.get_coro())}"
     return qualified_name(callback)
+
+
+def _name_of(task: Any) -> str:
+    """Return a task's name; "Task" if that is a number that counts for the whole process.
+
+    So are those that a library makes by ``asyncio.Task(...)``, past the loop, which counts its own.
+    """
+    name: str = task.get_name()
+    if type(task) is asyncio.Task and _PROCESS_NAME.fullmatch(name):
+        return "Task"
+    return name
 
 
 def _task_of(callback: Any) -> Any:

@@ -1,10 +1,11 @@
 """What a world's watchers hear of its network.
 
 Owns: passing each accepted send to whoever listens, and the one exception to telling what was
-sent. Some libraries encrypt with randomness that no world can replace (the ``cryptography`` package
-carries an OpenSSL of its own, out of reach), so that what SSH and QUIC put on the wire differs from
-run to run, although the programs at both ends do the same. Of such a conversation the watchers hear
-that something was sent, and not what, nor how much: a signature's length is random too.
+sent. What is ciphered may differ from run to run although the programs at both ends do the same:
+the ``cryptography`` package, which SSH and QUIC are built on, carries an OpenSSL of its own whose
+randomness no world can replace, and a TLS server stamps the tickets that it hands out with the
+real time. Of such a conversation the watchers hear that something was sent, and not what, nor how
+much: a signature's length is random too.
 
 Must not know: what watchers do with it.
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Wire"]
 
 _SSH_GREETING = b"SSH-"
+_TLS_HANDSHAKE = b"\x16\x03"
+_TLS_CLIENT_HELLO = b"\x01"
 _QUIC_LONG_HEADER = 0x80
 _QUIC_VERSIONS = (b"\x00\x00\x00\x01", b"\x6b\x33\x43\xcf")
 _QUIC_FIRST_SIZE_MIN = 1200  # A client's first datagram is padded to this size.
@@ -53,7 +56,9 @@ def _cipher_of(kind: str, data: bytes) -> str:
         >>> _cipher_of("tcp", b"SSH-2.0-AsyncSSH"), _cipher_of("tcp", b"GET / HTTP/1.1")
         ('ssh', '')
     """
-    if kind == "tcp":
+    if kind in ("tcp", "unix"):
+        if data.startswith(_TLS_HANDSHAKE) and data[5:6] == _TLS_CLIENT_HELLO:
+            return "tls"
         return "ssh" if data.startswith(_SSH_GREETING) else ""
     if kind == "udp" and len(data) >= _QUIC_FIRST_SIZE_MIN and data[0] & _QUIC_LONG_HEADER:
         return "quic" if data[1:5] in _QUIC_VERSIONS else ""
