@@ -80,3 +80,34 @@ def test_nobody_listening_costs_nothing():
         await pair.close()
 
     simloop.run(main())
+
+
+def test_a_ciphered_conversation_is_told_without_its_bytes():
+    """Of SSH, QUIC and TLS a watcher hears that something was sent, both ways."""
+    recorder = Recorder()
+    world = simloop.World()
+    world.watch(recorder)
+
+    async def main():
+        pair = await connected()
+        pair.client.transport.write(b"\x16\x03\x01\x02\x00\x01hello")
+        await pair.peer.has_received(11)
+        pair.peer.transport.write(b"answer")
+        await pair.client.has_received(6)
+        await pair.close()
+
+    simloop.run(main(), world=world)
+    told = [step.label for step in recorder.steps if step.label.startswith("tcp ")]
+    assert len(told) == 2
+    assert all(label.startswith("tcp ciphered by tls (") for label in told)
+    assert all(label.rstrip().endswith("0 bytes") for label in told)
+
+
+def test_tasks_made_past_the_loop_do_not_change_the_digest():
+    """A library that makes asyncio.Task(...) itself gets the same digest in every run."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        await asyncio.Task(asyncio.sleep(1), loop=loop)
+
+    assert simloop.simulate(main).digest == simloop.simulate(main).digest
