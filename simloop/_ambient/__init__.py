@@ -50,7 +50,7 @@ from .allowance import ALLOWANCES, allow
 from .ambient import START_DATE, Ambient, Clock, Guest, Seat
 from .garbage import collect
 from .runs import current
-from .signals import Signals
+from .signals import Signals, interrupt
 from .sockets import Sockets
 from .threads import Threads, foreign, join_for_real, wake_all
 from .variables import Streams
@@ -70,6 +70,7 @@ __all__ = [
     "collect",
     "current",
     "foreign",
+    "interrupt",
     "join_for_real",
     "real",
     "wake_all",

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found] # The part in C of signal; typeshed has none.
 import sys
+import threading
 from typing import Any, Protocol
 
 from .allowance import escape, is_allowed
 from .patches import redirect
+from .redirect import clone
 from .runs import get_ident, running
 
-__all__ = ["Signals"]
+__all__ = ["Signals", "interrupt"]
 
 
 class Signals(Protocol):
@@ -67,6 +69,22 @@ def _redirect_signal(name: str, *, harmless: bool = False) -> None:
         raise escape(f"signal.{name}({shown})", "the signals of the process are real", "signals")
 
     real = redirect(target, function)
+
+
+_real_getsignal = clone(_signal.getsignal)
+
+
+def interrupt() -> None:
+    """Do what Ctrl-C does to the real process: tell asyncio's runner, or raise.
+
+    Raises:
+        KeyboardInterrupt: No runner has taken Ctrl-C over, or this is its second one.
+    """
+    handler = _real_getsignal(_signal.SIGINT)
+    if callable(handler) and threading.current_thread() is threading.main_thread():
+        handler(_signal.SIGINT, None)
+    else:
+        raise KeyboardInterrupt
 
 
 for _name in ("signal", "raise_signal", "alarm", "setitimer", "pause"):

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from .driving import Driving
 from .executors import Executors
+from .processes import Processes
 from .sendfile import Sendfile
+from .signals import Signals
 
 if TYPE_CHECKING:
     from simloop.errors import DeadlockError
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SimLoop"]
 
 
-class SimLoop(Driving, Executors, Sendfile):
+class SimLoop(Driving, Executors, Sendfile, Signals, Processes):
     """A deterministic asyncio event loop in virtual time.
 
     Args:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from simloop.net import Host
 
     from .baton import Baton
+    from .signals import Dispositions
 
 __all__ = ["WorldPort", "new_world", "provide_worlds"]
 
@@ -27,6 +28,10 @@ class WorldPort(Protocol):
     @property
     def kernel(self) -> Kernel:
         """The clock and the schedule."""
+
+    @property
+    def dispositions(self) -> Dispositions:
+        """What its process does on each signal."""
 
     @property
     def loops(self) -> Sequence[Any]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from simloop._ambient import Ambient, collect, current
+from simloop._ambient import Ambient, collect, current, interrupt
 from simloop._kernel import NEVER, Kernel, nanoseconds
-from simloop._loop import Baton, let_threads_block, provide_worlds
+from simloop._loop import Baton, Dispositions, let_threads_block, provide_worlds
 from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder
 from simloop.net.system import SystemCalls
@@ -69,11 +69,13 @@ class World:
         kernel.limits.tidy = _collect
         self.loops: list[Any] = []
         self.baton = Baton(kernel)
+        self.dispositions = Dispositions(interrupt)
         self.ambient = Ambient(
             clock=kernel,
             streams=kernel.streams,
             sockets=SystemCalls(self._host_of_caller),
             threads=self.baton,
+            signals=self.dispositions,
             start_date=start_date,
             allow=allow,
             strict=strict,
