@@ -5,8 +5,6 @@
 Prints microseconds per round trip, and nanoseconds per call outside and inside of a run.
 """
 
-
-
 from __future__ import annotations
 
 import datetime as dt
