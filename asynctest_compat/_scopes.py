@@ -162,7 +162,9 @@ class Session:
     def steps_of(self, awaitable: Any) -> Generator[Any, Any, Any]:
         """Run an awaitable or a generator, paused at each of its steps."""
         body = _iterator(awaitable)
-        step: Callable[[], Any] = functools.partial(next, body)
+        # Coroutines know only send(), other iterators only next().
+        begin = functools.partial(body.send, None) if hasattr(body, "send") else None
+        step: Callable[[], Any] = begin or functools.partial(next, body)
         while True:
             try:
                 awaited = step()
