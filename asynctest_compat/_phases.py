@@ -26,6 +26,11 @@ from asynctest_compat._coroutines import (
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from types import TracebackType
+
+__unittest = True  # unittest leaves frames of modules with this mark out of its reports
+
+_MACHINERY = ("asyncio", "asynctest_compat", "simloop", "uvloop")
 
 
 class _InContext(YieldableCoroutine[Any]):
@@ -71,8 +76,21 @@ class Phases:
         try:
             steps = as_coroutine(awaitable)
             return loop.run_until_complete(_InContext(steps, self._context))
+        except BaseException as error:  # noqa: BLE001 - raised again
+            raise error.with_traceback(_own_part(error.__traceback__)) from error.__cause__
         finally:
             self.is_inside = False
+
+
+def _own_part(trace: TracebackType | None) -> TracebackType | None:
+    """Leave out the loop's frames before the test's first, so that a report shows the test's."""
+    own = trace
+    while own is not None:
+        package = own.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in _MACHINERY:
+            return own
+        own = own.tb_next
+    return trace
 
 
 def _finish_inside(loop: Any, awaitable: Awaitable[Any]) -> Any:

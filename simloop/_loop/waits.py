@@ -116,7 +116,7 @@ def _wait_of(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> Wait:
 def _chain(awaitable: Any) -> Iterator[tuple[Any, FrameType]]:
     """Follow what a coroutine awaits, from the outermost frame to the innermost."""
     while awaitable is not None:
-        if inspect.iscoroutine(awaitable):
+        if hasattr(awaitable, "cr_frame"):  # A coroutine, or what stands for one.
             frame, inner = awaitable.cr_frame, awaitable.cr_await
         elif inspect.isgenerator(awaitable):
             frame, inner = awaitable.gi_frame, awaitable.gi_yieldfrom

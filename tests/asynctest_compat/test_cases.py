@@ -241,3 +241,18 @@ def test_functions_make_a_test_case() -> None:
     case = asynctest.FunctionTestCase(test)
     assert case.run().wasSuccessful()
     assert log == ["ran"]
+
+
+def test_a_failure_shows_the_test_s_own_line(factory) -> None:
+    """A report of a failing coroutine test has the line that failed, and none of the loop's."""
+
+    class Case(asynctest.TestCase):
+        loop_factory = factory
+
+        async def test_it(self):
+            await asyncio.sleep(0)
+            self.assertEqual("left", "right")  # the culprit
+
+    ((_, trace),) = run(Case).failures
+    assert "the culprit" in trace
+    assert "run_until_complete" not in trace
