@@ -13,7 +13,8 @@ Invariants:
 - Whoever waits stands in the line of what it waits for; whoever releases wakes the first in that
   line who is not awake yet, from whatever thread. Between standing in line and waiting the thing
   is tried once more, so no release is missed.
-- A thread that has nobody to ask waits for real, as outside.
+- A thread that has nobody to ask waits for real, as outside. So does one of :data:`foreign`, but
+  it stands in line meanwhile, so that whoever releases something for it tells who looks after it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import sys
 import threading
 from _queue import Empty, SimpleQueue
 from _thread import LockType, RLock, allocate_lock
+from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,7 +36,7 @@ from .runs import get_ident, running
 from .variables import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
 __all__ = ["Adopted", "Threads", "Waiter", "foreign"]
@@ -53,6 +55,9 @@ class Waiter(Protocol):
     def wake(self) -> None:
         """Let it try again; from any thread."""
 
+    def end(self) -> None:
+        """The wait is over."""
+
 
 class Adopted(Protocol):
     """A thread that is about to begin inside a run."""
@@ -66,6 +71,9 @@ class Adopted(Protocol):
 
 class Threads(Protocol):
     """Who knows how the threads of a run take turns."""
+
+    is_foreign: bool
+    """Whether the threads wait for real, and only want to be seen."""
 
     def waiter(self, thing: object, timeout_ns: int | None, /) -> Waiter:
         """Prepare the calling thread's wait for a thing."""
@@ -111,15 +119,24 @@ def _threads() -> Threads | None:
     return foreign.get(ident) if seat is None else seat.threads
 
 
+@contextmanager
+def _seen(threads: Threads, thing: object) -> Iterator[None]:
+    """Let a foreign thread wait for real, standing in line."""
+    waiter = threads.waiter(thing, None)
+    line = _queue_up(thing, waiter)
+    try:
+        yield
+    finally:
+        waiter.end()
+        _leave(thing, line, waiter)
+
+
 def _wait(
     threads: Threads, thing: object, attempt: Callable[[], object], timeout_ns: int | None
 ) -> bool:
     """Wait in line for a thing until ``attempt`` succeeds, or time has run out."""
     waiter = threads.waiter(thing, timeout_ns)
-    _real_acquire(_guard)
-    line = _lines.setdefault(thing, [])
-    line.append(waiter)
-    _real_release(_guard)
+    line = _queue_up(thing, waiter)
     try:
         while not attempt():
             if not waiter.park():
@@ -131,6 +148,14 @@ def _wait(
         raise
     _leave(thing, line, waiter)
     return True
+
+
+def _queue_up(thing: object, waiter: Waiter) -> list[Waiter]:
+    _real_acquire(_guard)
+    line = _lines.setdefault(thing, [])
+    line.append(waiter)
+    _real_release(_guard)
+    return line
 
 
 def _leave(thing: object, line: list[Waiter], waiter: Waiter) -> None:
@@ -162,6 +187,9 @@ def _acquire_with(real: Any, lock: Any, blocking: Any, timeout: Any) -> Any:
         return real(lock, blocking, timeout)  # It raises what is to be raised.
     if real(lock, False):
         return True
+    if threads.is_foreign:
+        with _seen(threads, lock):
+            return real(lock, blocking, timeout)
     timeout_ns = None if timeout == -1 else nanoseconds(timeout)
     return _wait(threads, lock, lambda: real(lock, False), timeout_ns)
 
@@ -194,7 +222,12 @@ def _release_save(self: Any) -> Any:
 
 
 def _acquire_restore(self: Any, state: Any) -> None:
-    if _threads() is not None:
+    threads = _threads()
+    if threads is not None and threads.is_foreign:
+        with _seen(threads, self):
+            _real_restore(self, state)
+        return
+    if threads is not None:
         _reacquire(self)
         _real_rerelease(self)  # Nobody of the run comes between: this thread has the turn.
     _real_restore(self, state)
@@ -229,9 +262,12 @@ def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT
             return False
         return True
 
-    if attempt() or _wait(
-        threads, self, attempt, None if timeout is None else nanoseconds(timeout)
-    ):
+    if attempt():
+        return got.pop()
+    if threads.is_foreign:
+        with _seen(threads, self):
+            return _real_get(self, block, timeout)
+    if _wait(threads, self, attempt, None if timeout is None else nanoseconds(timeout)):
         return got.pop()
     raise Empty
 

@@ -69,6 +69,31 @@ class HomeWaiter:
         self.awake = True
         self._baton.outside.ring()
 
+    def end(self) -> None:
+        """Leave no trace."""
+
+
+class NoLoop:
+    """Stands for the loop of a thread that was started while none ran."""
+
+    _stopping = False
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def _step_into(self) -> None:
+        """Let the loop that runs, if any, be the running one: a thread's step is none of it."""
+
+    def _step_took(self, _handle: object, _elapsed_ns: int) -> None:
+        """Nobody is told."""
+
+    def _timer_handle_cancelled(self, _handle: object) -> None:
+        self._kernel.wheel.cancelled()
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Raise what a turn raised: whoever gave the turn is the only one to hear it."""
+        raise context["exception"]
+
 
 class Baton:
     """The turn among the threads of one world.
@@ -77,6 +102,7 @@ class Baton:
         kernel: The schedule that strands take part in.
     """
 
+    is_foreign = False
     surroundings: Surroundings
     """What the world tells of the real one; set when the world is put together."""
 
@@ -101,11 +127,14 @@ class Baton:
             return self.current.waiter(thing, timeout_ns)
         return HomeWaiter(self, thing, timeout_ns)
 
-    def adopt(self, function: Callable[..., object], /) -> Strand | None:
-        """Take in a thread that the program starts; it begins at its turn."""
+    def adopt(self, function: Callable[..., object], /) -> Strand:
+        """Take in a thread that the program starts; it begins at its turn.
+
+        One that is started between runs belongs to no loop, so none ends it when it closes.
+        """
         loop = self.kernel.current if self.current is None else self.current.loop
         if loop is None:
-            return None  # No loop of this world runs: a thread of the world outside.
+            loop = NoLoop(self.kernel)
         strand = Strand(self, loop, self.next_number(), name_of(function))
         strand.function = function
         self.take_in(strand)
@@ -241,6 +270,8 @@ class Baton:
         strand = min(self.asleep, key=self.asleep.__getitem__, default=None)
         when_ns = min(deadline_ns, NEVER if strand is None else self.asleep[strand])
         if when_ns >= NEVER:
+            if self.outside.hears_from_strangers():
+                return True
             raise self._explain_wait(thing)
         if when_ns > now_ns:
             self.kernel.move_to(when_ns)

@@ -15,15 +15,16 @@ Invariants:
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
+from concurrent.futures import CancelledError, InvalidStateError
 from typing import TYPE_CHECKING, Any
 
 from .standing import standing_of
 from .strands import Strand, name_of
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from .baton import Baton
@@ -70,7 +71,18 @@ class Job:
                 f"the job raised {error!r}, which cannot be raised into a future"
             )
             wrapped.__cause__, error = error, wrapped
-        future.set_exception(error)
+        future.set_exception(_in_asyncio(error))
+
+
+def _in_asyncio(error: BaseException) -> BaseException:
+    """Turn the two errors of other futures into asyncio's own, which have other classes."""
+    for foreign, own in (
+        (CancelledError, asyncio.CancelledError),
+        (InvalidStateError, asyncio.InvalidStateError),
+    ):
+        if type(error) is foreign:
+            return own(*error.args)
+    return error
 
 
 class Worker(Strand):

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from .baton import Baton
 
@@ -50,6 +51,12 @@ _SLICE_S = 0.05
 _LOOKS = 2
 """How often a loop that nobody needs looks again before it believes that."""
 
+_LOOKS_AT_STRANGERS = 20
+"""How often it looks again while threads work of which it knows nothing."""
+
+_LOOKS_AWAKE = 6
+"""For how many looks a thread that was woken may take to come out of its wait."""
+
 _IDLE_MODULES = (
     "concurrent.futures.process",
     "concurrent.futures.thread",
@@ -60,6 +67,11 @@ _IDLE_MODULES = (
     "socketserver",
     "threading",
 )
+
+
+def _is_idle(frame: FrameType) -> bool:
+    """Tell whether a thread whose innermost frame this is waits in the standard library."""
+    return str(frame.f_globals.get("__name__")).startswith(_IDLE_MODULES)
 
 
 class Gate:
@@ -82,35 +94,38 @@ class Gate:
 
 
 class OutsiderWaiter:
-    """One real wait of a thread from outside, seen."""
+    """One wait of a thread from outside: it waits for real, and is seen."""
 
-    __slots__ = ("_gate", "_outsider", "_timeout_s", "awake")
+    __slots__ = ("_outsider", "awake", "looks")
 
-    def __init__(self, outsider: Outsider, timeout_ns: int | None) -> None:
+    def __init__(self, outsider: Outsider) -> None:
         self._outsider = outsider
-        self._gate = Gate()
-        self._timeout_s = -1 if timeout_ns is None else timeout_ns / 1e9
         self.awake = False
+        self.looks = 0
+        """How often the loop has looked since it was woken."""
+        outsider.waiting = self
+        outsider.outside.ring()
 
     def park(self) -> bool:
-        """Wait for real; false if time has run out."""
-        self._outsider.waiting = self
-        self._outsider.outside.ring()
-        went_through = self._gate.wait(self._timeout_s)
-        self._outsider.waiting = None
-        self.awake = False
-        return went_through
+        """Never called: the thread waits by itself."""
+        raise AssertionError
 
     def wake(self) -> None:
-        """Count the thread as working again, and let it go on."""
+        """Count the thread as working again."""
+        self.looks = 0
         self.awake = True
-        self._gate.open()
+
+    def end(self) -> None:
+        """Count it so however it came."""
+        self._outsider.waiting = None
 
 
 class Outsider:
     """A thread that is not under the baton, while this world cares whether it works."""
 
     __slots__ = ("doubt_s", "ident", "outside", "waiting")
+
+    is_foreign = True
 
     def __init__(self, outside: Outside, ident: int) -> None:
         self.outside = outside
@@ -119,9 +134,9 @@ class Outsider:
         self.doubt_s = 0.0
         """For how long the loop has waited for it since it last spoke."""
 
-    def waiter(self, _thing: object, timeout_ns: int | None, /) -> OutsiderWaiter:
-        """Prepare a wait that is seen."""
-        return OutsiderWaiter(self, timeout_ns)
+    def waiter(self, _thing: object, _timeout_ns: int | None, /) -> OutsiderWaiter:
+        """Begin a wait that is seen."""
+        return OutsiderWaiter(self)
 
     def adopt(self, _function: Callable[..., object], /) -> None:
         """Leave threads that an outsider starts outside."""
@@ -143,19 +158,28 @@ class Outsider:
         """Leave alone what an outsider begins."""
 
     def is_waiting(self) -> bool:
-        """Tell whether it stands at a lock that nobody has released for it."""
+        """Tell whether it stands at something that nobody has released for it."""
         waiting = self.waiting
         return waiting is not None and not waiting.awake
 
+    def look(self) -> None:
+        """Believe no longer in a release that somebody else has used."""
+        waiting = self.waiting
+        if waiting is not None and waiting.awake:
+            waiting.looks += 1
+            waiting.awake = waiting.looks < _LOOKS_AWAKE
+
     def is_at_work(self, limit_s: float) -> bool:
         """Tell whether the thread does something that may end in a word to the loop."""
-        if self.is_waiting() or self.doubt_s >= limit_s:
+        if self.doubt_s >= limit_s:
             return False
+        waiting = self.waiting
+        if waiting is not None:
+            return waiting.awake
         frame = sys._current_frames().get(self.ident)
         if frame is None:
             return False
-        module = str(frame.f_globals.get("__name__"))
-        return not module.startswith(_IDLE_MODULES)
+        return not _is_idle(frame)
 
 
 class RealJob:
@@ -171,7 +195,7 @@ class RealJob:
         self._executor = executor
         self._began = False
         self._is_virtual = False
-        self._runner: Outsider | None = None
+        self.runner: Outsider | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function, in a thread of the executor."""
@@ -180,14 +204,14 @@ class RealJob:
         if self._outside.baton.holds(ident):
             self._is_virtual = True  # The pool's thread was started inside the run.
             return self._function(*args, **kwargs)
-        self._runner = runner = Outsider(self._outside, ident)
         foreign = self._outside.baton.surroundings.foreign
         before = foreign.get(ident)
-        foreign[ident] = runner
+        is_known = isinstance(before, Outsider) and before.outside is self._outside
+        self.runner = foreign[ident] = before if is_known else Outsider(self._outside, ident)
         try:
             return self._function(*args, **kwargs)
         finally:
-            self._runner = None
+            self.runner = None
             if before is None:
                 foreign.pop(ident, None)
             else:
@@ -214,7 +238,7 @@ class RealJob:
         if not self._began:
             workers = getattr(self._executor, "_max_workers", None)
             return workers is None or begun < workers
-        return self._runner is None or not self._runner.is_waiting()
+        return self.runner is None or not self.runner.is_waiting()
 
     @property
     def executor(self) -> Any:
@@ -304,11 +328,31 @@ class Outside:
             self.wait()
         return bool(ready)
 
+    def hears_from_strangers(self) -> bool:
+        """Wait a little for threads of which nothing is known; true if one let go of something.
+
+        A thread that has nothing to do with the run may hold a lock for a moment that a thread of
+        the run wants (the one of logging, say).
+        """
+        inside = [get_ident(), *(strand.ident for strand in self.baton.strands)]
+        for _ in range(_LOOKS_AT_STRANGERS):
+            others = [
+                frame for ident, frame in sys._current_frames().items() if ident not in inside
+            ]
+            if all(_is_idle(frame) for frame in others):
+                return False
+            if self._bell.wait(_SLICE_S):
+                return True
+        return False
+
     def may_be_addressed(self) -> bool:
         """Wait for a word from the main thread, if the loop runs beside it; true if it came.
 
         Asked when nothing else can happen: such a loop waits for whoever started it.
         """
+        waiting = any(each.waits_for is not None for each in self.baton.strands)
+        if waiting and self.hears_from_strangers() and self.baton.kernel.ready:
+            return True
         main = threading.main_thread().ident
         if main is None or main == get_ident():
             return False
@@ -329,3 +373,7 @@ class Outside:
             return
         for outsider in self._outsiders.values():
             outsider.doubt_s += _SLICE_S
+            outsider.look()
+        for job in list(self.jobs):
+            if job.runner is not None:
+                job.runner.look()

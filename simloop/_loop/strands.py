@@ -17,6 +17,7 @@ Invariants:
 from __future__ import annotations
 
 import functools
+import sys
 from _thread import get_ident
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,9 @@ class StrandWaiter:
         self.awake = True
         if self._strand.is_parked:
             self._strand.schedule()
+
+    def end(self) -> None:
+        """Leave no trace."""
 
 
 class Strand:
@@ -227,7 +231,20 @@ class Strand:
             self._guest.__enter__()
         self.waits_for = None
         if self.is_ending or self.is_lost:
+            self._end_quietly()
             raise SystemExit
+
+    def _end_quietly(self) -> None:
+        """Keep the SystemExit that ends the thread from its hook: nothing went wrong."""
+        thread: Any = getattr(self.function, "__self__", None)
+        invoke = getattr(thread, "_invoke_excepthook", None)
+
+        def unless_told_to_end(thread: Any) -> None:
+            if invoke is not None and not isinstance(sys.exception(), SystemExit):
+                invoke(thread)
+
+        if invoke is not None:
+            thread._invoke_excepthook = unless_told_to_end
 
     def _set_timer(self, when_ns: int) -> None:
         if self.handle is not None:

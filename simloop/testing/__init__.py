@@ -7,7 +7,23 @@ and :func:`virtual_time` makes a plain function of an async one, for everything 
 
 from __future__ import annotations
 
-from ._case import SimTestCase
-from ._decorator import virtual_time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._case import SimTestCase
+    from ._decorator import virtual_time
 
 __all__ = ["SimTestCase", "virtual_time"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for; pytest loads this package in every run, for the plugin in it."""
+    if name == "SimTestCase":
+        from ._case import SimTestCase  # noqa: PLC0415 - the point of this function
+
+        return SimTestCase
+    if name == "virtual_time":
+        from ._decorator import virtual_time  # noqa: PLC0415 - the same
+
+        return virtual_time
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

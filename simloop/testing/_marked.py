@@ -1,7 +1,7 @@
 """What the pytest plugin does for a marked test.
 
 Owns: reading the mark, the test's life between its first async fixture and its last, and what a
-failure's report says. The hooks themselves stand in the package ``simloop_engine``.
+failure's report says. The hooks themselves stand in ``plugin``.
 
 Invariants:
 

@@ -84,14 +84,14 @@ ASYNCIO_ARGS = (
 )
 PLAIN = "pytest.fixture"
 WAYS = {
-    "mark": (BY_MARK, PLAIN, ("-p", "simloop_engine")),
-    "auto": ("", PLAIN, ("-p", "simloop_engine", "-o", "simloop_mode=auto")),
+    "mark": (BY_MARK, PLAIN, ("-p", "simloop.testing.plugin")),
+    "auto": ("", PLAIN, ("-p", "simloop.testing.plugin", "-o", "simloop_mode=auto")),
     "pytest-asyncio": (BY_PYTEST_ASYNCIO, PLAIN, ASYNCIO_ARGS),
     "anyio": (BY_ANYIO, PLAIN, ("-p", "anyio", "-o", "anyio_mode=auto")),
     "aiohttp": (
         "import pytest\n@pytest.fixture\ndef loop(simloop_loop): return simloop_loop",
         PLAIN,
-        ("-p", "simloop_engine", "-p", "aiohttp.pytest_plugin", "-o", "simloop_mode=auto"),
+        ("-p", "simloop.testing.plugin", "-p", "aiohttp.pytest_plugin", "-o", "simloop_mode=auto"),
     ),
 }
 
@@ -165,7 +165,9 @@ async def test_client(aiohttp_client):
 def test_aiohttps_client_and_server(pytester) -> None:
     """The plugin of aiohttp serves an application in virtual time, given our loop as its own."""
     pytester.makepyfile(textwrap.dedent(AIOHTTP))
-    result = pytester.runpytest_inprocess("-p", "simloop_engine", "-p", "aiohttp.pytest_plugin")
+    result = pytester.runpytest_inprocess(
+        "-p", "simloop.testing.plugin", "-p", "aiohttp.pytest_plugin"
+    )
     result.assert_outcomes(passed=1)
 
 

@@ -25,7 +25,7 @@ WITH_ASYNCIO = ("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=funct
 @pytest.fixture
 def suite(pytester, monkeypatch):
     """Return a function that writes a file of tests and runs pytest on it, in this process."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p simloop_engine")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p simloop.testing.plugin")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def run(source, *args):
@@ -391,13 +391,13 @@ IMPORTED = """
 import sys, pytest
 class Look:
     def pytest_sessionfinish(self):
-        print("loaded", "simloop_engine" in sys.modules, "simloop" in sys.modules)
+        print("loaded", "simloop.testing.plugin" in sys.modules, "simloop.world" in sys.modules)
 pytest.main(["-q", "test_plain.py"], plugins=[Look()])
 """
 
 
 @pytest.mark.slow
-def test_a_run_without_marked_tests_does_not_import_simloop(suite, pytester) -> None:
+def test_a_run_without_marked_tests_does_not_import_the_engine(suite, pytester) -> None:
     """The plugin's front is all that such a run pays for."""
     pytester.makepyfile(test_plain="def test_plain(): pass", run=IMPORTED)
     assert "loaded True False" in pytester.runpython("run.py").stdout.str()

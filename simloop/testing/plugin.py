@@ -1,9 +1,9 @@
 """The pytest plugin's front: what pytest loads in every run, so it costs next to nothing.
 
 Owns: the names that pytest knows us by (an ini option, a command line option, a mark, a fixture)
-and the hooks. What a hook does stands in :mod:`simloop.testing`, which is imported when the first
-test needs it: a run without such a test never pays for it, and coverage, which starts after
-plugins are loaded, sees all of it.
+and the hooks. What a hook does stands beside it in ``_marked``, which is imported, and the engine
+with it, when the first test needs it: a run without such a test never pays for it, and coverage,
+which starts after plugins are loaded, sees all of it.
 
 Must not know: loops and worlds. It imports nothing at its top but pytest.
 """
