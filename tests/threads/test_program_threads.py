@@ -1,0 +1,159 @@
+"""Threads that a program or a library starts inside a run take turns with the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures as cf
+import threading
+import time
+
+import pytest
+
+import simloop
+
+
+def test_a_thread_begins_at_once_and_is_virtual(simulate) -> None:
+    """Starting runs the thread until it waits; joining waits in virtual time."""
+
+    async def main() -> list[object]:
+        seen: list[object] = []
+
+        def work() -> None:
+            seen.append("began")
+            time.sleep(60)
+            seen.append(time.monotonic())
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        seen.append(thread.is_alive())
+        thread.join(1)
+        seen.append((thread.is_alive(), time.monotonic()))
+        thread.join()
+        return [*seen, thread.is_alive()]
+
+    assert simulate(main).value == ["began", True, (True, 1.0), 60.0, False]
+
+
+def test_a_thread_that_answers_by_the_loop_needs_no_waiting_for(simulate) -> None:
+    """A worker that is fed by a queue and answers by ``call_soon_threadsafe`` is deterministic."""
+
+    async def main() -> object:
+        loop = asyncio.get_running_loop()
+        orders = cf.thread.queue.SimpleQueue()
+
+        def work() -> None:
+            while (order := orders.get()) is not None:
+                future, number = order
+                time.sleep(number)
+                loop.call_soon_threadsafe(future.set_result, number * number)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        futures = []
+        for number in (3, 1, 2):
+            futures.append(loop.create_future())
+            orders.put((futures[-1], number))
+        squares = await asyncio.gather(*futures)
+        await asyncio.sleep(1000)  # Nobody waits for a thread that is idle.
+        orders.put(None)
+        thread.join()
+        return squares, loop.time()
+
+    assert simulate(main).value == ([9, 1, 4], 1006.0)
+
+
+def test_threads_may_start_threads(simulate) -> None:
+    """A thread of a thread belongs to the same world, and a Timer is one."""
+
+    async def main() -> list[float]:
+        seen: list[float] = []
+
+        def outer() -> None:
+            timer = threading.Timer(10, lambda: seen.append(time.monotonic()))
+            timer.start()
+            timer.join()
+            seen.append(time.monotonic())
+
+        thread = threading.Thread(target=outer)
+        thread.start()
+        thread.join()
+        return seen
+
+    assert simulate(main).value == [10.0, 10.0]
+
+
+def test_a_pool_that_the_program_uses_by_itself_is_virtual(simulate) -> None:
+    """``ThreadPoolExecutor.submit`` and ``map`` without the loop run under the same rule."""
+
+    def job(seconds: int) -> float:
+        time.sleep(seconds)
+        return time.monotonic()
+
+    async def main() -> object:
+        with cf.ThreadPoolExecutor(2) as pool:
+            first = await asyncio.wrap_future(pool.submit(job, 5))
+            return first, list(pool.map(job, [1, 2, 3]))
+
+    assert simulate(main).value == (5.0, [6.0, 7.0, 9.0])
+
+
+def test_threads_end_with_their_loop() -> None:
+    """A thread that waits for ever gets SystemExit where it waits, as its loop closes."""
+    seen: list[str] = []
+
+    def work() -> None:
+        try:
+            threading.Event().wait()
+        finally:
+            seen.append("ended")
+
+    async def main() -> None:
+        threading.Thread(target=work).start()
+
+    before = threading.active_count()
+    simloop.run(main())
+    assert seen == ["ended"]
+    assert threading.active_count() == before
+
+
+def test_names_of_threads_count_per_run(simulate) -> None:
+    """A thread without a name is called the same in every run."""
+
+    async def main() -> list[str]:
+        return [threading.Thread(target=print).name for _ in range(2)]
+
+    assert simulate(main).value == ["Thread-1 (print)", "Thread-2 (print)"]
+
+
+def test_a_deadlock_lists_the_programs_threads() -> None:
+    """The report tells of threads that wait, at their line."""
+
+    async def main() -> None:
+        threading.Thread(target=lambda: threading.Event().wait(), daemon=True).start()
+        await asyncio.Event().wait()
+
+    with pytest.raises(simloop.DeadlockError, match=r"in thread 1 waits\n    at .*Event\(\)"):
+        simloop.run(main())
+
+
+def test_threads_outside_of_a_run_stay_real() -> None:
+    """A thread that was there before sees the real world while a run is on."""
+    go, seen = threading.Event(), []
+
+    def work() -> None:
+        go.wait()
+        begin = time.monotonic()
+        time.sleep(0.01)
+        seen.append(time.monotonic() - begin)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+
+    async def main() -> None:
+        await asyncio.sleep(3600)
+        go.set()
+        await asyncio.get_running_loop().run_in_executor(pool, thread.join)
+
+    with cf.ThreadPoolExecutor(1) as pool:
+        simloop.run(main())
+    assert 0.01 <= seen[0] < 10

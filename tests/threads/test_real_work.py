@@ -1,0 +1,242 @@
+"""Real work: executors that the user passes, and threads from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures as cf
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import simloop
+
+block_unseen = ctypes.CDLL(None).usleep
+"""Waits in C, where nobody sees it."""
+
+
+def sleep_for_real(seconds: float) -> tuple[float, float]:
+    """Sleep, and return when that began and ended, on this thread's clock."""
+    began = time.monotonic()
+    time.sleep(seconds)
+    return began, time.monotonic()
+
+
+def test_an_executor_of_the_users_runs_for_real() -> None:
+    """The job's time is real, and the virtual clock stands still meanwhile."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        early = loop.call_later(0.001, pytest.fail, "the clock jumped")
+        with cf.ThreadPoolExecutor() as pool:
+            jobs = [loop.run_in_executor(pool, sleep_for_real, 0.02) for _ in range(3)]
+            for began, ended in await asyncio.gather(*jobs):
+                assert ended - began >= 0.02
+            assert loop.time() == 0.0
+            early.cancel()
+            with pytest.raises(ZeroDivisionError):
+                await loop.run_in_executor(pool, divmod, 1, 0)
+
+    simloop.run(main())
+
+
+def test_a_real_job_may_wait_for_the_loop() -> None:
+    """While a real job waits for a coroutine, the loop goes on, jumps included."""
+
+    async def main() -> list[object]:
+        loop = asyncio.get_running_loop()
+
+        def job() -> object:
+            return asyncio.run_coroutine_threadsafe(asyncio.sleep(3600, "slept"), loop).result()
+
+        with cf.ThreadPoolExecutor(1) as pool:  # One worker: the others wait for it.
+            return [
+                *await asyncio.gather(*(loop.run_in_executor(pool, job) for _ in range(3))),
+                loop.time(),
+            ]
+
+    assert simloop.run(main()) == ["slept", "slept", "slept", 3 * 3600.0]
+
+
+def test_a_pool_from_before_the_run_may_be_used() -> None:
+    """Workers that were idle before the run work in it, and a second run may follow."""
+
+    async def main() -> object:
+        loop = asyncio.get_running_loop()
+
+        def job() -> object:
+            return asyncio.run_coroutine_threadsafe(asyncio.sleep(5, "slept"), loop).result()
+
+        return await loop.run_in_executor(pool, job), loop.time()
+
+    with cf.ThreadPoolExecutor(2) as pool:
+        pool.submit(int).result()
+        for _ in range(2):
+            assert simloop.run(main()) == ("slept", 5.0)
+
+
+def test_the_default_executor_may_be_a_real_one() -> None:
+    """``set_default_executor`` makes to_thread real, and the run's end shuts it down."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(TypeError, match="must be ThreadPoolExecutor instance"):
+            loop.set_default_executor(object())
+        loop.set_default_executor(pool)
+        began, ended = await asyncio.to_thread(sleep_for_real, 0.02)
+        assert ended - began >= 0.02
+        assert loop.time() == 0.0
+
+    before = threading.active_count()
+    pool = cf.ThreadPoolExecutor()
+    simloop.run(main())
+    assert threading.active_count() == before
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        pool.submit(int)
+
+
+@pytest.mark.slow
+def test_processes_run_for_real() -> None:
+    """A pool of processes, made before or in a run, works; its functions are pickled as ever."""
+
+    async def main() -> object:
+        loop = asyncio.get_running_loop()
+        tasks = [loop.run_in_executor(pool, divmod, 7, number) for number in (1, 2)]
+        with cf.ProcessPoolExecutor(1) as inner:
+            tasks.append(loop.run_in_executor(inner, divmod, 7, 3))
+            return await asyncio.gather(*tasks), loop.time()
+
+    with cf.ProcessPoolExecutor(1) as pool:
+        assert simloop.run(main()) == ([(7, 0), (3, 1), (2, 1)], 0.0)
+
+
+@pytest.mark.slow
+def test_a_standstill_ends_with_an_error_that_says_where() -> None:
+    """A job that waits for something unseen fails after the limit; the run can go on."""
+
+    def job() -> None:
+        block_unseen(600_000)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.real_wait_limit = 0.1
+        with pytest.raises(simloop.LimitError) as caught:
+            await asyncio.to_thread(job)
+        for part in ("job in thread 1", "0.1 s", "block_unseen(600_000)", "real_wait_limit"):
+            assert part in str(caught.value)
+        assert await asyncio.to_thread(int) == 0
+
+    simloop.run(main())
+
+
+@pytest.mark.slow
+def test_a_standstill_of_a_programs_thread_ends_the_run() -> None:
+    """Where no future could carry the error, it comes out of the run."""
+
+    async def main() -> None:
+        asyncio.get_running_loop().real_wait_limit = 0.1
+        threading.Thread(target=lambda: block_unseen(400_000), daemon=True).start()
+        await asyncio.sleep(1)
+
+    with pytest.raises((simloop.LimitError, simloop.DeadlockError)):
+        simloop.run(main())
+
+
+@pytest.mark.slow
+def test_computing_is_no_standstill() -> None:
+    """A job that computes for longer than the limit is left to compute."""
+
+    def job() -> float:
+        began = time.thread_time()
+        total = 0
+        for number in range(6_000_000):
+            total += number
+        return total + began * 0
+
+    async def main() -> float:
+        asyncio.get_running_loop().real_wait_limit = 0.05
+        return await asyncio.to_thread(job)
+
+    assert simloop.run(main()) == sum(range(6_000_000))
+
+
+def _interrupt(times: int) -> None:
+    for _ in range(times):
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("real", [False, True])
+def test_ctrl_c_ends_a_wait_for_real_work(real) -> None:
+    """The first Ctrl-C cancels the main task, as under asyncio.run; a second one ends the wait."""
+
+    async def main() -> None:
+        pool = cf.ThreadPoolExecutor(1) if real else None
+        try:
+            await asyncio.get_running_loop().run_in_executor(pool, block_unseen, 900_000)
+        finally:
+            if pool is not None:
+                pool.shutdown(wait=False)
+
+    user = threading.Thread(target=_interrupt, args=(1 if real else 2,))
+    user.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        simloop.run(main())
+    assert time.monotonic() - began < 0.8
+    user.join()
+
+
+@pytest.mark.slow
+def test_the_main_thread_may_talk_to_a_loop_beside_it() -> None:
+    """A loop in a thread of its own waits for the main thread while that is at work."""
+    program = """
+import asyncio, threading, time, simloop
+ready, stop = threading.Event(), None
+def run():
+    async def main():
+        global loop, stop
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        ready.set()
+        await stop.wait()
+        return loop.time()
+    print(simloop.run(main()))
+thread = threading.Thread(target=run)
+thread.start()
+ready.wait()
+for _ in range(2):
+    print(asyncio.run_coroutine_threadsafe(asyncio.sleep(5, "slept"), loop).result())
+    time.sleep(0.2)
+loop.call_soon_threadsafe(stop.set)
+thread.join()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stdout.split() == ["slept", "slept", "10.0"], done.stderr
+
+
+@pytest.mark.slow
+def test_a_loop_beside_a_main_thread_that_waits_for_it_is_told_of_deadlock() -> None:
+    """Nobody is left to speak to it: that is an error, not a hang."""
+    program = """
+import asyncio, threading, simloop
+def run():
+    try:
+        simloop.run(asyncio.Event().wait())
+    except simloop.DeadlockError:
+        print("deadlock")
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stdout.split() == ["deadlock"], done.stderr
