@@ -1,0 +1,76 @@
+"""A loop whose clock is the host's.
+
+Owns: bringing the loop's clock to the host's time before anybody touches the loop, and running
+what is due. A loop that is not driven stands where it was left, so a timer that the host sets on
+it would be counted from there; through these methods it is counted from now.
+
+Must not know: how the host waits, which its own adapter says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simloop._kernel import nanoseconds
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+
+    from simloop import SimLoop
+
+__all__ = ["Hosted"]
+
+
+class Hosted:
+    """The part that all hosts share; a subclass says what time it is."""
+
+    def __init__(self, loop: SimLoop) -> None:
+        self.loop = loop
+        self._heard: float | None = None
+
+    def now(self) -> float:
+        """Return the host's time, in the loop's seconds."""
+        raise NotImplementedError
+
+    def heard(self) -> None:
+        """Take note that something was scheduled on the loop from outside; from any thread."""
+        if self._heard is None:
+            self._heard = self.now()
+
+    def _arrive(self) -> None:
+        """Let what was scheduled from outside find the clock where it was at that moment.
+
+        Nothing else is ready: whoever drives a loop runs all that is.
+        """
+        if self._heard is None:
+            return
+        heard_ns, self._heard = nanoseconds(self._heard), None
+        kernel = self.loop.world.kernel
+        arrival_ns = min(heard_ns, kernel.wheel.next_ns())
+        if arrival_ns > kernel.now_ns:
+            kernel.move_to(arrival_ns)
+
+    def catch_up(self) -> None:
+        """Bring the loop's clock to the host's time; what is due exactly then has yet to run."""
+        if self.loop.is_running():
+            return
+        self._arrive()
+        if self.now() > self.loop.time():
+            self.loop.run_until(self.now(), inclusive=False)
+
+    def run_due(self) -> float:
+        """Run everything that is due by now; return when the next callback is, ``inf`` if never."""
+        self._arrive()
+        self.loop.run_until(max(self.now(), self.loop.time()))
+        return self.loop.peek()
+
+    def call(self, callback: Callable[..., Any], *args: Any) -> asyncio.Handle:
+        """Schedule a callback on the loop, now."""
+        self.catch_up()
+        return self.loop.call_soon(callback, *args)
+
+    def create_task(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start a coroutine on the loop, now."""
+        self.catch_up()
+        return self.loop.create_task(coroutine)

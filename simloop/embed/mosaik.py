@@ -1,0 +1,110 @@
+"""A SimLoop as a mosaik simulator (mosaik-api-v3).
+
+Owns: the mapping of mosaik's integer steps to the loop's seconds, and the loop's life between
+``init`` and ``finalize``. What the program is, and how its entities look, a subclass says.
+
+Invariants:
+
+- A step at time t leaves the loop's clock there: what is due between two steps runs, at its own
+  time, in the step that is asked for at the next whole one.
+- The loop is stepped again when its next deadline is due, and when inputs come.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import mosaik_api_v3
+
+from simloop import SimLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+__all__ = ["LoopSimulator"]
+
+
+class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not be installed
+    """A simulator whose entities are asyncio programs on one loop; to be subclassed.
+
+    Give ``meta["models"]`` to the constructor as mosaik has it, and override :meth:`main`,
+    :meth:`receive` and :meth:`read`. The simulator is hybrid: it is stepped by its own timers and
+    by its inputs.
+
+    Args:
+        meta: mosaik's meta data; ``type`` is ``hybrid`` unless it says otherwise.
+        seed: The seed of the loop's world.
+    """
+
+    loop: SimLoop
+    """The loop, from :meth:`init` on."""
+
+    def __init__(self, meta: dict[str, Any], *, seed: int | str = 0) -> None:
+        super().__init__({"type": "hybrid", **meta})
+        self._seed = seed
+        self._resolution = 1.0
+        self._entities: dict[str, Any] = {}
+
+    async def main(self, eid: str, model: str, **params: Any) -> None:
+        """Be one entity, for as long as it lives."""
+        raise NotImplementedError
+
+    def receive(self, eid: str, attr: str, values: dict[str, Any]) -> None:
+        """Take an input of an entity: values by the full name of whoever sends them."""
+        raise NotImplementedError
+
+    def read(self, eid: str, attr: str) -> Any:
+        """Return an output of an entity."""
+        raise NotImplementedError
+
+    # What mosaik calls ----------------------------------------------------------------------
+
+    def init(self, sid: str, time_resolution: float = 1.0, **sim_params: Any) -> Any:
+        """Make the loop; one step of mosaik is ``time_resolution`` seconds."""
+        del sid
+        self._resolution = time_resolution
+        self.loop = SimLoop(seed=self._seed, **sim_params)
+        return self.meta
+
+    def create(self, num: int, model: str, **model_params: Any) -> list[Any]:
+        """Start entities, each as a task that begins to run with the first step."""
+        made = []
+        for _ in range(num):
+            eid = f"{model}_{len(self._entities)}"
+            self._entities[eid] = self._start(self.main(eid, model, **model_params))
+            made.append({"eid": eid, "type": model})
+        return made
+
+    def _start(self, main: Coroutine[Any, Any, None]) -> Any:
+        return self.loop.create_task(main)
+
+    def step(self, time: int, inputs: dict[str, Any], max_advance: int) -> int | None:
+        """Give the inputs to the entities and run what is due; return when to step again."""
+        del max_advance  # Outputs of a step belong to its own time, so it goes no further.
+        now = time * self._resolution
+        self.loop.run_until(now, inclusive=False)
+        for eid, attrs in inputs.items():
+            for attr, values in attrs.items():
+                self.loop.call_soon(self.receive, eid, attr, values)
+        self.loop.run_until(now)
+        for task in self._entities.values():
+            if task.done():
+                task.result()  # An entity that failed ends the simulation.
+        due = self.loop.peek()
+        return None if due == math.inf else max(time + 1, math.ceil(due / self._resolution))
+
+    def get_data(self, outputs: dict[str, list[str]]) -> dict[str, Any]:
+        """Read outputs; those that are None are left out, as having no news."""
+        data = {
+            eid: {attr: value for attr in attrs if (value := self.read(eid, attr)) is not None}
+            for eid, attrs in outputs.items()
+        }
+        return {eid: values for eid, values in data.items() if values}
+
+    def finalize(self) -> None:
+        """Close the loop."""
+        for task in self._entities.values():
+            task.cancel()
+        self.loop.run_ready()
+        self.loop.close()

@@ -1,0 +1,144 @@
+"""A SimLoop inside a live loop: asyncio's, another SimLoop, trio's."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import simloop
+from simloop.embed.live import Live, run_in_trio
+
+
+@pytest.fixture
+def guest():
+    guest = simloop.SimLoop()
+    yield guest
+    guest.close()
+
+
+async def count(seen, pause=60) -> None:
+    while True:
+        await asyncio.sleep(pause)
+        seen.append(asyncio.get_running_loop().time())
+
+
+def test_the_guest_keeps_pace_with_its_host(guest) -> None:
+    """Its clock goes by the host's, times the factor, also where the host only sleeps."""
+    seen = []
+
+    async def host() -> None:
+        async with Live(guest, factor=60) as live:
+            task = live.create_task(count(seen))
+            await asyncio.sleep(3.5)
+            assert seen == [60.0, 120.0, 180.0]
+            assert live.now() == 210.0
+        await asyncio.sleep(100)
+        task.cancel()
+
+    simloop.run(host())
+    guest.run_ready()
+    assert seen == [60.0, 120.0, 180.0]
+
+
+def test_the_host_steers_the_guest(guest) -> None:
+    """What the host asks for happens at once, at the host's time, and its result comes back."""
+
+    async def host():
+        async with Live(guest, factor=10) as live:
+            gate = asyncio.Event()
+            arrived = []
+
+            async def passenger(name: str) -> str:
+                await gate.wait()
+                arrived.append((name, guest.time()))
+                await asyncio.sleep(5)
+                return name
+
+            waiting = asyncio.create_task(live.run(passenger("first")))
+            await asyncio.sleep(2)
+            assert not arrived
+            live.call(gate.set)
+            assert await waiting == "first"
+            assert arrived == [("first", 20.0)]
+            assert await live.run(passenger("second")) == "second"
+            assert arrived[1:] == [("second", 25.0)]
+            return asyncio.get_running_loop().time()
+
+    assert simloop.run(host()) == 3.0
+
+
+def test_errors_reach_the_host(guest) -> None:
+    """A task's error comes out of wait(); so does what ends the guest itself."""
+
+    async def fail() -> None:
+        await asyncio.sleep(1)
+        raise LookupError("gone")
+
+    async def spin() -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    async def host() -> None:
+        async with Live(guest) as live:
+            with pytest.raises(LookupError, match="gone"):
+                await live.run(fail())
+        guest.world.limit(max_steps=guest.world.steps + 100)
+        with pytest.raises(simloop.LimitError, match="max_steps"):
+            async with Live(guest) as live:
+                await live.run(spin())
+
+    simloop.run(host())
+
+
+def test_a_real_loop_is_a_host(guest) -> None:
+    """In asyncio's own loop an hour passes in a moment of real time, with threads calling in."""
+
+    async def host() -> float:
+        async with Live(guest, factor=1e6) as live:
+            asyncio.get_running_loop().call_later(0.001, live.call, print)
+            await live.run(asyncio.sleep(3600))
+            await asyncio.to_thread(guest.call_soon_threadsafe, print)
+            return guest.time()
+
+    assert asyncio.run(host()) >= 3600.0
+
+
+def test_trio_is_a_host(guest) -> None:
+    """Under trio's clock the guest is paced as well, and woken by what trio tasks set."""
+    trio = pytest.importorskip("trio")
+    from trio.testing import MockClock
+
+    gate = asyncio.Event()
+
+    async def main() -> float:
+        await gate.wait()
+        await asyncio.sleep(300)
+        return asyncio.get_running_loop().time()
+
+    async def host():
+        async with trio.open_nursery() as nursery:
+
+            async def open_gate() -> None:
+                await trio.sleep(2)
+                guest.call_soon_threadsafe(gate.set)
+
+            nursery.start_soon(open_gate)
+            began = trio.current_time()
+            ended = await run_in_trio(guest, main(), factor=100)
+            return ended, trio.current_time() - began
+
+    ended, took = trio.run(host, clock=MockClock(autojump_threshold=0))
+    assert ended == pytest.approx(500.0)
+    assert took == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("factor", [0, -1, float("inf")])
+def test_a_bad_factor_is_refused(guest, factor) -> None:
+    """Only a pace above 0 is one."""
+
+    async def host() -> None:
+        with pytest.raises(simloop.UsageError, match=f"factor={factor}"):
+            Live(guest, factor=factor)
+
+    simloop.run(host())
