@@ -118,6 +118,7 @@ class Stubborn(SimTestCase):
                     await asyncio.Event().wait()
 
         self.task = asyncio.create_task(cling())
+        self.task._log_destroy_pending = False
         await asyncio.sleep(1)
 
 
