@@ -103,11 +103,12 @@ class _fail_on:  # noqa: N801  # asynctest's name: suites set their own checks o
     @staticmethod
     def active_handles(case: Any) -> None:
         if _scheduled_is_kept(case.loop):
-            known = case.loop._scheduled
+            known = [h for h in case.loop._scheduled if isinstance(h, TimerHandle)]
         else:
             now = case.loop.time()
             known = [h for h in getattr(case.loop, "_asynctest_timers", ()) if h.when() > now]
-        handles = tuple(h for h in known if isinstance(h, TimerHandle) and not h.cancelled())
+        # A loop's timer handles need not be asyncio's: uvloop has its own.
+        handles = tuple(h for h in known if not h.cancelled())
         if handles:
             case.fail(f"Loop contained unfinished work {handles!r}")
 
