@@ -9,6 +9,15 @@ from .baton import Baton
 from .blocking import let_threads_block
 from .loop import SimLoop
 from .ports import WorldPort, provide_worlds
+from .programs import Programs
 from .signals import Dispositions
 
-__all__ = ["Baton", "Dispositions", "SimLoop", "WorldPort", "let_threads_block", "provide_worlds"]
+__all__ = [
+    "Baton",
+    "Dispositions",
+    "Programs",
+    "SimLoop",
+    "WorldPort",
+    "let_threads_block",
+    "provide_worlds",
+]

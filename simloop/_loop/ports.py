@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from simloop.net import Host
 
     from .baton import Baton
+    from .programs import Programs
     from .signals import Dispositions
 
 __all__ = ["WorldPort", "new_world", "provide_worlds"]
@@ -36,6 +37,10 @@ class WorldPort(Protocol):
     @property
     def loops(self) -> Sequence[Any]:
         """The loops that live here and are not closed."""
+
+    @property
+    def programs(self) -> Programs:
+        """What can be started as a process."""
 
     @property
     def baton(self) -> Baton:

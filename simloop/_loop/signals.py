@@ -26,7 +26,7 @@ from .scheduling import Scheduling
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Dispositions", "Signals"]
+__all__ = ["Dispositions", "Signals", "check_signal"]
 
 _IGNORED = (signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT)
 """What Linux ignores where nobody handles it."""
@@ -110,7 +110,7 @@ class Signals(Scheduling):
         unwanted: Any = callback
         if coroutines.iscoroutine(unwanted) or inspect.iscoroutinefunction(unwanted):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
-        _check_signal(sig)
+        check_signal(sig)
         self._check_closed()
         if sig in _UNCATCHABLE:
             raise RuntimeError(f"sig {sig} cannot be caught")
@@ -119,7 +119,7 @@ class Signals(Scheduling):
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Forget the handler of a signal; false if there was none."""
-        _check_signal(sig)
+        check_signal(sig)
         handle = self._signal_handlers.pop(sig, None)
         if handle is None:
             return False
@@ -147,7 +147,7 @@ class Signals(Scheduling):
             >>> simloop.run(main())
             60.0
         """
-        _check_signal(sig)
+        check_signal(sig)
         self._check_closed()
         handle = self._signal_handlers.get(sig)
         if handle is not None:
@@ -165,7 +165,8 @@ class Signals(Scheduling):
         super().close()
 
 
-def _check_signal(sig: object) -> None:
+def check_signal(sig: object) -> None:
+    """Refuse what is no signal, as asyncio does."""
     if not isinstance(sig, int):
         raise TypeError(f"sig must be an int, not {sig!r}")
     if sig not in signal.valid_signals():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._ambient import Ambient, collect, current, interrupt
 from simloop._kernel import NEVER, Kernel, nanoseconds
-from simloop._loop import Baton, Dispositions, let_threads_block, provide_worlds
+from simloop._loop import Baton, Dispositions, Programs, let_threads_block, provide_worlds
 from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder
 from simloop.net.system import SystemCalls
@@ -82,6 +82,7 @@ class World:
         )
         self.baton.surroundings = Surroundings(self.ambient, self.loops)
         self._network: Network | None = None
+        self._programs: Programs | None = None
         self._wire = Wire()
         self._pace: Pace | None = None
         if realtime is not None:
@@ -99,6 +100,13 @@ class World:
     def names(self) -> NamesTable:
         """What ``getaddrinfo`` answers: ``add``, ``remove``, ``fail`` and ``delay`` change it."""
         return self.network.names
+
+    @property
+    def programs(self) -> Programs:
+        """What can be started as a process: ``register`` and ``missing`` say so."""
+        if self._programs is None:
+            self._programs = Programs()
+        return self._programs
 
     def host_of(self, loop: Any) -> Host:
         """Return the virtual machine that a loop runs on: one for all, unless told otherwise."""
