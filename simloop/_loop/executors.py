@@ -12,7 +12,7 @@ import threading
 import warnings
 from asyncio import futures
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from .jobs import Workers
@@ -147,8 +147,10 @@ class Executors(Scheduling):
         self._executor_shutdown_called = True
         if self._default_executor is not None:
             self._default_executor.shutdown(wait=False)
-        with self._world.inside():
-            self._baton.end(self)
+        baton = self._baton
+        # A thread of the run that closes a loop of its own is inside already.
+        with nullcontext() if baton.holds(threading.get_ident()) else self._world.inside():
+            baton.end(self)
 
     def _heard_from_outside(self) -> None:
         baton = self._baton

@@ -2,7 +2,8 @@
 
 Owns: trying a call, and waiting for the descriptor where it would block. All of them do the same:
 try at once, and if that would block, try again each time the selector says that the descriptor is
-ready. They work on anything with the methods of a socket, so a test's mock can stand in for one.
+ready. They work on anything with the methods of a socket, so a test's mock can stand in for one;
+a method is looked up at each try, since a test may change it on the way.
 """
 
 from __future__ import annotations
@@ -29,20 +30,22 @@ class LowLevel(Names):
     async def sock_recv(self, sock: Any, nbytes: int) -> bytes:
         """Receive up to ``nbytes`` bytes; b"" is the end of the stream."""
         self._check_socket(sock)
-        return await self._when_ready(sock, self._add_reader, self.remove_reader, sock.recv, nbytes)
+        return await self._when_ready(
+            sock, self._add_reader, self.remove_reader, lambda: sock.recv(nbytes)
+        )
 
     async def sock_recv_into(self, sock: Any, buf: Any) -> int:
         """Receive into a buffer; return how many bytes came."""
         self._check_socket(sock)
         return await self._when_ready(
-            sock, self._add_reader, self.remove_reader, sock.recv_into, buf
+            sock, self._add_reader, self.remove_reader, lambda: sock.recv_into(buf)
         )
 
     async def sock_recvfrom(self, sock: Any, bufsize: int) -> tuple[bytes, Any]:
         """Receive a datagram and its sender's address."""
         self._check_socket(sock)
         return await self._when_ready(
-            sock, self._add_reader, self.remove_reader, sock.recvfrom, bufsize
+            sock, self._add_reader, self.remove_reader, lambda: sock.recvfrom(bufsize)
         )
 
     async def sock_recvfrom_into(self, sock: Any, buf: Any, nbytes: int = 0) -> tuple[int, Any]:
@@ -52,9 +55,7 @@ class LowLevel(Names):
             sock,
             self._add_reader,
             self.remove_reader,
-            sock.recvfrom_into,
-            buf,
-            nbytes or len(buf),
+            lambda: sock.recvfrom_into(buf, nbytes or len(buf)),
         )
 
     async def sock_sendall(self, sock: Any, data: Any) -> None:
@@ -66,22 +67,29 @@ class LowLevel(Names):
             sent = 0
         view = memoryview(data).cast("B")
         while sent < len(view):
-            sent += await self._when_ready(
-                sock, self._add_writer, self.remove_writer, sock.send, view[sent:], at_once=False
-            )
+            sent += await self._send(sock, view[sent:], at_once=False)
+
+    async def _send(self, sock: Any, data: Any, *, at_once: bool = True) -> int:
+        """Send what the socket takes, at least one byte; return how many."""
+        return await self._when_ready(
+            sock, self._add_writer, self.remove_writer, lambda: sock.send(data), at_once=at_once
+        )
 
     async def sock_sendto(self, sock: Any, data: Any, address: Any) -> int:
         """Send a datagram to an address; return how many bytes were taken."""
         self._check_socket(sock)
         return await self._when_ready(
-            sock, self._add_writer, self.remove_writer, sock.sendto, data, address
+            sock, self._add_writer, self.remove_writer, lambda: sock.sendto(data, address)
         )
 
     async def sock_accept(self, sock: Any) -> tuple[Any, Any]:
         """Accept a connection; return its socket and the peer's address."""
         self._check_socket(sock)
         connection, address = await self._when_ready(
-            sock, self._add_reader, self.remove_reader, sock.accept
+            sock,
+            self._add_reader,
+            self.remove_reader,
+            lambda: sock.accept(),  # noqa: PLW0108 - see above
         )
         connection.setblocking(False)
         return connection, address
@@ -123,20 +131,20 @@ class LowLevel(Names):
         sock: Any,
         add: Callable[..., Any],
         remove: Callable[[Any], Any],
-        call: Callable[..., _T],
-        *args: Any,
+        call: Callable[[], _T],
+        *,
         at_once: bool = True,
     ) -> _T:
         """Make a call; where it would block, make it again when the descriptor is ready."""
         if at_once:
             try:
-                return call(*args)
+                return call()
             except _WOULD_BLOCK:
                 pass
         fd = sock.fileno()
         self._ensure_fd_no_transport(fd)
         future: asyncio.Future[_T] = self.create_future()
-        handle = add(fd, _try, future, call, args)
+        handle = add(fd, _try, future, call)
         try:
             return await future
         finally:
@@ -144,12 +152,12 @@ class LowLevel(Names):
                 remove(fd)
 
 
-def _try(future: asyncio.Future[_T], call: Callable[..., _T], args: tuple[Any, ...]) -> None:
+def _try(future: asyncio.Future[_T], call: Callable[[], _T]) -> None:
     """Make a call for a future, unless it would block still."""
     if future.done():
         return
     try:
-        result = call(*args)
+        result = call()
     except _WOULD_BLOCK:
         return
     except (SystemExit, KeyboardInterrupt):

@@ -51,7 +51,12 @@ class Readiness(LoopState):
 
     @property
     def _selector(self) -> Any:
-        """The selector of the virtual descriptors, or what a test put in its place."""
+        """The selector of the virtual descriptors, or what a test put in its place.
+
+        A closed loop has none, as the pipe transports of asyncio expect.
+        """
+        if self._closed:
+            return None
         if self._set_selector is not None:
             return self._set_selector
         if self._own_selector is None:

@@ -84,7 +84,7 @@ class Reporting(LoopState):
 
     def _report_broken_handler(self, error: BaseException, context: dict[str, Any]) -> None:
         if self._exception_handler is None:
-            logger.error("Exception in default exception handler", exc_info=error)
+            logger.error("Exception in default exception handler", exc_info=True)
             return
         try:
             self.default_exception_handler(

@@ -89,8 +89,8 @@ class Sendfile(Unix):
         protocol = base_events._SendfileFallbackProtocol(transport)  # type: ignore[attr-defined]
         try:
             while block := _read_block(file, _FALLBACK_BLOCK_SIZE, sent, count):
-                transport.write(block)
                 await protocol.drain()
+                transport.write(block)
                 sent += len(block)
             return sent
         finally:
@@ -134,8 +134,11 @@ class Sendfile(Unix):
                 block = os.pread(fileno, size, offset + sent)
                 if not block:
                     break
-                await self.sock_sendall(sock, block)
-                sent += len(block)
+                rest = memoryview(block)
+                while rest:
+                    taken = await self._send(sock, rest)
+                    sent += taken
+                    rest = rest[taken:]
         finally:
             if sent:
                 os.lseek(fileno, offset + sent, os.SEEK_SET)

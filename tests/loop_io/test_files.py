@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import socket
+from asyncio import constants
 
 import pytest
 
@@ -13,7 +14,7 @@ import simloop
 from .certificates import client_context, server_context
 from .protocols import Noting, connected
 
-DATA = bytes(range(256)) * 2000
+DATA = bytes(range(256)) * 20_000
 
 
 @pytest.fixture
@@ -40,6 +41,28 @@ def test_a_file_is_sent_over_a_transport(arm, file):
         await pair.peer.has_received(size)
         assert pair.peer.received == b"begin " + DATA + DATA[10:110] + b" end"
         assert pair.client.transport.is_reading()
+        await pair.close()
+
+    arm.run(main)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_broken_connection_leaves_the_position_behind_what_was_taken(arm, file, native):
+    """Where a transfer ends early, the file stands somewhere in the middle, not at its start."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        pair = await connected()
+        pair.client.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, 4096
+        )
+        if not native:
+            pair.client.transport._sendfile_compatible = constants._SendfileMode.FALLBACK
+        pair.peer.transport.pause_reading()
+        loop.call_later(0.05, pair.peer.transport.abort)
+        with pytest.raises(ConnectionError):
+            await loop.sendfile(pair.client.transport, file)
+        assert 0 < file.tell() < len(DATA)
         await pair.close()
 
     arm.run(main)

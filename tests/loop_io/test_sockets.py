@@ -7,6 +7,7 @@ import gc
 import selectors
 import socket
 import warnings
+from unittest import mock
 
 import pytest
 
@@ -66,6 +67,24 @@ def test_sendall_waits_for_room(arm):
         await sending
         ours.close()
         theirs.close()
+
+    arm.run(main)
+
+
+def test_a_method_that_changes_on_the_way_is_seen(arm):
+    """A test's socket that would block until its method is replaced is served afterwards."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            sock.bind(("127.0.0.1", 0))
+            blocked = mock.Mock(sock)
+            blocked.gettimeout, blocked.fileno = sock.gettimeout, sock.fileno
+            blocked.sendto.side_effect = BlockingIOError
+            loop.call_soon(setattr, blocked, "sendto", sock.sendto)
+            assert await loop.sock_sendto(blocked, b"hello", sock.getsockname()) == 5
+            assert await loop.sock_recv(sock, 100) == b"hello"
 
     arm.run(main)
 
@@ -450,6 +469,7 @@ def test_a_loop_closes_over_connections_that_are_left(virtual):
         file = loop.host.file(writer.get_extra_info("socket").fileno())
         assert file.on_readable is None
         assert loop.remove_reader(5) is False
+        assert loop._selector is None
         with pytest.raises(RuntimeError, match="Event loop is closed"):
             loop.add_reader(5, print)
         del loop, writer, server, file

@@ -96,8 +96,25 @@ def test_errors_of_other_futures_become_asyncio_s(run_either, raised, seen) -> N
     async def main() -> tuple[type[BaseException], tuple[object, ...]]:
         try:
             await asyncio.get_running_loop().run_in_executor(None, job)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is is compared
             return type(error), error.args
         raise AssertionError("nothing was raised")
 
     assert run_either(main()) == (seen, ("said so",))
+
+
+def test_a_thread_of_the_run_may_close_a_loop_of_its_own() -> None:
+    """A second loop of the world can be made and closed in a thread while the first one runs."""
+
+    async def main() -> bool:
+        world = asyncio.get_running_loop().world
+
+        def work() -> bool:
+            other = simloop.SimLoop(world=world)
+            other.call_soon(print)
+            other.close()
+            return other.is_closed()
+
+        return await asyncio.to_thread(work)
+
+    assert simloop.run(main())
