@@ -33,11 +33,13 @@ from simloop._kernel import nanoseconds
 
 from .patches import attribute, redirect, type_entry, when_loaded
 from .runs import get_ident, running
-from .variables import variable
+from .variables import keeper, variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
+
+    from .variables import Start
 
 __all__ = ["Adopted", "Threads", "Waiter", "foreign"]
 
@@ -353,6 +355,35 @@ def join_for_real(function: object) -> None:
 # Names of threads count per world, as in a process of its own.
 if hasattr(threading, "_counter"):
     variable("threading", "_counter", lambda _start: count(1).__next__)
+
+
+class _PoolNames:
+    """The counter in the names of pools of threads, which a class holds."""
+
+    key = "concurrent.futures.thread.ThreadPoolExecutor._counter"
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    def get(self) -> Any:
+        """Return the counter."""
+        return self._pool._counter
+
+    def set(self, value: Any, /) -> None:
+        """Put a counter in place."""
+        self._pool._counter = value
+
+    def begin(self, _start: Start, /) -> None:
+        """Count from the beginning."""
+        self._pool._counter = count().__next__
+
+
+def _register_thread_pool(module: ModuleType) -> None:
+    if hasattr(module.ThreadPoolExecutor, "_counter"):
+        keeper(_PoolNames(module.ThreadPoolExecutor))
+
+
+when_loaded("concurrent.futures.thread", _register_thread_pool)
 
 
 def _make_real(cls: type, name: str) -> None:

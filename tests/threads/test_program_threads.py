@@ -117,12 +117,21 @@ def test_threads_end_with_their_loop() -> None:
 
 
 def test_names_of_threads_count_per_run(simulate) -> None:
-    """A thread without a name is called the same in every run."""
+    """A thread without a name is called the same in every run, and so are those of pools."""
 
     async def main() -> list[str]:
-        return [threading.Thread(target=print).name for _ in range(2)]
+        names = [threading.Thread(target=print).name for _ in range(2)]
+        for _ in range(2):
+            with cf.ThreadPoolExecutor() as pool:
+                names.append(pool.submit(lambda: threading.current_thread().name).result())
+        return names
 
-    assert simulate(main).value == ["Thread-1 (print)", "Thread-2 (print)"]
+    assert simulate(main).value == [
+        "Thread-1 (print)",
+        "Thread-2 (print)",
+        "ThreadPoolExecutor-0_0",
+        "ThreadPoolExecutor-1_0",
+    ]
 
 
 def test_a_deadlock_lists_the_programs_threads() -> None:
