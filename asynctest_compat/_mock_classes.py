@@ -23,7 +23,7 @@ import functools
 import inspect
 import types
 import unittest.mock
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from asynctest_compat import _borrowed
 from asynctest_compat._awaiting import AwaitAssertions, AwaitEvent
@@ -35,7 +35,7 @@ from asynctest_compat._coroutines import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
 #: The magic methods that have to be coroutine functions.
 async_magic_coroutines = {"__aenter__", "__aexit__", "__anext__"}
@@ -199,10 +199,50 @@ class IsCoroutineProperty(SpecAware):
 
 
 class AsyncMagicMixin:
-    """Mark the classes that mock ``__aenter__``, ``__aexit__``, ``__aiter__`` and ``__anext__``.
+    """Mock ``__aenter__``, ``__aexit__``, ``__aiter__`` and ``__anext__``.
 
-    unittest.mock sets these up itself by now; which class mocks them is decided in ``SpecAware``.
+    unittest.mock sets these up itself by now, and ``SpecAware`` decides which class mocks them.
+    Only its ``__aiter__`` gives an iterator that is not iterable itself; here it is.
     """
+
+    def _mock_set_magics(self) -> None:
+        super()._mock_set_magics()  # type: ignore[misc]  # of unittest.mock's MagicMixin
+        if isinstance(vars(type(self)).get("__aiter__"), unittest.mock.MagicProxy):
+            type.__setattr__(type(self), "__aiter__", _AiterProxy("__aiter__", self))
+
+
+class _AiterProxy(unittest.mock.MagicProxy):
+    """Make ``__aiter__`` when it is first asked for."""
+
+    parent: Any
+
+    def create_mock(self) -> Any:
+        mock = super().create_mock()
+        mock.side_effect = functools.partial(_iterate_return_value, mock)
+        return mock
+
+
+def _iterate_return_value(aiter_mock: Any) -> Any:
+    """Go through what ``__aiter__.return_value`` is: an iterable of either kind."""
+    values = aiter_mock._mock_return_value
+    if values is unittest.mock.DEFAULT:
+        values = ()
+    if hasattr(type(values), "__aiter__"):
+        return values.__aiter__()
+    return _AsyncIterator(iter(values))
+
+
+class _AsyncIterator:
+    def __init__(self, iterator: Iterator[Any]) -> None:
+        self._iterator = iterator
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        for value in self._iterator:
+            return value
+        raise StopAsyncIteration
 
 
 class NonCallableMock(

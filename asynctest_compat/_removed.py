@@ -85,6 +85,7 @@ def coroutine(function: Any) -> Any:
 def put_back() -> None:
     """Put everything back that this Python does not have. Calling it again changes nothing."""
     _supply(asyncio, "coroutine", coroutine)
+    _supply(asyncio.coroutines, "CoroWrapper", type("CoroWrapper", (), {}))  # nothing is one
     for name in _WITH_LOOP:
         _accept_loop(asyncio, name)
     for name in _CLASSES_WITH_LOOP:
