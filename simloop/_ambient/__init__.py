@@ -25,8 +25,8 @@ simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
 ``clock``, ``dates``, ``entropy``, ``garbage``, ``variables``, ``arrays``, ``masks``, ``order``,
-``sockets``, ``descriptors``, ``signals``, ``tasks``, ``tls``, ``threads``, ``waits``,
-``allowance`` and ``escapes`` (the guard), and ``ambient``, which puts them together.
+``sockets``, ``descriptors``, ``signals``, ``tasks``, ``tls``, ``tls_sockets``, ``threads``,
+``waits``, ``allowance`` and ``escapes`` (the guard), and ``ambient``, which puts them together.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from . import (  # noqa: F401
     tasks,
     threads,
     tls,
+    tls_sockets,
     waits,
 )
 from .allowance import ALLOWANCES, allow
