@@ -121,16 +121,58 @@ def _mix(cls: type, name: str, ours: tuple[type, ...]) -> None:
 
 
 def _either_way(function: Any, *, is_async: bool) -> Any:
+    return (_async_fixture if is_async else _plain_fixture)(function)
+
+
+def _plain_fixture(function: Any) -> Any:
+    """Let a coroutine fixture await a plain one, and with it what that one could not await."""
+
     @functools.wraps(function)
     def fixture(self: Any) -> Any:
-        result = function(self)
-        if not is_async:
-            return NOTHING if result is None else result
+        outer = vars(self).get(_LEFT)
+        left: list[Any] = []
+        setattr(self, _LEFT, left)
+        try:
+            result = function(self)
+        finally:
+            setattr(self, _LEFT, outer)
+        if is_coroutine(result):
+            return result
+        return _await_all(left) if left else NOTHING
+
+    return _marked(fixture)
+
+
+def _async_fixture(function: Any) -> Any:
+    """Let a plain fixture call a coroutine one, which runs to its end where that is possible."""
+
+    @functools.wraps(function)
+    def fixture(self: Any) -> Any:
+        coroutine = as_coroutine(function(self))
         finish = getattr(self, "_asynctest_finish", None)
-        if finish is None or self.loop is None or self.loop.is_running():
-            return result  # awaited by a coroutine function, or by another kind of test case
-        finish(result)
+        if finish is None:
+            return coroutine  # another kind of test case
+        if self.loop.is_running():
+            left = vars(self).get(_LEFT)
+            if left is not None:
+                left.append(coroutine)
+            return coroutine
+        finish(coroutine)
         return NOTHING
 
-    fixture._asynctest_mixes = True  # type: ignore[attr-defined]  # a mark, so that none is wrapped twice
+    return _marked(fixture)
+
+
+# What a plain fixture could not await, because it was called by a coroutine one: it is awaited
+# when that one awaits the plain one.
+_LEFT = "_asynctest_left"
+
+
+async def _await_all(coroutines: list[Any]) -> None:
+    for coroutine in coroutines:
+        await coroutine
+
+
+def _marked(fixture: Any) -> Any:
+    fixture._asynctest_mixes = True  # so that none is wrapped twice
     return fixture

@@ -92,7 +92,7 @@ class Clock:
 def _hand_of(loop: Any, start: float | None) -> _Hand:
     if isinstance(loop, simloop.SimLoop):
         return _VirtualHand(loop)
-    if hasattr(loop, "_scheduled") and hasattr(loop, "_ready") and hasattr(loop, "_selector"):
+    if hasattr(loop, "_scheduled") and hasattr(loop, "_ready") and hasattr(loop, "_ssock"):
         return _StockHand(loop, start)
     raise simloop.UnsupportedError(
         f"the clock of {loop!r} can't be replaced: only those of a SimLoop and of asyncio's"
@@ -196,9 +196,9 @@ class _StockHand:
         """Tell whether a thread or a real file could still make something ready."""
         if threading.active_count() > 1:
             return True
-        own = getattr(self._loop, "_ssock", None)
+        own = self._loop._ssock.fileno()  # by which a loop wakes itself up
         keys = self._loop._selector.get_map().values()
-        return any(not isfilemock(key.fileobj) and key.fileobj is not own for key in keys)
+        return any(not isfilemock(key.fileobj) and key.fd != own for key in keys)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fail_on", "lenient", "strict"]
 
+__unittest = True  # unittest leaves frames of modules with this mark out of its reports
+
 F = TypeVar("F")
 
 #: The attribute of a decorated class or function that holds its ``_fail_on``.
@@ -84,9 +86,17 @@ class _fail_on:  # noqa: N801  # asynctest's name: suites set their own checks o
                 note(case)
 
     def check_test(self, case: Any) -> None:
-        """Run the checks; the first that finds something fails the test."""
+        """Run the checks; what they find fails the test, all of it in one error."""
+        failures: list[AssertionError] = []
         for name in self._enabled(case):
-            getattr(self, name)(case)
+            try:
+                getattr(self, name)(case)
+            except AssertionError as failure:
+                failures.append(failure)
+        if len(failures) > 1:
+            raise AssertionError("\n".join(map(str, failures)))
+        if failures:
+            raise failures[0]
 
     # The checks.
 
