@@ -31,7 +31,7 @@ def test_advance_runs_each_callback_on_time(factory) -> None:
     class Case(asynctest.ClockedTestCase):
         loop_factory = factory
 
-        async def runTest(self):  # noqa: N802  # unittest's name
+        async def runTest(self):
             def note():
                 seen.append(self.loop.time())
 
