@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 F = TypeVar("F")
 T = TypeVar("T")
 
+__unittest = True  # unittest leaves frames of modules with this mark out of its reports
+
 _ATTR = "_asynctest_time_limit"
 
 

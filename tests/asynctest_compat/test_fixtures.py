@@ -184,39 +184,44 @@ def test_an_async_generator_is_no_test(run_case) -> None:
     assert "asynchronous generator" in errors_of(run_case(Case))
 
 
-class ClassLog(asynctest.TestCase):
-    log: list[str]
-    where = None
+def class_log():
+    """Make a class whose fixtures are coroutines and keep a log."""
 
-    @classmethod
-    async def setUpClass(cls):
-        await asyncio.sleep(0.001)
-        cls.log = ["setUpClass"]
-        cls.where = asyncio.get_running_loop()
-        cls.addClassCleanup(cls.clean_class)
+    class ClassLog(asynctest.TestCase):
+        log: list[str]
+        where = None
 
-    @classmethod
-    async def clean_class(cls):
-        await asyncio.sleep(0)
-        cls.log.append("cleanup")
+        @classmethod
+        async def setUpClass(cls):
+            await asyncio.sleep(0.001)
+            cls.log = ["setUpClass"]
+            cls.where = asyncio.get_running_loop()
+            cls.addClassCleanup(cls.clean_class)
 
-    @classmethod
-    async def tearDownClass(cls):
-        await asyncio.sleep(0)
-        cls.log.append("tearDownClass")
+        @classmethod
+        async def clean_class(cls):
+            await asyncio.sleep(0)
+            cls.log.append("cleanup")
 
-    async def test_it(self):
-        assert self.loop is asyncio.get_running_loop() is self.where
-        self.log.append("test")
+        @classmethod
+        async def tearDownClass(cls):
+            await asyncio.sleep(0)
+            cls.log.append("tearDownClass")
 
-    def test_plain(self):
-        assert asyncio.get_event_loop() is self.where
-        self.log.append("test")
+        async def test_it(self):
+            assert self.loop is asyncio.get_running_loop() is self.where
+            self.log.append("test")
+
+        def test_plain(self):
+            assert asyncio.get_event_loop() is self.where
+            self.log.append("test")
+
+    return ClassLog
 
 
 def test_a_class_shares_its_loop_with_its_tests(run_case, factory) -> None:
     """Coroutine setUpClass, tests and tearDownClass run on one loop, closed at the end (26)."""
-    case = type("Case", (ClassLog,), {"loop_factory": factory})
+    case = type("Case", (class_log(),), {"loop_factory": factory})
     for _ in range(2):  # a class may run again
         result = run_case(case)
         assert result.wasSuccessful(), errors_of(result)
@@ -227,13 +232,15 @@ def test_a_class_shares_its_loop_with_its_tests(run_case, factory) -> None:
 def test_class_fixtures_call_their_parent_s(run_case) -> None:
     """A coroutine setUpClass awaits its parent's, and each class has a loop of its own."""
 
-    class Child(ClassLog):
+    base = class_log()
+
+    class Child(base):
         @classmethod
         async def setUpClass(cls):
             await super().setUpClass()
             cls.log.append("child")
 
-    class PlainChild(ClassLog):
+    class PlainChild(base):
         @classmethod
         def setUpClass(cls):
             super().setUpClass()
@@ -382,7 +389,7 @@ def test_cleanups_may_be_done_by_the_test(run_case) -> None:
 
 
 def test_contexts_are_entered_for_the_test(run_case) -> None:
-    """A call of enterAsyncContext gives what the context manager gives, and leaves it in a cleanup."""
+    """What enterAsyncContext entered is left in a cleanup."""
     log = []
 
     @contextlib.asynccontextmanager

@@ -1,0 +1,118 @@
+"""``time_limit``: a test that takes too long fails, in the loop's time and in real time."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+import asynctest_compat as asynctest
+
+
+def texts(result):
+    return {case._testMethodName: text for case, text in result.failures + result.errors}
+
+
+def test_the_loop_s_time_is_limited(run_case) -> None:
+    """A test that needs more of its loop's time fails, and nothing else does."""
+
+    @asynctest.time_limit(60)
+    class Case(asynctest.TestCase):
+        async def test_long(self):
+            await asyncio.sleep(61)
+
+        async def test_short(self):
+            await asyncio.sleep(59)
+
+        @asynctest.time_limit(3600)
+        async def test_allowed(self):
+            await asyncio.sleep(3599)
+
+        async def test_own_timeout(self):
+            with self.assertRaises(TimeoutError):
+                await asyncio.wait_for(asyncio.sleep(10), 1)
+
+    result = run_case(Case)
+    assert list(texts(result)) == ["test_long"]
+    assert "did not end within 60 s of its loop's time" in texts(result)["test_long"]
+    assert not result.errors
+
+
+def test_set_up_counts_and_cleanups_do_not(run_case) -> None:
+    """The limit is for set-up, test and tear-down together; cleanups still run after it."""
+    log = []
+
+    @asynctest.time_limit(10)
+    class Case(asynctest.TestCase):
+        async def setUp(self):
+            self.addCleanup(self.clean)
+            await asyncio.sleep(6)
+
+        async def test_it(self):
+            await asyncio.sleep(6)
+
+        async def clean(self):
+            await asyncio.sleep(6)
+            log.append("cleaned")
+
+    assert list(texts(run_case(Case))) == ["test_it"]
+    assert log == ["cleaned"]
+
+
+def test_a_clocked_test_is_limited_by_its_clock(run_case) -> None:
+    """With the clock in the test's hand, advancing past the limit ends the test."""
+
+    class Case(asynctest.ClockedTestCase):
+        @asynctest.time_limit(60)
+        async def test_it(self):
+            await self.advance(61)
+            await asyncio.sleep(0)
+            self.fail("not reached")
+
+    assert "TimeLimitError" in texts(run_case(Case))["test_it"]
+
+
+@pytest.mark.slow
+def test_real_time_is_limited(run_case) -> None:
+    """Real time ends a test that spins, on the loop or off it; the signal is put back."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    @asynctest.time_limit(real=0.1)
+    class Case(asynctest.TestCase):
+        async def test_virtual(self):
+            while True:
+                await asyncio.sleep(1)
+
+        async def test_callback(self):
+            def spin():
+                while True:
+                    pass
+
+            self.loop.call_soon(spin)
+            await asyncio.sleep(1)
+
+        def test_plain(self):
+            while True:
+                pass
+
+        def tearDown(self):
+            self.finished = True
+
+        async def test_in_time(self):
+            await asyncio.sleep(3600)
+
+    result = run_case(Case)
+    assert sorted(texts(result)) == ["test_callback", "test_plain", "test_virtual"]
+    assert all("within 0.1 s of real time" in text for text in texts(result).values())
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("arguments", [(), (0,), (-1,)])
+def test_a_limit_has_to_be_positive(arguments) -> None:
+    """A limit that no test could meet, or none at all, is refused."""
+    with pytest.raises(ValueError, match="positive"):
+        asynctest.time_limit(*arguments)
+    with pytest.raises(ValueError, match="-2"):
+        asynctest.time_limit(real=-2)
