@@ -91,11 +91,25 @@ def _number(fileobj: Any) -> int:
     return fileobj if isinstance(fileobj, int) else int(fileobj.fileno())
 
 
-def _wait(run: Seat, call: str, ready: Callable[[], Any], timeout_ns: int | None) -> Any:
-    """Return what is ready; if nothing is, let the timeout pass in virtual time and look again."""
+def _wait(
+    run: Seat, call: str, fds: Iterable[int], ready: Callable[[], Any], timeout_ns: int | None
+) -> Any:
+    """Return what is ready; if nothing is, wait for it in virtual time, as the thread waits."""
     found = ready()
     if found or timeout_ns == 0:
         return found
+    watch = getattr(run.sockets, "watch", None)
+    if run.threads is not None and watch is not None:
+        waiter = run.threads.waiter(call, timeout_ns)
+        undo = [watch(fd, waiter.wake) for fd in fds if run.sockets.owns(fd)]  # type: ignore[union-attr]  # it has watch
+        try:
+            while waiter.park():
+                if found := ready():
+                    return found
+            return ready()
+        finally:
+            for each in undo:
+                each()
     if timeout_ns is None:
         raise escape(call, "nothing is ready, and nothing can get ready while it waits", "pipes")
     run.clock.block(timeout_ns)
@@ -125,7 +139,8 @@ def _select(
         return found if any(found) else None
 
     limit_ns = None if timeout is None else nanoseconds(timeout)
-    found = _wait(run, "select.select()", ready, limit_ns)
+    fds = [_number(fileobj) for side in sides for fileobj in side]
+    found = _wait(run, "select.select()", fds, ready, limit_ns)
     return tuple(found or ([], [], []))
 
 
@@ -174,7 +189,9 @@ class _Poll:
         if run is None:  # Made in a run and kept beyond it.
             return self._poll_really(timeout)
         limit_ns = None if timeout is None or timeout < 0 else nanoseconds(timeout / 1000)
-        found: list[tuple[int, int]] = _wait(run, "poll()", lambda: self._ready(run), limit_ns)
+        found: list[tuple[int, int]] = _wait(
+            run, "poll()", self._masks, lambda: self._ready(run), limit_ns
+        )
         return found
 
     def _ready(self, run: Seat) -> list[tuple[int, int]]:

@@ -124,6 +124,22 @@ class SystemCalls:
         """Return the events that the system call poll would report for one descriptor."""
         return self._find_host().file(fd).poll()
 
+    def watch(self, fd: int, callback: Callable[[], None], /) -> Callable[[], None]:
+        """Have ``callback()`` called each time :meth:`poll` may answer otherwise.
+
+        Returns:
+            What ends that.
+        """
+        file = self._find_host().file(fd)
+        file.watch_readable(callback)
+        file.watch_writable(callback)
+
+        def unwatch() -> None:
+            file.unwatch_readable(callback)
+            file.unwatch_writable(callback)
+
+        return unwatch
+
     def set_blocking(self, fd: int, blocking: bool, /) -> None:  # noqa: FBT001  # The system's.
         """Let reads and writes of a descriptor wait, or not."""
         self._find_host().file(fd).is_blocking = bool(blocking)

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import queue
+import select
+import selectors
 import socket
 import threading
 import time
@@ -290,3 +292,47 @@ def test_locks_outside_of_runs_are_the_real_ones() -> None:
     simloop.run(asyncio.sleep(1))
     assert type(old_lock).acquire is real
     assert "simloop" not in repr(queue.SimpleQueue.get)
+
+
+@pytest.mark.parametrize("way", ["select", "poll", "selectors"])
+def test_a_thread_that_selects_is_woken_by_what_it_selects(run_either, way) -> None:
+    """select, poll and a selector return when a descriptor is ready, not when time is up."""
+
+    def wait(sock) -> float:
+        began = time.monotonic()
+        if way == "select":
+            assert select.select([sock], [], [sock], 60) == ([sock], [], [])
+        elif way == "poll":
+            poll = select.poll()
+            poll.register(sock, select.POLLIN)
+            assert poll.poll(60_000) == [(sock.fileno(), select.POLLIN)]
+        else:
+            with selectors.PollSelector() as selector:
+                selector.register(sock, selectors.EVENT_READ)
+                assert len(selector.select(60)) == 1
+        return time.monotonic() - began
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            loop.call_later(0.02, theirs.send, b"x")
+            return await asyncio.to_thread(wait, ours)
+
+    assert 0.019 < run_either(main()) < 10
+
+
+def test_the_main_thread_may_select_what_a_thread_serves() -> None:
+    """Between runs, select on the main thread lets the world's threads work."""
+    world = simloop.World()
+    with world.inside():
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            thread = threading.Thread(target=lambda: (time.sleep(5), theirs.send(b"x")))
+            thread.start()
+            assert select.select([ours], [], [], 60)[0] == [ours]
+            assert world.time_ns == 5 * 10**9
+            thread.join()
+            assert ours.recv(10) == b"x"
+            assert select.select([ours], [], [], 10) == ([], [], [])
+            assert world.time_ns == 15 * 10**9
