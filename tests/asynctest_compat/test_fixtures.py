@@ -231,7 +231,6 @@ def test_a_class_shares_its_loop_with_its_tests(run_case, factory) -> None:
 
 def test_class_fixtures_call_their_parent_s(run_case) -> None:
     """A coroutine setUpClass awaits its parent's, and each class has a loop of its own."""
-
     base = class_log()
 
     class Child(base):

@@ -194,9 +194,7 @@ def test_the_same_seed_ciphers_the_same():
             return sock.recv(100)
 
     async def main():
-        async with await asyncio.start_server(
-            echo, "127.0.0.1", 0, ssl=server_context()
-        ) as server:
+        async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=server_context()) as server:
             return await asyncio.to_thread(client, server.sockets[0].getsockname()[1])
 
     simloop.check(main, seeds=range(2))
