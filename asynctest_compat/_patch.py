@@ -191,13 +191,8 @@ def _check_arguments(patcher: _patch, original: Any) -> None:
 
 
 def _class_for(original: Any, spec: Any) -> Any:
-    if is_coroutine_function(original) or is_coroutine_function(spec):
-        return CoroutineMock
-    if spec is None:
-        return MagicMock
-    is_list = isinstance(spec, (list, tuple))
-    can_be_called = "__call__" in spec if is_list else callable(spec)
-    return MagicMock if can_be_called else NonCallableMagicMock
+    is_coroutine = is_coroutine_function(original) or is_coroutine_function(spec)
+    return CoroutineMock if is_coroutine else MagicMock
 
 
 def _class_of_instance(kind: Any, spec: Any) -> Any:
