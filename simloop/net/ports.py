@@ -99,7 +99,17 @@ def _covers(wide: str, is_v6only: bool, ip: str) -> bool:  # noqa: FBT001  # A l
 class PortTable(Generic[H]):
     """Hold the ports of one protocol."""
 
-    __slots__ = ("_cursor", "_may_share", "_peak", "first", "holders", "last", "listeners")
+    __slots__ = (
+        "_cursor",
+        "_full",
+        "_may_share",
+        "_peak",
+        "_shared_cursor",
+        "first",
+        "holders",
+        "last",
+        "listeners",
+    )
 
     def __init__(
         self,
@@ -110,7 +120,9 @@ class PortTable(Generic[H]):
         self._may_share = may_share
         self.first = first
         self.last = last
-        self._cursor = first
+        self._cursor = self._shared_cursor = first
+        # The range in which no port was free when one was last looked for; None after a release.
+        self._full: tuple[int, int] | None = None
         self._peak = 0  # The most ports held since the table was last shrunk.
         self.holders: dict[int, dict[H, None]] = {}
         self.listeners: dict[Endpoint, list[H]] = {}
@@ -148,6 +160,7 @@ class PortTable(Generic[H]):
         there.pop(socket, None)
         if not there:
             del self.holders[port]
+            self._full = None
             if self._peak > _SMALL and len(self.holders) * 8 < self._peak:
                 self.holders = dict(self.holders)  # Dicts don't shrink by themselves.
                 self._peak = len(self.holders)
@@ -169,16 +182,21 @@ class PortTable(Generic[H]):
 
     def _free_port(self) -> int:
         """Return the next ephemeral port that nobody holds."""
-        count = self.last - self.first + 1
-        for _ in range(count):
-            port = self._cursor
-            self._cursor = self.first if port == self.last else port + 1
-            if port not in self.holders:
-                return port
+        ports = (self.first, self.last)
+        if ports != self._full:
+            for _ in range(self.first, self.last + 1):
+                port = self._cursor
+                self._cursor = self.first if port == self.last else port + 1
+                if port not in self.holders:
+                    return port
+            self._full = ports
         raise fault(errno.EADDRINUSE)
 
     def _port_of_others(self, ip: str, remote: Endpoint) -> int:
-        for port in range(self.first, self.last + 1):
+        """Return the next ephemeral port that only connections to other peers hold."""
+        for _ in range(self.first, self.last + 1):
+            port = self._shared_cursor
+            self._shared_cursor = self.first if port >= self.last else port + 1
             if all(
                 other.shared_remote is not None
                 and (other.shared_remote != remote or other.held_ip != ip)
