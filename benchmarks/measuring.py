@@ -1,0 +1,134 @@
+"""Measuring: rounds in turn, costs, and paired ratios.
+
+Owns: the order of measurements and what is made of them. A cost is what a workload answers for its
+whole count: seconds, or bytes for workloads of memory. Ratios are peer by subject of one round.
+
+Must not know: what a workload does, or how results are shown.
+"""
+
+from __future__ import annotations
+
+import gc
+from statistics import geometric_mean, median
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+from simloop._ambient import real
+
+from .contenders import BARE, SUBJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .contenders import Contender
+
+__all__ = ["Row", "Stopwatch", "Workload", "geometric_means", "measure"]
+
+
+class Stopwatch:
+    """Adds up real seconds spent in its context, inside of a simulated run, too."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = real.perf_counter()
+
+    def __exit__(self, *_error: object) -> None:
+        self.seconds += real.perf_counter() - self._began
+
+
+@attrs.frozen
+class Workload:
+    """A small program that is measured.
+
+    Attributes:
+        name: What the tables call it.
+        unit: What one unit is, in words.
+        count: How many units a measurement takes.
+        tiny: How many will do to see that it works.
+        needs: The abilities that a contender must have.
+        measure: Runs ``count`` units on a contender and returns the cost of all.
+        floor: Does the same Python work without a loop.
+        rounds_max: How often it is measured at most.
+        quantity: What its cost is: seconds or bytes.
+    """
+
+    name: str
+    unit: str
+    count: int
+    tiny: int
+    needs: tuple[str, ...]
+    measure: Callable[[Contender, int], float]
+    floor: Callable[[int], object] | None = None
+    rounds_max: int = 9
+    quantity: Literal["seconds", "bytes"] = "seconds"
+
+
+@attrs.frozen
+class Row:
+    """What was measured of one workload.
+
+    Attributes:
+        workload: Which.
+        count: How many units each measurement took.
+        costs: Cost of one unit, by contender: the median of the rounds.
+        ratios: A peer's cost by the subject's, by peer, one for each round.
+    """
+
+    workload: Workload
+    count: int
+    costs: dict[str, float]
+    ratios: dict[str, list[float]]
+
+    def ratio(self, peer: str) -> float | None:
+        """Return the median ratio of a peer, None if it can't do the workload."""
+        return median(self.ratios[peer]) if peer in self.ratios else None
+
+
+def measure(
+    workload: Workload, contenders: Iterable[Contender], *, rounds: int = 5, tiny: bool = False
+) -> Row:
+    """Measure a workload on every contender that can do it, in turn, round after round."""
+    count = workload.tiny if tiny else workload.count
+    rounds = 1 if tiny else min(rounds, workload.rounds_max)
+    costs: dict[str, list[float]] = {}
+    able = [contender for contender in contenders if contender.can(workload.needs)]
+    for _ in range(rounds):
+        for contender in able:
+            gc.collect()
+            costs.setdefault(contender.name, []).append(workload.measure(contender, count))
+        if workload.floor is not None:
+            gc.collect()
+            costs.setdefault(BARE, []).append(_floor_cost(workload.floor, count))
+    subject = costs.get(SUBJECT, [])
+    ratios = {
+        peer: [cost / base for cost, base in zip(found, subject, strict=True) if base]
+        for peer, found in costs.items()
+        if subject and peer != SUBJECT
+    }
+    return Row(
+        workload,
+        count,
+        {name: median(found) / count for name, found in costs.items()},
+        {peer: found for peer, found in ratios.items() if found},
+    )
+
+
+def _floor_cost(floor: Callable[[int], object], count: int) -> float:
+    watch = Stopwatch()
+    with watch:
+        floor(count)
+    return watch.seconds
+
+
+def geometric_means(rows: Iterable[Row]) -> dict[str, float]:
+    """Return the geometric mean of the median ratios of each peer, over rows that cost time."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row.workload.quantity == "seconds":
+            for peer, ratios in row.ratios.items():
+                found.setdefault(peer, []).append(median(ratios))
+    return {peer: geometric_mean(ratios) for peer, ratios in found.items()}
