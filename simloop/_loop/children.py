@@ -121,6 +121,7 @@ class Child:
         self._exited = exited
         self._transports: list[Any] = []
         self._ended_by: int | None = None
+        self._is_told = False
         name = f"{process.argv[0]} (process {process.pid})"
         self._task: asyncio.Task[None] = Task(self._live(), loop=loop, name=name)
 
@@ -128,6 +129,21 @@ class Child:
 
     def poll(self) -> int | None:
         """Return the exit code, or None while the process lives."""
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code of a process that has ended, or was ended by a signal.
+
+        Raises:
+            UnsupportedError: It still works, and would never end while its parent waits so.
+        """
+        if self.returncode is None and self._ended_by is not None:
+            self.returncode = -self._ended_by
+        if self.returncode is None:
+            raise UnsupportedError(
+                f"wait(timeout={timeout!r}) for the process {self.pid}, which has not ended, would"
+                " stop the loop on which it lives; await process.wait() instead"
+            )
         return self.returncode
 
     def terminate(self) -> None:
@@ -163,7 +179,8 @@ class Child:
     def _end_by(self, sig: int) -> None:
         self._ended_by = sig
         for transport in self._transports:
-            transport.abort() if hasattr(transport, "abort") else transport.close()
+            if not transport.is_closing():  # Its peer may be gone already.
+                transport.abort() if hasattr(transport, "abort") else transport.close()
         self._close_ends()
         self._task.cancel()
         self._loop.call_soon(self._exit, -sig)
@@ -237,7 +254,8 @@ class Child:
                 end.close()
 
     def _exit(self, code: int) -> None:
-        if self.returncode is None:
+        if not self._is_told:
+            self._is_told = True
             self.returncode = code
             self._close_ends()
             self._exited(code)

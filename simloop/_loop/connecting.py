@@ -230,6 +230,8 @@ class Connecting(LowLevel):
         except BaseException:
             transport.close()
             raise
+        finally:
+            del waiter  # Its error would hold this frame, and what the frame holds.
         return transport, protocol
 
 

@@ -134,7 +134,7 @@ class Executors(Scheduling):
         with self._baton.for_real():
             thread.start()
         outside.watch()
-        outside.shutdowns += 1
+        outside.begin_shutdown()
         try:
             await future
         finally:

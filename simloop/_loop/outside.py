@@ -260,8 +260,15 @@ class Outside:
         self.failure: BaseException | None = None
         self.shutdowns = 0
         """How many pools of the user's are shutting down."""
+        self._shutdown_doubt_s = 0.0
+        """For how long the loop has waited for nothing but that."""
         self._outsiders: dict[int, Outsider] = {}
         self._bell = Gate()
+
+    def begin_shutdown(self) -> None:
+        """Wait from now on, but not for ever, for a pool's threads to end."""
+        self.shutdowns += 1
+        self._shutdown_doubt_s = 0.0
 
     def ring(self) -> None:
         """Let the loop's thread look again, if it waits; from any thread."""
@@ -301,7 +308,7 @@ class Outside:
         jobs = list(self.jobs)
         if any(job.is_at_work(self._begun(job.executor)) for job in jobs):
             return True
-        if self.shutdowns and not jobs:
+        if self.shutdowns and not jobs and self._shutdown_doubt_s < self.baton.limit_s():
             return True  # Nothing is left but to see the pool's threads end.
         if not self._outsiders:
             return False
@@ -371,6 +378,8 @@ class Outside:
         """Wait until something changes, or for a moment."""
         if self._bell.wait(_SLICE_S):
             return
+        if self.shutdowns:
+            self._shutdown_doubt_s += _SLICE_S
         for outsider in self._outsiders.values():
             outsider.doubt_s += _SLICE_S
             outsider.look()

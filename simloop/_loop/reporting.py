@@ -97,9 +97,10 @@ class Reporting(LoopState):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException:  # noqa: BLE001 - the default was overridden, and fails too
-            logger.exception(
+            logger.error(
                 "Exception in default exception handler while handling an unexpected error in"
-                " custom exception handler"
+                " custom exception handler",
+                exc_info=True,
             )
 
     def _step_took(self, handle: Handle | TimerHandle, elapsed_ns: int) -> None:

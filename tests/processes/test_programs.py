@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
@@ -154,6 +155,32 @@ def test_a_killed_program_is_silent(run_with) -> None:
 
     out = (b"before", None)
     assert run_with(main, tool=tool) == (out, -signal.SIGKILL, ["cleaned up"])
+
+
+def test_a_program_is_killed_whose_reader_is_gone(run_with) -> None:
+    """Killing works while the program's stdout leads nowhere, and its Popen tells the code."""
+
+    async def talk(process) -> None:
+        process.stdout.write(b"x")
+        with contextlib.suppress(ConnectionError):
+            await process.stdout.drain()
+        await asyncio.sleep(3600)
+
+    async def main() -> tuple[int, int]:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.subprocess_exec(asyncio.SubprocessProtocol, "talk")
+        popen = transport.get_extra_info("subprocess")
+        with pytest.raises(simloop.UnsupportedError, match=r"await process\.wait\(\)"):
+            popen.wait()
+        transport.get_pipe_transport(1).close()
+        await asyncio.sleep(1)
+        transport.kill()
+        told = popen.wait()
+        code = await transport._wait()
+        transport.close()
+        return told, code
+
+    assert run_with(main, talk=talk) == (-9, -9)
 
 
 def test_a_killed_program_that_never_began() -> None:

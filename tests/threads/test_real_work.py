@@ -247,3 +247,24 @@ thread.join()
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
     )
     assert done.stdout.split() == ["deadlock"], done.stderr
+
+
+def test_a_pool_that_never_ends_is_not_waited_for_for_ever() -> None:
+    """Where a real pool's threads don't end, a timeout of the shutdown passes in virtual time."""
+    release = threading.Event()
+
+    class Stuck(cf.ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, **_options: bool) -> None:  # noqa: FBT001,FBT002
+            if wait:
+                release.wait()
+
+    loop = simloop.SimLoop()
+    loop.real_wait_limit = 0.1
+    loop.set_default_executor(Stuck())
+    try:
+        with pytest.warns(RuntimeWarning, match="within 300 seconds"):
+            loop.run_until_complete(loop.shutdown_default_executor(300))
+        assert loop.time() == 300.0
+    finally:
+        release.set()
+        loop.close()
