@@ -1,0 +1,60 @@
+"""How the documentation is built: Sphinx, pages in MyST's Markdown, the theme furo.
+
+Owns: the settings. Run from the project's folder::
+
+    sphinx-build -W --keep-going docs site
+
+Nothing here asks the network, so that the same tree gives the same pages. A reference to a name of
+ours that leads nowhere is a warning, and warnings are errors; names of Python and of other
+packages are not linked.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# The docstrings of this tree, whatever is installed.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from simloop import __version__
+
+project = "simloop"
+author = "The simloop authors"
+copyright = "The simloop authors, Apache License 2.0"  # noqa: A001 - Sphinx's name for it
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+exclude_patterns = ["tables"]
+suppress_warnings = ["toc.empty_glob"]
+nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!simloop|asynctest_compat).*"),
+    # Attributes of the loop that lie in its parts, and internal classes in signatures.
+    (r"py:.*", r"simloop\._.*|simloop\.(net|trace|world)\..*"),
+]
+
+myst_enable_extensions = ["deflist", "fieldlist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+# The adapters are documented without the simulators that they adapt to.
+autodoc_mock_imports = ["cocotb", "gymnasium", "mosaik_api_v3", "simpy", "trio"]
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+html_theme = "furo"
+html_title = "simloop"
+html_static_path = ["_static"]
+html_css_files = ["simloop.css"]
+html_theme_options = {
+    "sidebar_hide_name": False,
+    "light_css_variables": {"color-brand-primary": "#0b6e6e", "color-brand-content": "#0b6e6e"},
+    "dark_css_variables": {"color-brand-primary": "#5cc8c0", "color-brand-content": "#5cc8c0"},
+}
