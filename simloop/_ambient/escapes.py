@@ -24,6 +24,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
+from . import inquiries  # noqa: F401 - for what it registers: what it lets out is no escape
 from .allowance import escape, is_allowed
 from .patches import attribute, before_install, redirect
 from .runs import get_ident, running

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes.util
 import http.client
 import os
+import platform
 import signal
 import socket
 import sqlite3
@@ -328,3 +330,25 @@ def test_the_runner_of_asyncio_keeps_its_handler(make):
         assert runner.run(main())
         runner.close()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+QUESTIONS = {
+    "find_library": lambda: ctypes.util.find_library("c"),
+    "processor": platform._Processor.from_subprocess,
+    "file": lambda: platform._syscmd_file(sys.executable),
+    "platform": lambda: (
+        (platform.uname.cache_clear(), platform.platform())[1]
+        if hasattr(platform.uname, "cache_clear")
+        else platform.platform()
+    ),
+}
+
+
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS.keys())
+def test_questions_about_the_machine_are_no_escape(ask, make, fake_sockets):
+    """What modules ask when they are imported is answered, though a program is run for it."""
+    before = ask()
+    with make(sockets=fake_sockets, strict=True):
+        assert ask() == before
+        with pytest.raises(EscapeError):
+            subprocess.run("/bin/true", check=True)
