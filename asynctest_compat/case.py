@@ -24,6 +24,7 @@ import unittest
 import unittest.case
 import warnings
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+from unittest.case import SkipTest, expectedFailure, skip, skipIf, skipUnless
 
 import simloop
 from asynctest_compat import _class_fixtures, _fail_on
@@ -35,6 +36,7 @@ from asynctest_compat._coroutines import (
     is_coroutine_function,
     yieldable,
 )
+from asynctest_compat._fail_on import fail_on, lenient, strict
 from asynctest_compat._limits import limits_of, real_limit, told, until
 from asynctest_compat._loops import InForce, default_loop, factory_of
 from asynctest_compat._phases import Phases, must_wait
@@ -44,7 +46,20 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
-__all__ = ["ClockedTestCase", "FunctionTestCase", "TestCase", "ignore_loop"]
+__all__ = [
+    "ClockedTestCase",
+    "FunctionTestCase",
+    "SkipTest",
+    "TestCase",
+    "expectedFailure",
+    "fail_on",
+    "ignore_loop",
+    "lenient",
+    "skip",
+    "skipIf",
+    "skipUnless",
+    "strict",
+]
 
 __unittest = True  # unittest leaves frames of modules with this mark out of its reports
 
