@@ -7,7 +7,7 @@ time; every layer above schedules through it.
 from __future__ import annotations
 
 from .choices import Choice, ChoiceGate, RandomStrategy, ReplayStrategy, Strategy
-from .clock import NEVER, NS_PER_SECOND, nanoseconds, seconds
+from .clock import NEVER, NS_PER_SECOND, nanoseconds, seconds, shown
 from .handles import DebugHandle, DebugTimerHandle, Handle, TimerHandle, describe
 from .kernel import Kernel, KernelLoop, Observer
 from .limits import LIVELOCK_STEPS, Limits
@@ -36,4 +36,5 @@ __all__ = [
     "describe",
     "nanoseconds",
     "seconds",
+    "shown",
 ]

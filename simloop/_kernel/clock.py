@@ -9,11 +9,17 @@ Invariants:
 - A timer never fires early: a duration that is not a whole number of nanoseconds rounds up.
   What floating point adds to a decimal (``0.1 + 0.2``) is noise, not a fraction, and is dropped,
   so that a thousand sleeps of 0.1 s end at exactly 100.0.
+- A float is too coarse for nanoseconds after some months (a clock that starts at the date of
+  today shows hundreds of them as one number). Whoever takes a float for a moment of the clock
+  takes it for all that show it: :func:`shown`.
 """
 
 from __future__ import annotations
 
-__all__ = ["NEVER", "NS_PER_SECOND", "nanoseconds", "seconds"]
+import math
+from fractions import Fraction
+
+__all__ = ["NEVER", "NS_PER_SECOND", "nanoseconds", "seconds", "shown"]
 
 NS_PER_SECOND = 1_000_000_000
 
@@ -24,6 +30,8 @@ NEVER = 1 << 127
 _NOISE_NS = 1e-3
 # Sums of some floats are off by some units in the last place of the largest (2e-16 of it).
 _NOISE_RATIO = 1e-14
+# Up to here, some twelve days, floats tell nanoseconds apart by far.
+_FINE_S = float(1 << 20)
 
 
 def nanoseconds(value: float) -> int:
@@ -62,6 +70,31 @@ def seconds(value_ns: int) -> float:
         1.5
     """
     return value_ns / NS_PER_SECOND if -NEVER < value_ns < NEVER else _infinity(value_ns)
+
+
+def shown(value: float) -> tuple[int, int]:
+    """Return the first and the last nanosecond that a float of seconds stands for.
+
+    Example:
+        >>> shown(1.5)
+        (1500000000, 1500000000)
+        >>> first, last = shown(1_700_000_000.1)
+        >>> last - first, seconds(first) == seconds(last) == 1_700_000_000.1
+        (238, True)
+    """
+    value_ns = nanoseconds(value)
+    if -_FINE_S < value < _FINE_S or not -NEVER < value_ns < NEVER:
+        return value_ns, value_ns
+    exact, below, above = (
+        Fraction(each) * NS_PER_SECOND
+        for each in (value, math.nextafter(value, -math.inf), math.nextafter(value, math.inf))
+    )
+    first, last = math.ceil((below + exact) / 2), math.floor((exact + above) / 2)
+    if seconds(first) < value:  # A tie, which went to the other float.
+        first += 1
+    if seconds(last) > value:
+        last -= 1
+    return (first, last) if first <= last else (value_ns, value_ns)
 
 
 def _infinity(value_ns: int) -> float:

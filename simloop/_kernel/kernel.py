@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import repeat
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop.errors import DeadlockError
@@ -95,7 +96,7 @@ class Kernel:
         self._debug_ns: int | None = None
         self._loops = 0
         self._watched = False
-        self._left = 0  # Callbacks of the turn that single steps have begun.
+        self._left = 0  # Callbacks of a turn that has begun and not ended.
         self.earlier: Earlier | None = None
 
     # What may be watched -------------------------------------------------------------------
@@ -246,7 +247,7 @@ class Kernel:
         limits = self.limits
         popleft = ready.popleft
         while True:
-            if self._left:  # Single steps have begun this turn.
+            if self._left:  # Single steps have begun this turn, or it was broken off.
                 count, self._left = self._left, 0
             else:
                 if late and late[0][0] <= self.now_ns:
@@ -265,7 +266,8 @@ class Kernel:
             if self._watched:
                 self._turn_watched(count)
             else:
-                for _ in repeat(None, count):
+                rest = repeat(None, count)
+                for _ in rest:
                     handle = popleft()
                     callback = handle._callback
                     if callback is None:
@@ -274,6 +276,7 @@ class Kernel:
                     try:
                         result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
                     except (SystemExit, KeyboardInterrupt):
+                        self._break_off(rest)
                         raise
                     except BaseException as error:  # noqa: BLE001 - the world survives any callback
                         handle._report(error)
@@ -285,12 +288,22 @@ class Kernel:
 
     def _turn_watched(self, count: int) -> None:
         """Run ``count`` callbacks, telling whoever watches and asking whoever chooses."""
-        for _ in repeat(None, count):
-            handle = self._take()
-            if handle._callback is None:
-                self.steps -= 1
-                continue
-            self._run_watched(handle)
+        rest = repeat(None, count)
+        try:
+            for _ in rest:
+                handle = self._take()
+                if handle._callback is None:
+                    self.steps -= 1
+                    continue
+                self._run_watched(handle)
+        except BaseException:
+            self._break_off(rest)
+            raise
+
+    def _break_off(self, rest: repeat[None]) -> None:
+        """Leave the rest of a turn, counted already, to whoever runs next."""
+        self._left = length_hint(rest)
+        self.steps -= self._left
 
     def _run_watched(self, handle: Handle | TimerHandle) -> None:
         loop = handle._loop

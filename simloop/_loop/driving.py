@@ -8,20 +8,23 @@ Invariants:
 - A driving call leaves the thread as it found it: running loop, current task, generator hooks.
 - Driving a loop from inside itself, or from inside another loop of its world, is refused.
 - However a program is driven, its steps are the same and in the same order.
+- A float that the clock shows is that moment, also where floats are too coarse for nanoseconds:
+  ``run_until(peek())`` runs something, and ``run_until(time())`` is not in the past.
 """
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import nanoseconds, seconds
+from simloop._kernel import nanoseconds, seconds, shown
 from simloop.errors import UsageError
 
 from .lifecycle import Lifecycle
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterator
 
     from simloop._kernel import TimerHandle
@@ -57,7 +60,8 @@ class Driving(Lifecycle):
         is left to do at the target time, which the clock then shows exactly.
 
         Raises:
-            UsageError: The duration is negative or no number, or another task advances already.
+            UsageError: The duration is negative or no number, another task advances already, or
+                this is awaited in another loop, which would drive this one by :meth:`run_for`.
 
         Example:
             >>> import asyncio, simloop
@@ -71,6 +75,11 @@ class Driving(Lifecycle):
             ('done', 3600.0)
         """
         target_ns = self._kernel.now_ns + _duration_ns("advance", duration)
+        if asyncio._get_running_loop() is not self:
+            raise UsageError(
+                f"advance({duration!r}) is for coroutines of the loop itself; call"
+                f" loop.run_for({duration!r}) from outside of it"
+            )
         if self._advancing is not None:
             raise UsageError(
                 f"advance({duration!r}) while another task advances the clock; await one call"
@@ -113,7 +122,7 @@ class Driving(Lifecycle):
         A world has one such host, the last that called this; None ends it.
 
         Raises:
-            UsageError: The loop runs.
+            UsageError: The loop runs, or the callback is none.
 
         Example:
             >>> import simloop
@@ -129,6 +138,9 @@ class Driving(Lifecycle):
         """
         if self._kernel.is_running:
             raise UsageError("on_earlier() is for the host of a loop; the loop itself runs now")
+        if callback is not None:
+            self._check_closed()
+            _check_callback("on_earlier", callback)
         self._kernel.tell_earlier(callback)
         for loop in self._world.loops:
             loop._take_queue()
@@ -156,9 +168,16 @@ class Driving(Lifecycle):
             time: Seconds of virtual time, not in the past.
             inclusive: Whether what is due exactly then runs too.
         """
-        target_ns = self._time_ns("run_until", time)
+        first_ns, time_ns, last_ns = self._moment("run_until", time)
+        kernel = self._kernel
         with self._driven("run_until"):
-            self._kernel.run_until(target_ns, inclusive=inclusive)
+            if inclusive:
+                kernel.run_until(time_ns)
+                while kernel.peek_ns() <= last_ns:
+                    kernel.run_until(kernel.peek_ns())
+            else:
+                kernel.run_until(first_ns, inclusive=False)
+                kernel.move_to(max(kernel.now_ns, min(time_ns, kernel.peek_ns())))
 
     def run_until_idle(self) -> None:
         """Run until nothing is ready and no deadline is left."""
@@ -169,34 +188,48 @@ class Driving(Lifecycle):
         """Schedule an event of the outside world at its time, which may be ahead of the clock.
 
         Raises:
-            UsageError: ``when`` is in the loop's past, where nothing can happen any more.
+            UsageError: ``when`` is in the loop's past, where nothing can happen any more, or no
+                time, or ``callback`` is none.
         """
-        return self._call_at_ns(self._time_ns("inject", when), callback, args, None, "inject")
+        _check_callback("inject", callback)
+        _, when_ns, _ = self._moment("inject", when)
+        return self._call_at_ns(when_ns, callback, args, None, "inject")
 
-    def _time_ns(self, call: str, time: float) -> int:
+    def _moment(self, call: str, time: float) -> tuple[int, int, int]:
+        """Return the first, the nearest and the last moment to come that shows this time."""
         time_ns = _finite_ns(call, "time", time)
-        if time_ns < self._kernel.now_ns:
+        first_ns, last_ns = shown(time)
+        now_ns = self._kernel.now_ns
+        if last_ns < now_ns:
             raise UsageError(
                 f"{call}({time!r}) lies in the past: the loop's time is {self.time()!r} s, and it"
                 " never goes back"
             )
-        return time_ns
+        return max(first_ns, now_ns), min(max(time_ns, first_ns, now_ns), last_ns), last_ns
 
     @contextmanager
     def _driven(self, call: str) -> Iterator[None]:
         """Make this the running loop for one driving call."""
         self._check_closed()
         if self._kernel.is_running:
-            raise UsageError(
-                f"{call}() drives the loop from outside, and was called from inside its world;"
-                " await loop.advance(seconds) there"
-            )
+            raise UsageError(f"{call}() drives the loop from outside, and {self._who_runs()}")
         with self._world.inside():
             outer = self._begin()
             try:
                 yield
             finally:
                 self._end(outer)
+
+    def _who_runs(self) -> str:
+        loop: Any = self._kernel.current
+        if loop is not None and loop._thread_id != threading.get_ident():
+            return "it runs in another thread now; drive it from one at a time"
+        return "was called from inside its world; await loop.advance(seconds) there"
+
+
+def _check_callback(call: str, callback: object) -> None:
+    if not callable(callback):
+        raise UsageError(f"{call}(): the callback must be callable, not {callback!r}")
 
 
 def _finite_ns(call: str, what: str, value: float) -> int:

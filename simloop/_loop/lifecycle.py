@@ -29,9 +29,13 @@ _T = TypeVar("_T")
 
 
 class _Outer:
-    """What asyncio and the interpreter keep per thread, as it was before a loop ran in it."""
+    """What asyncio and the interpreter keep per thread, as it was before a loop ran in it.
 
-    __slots__ = ("_hooks", "_loop", "_task")
+    Also the name of the library by which code for several of them (sniffio's users: anyio, httpx)
+    knows what runs: a host like trio has put its own there.
+    """
+
+    __slots__ = ("_hooks", "_library", "_loop", "_task")
 
     def __init__(self) -> None:
         self._loop = asyncio._get_running_loop()
@@ -40,6 +44,10 @@ class _Outer:
         if self._loop is not None and sys.version_info >= (3, 14):
             # From 3.14 on the current task is one per thread, not one per loop.
             self._task = tasks._swap_current_task(self._loop, None)  # type: ignore[attr-defined]
+        sniffio: Any = sys.modules.get("sniffio")
+        self._library: str | None = sniffio and sniffio.thread_local.name
+        if self._library is not None:
+            sniffio.thread_local.name = "asyncio"
 
     def restore(self) -> None:
         """Put everything back."""
@@ -47,6 +55,8 @@ class _Outer:
         asyncio._set_running_loop(self._loop)
         if self._task is not None:
             tasks._swap_current_task(self._loop, self._task)  # type: ignore[attr-defined]
+        if self._library is not None:
+            sys.modules["sniffio"].thread_local.name = self._library
 
 
 class Lifecycle(Reporting, Tasks, Scheduling):

@@ -17,6 +17,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Never
 
 from simloop._kernel import (
+    NS_PER_SECOND,
     DebugHandle,
     DebugTimerHandle,
     Handle,
@@ -46,7 +47,7 @@ class Scheduling(LoopState):
 
     def time(self) -> float:
         """Return the virtual time in seconds."""
-        return self._kernel.now_ns / 1e9
+        return self._kernel.now_ns / NS_PER_SECOND
 
     def time_ns(self) -> int:
         """Return the virtual time in nanoseconds, exactly."""
@@ -129,8 +130,8 @@ class Scheduling(LoopState):
             raise TypeError("when cannot be None")
         when_ns = nanoseconds(when)
         now_ns = self._kernel.now_ns
-        if when_ns == now_ns and when > now_ns / 1e9:
-            when_ns += 1  # Later than time() tells, so time() must have moved when it runs.
+        if when_ns <= now_ns and when > now_ns / NS_PER_SECOND:
+            when_ns = now_ns + 1  # Later than time() tells, so the clock must have moved by then.
         return self._call_at_ns(when_ns, callback, args, context, "call_at")
 
     def _call_at_ns(

@@ -78,7 +78,7 @@ class CoSimulation:
             UsageError: The step does not begin where the loop is, or has no positive size.
         """
         loop = self.loop
-        if nanoseconds(current_time) != loop.time_ns():
+        if loop.time() != current_time and loop.time_ns() != nanoseconds(current_time):
             raise UsageError(
                 f"do_step({current_time!r}, {step_size!r}) begins elsewhere than at the loop's"
                 f" time, {loop.time()!r} s; steps are contiguous, and none is taken back"

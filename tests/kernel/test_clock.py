@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simloop._kernel import NEVER, nanoseconds, seconds
+from simloop._kernel import NEVER, nanoseconds, seconds, shown
 
 
 @given(st.integers(-(10**15), 10**15))
@@ -35,6 +35,27 @@ def test_sums_of_decimals_do_not_drift(thousandths: list[int]) -> None:
     """The noise that adding decimals leaves is no fraction of a nanosecond."""
     total = sum(each / 1000 for each in thousandths)
     assert nanoseconds(total) == sum(thousandths) * 10**6
+
+
+@given(
+    st.one_of(st.integers(-(10**15), 10**20), st.integers(2**52, 2**54)), st.sampled_from([0, 9])
+)
+def test_a_float_stands_for_all_moments_that_it_shows(value_ns: int, places: int) -> None:
+    """The first and the last of them show it, and those beside them show another."""
+    value = round(seconds(value_ns), places)
+    first, last = shown(value)
+    assert seconds(first) == seconds(last) == value
+    assert seconds(first - 1) < value < seconds(last + 1)
+
+
+def test_where_floats_are_finer_a_moment_is_one() -> None:
+    """A float between two nanoseconds stands for one of them; what is out of reach, for NEVER."""
+    assert shown(0.1 + 0.2) == (300_000_000, 300_000_000)
+    between = 5_000_000.0 + 2**-30  # Where one float in ten has no nanosecond of its own.
+    for count in range(50):
+        first, last = shown(between + count * 2**-30)
+        assert first == last == nanoseconds(between + count * 2**-30)
+    assert shown(math.inf) == (NEVER, NEVER)
 
 
 def test_infinity_is_never() -> None:
