@@ -8,6 +8,7 @@ mock, fed through the selector) gets asyncio's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 from asyncio import selector_events, staggered
@@ -89,7 +90,7 @@ class Connecting(LowLevel):
                 raise ValueError("host/port and sock can not be specified at the same time")
             resolve = {"family": family, "type": socket.SOCK_STREAM, "proto": proto, "flags": flags}
             infos = await self._resolve_all((host, port), resolve)
-            local_infos = local_addr and await self._resolve_all(local_addr, resolve)
+            local_infos = await self._resolve_local(local_addr, resolve)
             if interleave:
                 infos = interleaved(infos, interleave)
             sock = await self._connect_any(infos, local_infos, happy_eyeballs_delay, all_errors)
@@ -105,6 +106,11 @@ class Connecting(LowLevel):
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
+
+    async def _resolve_local(
+        self, address: Any, options: dict[str, Any]
+    ) -> list[AddressInfo] | None:
+        return None if address is None else await self._resolve_all(address, options)
 
     async def _resolve_all(
         self, address: tuple[Any, ...], options: dict[str, Any]
@@ -160,7 +166,8 @@ class Connecting(LowLevel):
             await self.sock_connect(sock, address)
         except BaseException as error:
             if sock is not None:
-                sock.close()
+                with contextlib.suppress(OSError):  # The first error says more.
+                    sock.close()
             if isinstance(error, OSError):
                 mine.append(error)
             raise

@@ -46,6 +46,7 @@ class SimLoop(Driving, Executors, Sendfile, Signals, Processes):
         if not self._closed and not self.is_running():
             self._end_threads()
             self._close_files()
+            self._forget_signal_handlers()
         super().close()
 
     def _explain_deadlock(self) -> DeadlockError:

@@ -26,6 +26,7 @@ _PROTOCOLS = {
     int(socket.SOCK_STREAM): int(socket.IPPROTO_TCP),
     int(socket.SOCK_DGRAM): int(socket.IPPROTO_UDP),
 }
+_PLAIN = (0, *_PROTOCOLS.values())
 
 
 class Names(Readiness):
@@ -90,19 +91,29 @@ def _numeric_info(
     flowinfo: int = 0,
     scopeid: int = 0,
 ) -> AddressInfo | None:
-    """Return what getaddrinfo would say of a numeric address; None if it has to be asked."""
+    """Return what getaddrinfo would say of a numeric address; None if it has to be asked.
+
+    A host that no resolver takes either is refused as asyncio's own short way refuses it.
+    """
     implied = _PROTOCOLS.get(type_)
-    if implied is None or proto not in (0, implied) or not isinstance(host, (str, bytes)):
+    if implied is None or proto not in _PLAIN or host is None:
         return None
     if port in (None, "", b""):
         port = 0
     try:
         port = int(port)
-        text = host.decode("ascii") if isinstance(host, bytes) else host
-        if "%" in text:
-            return None
-        canonical(text)
     except (TypeError, ValueError):
+        return None
+    text = host.decode("idna") if isinstance(host, bytes) else host
+    if not isinstance(text, str):
+        raise TypeError(f"host is {host!r}; it takes a str, bytes or None")
+    if "%" in text:
+        return None
+    if "\0" in text:
+        raise ValueError("embedded null character")
+    try:
+        canonical(text)
+    except ValueError:
         return None
     is_ipv6 = ":" in text
     wanted = socket.AF_INET6 if is_ipv6 else socket.AF_INET

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import sys
 from asyncio import base_events, constants
 from asyncio.exceptions import SendfileNotAvailableError
 from typing import Any
@@ -21,6 +22,8 @@ __all__ = ["Sendfile"]
 
 _BLOCK_SIZE = 256 * 1024
 _FALLBACK_BLOCK_SIZE = 16 * 1024
+# Whether the file's position follows even a transfer that sent nothing, as one at its end.
+_ALWAYS_MOVES = sys.version_info >= (3, 14)
 _Mode = constants._SendfileMode
 
 
@@ -124,9 +127,11 @@ class Sendfile(Unix):
     ) -> int:
         try:
             fileno = file.fileno()
-            os.fstat(fileno)
+            size_all = os.fstat(fileno).st_size
         except (AttributeError, io.UnsupportedOperation, OSError):
             raise SendfileNotAvailableError("not a regular file") from None
+        if not (count or size_all):
+            return 0
         sent = 0
         try:
             while count is None or sent < count:
@@ -140,7 +145,7 @@ class Sendfile(Unix):
                     sent += taken
                     rest = rest[taken:]
         finally:
-            if sent:
+            if sent or _ALWAYS_MOVES:
                 os.lseek(fileno, offset + sent, os.SEEK_SET)
         return sent
 

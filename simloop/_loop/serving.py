@@ -142,7 +142,7 @@ class Serving(Connecting):
         """Resolve every host, each address once."""
         if host == "":
             hosts: list[Any] = [None]
-        elif host is None or isinstance(host, (str, bytes)):
+        elif host is None or isinstance(host, str):
             hosts = [host]
         else:
             hosts = list(host)
@@ -174,7 +174,7 @@ class Serving(Connecting):
             for each in sockets:
                 each.close()
             raise
-        if not sockets:
+        if not sockets and _LENIENT:
             addresses = [info[4] for info in infos]
             raise OSError(f"could not bind on any address out of {addresses!r}")
         return sockets

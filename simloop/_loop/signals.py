@@ -158,11 +158,10 @@ class Signals(Scheduling):
         if action is not None:
             self.call_soon_threadsafe(action)
 
-    def close(self) -> None:
-        """Close the loop; its signal handlers are forgotten."""
+    def _forget_signal_handlers(self) -> None:
+        """Remove all of them: the loop closes."""
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
-        super().close()
 
 
 def check_signal(sig: object) -> None:

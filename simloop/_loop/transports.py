@@ -23,7 +23,7 @@ from asyncio.log import logger
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import DebugHandle, Handle
+from simloop._kernel import DebugHandle, Handle, TimerHandle
 
 if TYPE_CHECKING:
     import asyncio
@@ -67,7 +67,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
     _server: Any
     _ready: deque[Any]
     _waker: Callable[[], None]
-    _read_handle: Handle | None
+    _read_handle: Handle | TimerHandle | None
 
     def __init__(
         self,
@@ -89,8 +89,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         self._is_reading = self._is_awake = self._is_selected = False
         self._ready = loop._kernel.ready
         self._waker = self._wake
-        kind = DebugHandle if loop._debug else Handle
-        self._read_handle = kind(self._read_step, (), copy_context(), loop)
+        self._read_handle = self._make_read_handle(loop)
         self.set_protocol(protocol)
         self._server = server
         if server is not None:
@@ -98,6 +97,10 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         loop._transports[self._sock_fd] = self
         loop.call_soon(protocol.connection_made, self)
         loop.call_soon(self._begin, waiter)
+
+    def _make_read_handle(self, loop: Any) -> Handle | TimerHandle:
+        kind = DebugHandle if loop._debug else Handle
+        return kind(self._read_step, (), copy_context(), loop)
 
     def _tell_names(self, sock: VirtualSocket) -> None:
         """Fill in what every transport tells about its socket."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 import sys
 from asyncio import unix_events
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,8 @@ class Unix(Datagrams):
     def _bind_path(self, path: str | bytes) -> VirtualSocket:
         """Bind a new socket to a path, which is taken from whoever had it."""
         name = os.fsdecode(path)
+        if name[0] != "\0" and "\0" in name:  # An empty path is an IndexError, as in asyncio.
+            raise ValueError("embedded null byte")
         if not name.startswith("\0") and self.host.unix.exists(name):
             self.host.unix.unlink(name)
         sock = self.host.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -177,7 +180,7 @@ class Unix(Datagrams):
     ) -> tuple[Any, Any]:
         protocol = protocol_factory()
         fd = pipe.fileno()
-        if fd not in self.host.descriptors:
+        if fd not in self.host.descriptors and _is_pipe(fd):
             raise UnsupportedError(
                 f"{pipe!r} is a pipe of the real process (descriptor {fd}), and a simulated loop"
                 " never waits for the real world; use os.pipe() or socket.socketpair() inside the"
@@ -191,6 +194,12 @@ class Unix(Datagrams):
             transport.close()
             raise
         return transport, protocol
+
+
+def _is_pipe(fd: int) -> bool:
+    """Tell whether a real descriptor is one that a real loop takes; asyncio refuses the others."""
+    mode = os.fstat(fd).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
 
 def _check_unix_stream(sock: Any) -> None:

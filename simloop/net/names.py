@@ -30,6 +30,7 @@ from simloop.net.addresses import (
     show_inet,
     without_scope,
 )
+from simloop.net.arguments import c_int
 from simloop.net.services import port_of, service_of
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ class NamesTable:
         flags: int = 0,
     ) -> list[AddressInfo]:
         """Answer as socket.getaddrinfo: types, order and errors are CPython's and glibc's."""
+        family, type, proto, flags = map(c_int, (family, type, proto, flags))  # noqa: A001
         text = _host_argument(host)
         service = _service_argument(port)
         if text is None and service is None:
@@ -327,10 +329,14 @@ def _numeric(host: str) -> str | None:
     """Return the canonical form of a numeric host, in any of the forms glibc takes, or None."""
     text, percent, scope = host.partition("%")
     if percent:
-        number = _INTERFACE_NUMBERS.get(scope, int(scope) if scope.isdecimal() else 0)
-        if not number or not text.lower().startswith(_LINK_LOCAL):
+        is_local = text.lower().startswith(_LINK_LOCAL)
+        number = int(scope) if scope.isdecimal() and scope.isascii() else 0
+        if is_local:
+            number = _INTERFACE_NUMBERS.get(scope, number)
+        if ":" not in text or not (number or scope == "0"):
             return None
-        text = f"{text}%{number}"
+        if is_local and number:
+            text = f"{text}%{number}"
     if ":" in text:
         try:
             return canonical(text)

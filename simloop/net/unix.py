@@ -100,6 +100,8 @@ class UnixAddresses(SocketFile):
 
     def find(self, endpoint: Endpoint) -> SocketFile:
         """Return the socket of this type at a name; EPROTOTYPE if it has another type."""
+        if not endpoint[0]:
+            raise fault(errno.EINVAL)
         found = self.host.unix.find(endpoint[0])
         if found.type != self.type:
             raise fault(errno.EPROTOTYPE)

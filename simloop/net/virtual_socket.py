@@ -47,6 +47,7 @@ _MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
 _MSG_CTRUNC = int(socket.MSG_CTRUNC)
 _RIGHTS = (int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS))
 _OPTION_SIZE_MAX = 1024
+_BACKLOG = min(socket.SOMAXCONN, 128)  # CPython's default.
 _INT_SIZE = 4
 
 
@@ -301,10 +302,9 @@ class VirtualSocket(socket.socket):
         endpoint = self._endpoint(address, "bind")
         self._file.bind(endpoint)
 
-    def listen(self, backlog: SupportsIndex | None = None, /) -> None:
-        """Accept connections; as many as ``backlog`` (128) queue up."""
-        size = min(socket.SOMAXCONN, 128) if backlog is None else c_int(backlog)
-        self._file.listen(size)
+    def listen(self, backlog: SupportsIndex = _BACKLOG, /) -> None:
+        """Accept connections; as many as ``backlog`` queue up."""
+        self._file.listen(c_int(backlog))
 
     def accept(self) -> tuple[VirtualSocket, SocketAddress]:
         """Return a connected socket and the peer's address."""

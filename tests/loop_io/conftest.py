@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 
 import pytest
 
 import simloop
+
+from .recording import Record
 
 PATIENCE = 10.0  # Real seconds on the real arm: a test that hangs fails.
 
@@ -43,3 +47,31 @@ def arm(request):
 @pytest.fixture
 def virtual():
     return Arm("simloop")
+
+
+@pytest.fixture
+def same(tmp_path):
+    """Run a body, ``body(record)``, on both arms; each call in it must have given the same."""
+
+    def run(body, *, debug=None):
+        records = []
+        for name in ("asyncio", "simloop"):
+            folder = tmp_path / name
+            folder.mkdir(exist_ok=True)
+            record = Record(folder)
+
+            async def main(record=record):
+                record.listen_to(asyncio.get_running_loop())
+                await body(record)
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                Arm(name).run(main, debug=debug)
+                gc.collect()
+            records.append(record)
+        real, virtual = records
+        assert real.entries, "the body recorded nothing"
+        assert virtual.entries == real.entries
+        return records
+
+    return run
