@@ -8,8 +8,8 @@ Owns: reading the fenced blocks of a page, and running them as this says:
 - ``pycon`` blocks are doctests in the same namespace.
 - A block whose first line is a comment with a file's name, ``# bell.py``, is that file.
 - ``console`` blocks are run line by line (``$ command``) in the folder of these files, and what
-  they write is what is shown. Real time, digests and pytest's rules may differ; ``...`` stands
-  for anything.
+  they write is what is shown, the folder being ``/home/me``. Real time, digests and pytest's
+  rules may differ; ``...`` stands for anything.
 - A block that cannot run has a comment above it that says why: ``<!-- not run: the reason -->``.
 
 README.md is a page like the others, and each of its blocks is a file of its own.
@@ -39,6 +39,8 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 FILE = re.compile(r"# (?P<name>[\w/-]+\.\w+)\n")
+HOME = "/home/me"
+"""What a page shows as the folder of its files."""
 RUN = ("python", "pycon", "console")
 NEEDS_A_REASON = (*RUN, "sh", "bash", "py")
 
@@ -104,7 +106,6 @@ def environment(text):
         "PYTEST_PLUGINS": plugins,
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "PYTHONWARNINGS": "error",
     }
 
 
@@ -130,7 +131,8 @@ def run_python(blocks, name, folder, env):
     (folder / "blocks.json").write_text(json.dumps([block[:3] for block in blocks]))
     driver, report = folder / "driver.py", folder / "report.json"
     driver.write_text(DRIVER)
-    said = run([sys.executable, str(driver), "blocks.json", name, str(report)], folder, env)
+    command = [sys.executable, "-W", "error", str(driver), "blocks.json", name, str(report)]
+    said = run(command, folder, env)
     assert said == "", said
     told = json.loads(report.read_text())
     for path in (driver, report, folder / "blocks.json"):
@@ -188,7 +190,7 @@ def differences(name, text, folder):
             (folder / block.file).write_text(block.text)
         elif block.language == "console":
             for command, shown in commands_of(block.text):
-                written = run(command, folder, env)
+                written = run(command, folder, env).replace(str(folder), HOME)
                 if not is_as_shown(shown, written):
                     yield f"{name}:{block.line} $ {command}\nshows\n{shown}\nand wrote\n{written}"
 
@@ -213,7 +215,10 @@ README_BLOCKS = [
 def test_a_snippet_of_the_readme_runs(block, tmp_path):
     """A snippet of the README runs as a file of its own and prints what is shown below it."""
     (tmp_path / "snippet.py").write_text(block.text)
-    assert run([sys.executable, "snippet.py"], tmp_path, environment("")) == block.output
+    assert (
+        run([sys.executable, "-W", "error", "snippet.py"], tmp_path, environment(""))
+        == block.output
+    )
 
 
 def test_the_readme_has_snippets():
