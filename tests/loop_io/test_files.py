@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import socket
+import sys
 from asyncio import constants
 
 import pytest
@@ -41,6 +42,25 @@ def test_a_file_is_sent_over_a_transport(arm, file):
         await pair.peer.has_received(size)
         assert pair.peer.received == b"begin " + DATA + DATA[10:110] + b" end"
         assert pair.client.transport.is_reading()
+        await pair.close()
+
+    arm.run(main)
+
+
+def test_sending_from_the_end_of_a_file_sends_nothing(arm, file, tmp_path):
+    """A transfer that begins at the end sends nothing; from 3.14 on it leaves the file there."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        pair = await connected()
+        file.seek(7)
+        options = {"offset": len(DATA), "fallback": False}
+        assert await loop.sendfile(pair.client.transport, file, **options) == 0
+        assert file.tell() == (len(DATA) if sys.version_info >= (3, 14) else 7)
+        (tmp_path / "empty").touch()
+        with (tmp_path / "empty").open("rb") as empty:
+            assert await loop.sendfile(pair.client.transport, empty, 5, fallback=False) == 0
+            assert empty.tell() == 0
         await pair.close()
 
     arm.run(main)
