@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import subprocess
 import sys
+import weakref
 
 import pytest
 
@@ -127,6 +129,23 @@ def test_removing_tells_whether_there_was_a_handler(either) -> None:
     either.add_signal_handler(signal.SIGUSR1, print)
     assert either.remove_signal_handler(signal.SIGUSR1)
     assert not either.remove_signal_handler(signal.SIGUSR1)
+
+
+def test_a_closed_loop_forgets_its_handlers(factory) -> None:
+    """What handlers refer to is free once their loop is closed, whoever still holds the loop."""
+
+    class Service:
+        def stop(self) -> None:
+            pass
+
+    loop, service = factory(), Service()
+    loop.add_signal_handler(signal.SIGUSR1, service.stop)
+    loop.close()
+    is_alive = weakref.ref(service)
+    del service
+    gc.collect()
+    assert is_alive() is None
+    assert loop.is_closed()
 
 
 @pytest.mark.parametrize(
