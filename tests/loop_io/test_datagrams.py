@@ -69,6 +69,27 @@ def test_datagrams_go_and_come_back(arm, host):
     arm.run(main)
 
 
+def test_datagrams_come_after_what_is_ready_when_they_arrive(arm):
+    """A callback that is scheduled in the step that sends a datagram runs before its arrival."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        server, post, where = await endpoint(local_addr=("127.0.0.1", 0))
+        client, _, _ = await endpoint(remote_addr=where)
+        order = []
+        post.datagram_received = lambda data, _: order.append(data)
+        loop.call_soon(client.sendto, b"sent later")
+        loop.call_soon(loop.call_soon, order.append, "a turn later")
+        client.sendto(b"sent")
+        loop.call_soon(order.append, "soon")
+        while len(order) < 4:
+            await asyncio.sleep(0.01)
+        assert order == ["soon", b"sent", "a turn later", b"sent later"]
+        await close(client, server)
+
+    arm.run(main)
+
+
 def test_a_closed_port_is_told_to_a_connected_endpoint(arm):
     """error_received gets ConnectionRefusedError when nobody is at the other end."""
 
