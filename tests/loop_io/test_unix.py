@@ -191,3 +191,18 @@ def test_a_real_pipe_is_refused_with_the_way_out(virtual):
     virtual.run(main)
     os.close(read_fd)
     os.close(write_fd)
+
+
+def test_a_file_is_no_pipe(arm, tmp_path):
+    """A regular file is refused as on a real loop: it is always ready."""
+    (tmp_path / "file").touch()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        with (tmp_path / "file").open("r+b", 0) as file:
+            with pytest.raises(ValueError, match="Pipe transport is "):
+                await loop.connect_read_pipe(Noting, file)
+            with pytest.raises(ValueError, match="Pipe transport is only for pipes"):
+                await loop.connect_write_pipe(Noting, file)
+
+    arm.run(main)
