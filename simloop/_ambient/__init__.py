@@ -15,6 +15,7 @@ A world makes one :class:`Ambient` and enters it around each run of a loop::
   escape.
 - ``threads`` (:class:`Threads`) says how the run's threads wait for each other; without it they
   wait for real.
+- ``become_loop`` makes the loops that the program asks asyncio for; without it they are real.
 - ``start_date`` is the wall clock's time at the world's start; 2024-01-01T00:00:00Z by default.
 
 Entering the same ambient again only counts; entering another one pushes it, so that a loop may be
@@ -25,8 +26,8 @@ simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
 ``clock``, ``dates``, ``entropy``, ``garbage``, ``variables``, ``arrays``, ``masks``, ``order``,
-``sockets``, ``descriptors``, ``signals``, ``tasks``, ``tls``, ``tls_sockets``, ``threads``,
-``waits``, ``allowance`` and ``escapes`` (the guard), and ``ambient``, which puts them together.
+``sockets``, ``descriptors``, ``signals``, ``loops``, ``tasks``, ``tls``, ``tls_sockets``,
+``threads``, ``waits``, ``allowance`` and ``escapes`` (the guard), and ``ambient``, which puts them together.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from . import (  # noqa: F401
     dates,
     descriptors,
     escapes,
+    loops,
     masks,
     order,
     real,

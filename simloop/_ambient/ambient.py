@@ -28,7 +28,7 @@ from .patches import install, uninstall
 from .runs import get_ident, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from .signals import Signals
@@ -60,6 +60,7 @@ class Seat:
 
     __slots__ = (
         "allowed",
+        "become_loop",
         "clock",
         "entropy",
         "signals",
@@ -78,6 +79,7 @@ class Seat:
     sockets: Sockets | None
     signals: Signals | None
     threads: Threads | None
+    become_loop: Callable[[Any], None] | None
     allowed: tuple[str, ...]
     strict: bool
 
@@ -93,6 +95,8 @@ class Ambient(Seat):
         signals: What stands in for signal handlers; ``None`` makes setting one an escape.
         threads: Who says how the run's threads wait for each other; ``None`` leaves them to the
             operating system.
+        become_loop: Makes a loop of the world of the empty object that is to be one of asyncio's
+            own; ``None`` lets the program have that.
         start_date: The wall clock's time when the virtual clock is at 0: a datetime (a naive one
             is UTC) or POSIX seconds.
         allow: Names of what the run may reach of the real world; see :func:`.allow`.
@@ -109,6 +113,7 @@ class Ambient(Seat):
         sockets: Sockets | None = None,
         signals: Signals | None = None,
         threads: Threads | None = None,
+        become_loop: Callable[[Any], None] | None = None,
         start_date: dt.datetime | float | None = None,
         allow: tuple[str, ...] = (),
         strict: bool = False,
@@ -119,6 +124,7 @@ class Ambient(Seat):
         self.sockets = sockets
         self.signals = signals
         self.threads = threads
+        self.become_loop = become_loop
         check_names(allow)
         self.allowed = allow
         self.strict = strict
@@ -221,6 +227,7 @@ class Guest(Seat):
         self.sockets = host.sockets
         self.signals = host.signals
         self.threads = host.threads
+        self.become_loop = host.become_loop
         self.allowed = host.allowed
         self.strict = host.strict
         self._outer: Seat | None = None

@@ -11,6 +11,7 @@ from .clock import NEVER, NS_PER_SECOND, nanoseconds, seconds, shown
 from .handles import DebugHandle, DebugTimerHandle, Handle, TimerHandle, describe
 from .kernel import Kernel, KernelLoop, Observer
 from .limits import LIVELOCK_STEPS, Limits
+from .side import SideKernel
 from .streams import RandomStreams
 from .wheel import TimerWheel
 
@@ -30,6 +31,7 @@ __all__ = [
     "RandomStrategy",
     "RandomStreams",
     "ReplayStrategy",
+    "SideKernel",
     "Strategy",
     "TimerHandle",
     "TimerWheel",

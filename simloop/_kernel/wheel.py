@@ -32,14 +32,14 @@ from .clock import NEVER
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .handles import Handle, TimerHandle
 
 __all__ = ["TimerWheel"]
 
-_BITS = 24
-"""A slot is 2**24 ns wide at first, some 17 ms."""
+_BITS = 18
+"""A slot is 2**18 ns wide at first, some 0.26 ms: few sleeps are shorter, and would come late."""
 
 _BITS_STEP = 3
 """Widening makes one slot of eight."""
@@ -198,19 +198,32 @@ class TimerWheel:
 
     def _sweep(self) -> None:
         """Let go of every cancelled handle, wherever it is."""
-        swept = {
-            slot: [handle for handle in members if handle._callback is not None]
-            for slot, members in self._slots.items()
-        }
-        self._slots = {slot: members for slot, members in swept.items() if members}
-        self._order = list(self._slots)
-        heapify(self._order)
-        self._open = [h for h in self._open if h._callback is not None]
-        self.late[:] = [entry for entry in self.late if entry[2]._callback is not None]
-        heapify(self.late)
-        self._never = {n: h for n, h in self._never.items() if h._callback is not None}
+        self._keep(lambda handle: handle._callback is not None)
         self._shells = 0
         self._shells_max = max(_SHELLS_MIN, len(self) // 2)
+
+    def extract(self, is_wanted: Callable[[TimerHandle], bool]) -> list[TimerHandle]:
+        """Take out the handles that are wanted and not cancelled, in the order of their turns."""
+        self._sweep()
+        self.late.sort()  # Sorted is a heap, too.
+        wanted = [handle for handle in self if is_wanted(handle)]
+        self._keep(lambda handle: not is_wanted(handle))
+        wanted.sort(key=_by_deadline)
+        return wanted
+
+    def _keep(self, is_kept: Callable[[TimerHandle], bool]) -> None:
+        """Let go of every handle but these, wherever it is."""
+        kept = {
+            slot: [handle for handle in members if is_kept(handle)]
+            for slot, members in self._slots.items()
+        }
+        self._slots = {slot: members for slot, members in kept.items() if members}
+        self._order = list(self._slots)
+        heapify(self._order)
+        self._open = [handle for handle in self._open if is_kept(handle)]
+        self.late[:] = [entry for entry in self.late if is_kept(entry[2])]
+        heapify(self.late)
+        self._never = {n: handle for n, handle in self._never.items() if is_kept(handle)}
 
     def __len__(self) -> int:
         """Count the handles that are not cancelled; takes time in their number."""

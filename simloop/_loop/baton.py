@@ -181,6 +181,7 @@ class Baton:
         self.asleep.pop(strand, None)
         if strand.has_ended or strand.is_lost:
             return
+        outer, home = self.current, self._home  # A strand lends when it closes a loop.
         self._home = get_ident()
         self.current = strand
         strand.begin_turn()
@@ -191,7 +192,8 @@ class Baton:
             strand.failed(None)
             raise
         finally:
-            self.current = None
+            self.current = outer
+            self._home = self._home if outer is None else home
         if error is not None:
             self._lose(strand)
             strand.failed(error)

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .driving import Driving
-from .executors import Executors
+from .aside import Aside
 from .processes import Processes
 from .sendfile import Sendfile
-from .signals import Signals
 
 if TYPE_CHECKING:
     from simloop.errors import DeadlockError
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["SimLoop"]
 
 
-class SimLoop(Driving, Executors, Sendfile, Signals, Processes):
+class SimLoop(Aside, Sendfile, Processes):
     """A deterministic asyncio event loop in virtual time.
 
     Args:

@@ -71,7 +71,7 @@ class Execution:
         """Run a program to its end, however it ends.
 
         Args:
-            program: Gets a function that tells whether it has made an event loop; returns its
+            program: Gets a function that tells whether it has run an event loop; returns its
                 result, or a coroutine that is still to be awaited.
         """
         digest = Digest()
@@ -80,7 +80,7 @@ class Execution:
         value, error = None, None
         try:
             with self.world.inside(), self._making_loops():
-                value = program(lambda: self._loops_made > 0)
+                value = program(lambda: self._loops_made > 0 or self.world.steps > 0)
                 if inspect.iscoroutine(value):
                     value = asyncio.run(value)
                 elif inspect.isawaitable(value):
@@ -121,7 +121,10 @@ class Execution:
 
     def _new_event_loop(self) -> asyncio.AbstractEventLoop:
         self._loops_made += 1
-        return _ProgramLoop(self)
+        loop = _ProgramLoop(self)
+        if self.world.kernel.is_running:
+            loop.step_aside()  # It is for a thread of the program's.
+        return loop
 
     def end_by(self, verdict: SimError) -> None:
         """Keep the world's first error, and let the program's tasks clean up after it."""

@@ -8,11 +8,19 @@ know each other; what one needs of another is handed over here.
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from simloop._ambient import Ambient, collect, current, interrupt
 from simloop._kernel import NEVER, Kernel, nanoseconds
-from simloop._loop import Baton, Dispositions, Programs, let_threads_block, provide_worlds
+from simloop._loop import (
+    Baton,
+    Dispositions,
+    Programs,
+    SimLoop,
+    let_threads_block,
+    provide_worlds,
+)
 from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder
 from simloop.net.system import SystemCalls
@@ -76,6 +84,7 @@ class World:
             sockets=SystemCalls(self._host_of_caller),
             threads=self.baton,
             signals=self.dispositions,
+            become_loop=self._become_loop,
             start_date=start_date,
             allow=allow,
             strict=strict,
@@ -175,6 +184,13 @@ class World:
         self.loops.remove(loop)
         self.kernel.detach()
 
+    def _become_loop(self, shell: Any) -> None:
+        """Make the empty object that is to be a loop of asyncio's a loop of this world."""
+        shell.__class__ = SimLoop
+        shell.__init__(world=self)
+        if self.kernel.is_running:
+            shell.step_aside()
+
     def watch(self, watcher: Any) -> None:
         """Tell ``watcher`` of each step, and if it has ``sent``, of bytes that cross sockets."""
         self.kernel.observe(watcher)
@@ -196,6 +212,9 @@ class World:
 
     def inside(self) -> AbstractContextManager[object]:
         """Make the real world's names mean this world, until left."""
+        seat = current()
+        if seat is not None and seat is not self.ambient and seat.threads is self.baton:
+            return nullcontext()  # A thread of the run is inside already.
         return self.ambient
 
 

@@ -71,6 +71,29 @@ def test_a_script_that_makes_its_loop_gets_ours(run, start):
     assert closing(done)["virtual"] == "1:00:00.5"
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        """thread = threading.Thread(target=asyncio.run, args=[main()])
+thread.start()
+thread.join()""",
+        """async def first():
+    await asyncio.to_thread(asyncio.run, main())
+asyncio.run(first())""",
+        """loop = asyncio.new_event_loop()
+threading.Thread(target=loop.run_forever, daemon=True).start()
+asyncio.run_coroutine_threadsafe(main(), loop).result()""",
+        """with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+    runner.run(main())""",
+    ],
+)
+def test_threads_of_a_script_run_loops(run, use):
+    """A loop that a thread runs, and one of asyncio's own class, is of the script's world."""
+    done = run(f"import threading\n{NAP}\n{use}\n")
+    assert (done.status, done.out) == (0, "slept\n")
+    assert closing(done)["virtual"] == "1:00:00.5"
+
+
 def test_loops_of_one_script_share_a_world(run):
     """A script's second loop begins at the time at which its first one ended."""
     done = run(NAP + "\nasyncio.run(main())\nasyncio.run(main())\n")

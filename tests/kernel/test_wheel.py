@@ -92,6 +92,19 @@ class WheelMachine(RuleBasedStateMachine):
         assert drain(self.wheel, self.now_ns) == due
         assert not any(h._scheduled for h in due)
 
+    @rule(divisor=st.integers(1, 5))
+    def extract(self, divisor: int) -> None:
+        """Some are taken out, to go to another wheel; its order is theirs, so back they come."""
+        is_wanted = lambda handle: handle._when_ns % divisor == 0  # noqa: E731
+        wanted = [handle for handle in self.model if is_wanted(handle)]
+        wanted.sort(key=lambda handle: handle._when_ns)
+        assert self.wheel.extract(is_wanted) == wanted
+        self.model = [handle for handle in self.model if not is_wanted(handle)]
+        self.holds()
+        self.model += wanted
+        for handle in wanted:
+            self.wheel.add(handle)
+
     @invariant()
     def holds(self) -> None:
         self.wheel.check()

@@ -1,0 +1,99 @@
+"""A side kernel: the schedule of a loop that a thread of its own runs, in a world that has others.
+
+Owns: that loop's ready queue and its timers, and running them a turn at a time on the thread that
+asks. Clock, streams, limits, observers and the count of steps are the world's kernel's.
+
+Must not know: threads. How to wait is told by the layer above, as a function that returns when the
+wait has ended or was cut short.
+
+Invariants:
+
+- Between two turns, and while nothing is due, the thread waits, so that others have their turns.
+- Whatever is scheduled while it waits cuts the wait short.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .earlier import exchange
+from .kernel import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .kernel import KernelLoop
+
+__all__ = ["SideKernel"]
+
+
+class SideKernel(Kernel):
+    """A second schedule beside the world's, under the same clock.
+
+    Args:
+        main: The world's kernel.
+        wait: ``wait(until_ns)`` lets others run until then, or until ``wake`` is called.
+        wake: Cuts the wait short, from whatever thread; does nothing between waits.
+    """
+
+    def __init__(self, main: Kernel, wait: Callable[[int], None], wake: Callable[[], None]) -> None:
+        self._main = main
+        self._wait = wait
+        steps = main.steps
+        super().__init__(start_ns=main.now_ns)
+        main.steps = steps
+        self.streams = main.streams
+        self.gate = main.gate
+        self.limits = main.limits
+        self._observers = main._observers
+        exchange(self, lambda _when_ns: wake())
+
+    @property
+    def now_ns(self) -> int:
+        """The world's time."""
+        return self._main.now_ns
+
+    @now_ns.setter
+    def now_ns(self, value: int) -> None:
+        self._main.now_ns = value
+
+    @property
+    def steps(self) -> int:
+        """How many callbacks have run in the world."""
+        return self._main.steps
+
+    @steps.setter
+    def steps(self, value: int) -> None:
+        self._main.steps = value
+
+    @property
+    def autojump(self) -> bool:
+        """Whether the world's clock may jump by itself."""
+        return self._main.autojump
+
+    @autojump.setter
+    def autojump(self, value: bool) -> None:
+        self._main.autojump = value
+
+    def _rewatch(self) -> None:
+        """Always look who watches: the list of observers is the world's."""
+        self._watched = True
+
+    def take_over(self, loop: KernelLoop) -> None:
+        """Take from the main kernel what is scheduled there on a loop."""
+        ready = self._main.ready
+        self.ready.extend([handle for handle in ready if handle._loop is loop])
+        others = [handle for handle in ready if handle._loop is not loop]
+        ready.clear()
+        ready.extend(others)
+        for timer in self._main.wheel.extract(lambda handle: handle._loop is loop):
+            self.wheel.add(timer)
+
+    def run(self, loop: KernelLoop) -> None:
+        """Run turns until ``loop`` is told to stop, waiting before each."""
+        while True:
+            self.wheel.move_due(self.now_ns, self.ready)
+            self.turn()
+            if loop._stopping:
+                return
+            self._wait(self.peek_ns())

@@ -1,0 +1,130 @@
+"""Loops beside the first: those that a program makes inside a run, for threads of its own.
+
+Owns: what ``asyncio.new_event_loop()`` gives inside a run. Such a loop lives in the same world, on
+the same host and under the same clock, and is run by whichever thread of the run runs it: its
+callbacks are steps of that thread (:mod:`.strands`), so they may block, and while the loop has
+nothing to do the thread waits, as one that selects does. A loop that was made before any other ran,
+and is first run by such a thread, steps aside then.
+
+Must not know: how threads take turns.
+
+Invariants:
+
+- A loop that stands aside keeps its own ready queue and timers, and never goes back.
+- Its errors that are the world's (a passed limit) end the world's run, too.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Never
+
+from simloop._kernel import NEVER, SideKernel
+from simloop.errors import SimError, UsageError
+
+from .driving import Driving
+from .executors import Executors
+from .signals import Signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Aside"]
+
+
+class Aside(Driving, Executors, Signals):
+    """The part of a loop that lets another thread of the run have it."""
+
+    def __init__(self, **options: Any) -> None:
+        self._is_aside = False
+        self._waiter: Any = None
+        super().__init__(**options)
+
+    def step_aside(self) -> None:
+        """Keep a schedule of its own from now on, which the thread that runs the loop runs."""
+        self._is_aside = True
+        side = SideKernel(self._kernel, self._wait_aside, self._cut_short)
+        side.take_over(self)
+        side.stuck = self._kernel.stuck
+        self._kernel = side
+        self._take_queue()
+        self.set_debug(self._debug)
+
+    def run_forever(self) -> None:
+        """Run until :meth:`stop` is called."""
+        baton = self._baton
+        if not self._is_aside and baton.holds(threading.get_ident()):
+            self.step_aside()
+        try:
+            super().run_forever()
+        except SimError as error:
+            if self._is_aside:
+                baton.outside.fail(error)
+            raise
+
+    def _wait_aside(self, until_ns: int) -> None:
+        """Let others run until then; at least once each, if that is now."""
+        baton, now_ns = self._baton, self._kernel.now_ns
+        if until_ns <= now_ns:
+            if baton.current is not None:
+                baton.current.sleep(0)
+            elif baton.awake:
+                baton.waiter(self, 0).park()
+            return
+        timeout_ns = None if until_ns >= NEVER else until_ns - now_ns
+        self._waiter = waiter = baton.waiter(self, timeout_ns)
+        try:
+            if not self._ready:
+                waiter.park()
+        finally:
+            self._waiter = None
+            waiter.end()
+
+    def _cut_short(self) -> None:
+        if self._waiter is not None:
+            self._waiter.wake()
+
+    def _heard_from_outside(self) -> None:
+        if not (self._is_aside and self._baton.is_at_home()):
+            super()._heard_from_outside()
+
+    def close(self) -> None:
+        """Close the loop, with what the world holds of it."""
+        if self._is_aside and not self._closed and not self.is_running():
+            self._world.kernel.drop(self)
+        super().close()
+
+    # What only the world's first loop can do ------------------------------------------------
+
+    def add_signal_handler(  # type: ignore[override]  # typeshed's TypeVarTuple says no more
+        self, sig: int, callback: Callable[..., object], *args: Any
+    ) -> None:
+        """Run ``callback(*args)`` as a step when the signal is delivered.
+
+        Raises:
+            RuntimeError: The loop is not the main thread's, as asyncio has it.
+        """
+        if self._is_aside and self._baton.current is not None:
+            raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
+        super().add_signal_handler(sig, callback, *args)
+
+    def _driven(self, call: str) -> Any:
+        if self._is_aside:
+            self._refuse(call)
+        return super()._driven(call)
+
+    def on_earlier(self, callback: Callable[[], object] | None) -> None:
+        """Tell the host when something is due before what :meth:`peek` last told it.
+
+        Raises:
+            UsageError: The loop is run by a thread of the run, so it has no host.
+        """
+        if self._is_aside:
+            self._refuse("on_earlier")
+        super().on_earlier(callback)
+
+    def _refuse(self, call: str) -> Never:
+        raise UsageError(
+            f"{call}() on a loop that a thread inside a run made for itself: only its thread runs"
+            " it, by run_forever() or run_until_complete(); drive the world's first loop instead"
+        )

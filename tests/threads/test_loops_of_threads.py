@@ -1,0 +1,306 @@
+"""Loops that threads of a run make for themselves: ``asyncio.run`` in a thread, and its kin."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures as cf
+import gc
+import selectors
+import signal
+import threading
+import time
+
+import pytest
+
+import simloop
+
+
+def test_asyncio_run_in_a_job_of_the_executor(run_either) -> None:
+    """A job may run a loop of its own, with tasks, timers and threads; and another one after it."""
+
+    async def inner(delay: float) -> tuple[float, str]:
+        begin = time.monotonic()
+        results = await asyncio.gather(
+            asyncio.sleep(delay, "slept"), asyncio.to_thread(time.sleep, 2 * delay)
+        )
+        return round(time.monotonic() - begin, 1), results[0]
+
+    def work() -> list[tuple[float, str]]:
+        return [asyncio.run(inner(0.05)) for _ in range(2)]
+
+    async def main() -> list[list[tuple[float, str]]]:
+        return await asyncio.gather(asyncio.to_thread(work), asyncio.to_thread(work))
+
+    assert run_either(main()) == [[(0.1, "slept")] * 2] * 2
+
+
+def test_a_loop_in_a_thread_serves_the_first_one(run_either) -> None:
+    """The loop of a thread runs coroutines for others until it is told to stop."""
+
+    async def main() -> tuple[str, bool]:
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        slow = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01, "slow"), loop)
+        result = await asyncio.wrap_future(slow)
+        is_running = loop.is_running()
+        loop.call_soon_threadsafe(loop.stop)
+        await asyncio.to_thread(thread.join)
+        loop.close()
+        return result, is_running
+
+    assert run_either(main()) == ("slow", True)
+
+
+def test_loops_speak_by_sockets(run_either) -> None:
+    """A server on the first loop and clients on loops of threads, a megabyte each way."""
+    data = bytes(1_000_000)
+
+    async def echo(reader, writer):
+        while chunk := await reader.read(1 << 16):
+            writer.write(chunk)
+            await writer.drain()
+        writer.close()
+
+    async def client(port: int) -> bool:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(data)
+        answer = await reader.readexactly(len(data))
+        writer.close()
+        await writer.wait_closed()
+        return answer == data
+
+    async def main() -> list[bool]:
+        async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            jobs = [asyncio.to_thread(asyncio.run, client(port)) for _ in range(3)]
+            return await asyncio.gather(*jobs)
+
+    assert run_either(main()) == [True] * 3
+
+
+def test_each_thread_has_its_own_running_loop(run_either) -> None:
+    """In callbacks of a thread's loop that loop is the running one, also after a wait."""
+
+    async def inner() -> list[bool]:
+        loop, ident, seen = asyncio.get_running_loop(), threading.get_ident(), []
+        for _ in range(3):
+            await asyncio.sleep(0.001)
+            here = asyncio.get_running_loop() is loop and threading.get_ident() == ident
+            seen.append(here and asyncio.current_task() in asyncio.all_tasks())
+        return seen
+
+    async def main() -> list[bool]:
+        job = asyncio.create_task(asyncio.to_thread(asyncio.run, inner()))
+        return (await inner()) + await job
+
+    assert run_either(main()) == [True] * 6
+
+
+def test_a_loop_that_polls_lets_others_run(run_either) -> None:
+    """A coroutine that spins in its thread until somebody else is ready does not stop them."""
+
+    async def main() -> str:
+        flag = threading.Event()
+
+        async def poll() -> str:
+            while not flag.is_set():
+                await asyncio.sleep(0)
+            return "seen"
+
+        job = asyncio.create_task(asyncio.to_thread(asyncio.run, poll()))
+        await asyncio.sleep(0)
+        flag.set()
+        return await job
+
+    assert run_either(main()) == "seen"
+
+
+def test_signal_handlers_are_the_main_threads(run_either) -> None:
+    """``add_signal_handler`` on the loop of another thread is refused, as asyncio does."""
+
+    async def inner() -> str:
+        with pytest.raises(RuntimeError, match="main thread"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print)
+        return "refused"
+
+    async def main() -> str:
+        return await asyncio.to_thread(asyncio.run, inner())
+
+    assert run_either(main()) == "refused"
+
+
+def test_time_is_the_worlds(simulate) -> None:
+    """Sleeps of loops in threads and of the first loop share one clock, and cost no real time."""
+
+    async def inner(delay: float) -> float:
+        await asyncio.sleep(delay)
+        time.sleep(delay)
+        return asyncio.get_running_loop().time()
+
+    async def main() -> object:
+        jobs = [asyncio.to_thread(asyncio.run, inner(delay)) for delay in (3600, 60)]
+        return await asyncio.gather(asyncio.sleep(600, "first"), *jobs), time.monotonic()
+
+    assert simulate(main).value == (["first", 7200.0, 120.0], 7200.0)
+
+
+def test_two_runs_of_many_loops_are_the_same() -> None:
+    """Steps of a thread's loop are steps of the run: each is in its digest, in the same order."""
+
+    async def inner(number: int) -> int:
+        async with asyncio.TaskGroup() as group:
+            for each in range(number):
+                group.create_task(asyncio.sleep(each % 3))
+        return number
+
+    async def main() -> list[int]:
+        return await asyncio.gather(*[asyncio.to_thread(asyncio.run, inner(n)) for n in range(9)])
+
+    simloop.check(main, seeds=range(3))
+    outcome = simloop.simulate(main)
+    assert outcome.value == list(range(9))
+    assert outcome.steps > 9 * 8 / 2
+
+
+@pytest.mark.parametrize("make", [asyncio.new_event_loop, asyncio.SelectorEventLoop])
+def test_every_way_to_make_a_loop_gives_one_of_the_world(make) -> None:
+    """Asyncio's own class makes a loop of the world, too; outside it is what it was."""
+
+    async def main() -> bool:
+        loop, first = make(), asyncio.get_running_loop()
+        loop.close()
+        return type(loop) is type(first) and loop.world is first.world
+
+    assert simloop.run(main())
+    real = asyncio.SelectorEventLoop(selectors.SelectSelector())
+    assert type(real) is asyncio.SelectorEventLoop
+    real.close()
+
+
+def test_a_loop_of_the_programs_own_class_is_refused() -> None:
+    """A subclass of asyncio's loop would watch virtual descriptors for real: it says so."""
+
+    class Own(asyncio.SelectorEventLoop):
+        pass
+
+    async def main() -> None:
+        with pytest.raises(simloop.UnsupportedError, match=r"Own\(\) inside a run.*asyncio\.run"):
+            Own()
+
+    simloop.run(main())
+    gc.collect()
+
+
+def test_what_a_loop_was_given_before_it_ran_waits_for_its_thread(simulate) -> None:
+    """Tasks, callbacks and timers that others scheduled run in the thread that runs the loop."""
+
+    async def main() -> list[object]:
+        loop, seen = asyncio.new_event_loop(), []
+        note = lambda what: seen.append((what, loop.time(), threading.current_thread().name))  # noqa: E731
+        loop.call_soon(note, "soon")
+        loop.call_later(5, note, "later")
+        loop.call_later(7, loop.stop)
+        await asyncio.sleep(2)
+        assert seen == []
+        thread = threading.Thread(target=loop.run_forever, name="runner")
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        loop.close()
+        return seen
+
+    assert simulate(main).value == [("soon", 2.0, "runner"), ("later", 5.0, "runner")]
+
+
+def test_a_world_without_a_running_loop() -> None:
+    """A plain function inside a world may make a loop, give it to a thread, and wait for it."""
+    world = simloop.World()
+    with world.inside():
+        loop = simloop.SimLoop(world=world)
+        fired = []
+        handles = [loop.call_later(delay, fired.append, delay) for delay in (3, 1, 2, 40)]
+        handles[2].cancel()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        future = asyncio.run_coroutine_threadsafe(asyncio.sleep(30, "done"), loop)
+        assert future.result() == "done"
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+    assert (fired, world.time_ns) == ([1, 3], 30 * 10**9)
+
+
+def test_a_pool_whose_threads_run_loops(simulate) -> None:
+    """One loop for each thread of a pool, kept in a thread's local storage."""
+    local = threading.local()
+
+    def job(delay: float) -> float:
+        if not hasattr(local, "loop"):
+            local.loop = asyncio.new_event_loop()
+            loops.append(local.loop)
+        return local.loop.run_until_complete(asyncio.sleep(delay, delay))
+
+    loops = []
+
+    async def main() -> list[float]:
+        with cf.ThreadPoolExecutor(2) as pool:
+            jobs = [asyncio.wrap_future(pool.submit(job, delay)) for delay in (4, 3, 2, 1)]
+            results = await asyncio.gather(*jobs)
+        for loop in loops:
+            loop.close()
+        return results
+
+    outcome = simulate(main)
+    assert (outcome.value, outcome.time) == ([4, 3, 2, 1], 5.0)
+
+
+def test_a_deadlock_names_the_tasks_of_all_loops() -> None:
+    """A report lists what the tasks on a thread's loop wait for, beside the first loop's."""
+
+    async def inner() -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        await asyncio.to_thread(asyncio.run, inner())
+
+    with pytest.raises(simloop.DeadlockError, match=r"inner.*waits for the event"):
+        simloop.run(main())
+
+
+def test_a_limit_ends_the_world_whichever_loop_meets_it() -> None:
+    """A coroutine that spins on a thread's loop is found, and the run ends by its error."""
+
+    async def inner() -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.to_thread(asyncio.run, inner())
+
+    with pytest.raises(simloop.LimitError, match="spins"):
+        simloop.run(main(), livelock_steps=1000)
+
+
+def test_driving_a_threads_loop_is_refused() -> None:
+    """The loop of a thread has no host: the driving calls say whose it is."""
+
+    async def main() -> None:
+        loop = asyncio.new_event_loop()
+        for call in (loop.step, loop.run_ready, lambda: loop.on_earlier(print)):
+            with pytest.raises(simloop.UsageError, match="made for itself"):
+                call()
+        loop.close()
+
+    simloop.run(main())
+
+
+def test_a_real_loop_on_request() -> None:
+    """Where real sockets are allowed, asyncio's loop is a real one."""
+
+    async def main() -> type:
+        with simloop.allow("sockets"):
+            loop = asyncio.new_event_loop()
+        loop.close()
+        return type(loop)
+
+    assert simloop.run(main()) is asyncio.SelectorEventLoop
