@@ -25,9 +25,10 @@ included, keeps the real world. A worker thread joins a run by ``with ambient.gu
 simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
-``clock``, ``dates``, ``entropy``, ``garbage``, ``variables``, ``arrays``, ``masks``, ``order``,
-``sockets``, ``descriptors``, ``signals``, ``loops``, ``tasks``, ``tls``, ``tls_sockets``,
-``threads``, ``waits``, ``allowance`` and ``escapes`` (the guard), and ``ambient``, which puts them together.
+``clock``, ``dates``, ``entropy``, ``garbage``, ``hashes``, ``variables``, ``arrays``, ``masks``,
+``order``, ``sockets``, ``descriptors``, ``signals``, ``loops``, ``tasks``, ``tls``,
+``tls_sockets``, ``threads``, ``waits``, ``allowance`` and ``escapes`` (the guard), and ``ambient``,
+which puts them together.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from . import (  # noqa: F401
     dates,
     descriptors,
     escapes,
+    hashes,
     loops,
     masks,
     order,

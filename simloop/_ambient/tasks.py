@@ -1,10 +1,17 @@
-"""The order of ``asyncio.all_tasks()`` up to Python 3.13.
+"""Which tasks there are, and the order of ``asyncio.all_tasks()``, up to Python 3.13.
 
-There asyncio keeps every task of the process in one weak set, also those that are done and wait
-for the garbage collector, and answers with a set filled in that set's order. Tasks of a loop of
-ours hash by number, but which places of a set two numbers share, and who of them came first, would
-still follow what else the process has lying around. Filled in the order of the numbers, the answer
-is the same in every run. From 3.14 on asyncio fills it in the order of creation itself.
+There asyncio keeps every task of the process in a weak set, also those that are done and wait for
+the garbage collector, and answers with a set filled in that set's order. Which places of a set two
+numbers share, and who of them came first, would follow what else the process has lying around; and
+the weak set, written in Python, is a fifth of what making a task costs. So while runs are on, tasks
+made inside of one are noted in a list of weak references, in the order of their making, and the
+answer is filled in that order. From 3.14 on asyncio does about the same itself.
+
+Invariants:
+
+- Tasks made elsewhere, in other threads or before, are in asyncio's own weak set.
+- When the last run leaves, tasks that are not done are moved there; nobody else is told of.
+- The list is swept whenever it has doubled: noting a task is a constant, amortised.
 """
 
 from __future__ import annotations
@@ -12,24 +19,81 @@ from __future__ import annotations
 import asyncio
 import sys
 from typing import Any
+from weakref import ref
 
-from .patches import rewrite
+from .hashes import number_of
+from .patches import patch, rewrite
+from .runs import get_ident, running
 
 __all__: list[str] = []
+
+_NOTES_MIN = 256
+"""Below this many notes a sweep is not worth its call."""
 
 _real_all_tasks: Any
 
 
+class _Notes:
+    """Stands in for two methods of asyncio's weak set, where C and Python code look them up."""
+
+    __slots__ = ("_notes", "_notes_max", "_register")
+
+    def __init__(self, register: Any) -> None:
+        self._register = register
+        self._notes: list[ref[Any]] = []
+        self._notes_max = _NOTES_MIN
+
+    def on(self) -> None:
+        """Note tasks from now on."""
+        self._register.add = self.add
+        self._register.discard = self.discard
+
+    def off(self) -> None:
+        """Tell asyncio of the tasks that are left."""
+        if "add" not in self._register.__dict__:
+            return
+        del self._register.add
+        del self._register.discard
+        if self._notes:
+            for task in self.living():
+                if not task.done():
+                    self._register.add(task)
+            self._notes = []
+            self._notes_max = _NOTES_MIN
+
+    def add(self, task: Any) -> None:
+        """Note a task that a run's thread made."""
+        if get_ident() not in running:
+            type(self._register).add(self._register, task)
+            return
+        notes = self._notes
+        notes.append(ref(task))
+        if len(notes) > self._notes_max:
+            self._notes = [note for note in notes if note() is not None]
+            self._notes_max = max(_NOTES_MIN, 2 * len(self._notes))
+
+    def discard(self, task: Any) -> None:
+        """Forget a task, wherever it is."""
+        self._notes = [note for note in self._notes if note() is not task]
+        type(self._register).discard(self._register, task)
+
+    def living(self) -> list[Any]:
+        """List the tasks that are not gone, in the order of their making."""
+        return [task for note in self._notes if (task := note()) is not None]
+
+
 def _all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> Any:
-    """Do what ``asyncio.all_tasks`` does, filling the set in the order of the tasks' numbers."""
+    """Do what ``asyncio.all_tasks`` does, filling the set in the order of the tasks' making."""
+    if loop is None:
+        loop = asyncio.get_running_loop()
+    earlier = sorted(_real_all_tasks(loop), key=number_of)
+    noted = [task for task in _notes.living() if not task.done() and task.get_loop() is loop]
     # A set, as asyncio gives; which elements come first is what the order of filling decides.
-    return set(sorted(_real_all_tasks(loop), key=_number))  # noqa: C414 - the point of it
-
-
-def _number(task: Any) -> int:
-    """Return a task's number; those of other loops have none, and keep their places."""
-    return getattr(task, "_number", 0)
+    return set(earlier + noted)
 
 
 if sys.version_info < (3, 14):
     _real_all_tasks = rewrite(asyncio.tasks.all_tasks, _all_tasks)
+    _name = "_scheduled_tasks" if sys.version_info >= (3, 12) else "_all_tasks"
+    _notes = _Notes(getattr(asyncio.tasks, _name))
+    patch(_notes)

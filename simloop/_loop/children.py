@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any
 from simloop.errors import UnsupportedError
 
 from .signals import check_signal
-from .tasks import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +122,7 @@ class Child:
         self._ended_by: int | None = None
         self._is_told = False
         name = f"{process.argv[0]} (process {process.pid})"
-        self._task: asyncio.Task[None] = Task(self._live(), loop=loop, name=name)
+        self._task: asyncio.Task[None] = asyncio.Task(self._live(), loop=loop, name=name)
 
     # What the parent does ------------------------------------------------------------------
 

@@ -1,13 +1,9 @@
-"""Tasks and futures with an order of their own, and names that count per loop.
+"""Tasks and futures: what ``create_task`` and ``create_future`` give.
 
-Owns: what ``create_task`` and ``create_future`` give. asyncio keeps tasks in sets, and a set's
-order follows hashes; asyncio's own objects hash by their address, which differs from run to run.
-Ours hash by a number that the loop gives out in the order in which it is first asked for, so
-every such set has the same order in every run.
-
-What that costs: a hash in Python per task created, nothing per step. A future of a subclass would
-leave the fast path of asyncio's C code and slow every await of it by a quarter; so the futures
-that asyncio's own primitives ask for, and keep to themselves in lists and queues, stay plain.
+Owns: names of tasks that count per loop, task factories, and the numbers by which tasks and futures
+hash. asyncio keeps both in sets, and a set's order follows hashes; see
+:mod:`simloop._ambient.hashes` for how the numbers get there. The classes are exactly asyncio's own,
+because its C code has fast paths for no others.
 """
 
 from __future__ import annotations
@@ -15,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from itertools import count
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .state import LoopState
@@ -23,73 +21,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from contextvars import Context
 
-__all__ = ["Future", "Task", "Tasks"]
+__all__ = ["Tasks"]
 
 _T = TypeVar("_T")
-
-# Modules that never put a future of theirs into a set or a dictionary.
-_DISCREET = dict.fromkeys(
-    f"asyncio.{name}"
-    for name in (
-        "base_events",
-        "locks",
-        "queues",
-        "sslproto",
-        "streams",
-        "taskgroups",
-        "tasks",
-        "timeouts",
-    )
-)
-
-
-class _Numbered:
-    """Hash by the number that the loop gave out at the first question."""
-
-    __slots__ = ()
-    _number: int
-    _loop: Any
-
-    def __hash__(self) -> int:
-        try:
-            return self._number
-        except AttributeError:
-            self._number = number = self._loop._next_number()  # type: ignore[misc]  # slot below
-            return number  # type: ignore[no-any-return]
-
-
-class Task(_Numbered, asyncio.Task[_T]):
-    """asyncio's task, hashing by number."""
-
-    __slots__ = ("_number",)
-
-
-class Future(_Numbered, asyncio.Future[_T]):
-    """asyncio's future, hashing by number."""
-
-    __slots__ = ("_number",)
 
 
 class Tasks(LoopState):
     """The part of a loop that makes tasks and futures."""
 
     def __init__(self, **options: Any) -> None:
-        self._numbers = 0
+        # Gives the hash of the next task or future that is asked for one.
+        self._next_hash = map(attrgetter("__hash__"), count(1)).__next__
         self._task_count = 0
         self._chosen_factory: Callable[..., Any] | None = None
         self._task_factory: Callable[..., Any] | None = None
         super().__init__(**options)
 
-    def _next_number(self) -> int:
-        self._numbers = number = self._numbers + 1
-        return number
-
     def create_future(self) -> asyncio.Future[Any]:
         """Make a future of this loop."""
-        if sys._getframe(1).f_globals.get("__name__") in _DISCREET:
-            future: asyncio.Future[Any] = asyncio.Future(loop=self)
-        else:
-            future = Future(loop=self)
+        future: asyncio.Future[Any] = asyncio.Future(loop=self)
         # Free to use until the future is cancelled, which sets it: since when somebody waits.
         future._cancel_message = self._kernel.now_ns  # type: ignore[attr-defined]
         return future
@@ -110,19 +60,19 @@ class Tasks(LoopState):
             context: The context to run in; a copy of the current one if None.
             **options: What the task class takes beside: ``eager_start`` from Python 3.12 on.
         """
-        self._check_closed()
+        if self._closed:
+            self._check_closed()
         if self._task_factory is not None:
             return self._manufacture(self._task_factory, coro, name, context, options)
         if name is None:
             self._task_count = number = self._task_count + 1
             name = f"Task-{number}"
-        task: asyncio.Task[_T] = Task(
-            coro,  # type: ignore[arg-type,unused-ignore]  # up to 3.11 a generator will do
-            loop=self,
-            name=name,
-            context=context,
-            **options,
-        )
+        # Two calls, because one with ``**options`` builds two dictionaries.
+        task: asyncio.Task[_T]
+        if options:
+            task = asyncio.Task(coro, loop=self, name=name, context=context, **options)  # type: ignore[arg-type,unused-ignore]  # up to 3.11 a generator will do
+        else:
+            task = asyncio.Task(coro, loop=self, name=name, context=context)  # type: ignore[arg-type,unused-ignore]
         if self._debug and task._source_traceback:  # type: ignore[attr-defined]
             del task._source_traceback[-1]  # type: ignore[attr-defined]  # this frame
         try:
@@ -169,4 +119,4 @@ def _eager_task(loop: Tasks, coro: Any, **options: Any) -> asyncio.Task[Any]:
         loop._task_count += 1
         options["name"] = f"Task-{loop._task_count}"
     options.setdefault("eager_start", True)
-    return Task(coro, loop=loop, **options)
+    return asyncio.Task(coro, loop=loop, **options)

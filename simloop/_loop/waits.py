@@ -22,8 +22,6 @@ import attrs
 from simloop._kernel import seconds
 from simloop.errors import DeadlockError
 
-from .tasks import Task
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import FrameType
@@ -89,7 +87,7 @@ def _creation(task: asyncio.Task[Any]) -> tuple[int, int, str]:
     prefix, _, number = name.rpartition("-")
     if prefix == "Task" and number.isdecimal():
         return (0, int(number), name)
-    return (1, task._number if isinstance(task, Task) and hasattr(task, "_number") else 0, name)
+    return (1, task.__hash__(), name)  # A number too: see simloop._ambient.hashes.
 
 
 def waits_of(tasks: Iterable[asyncio.Task[Any]]) -> list[Wait]:
