@@ -90,6 +90,9 @@ class _Slim:
         else:
             if result is not None:
                 self._returned(result)
+        finally:
+            # A traceback that somebody keeps holds this frame, which would hold the callback.
+            del self, callback
 
     def _returned(self, result: object) -> None:
         """Report a callback that returned a coroutine: nobody will ever await it."""

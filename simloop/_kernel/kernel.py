@@ -316,6 +316,7 @@ class Kernel:
         handle._run()
         if self._debug_ns is not None:
             loop._step_took(handle, self.now_ns - began_ns)
+        del handle  # As in the handle: a kept traceback holds this frame.
 
     def interleave(self, handle: Handle) -> None:
         """Run a handle that is not in the queue, as a step in the middle of another one."""

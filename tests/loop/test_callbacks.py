@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
+import weakref
 
 import pytest
 
@@ -263,3 +264,28 @@ def test_a_call_from_another_thread_is_refused_in_debug_mode(loop) -> None:
     loop.call_soon(start)
     run_briefly(loop)
     assert "Non-thread-safe operation" in errors[0]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_kept_error_does_not_keep_the_callback(either, debug) -> None:
+    """An object that keeps its own error is free at the next step, without the collector."""
+
+    class Job:
+        def run(self) -> None:
+            try:
+                raise ValueError
+            except ValueError as error:
+                self.error = error
+            finally:
+                del self
+
+    either.set_debug(debug)
+    is_alive: list[bool] = []
+    job = Job()
+    reference = weakref.ref(job)
+    either.call_soon(job.run)
+    del job
+    either.call_soon(lambda: is_alive.append(reference() is not None))
+    either.call_soon(either.stop)
+    either.run_forever()
+    assert is_alive == [False]
