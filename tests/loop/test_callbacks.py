@@ -273,7 +273,7 @@ def test_a_kept_error_does_not_keep_the_callback(either, debug) -> None:
     class Job:
         def run(self) -> None:
             try:
-                raise ValueError
+                int("none")
             except ValueError as error:
                 self.error = error
             finally:
