@@ -26,7 +26,7 @@ simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
 ``clock``, ``dates``, ``entropy``, ``garbage``, ``hashes``, ``variables``, ``arrays``, ``masks``,
-``order``, ``sockets``, ``descriptors``, ``signals``, ``loops``, ``tasks``, ``tls``,
+``order``, ``sockets``, ``descriptors``, ``controls``, ``signals``, ``loops``, ``tasks``, ``tls``,
 ``tls_sockets``, ``threads``, ``waits``, ``allowance`` and ``escapes`` (the guard), and ``ambient``,
 which puts them together.
 """
@@ -37,6 +37,7 @@ from __future__ import annotations
 from . import (  # noqa: F401
     arrays,
     clock,
+    controls,
     dates,
     descriptors,
     escapes,

@@ -37,9 +37,9 @@ class Sockets(Protocol):
 
     All methods take what the system's take and raise what it raises. Besides these, a method
     that is there is used: ``gethostbyname_ex``, ``gethostbyaddr``, ``if_nameindex``, ``pipe``,
-    ``set_blocking``, ``get_blocking``, ``isatty``, ``fstat``, ``fdopen``, and ``watch(fd,
-    callback)``, which has the callback called when ``poll`` may answer otherwise, and returns what
-    ends that.
+    ``set_blocking``, ``get_blocking``, ``set_inheritable``, ``get_inheritable``, ``fcntl``,
+    ``ioctl``, ``isatty``, ``fstat``, ``fdopen``, and ``watch(fd, callback)``, which has the
+    callback called when ``poll`` may answer otherwise, and returns what ends that.
     """
 
     socket_class: type[socket.socket]

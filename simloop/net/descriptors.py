@@ -38,13 +38,14 @@ class DescriptorTable:
     100
     """
 
-    __slots__ = ("_files", "_free", "_next", "_peak", "base", "limit")
+    __slots__ = ("_files", "_free", "_inheritable", "_next", "_peak", "base", "limit")
 
     def __init__(self, base: int = FIRST_DESCRIPTOR, limit: int = 1_000_000) -> None:
         self.base = base
         self.limit = limit
         self._files: dict[int, File] = {}
         self._free: list[int] = []
+        self._inheritable: dict[int, None] = {}
         self._next = base
         self._peak = 0  # The most entries since the table was last shrunk.
 
@@ -86,6 +87,7 @@ class DescriptorTable:
             file = self._files.pop(fd)
         except KeyError:
             raise fault(errno.EBADF) from None
+        self._inheritable.pop(fd, None)
         if fd == self._next - 1:
             self._lower(fd)
         else:
@@ -94,6 +96,18 @@ class DescriptorTable:
             self._files = dict(self._files)  # Dicts don't shrink by themselves.
             self._peak = len(self._files)
         file.drop()
+
+    def is_inheritable(self, fd: int) -> bool:
+        """Tell whether a process that is started would inherit the number; not, unless set."""
+        self.get(fd)
+        return fd in self._inheritable
+
+    def set_inheritable(self, fd: int, *, inheritable: bool) -> None:
+        """Keep the flag that says so; nobody inherits, as there is one process."""
+        self.get(fd)
+        self._inheritable.pop(fd, None)
+        if inheritable:
+            self._inheritable[fd] = None
 
     def _lower(self, fd: int) -> None:
         """Let ``next`` follow the highest number left, now that ``fd``, the last one, is free."""

@@ -13,6 +13,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from simloop.net.descriptor_io import open_descriptor
+from simloop.net.flags import control, control_device
 from simloop.net.sockets import SocketFile
 from simloop.net.virtual_socket import VirtualSocket
 
@@ -147,6 +148,22 @@ class SystemCalls:
     def get_blocking(self, fd: int, /) -> bool:
         """Whether reads and writes of a descriptor wait."""
         return self._find_host().file(fd).is_blocking
+
+    def get_inheritable(self, fd: int, /) -> bool:
+        """Return what :meth:`set_inheritable` set."""
+        return self._find_host().descriptors.is_inheritable(fd)
+
+    def set_inheritable(self, fd: int, inheritable: bool, /) -> None:  # noqa: FBT001  # The same.
+        """Keep the flag; there is no other process."""
+        self._find_host().descriptors.set_inheritable(fd, inheritable=bool(inheritable))
+
+    def fcntl(self, fd: int, cmd: int, arg: Any = 0, /) -> int:
+        """Set or tell the flags of a descriptor."""
+        return control(self._find_host(), fd, cmd, arg)
+
+    def ioctl(self, fd: int, request: int, arg: Any = 0, _mutate: object = True, /) -> int:  # noqa: FBT002
+        """Set flags of a descriptor in the older way."""
+        return control_device(self._find_host(), fd, request, arg)
 
     def isatty(self, fd: int, /) -> bool:
         """Return False: there are no terminals."""

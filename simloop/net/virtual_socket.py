@@ -247,14 +247,12 @@ class VirtualSocket(socket.socket):
         return twin
 
     def get_inheritable(self) -> bool:
-        """Return False: there is no other process to inherit the descriptor."""
-        self.file  # noqa: B018
-        return False
+        """Return what set_inheritable set; there is no other process to inherit the descriptor."""
+        return self._host.descriptors.is_inheritable(self._fd)
 
     def set_inheritable(self, inheritable: bool) -> None:  # noqa: FBT001  # As the parent has it.
-        """Change nothing: there is no other process to inherit the descriptor."""
-        del inheritable
-        self.file  # noqa: B018
+        """Keep the flag; there is no other process to inherit the descriptor."""
+        self._host.descriptors.set_inheritable(self._fd, inheritable=bool(inheritable))
 
     # -- blocking ------------------------------------------------------------------------------
 

@@ -1,0 +1,67 @@
+"""The flags of virtual descriptors, as ``fcntl`` and ``ioctl`` set and tell them.
+
+Owns: the commands, and what each means for an open file or its number. Must not know who asks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import termios
+from typing import TYPE_CHECKING, Any
+
+from simloop.errors import UnsupportedError
+from simloop.net.pipes import PipeReader, PipeWriter
+
+if TYPE_CHECKING:
+    from simloop.net.host import Host
+
+__all__ = ["control", "control_device"]
+
+
+def control(host: Host, fd: int, cmd: int, arg: Any = 0) -> int:
+    """Do what ``fcntl(fd, cmd, arg)`` does.
+
+    Raises:
+        UnsupportedError: The command makes no sense where there is one process and no files.
+    """
+    file = host.file(fd)
+    if cmd == fcntl.F_GETFL:
+        flags = {PipeReader: os.O_RDONLY, PipeWriter: os.O_WRONLY}.get(type(file), os.O_RDWR)
+        return flags | (0 if file.is_blocking else os.O_NONBLOCK)
+    if cmd == fcntl.F_SETFL:
+        file.is_blocking = not int(arg) & os.O_NONBLOCK
+        return 0
+    if cmd == fcntl.F_GETFD:
+        return 0 if host.descriptors.is_inheritable(fd) else fcntl.FD_CLOEXEC
+    if cmd == fcntl.F_SETFD:
+        host.descriptors.set_inheritable(fd, inheritable=not int(arg) & fcntl.FD_CLOEXEC)
+        return 0
+    if cmd in (fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC):
+        twin = host.dup(fd)
+        host.descriptors.set_inheritable(twin, inheritable=cmd == fcntl.F_DUPFD)
+        return twin
+    raise UnsupportedError(
+        f"fcntl({fd}, {cmd}): of a virtual descriptor there are F_GETFL and F_SETFL (O_NONBLOCK),"
+        " F_GETFD and F_SETFD (FD_CLOEXEC), F_DUPFD and F_DUPFD_CLOEXEC"
+    )
+
+
+def control_device(host: Host, fd: int, request: int, arg: Any = 0) -> int:
+    """Do what ``ioctl(fd, request, arg)`` does.
+
+    Raises:
+        UnsupportedError: There is no such device here.
+    """
+    file = host.file(fd)
+    if request == termios.FIONBIO:
+        value = int.from_bytes(arg, "little") if isinstance(arg, (bytes, bytearray)) else int(arg)
+        file.is_blocking = not value
+        return 0
+    if request in (termios.FIOCLEX, termios.FIONCLEX):
+        host.descriptors.set_inheritable(fd, inheritable=request == termios.FIONCLEX)
+        return 0
+    raise UnsupportedError(
+        f"ioctl({fd}, {request:#x}): of a virtual descriptor there are FIONBIO, FIOCLEX and"
+        " FIONCLEX; interfaces are told by socket.if_nameindex()"
+    )

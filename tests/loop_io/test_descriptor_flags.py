@@ -1,0 +1,122 @@
+"""Flags of descriptors: ``fcntl``, ``ioctl`` and their kin in ``os``, on both loops."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import termios
+
+import pytest
+
+from simloop.errors import UnsupportedError
+
+
+def flags_of(fd):
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & ~0o100000  # Some kernels show O_LARGEFILE.
+
+
+def test_the_blocking_flag_is_one_whoever_sets_it(same):
+    """O_NONBLOCK is told and set alike by ``fcntl``, ``ioctl``, ``os`` and the socket."""
+
+    async def body(record):
+        sock = socket.socket()
+        record.note("new", flags_of(sock.fileno()))
+        sock.setblocking(False)
+        record.note("setblocking", flags_of(sock))
+        fcntl.fcntl(sock, fcntl.F_SETFL, os.O_RDWR)
+        record.note("F_SETFL", (os.get_blocking(sock.fileno()), flags_of(sock)))
+        os.set_blocking(sock.fileno(), False)
+        record.note("set_blocking", flags_of(sock))
+        fcntl.ioctl(sock, termios.FIONBIO, b"\0\0\0\0")
+        record.note("FIONBIO", flags_of(sock))
+        fcntl.ioctl(sock.fileno(), termios.FIONBIO, b"\1\0\0\0")
+        record.note("FIONBIO again", flags_of(sock))
+        sock.settimeout(5)
+        record.note("settimeout", flags_of(sock))
+        sock.close()
+
+    same(body)
+
+
+def test_pipes_tell_which_end_they_are(same):
+    """F_GETFL of a pipe's ends is O_RDONLY and O_WRONLY, and pipe2 sets flags at once."""
+
+    async def body(record):
+        for ends in (os.pipe(), os.pipe2(os.O_NONBLOCK), os.pipe2(os.O_CLOEXEC)):
+            record.note("flags", [flags_of(fd) for fd in ends])
+            record.note("inherited", [os.get_inheritable(fd) for fd in ends])
+            for fd in ends:
+                os.close(fd)
+
+    same(body)
+
+
+def test_close_on_exec(same):
+    """FD_CLOEXEC is the opposite of inheritable, belongs to the number, and goes with it."""
+
+    async def body(record):
+        sock = socket.socket()
+        tell = lambda fd: (fcntl.fcntl(fd, fcntl.F_GETFD), os.get_inheritable(fd))  # noqa: E731
+        record.note("new", tell(sock.fileno()))
+        sock.set_inheritable(True)
+        record.note("inheritable", (tell(sock.fileno()), sock.get_inheritable()))
+        twin = fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, 0)
+        record.note("twin", (tell(twin), flags_of(twin)))
+        fcntl.ioctl(twin, termios.FIONCLEX)
+        record.note("FIONCLEX", tell(twin))
+        os.close(twin)
+        twin = fcntl.fcntl(sock, fcntl.F_DUPFD, 0)
+        record.note("other twin", tell(twin))
+        fcntl.fcntl(twin, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+        record.note("F_SETFD", (tell(twin), tell(sock.fileno())))
+        os.set_inheritable(sock.fileno(), False)
+        record.note("reset", tell(sock.fileno()))
+        os.close(twin)
+        sock.close()
+
+    same(body)
+
+
+def test_a_number_that_is_not_open(same):
+    """EBADF for a closed descriptor, TypeError and ValueError for what is none."""
+
+    async def body(record):
+        sock = socket.socket()
+        fd = sock.fileno()
+        sock.close()
+        await record.do("fcntl", fcntl.fcntl, fd, fcntl.F_GETFL)
+        await record.do("ioctl", fcntl.ioctl, fd, termios.FIONBIO, b"\0\0\0\0")
+        await record.do("inheritable", os.get_inheritable, fd)
+        await record.do("closed", fcntl.fcntl, sock, fcntl.F_GETFL)
+        await record.do("text", fcntl.fcntl, "0", fcntl.F_GETFL)
+        await record.do("none", fcntl.fcntl, None, fcntl.F_GETFL)
+
+    same(body)
+
+
+def test_real_descriptors_stay_real(virtual):
+    """A real file's flags are asked of the system."""
+
+    async def main():
+        with open(__file__, "rb") as file:  # noqa: PTH123
+            return (
+                fcntl.fcntl(file, fcntl.F_GETFD),
+                flags_of(file),
+                os.get_inheritable(file.fileno()),
+            )
+
+    assert virtual.run(main) == (fcntl.FD_CLOEXEC, 0, False)
+
+
+def test_other_commands_are_refused(virtual):
+    """What means nothing here is an error that lists what there is."""
+
+    async def main():
+        with socket.socket() as sock:
+            with pytest.raises(UnsupportedError, match=r"F_GETFL and F_SETFL"):
+                fcntl.fcntl(sock, fcntl.F_GETLK)
+            with pytest.raises(UnsupportedError, match=r"FIONBIO"):
+                fcntl.ioctl(sock, 0x8912)
+
+    virtual.run(main)
