@@ -64,6 +64,9 @@ class Waiter(Protocol):
 class Adopted(Protocol):
     """A thread that is about to begin inside a run."""
 
+    ident: int
+    """The thread's identifier, known to whoever started it before the thread itself begins."""
+
     def main(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
         """Be the new thread's whole life."""
 
@@ -308,10 +311,12 @@ def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True
     if adopted is None:
         return _real_start_joinable(function, handle, daemon)
     try:
-        return _real_start_joinable(lambda: adopted.main(function), handle, daemon)
+        handle = _real_start_joinable(lambda: adopted.main(function), handle, daemon)
     except BaseException:
         adopted.abandon()
         raise
+    adopted.ident = handle.ident
+    return handle
 
 
 def _adopt(*function: Any) -> Adopted | None:
@@ -343,6 +348,23 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
 
 
 attribute(threading.Thread, "join", _join)
+
+
+def _join_handle(self: Any, timeout: float | None = None) -> None:
+    """Wait for a thread that was started without an object of ``threading.Thread``."""
+    threads = _threads()
+    end = None if threads is None else threads.ended(self.ident)
+    if threads is None or end is None:
+        _real_join_handle(self, timeout)
+        return
+    timeout_ns = None if timeout is None else nanoseconds(max(timeout, 0))
+    if end or _wait(threads, end, lambda: end, timeout_ns):
+        _real_join_handle(self)
+
+
+if hasattr(_thread, "_ThreadHandle"):
+    _real_join_handle: Any = _thread._ThreadHandle.join
+    type_entry(_thread._ThreadHandle, "join", _join_handle)
 
 
 def join_for_real(function: object) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import concurrent.futures as cf
+import sys
 import threading
 import time
 
@@ -166,3 +168,17 @@ def test_threads_outside_of_a_run_stay_real() -> None:
     with cf.ThreadPoolExecutor(1) as pool:
         simloop.run(main())
     assert 0.01 <= seen[0] < 10
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="threads have handles from 3.13 on")
+def test_a_thread_s_handle_is_joined_in_virtual_time(simulate) -> None:
+    """Low-level threads, which have no object of ``threading``, are waited for like others."""
+
+    async def main() -> list[object]:
+        handle = _thread.start_joinable_thread(lambda: time.sleep(60))
+        handle.join(1)
+        seen: list[object] = [(handle.is_done(), time.monotonic())]
+        handle.join()
+        return [*seen, handle.is_done(), time.monotonic()]
+
+    assert simulate(main).value == [(False, 1.0), True, 60.0]
