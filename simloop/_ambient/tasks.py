@@ -31,6 +31,7 @@ _NOTES_MIN = 256
 """Below this many notes a sweep is not worth its call."""
 
 _real_all_tasks: Any
+_loop_of: Any = asyncio.futures._get_loop  # type: ignore[attr-defined]  # What all_tasks asks.
 
 
 class _Notes:
@@ -87,7 +88,7 @@ def _all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> Any:
     if loop is None:
         loop = asyncio.get_running_loop()
     earlier = sorted(_real_all_tasks(loop), key=number_of)
-    noted = [task for task in _notes.living() if not task.done() and task.get_loop() is loop]
+    noted = [task for task in _notes.living() if not task.done() and _loop_of(task) is loop]
     # A set, as asyncio gives; which elements come first is what the order of filling decides.
     return set(earlier + noted)
 
