@@ -11,8 +11,17 @@ packages are not linked.
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 # The docstrings of this tree, whatever is installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -26,12 +35,11 @@ version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["tables"]
-suppress_warnings = ["toc.empty_glob"]
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!simloop|asynctest_compat).*"),
     # Attributes of the loop that lie in its parts, and internal classes in signatures.
-    (r"py:.*", r"simloop\._.*|simloop\.(net|trace|world)\..*"),
+    (r"py:.*", r"simloop\._.*|simloop\.(net|trace|world)\..*|.*\._\w+|.*\.[A-Z]"),
 ]
 
 myst_enable_extensions = ["deflist", "fieldlist"]
@@ -58,3 +66,22 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#0b6e6e", "color-brand-content": "#0b6e6e"},
     "dark_css_variables": {"color-brand-primary": "#5cc8c0", "color-brand-content": "#5cc8c0"},
 }
+
+
+class CommandHelp(SphinxDirective):
+    """What ``simloop [COMMAND] --help`` prints, so that the page cannot differ from it."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return a literal block with the help."""
+        line = [sys.executable, "-m", "simloop", *self.arguments, "--help"]
+        root = Path(__file__).parents[1]
+        env = {**os.environ, "COLUMNS": "88", "NO_COLOR": "1"}
+        done = subprocess.run(line, cwd=root, env=env, capture_output=True, text=True, check=True)  # noqa: S603 - our own command
+        return [nodes.literal_block(done.stdout, done.stdout, language="text")]
+
+
+def setup(app: Sphinx) -> None:
+    """Register what only these pages use."""
+    app.add_directive("command-help", CommandHelp)
