@@ -59,6 +59,7 @@ copybutton_prompt_is_regexp = True
 
 html_theme = "furo"
 html_title = "simloop"
+html_show_sourcelink = html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["simloop.css"]
 html_theme_options = {
