@@ -34,7 +34,9 @@ class Tasks(LoopState):
         self._next_hash = map(attrgetter("__hash__"), count(1)).__next__
         self._task_count = 0
         self._chosen_factory: Callable[..., Any] | None = None
+        # The user's, or one of ours below.
         self._task_factory: Callable[..., Any] | None = None
+        self._marks_tasks = False
         super().__init__(**options)
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -89,6 +91,8 @@ class Tasks(LoopState):
         options: dict[str, Any],
     ) -> asyncio.Task[Any]:
         """Let the user's factory make the task, called as this version of asyncio calls it."""
+        if factory is _marked_task:
+            return _marked_task(self, coro, name, context, options)
         if context is not None:
             options["context"] = context
         if name is not None and sys.version_info >= (3, 13, 3):
@@ -107,10 +111,39 @@ class Tasks(LoopState):
         # asyncio's own eager factory makes asyncio's tasks; ours start eagerly too.
         eager = getattr(asyncio, "eager_task_factory", None)
         self._task_factory = _eager_task if factory is eager and eager is not None else factory
+        if self._marks_tasks:
+            self.mark_tasks()
+
+    def mark_tasks(self) -> None:
+        """Mark tasks that are made from now on as ours, for whoever records steps.
+
+        Their names count per loop. Those of tasks that a library makes by ``asyncio.Task(...)``
+        look the same, and count for the whole process.
+        """
+        self._marks_tasks = True
+        if self._task_factory is None:
+            self._task_factory = _marked_task
 
     def get_task_factory(self) -> Callable[..., Any] | None:
         """Return the factory that was set, or None."""
         return self._chosen_factory
+
+
+def _marked_task(
+    loop: Tasks, coro: Any, name: object, context: Context | None, options: dict[str, Any]
+) -> asyncio.Task[Any]:
+    """Make a task as the loop does, with a mark."""
+    if name is None:
+        loop._task_count += 1
+        name = f"Task-{loop._task_count}"
+    task: Any = asyncio.Task(coro, loop=loop, name=name, context=context, **options)  # type: ignore[arg-type,unused-ignore]
+    if loop._debug and task._source_traceback:
+        del task._source_traceback[-3:]  # This frame, and those that led here.
+    task._simloop_made = True
+    try:
+        return task  # type: ignore[no-any-return]
+    finally:
+        del task  # As above.
 
 
 def _eager_task(loop: Tasks, coro: Any, **options: Any) -> asyncio.Task[Any]:
@@ -119,4 +152,10 @@ def _eager_task(loop: Tasks, coro: Any, **options: Any) -> asyncio.Task[Any]:
         loop._task_count += 1
         options["name"] = f"Task-{loop._task_count}"
     options.setdefault("eager_start", True)
-    return asyncio.Task(coro, loop=loop, **options)
+    task: Any = asyncio.Task(coro, loop=loop, **options)
+    if loop._marks_tasks:
+        task._simloop_made = True
+    try:
+        return task  # type: ignore[no-any-return]
+    finally:
+        del task  # As above.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simloop._kernel import Handle, TimerHandle
 
-__all__ = ["canonical", "label", "location"]
+__all__ = ["canonical", "label", "location", "qualified_name", "task_of"]
 
 _PROCESS_NAME = re.compile(r"Task-\d+")
 _ADDRESS = re.compile(r"\b(?:at )?0x[0-9a-fA-F]{4,}\b")
@@ -30,7 +30,7 @@ def label(handle: Handle | TimerHandle) -> str:
         'builtins.print'
     """
     callback = handle._callback
-    task = _task_of(callback)
+    task = task_of(callback)
     if task is not None:
         return f"{_name_of(task)}: {qualified_name(task.get_coro())}"
     return qualified_name(callback)
@@ -39,15 +39,16 @@ def label(handle: Handle | TimerHandle) -> str:
 def _name_of(task: Any) -> str:
     """Return a task's name; "Task" if that is a number that counts for the whole process.
 
-    So are those that a library makes by ``asyncio.Task(...)``, past the loop, which counts its own.
+    So are those that a library makes by ``asyncio.Task(...)``, past the loop, which counts its own
+    and marks the tasks that it made.
     """
     name: str = task.get_name()
-    if type(task) is asyncio.Task and _PROCESS_NAME.fullmatch(name):
-        return "Task"
-    return name
+    if hasattr(task, "_simloop_made") or type(task) is not asyncio.Task:
+        return name
+    return "Task" if _PROCESS_NAME.fullmatch(name) else name
 
 
-def _task_of(callback: Any) -> Any:
+def task_of(callback: Any) -> Any:
     """Return the task whose step a callback is, or None."""
     owner = getattr(callback, "__self__", None)
     return owner if hasattr(owner, "get_coro") else None
@@ -68,7 +69,7 @@ def qualified_name(thing: Any) -> str:
 def location(handle: Handle | TimerHandle) -> str:
     """Return ``file:line`` of what a handle runs: where a task stands, or a function begins."""
     callback = handle._callback
-    task = _task_of(callback)
+    task = task_of(callback)
     frame = getattr(task.get_coro(), "cr_frame", None) if task is not None else None
     if frame is not None:
         return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -93,6 +93,7 @@ class World:
         self._network: Network | None = None
         self._programs: Programs | None = None
         self._wire = Wire()
+        self._is_watched = False
         self._pace: Pace | None = None
         if realtime is not None:
             self.pace(realtime)
@@ -178,6 +179,8 @@ class World:
     def attach(self, loop: Any) -> None:
         """Take note of a loop that lives here."""
         self.loops.append(loop)
+        if self._is_watched:
+            loop.mark_tasks()
 
     def detach(self, loop: Any) -> None:
         """Forget a loop that was closed."""
@@ -194,6 +197,9 @@ class World:
     def watch(self, watcher: Any) -> None:
         """Tell ``watcher`` of each step, and if it has ``sent``, of bytes that cross sockets."""
         self.kernel.observe(watcher)
+        self._is_watched = True
+        for loop in self.loops:
+            loop.mark_tasks()
         if hasattr(watcher, "sent"):
             self._wire.listeners.append(watcher)
             self._tap()

@@ -179,6 +179,32 @@ def test_the_seed_decides_the_program_s_random() -> None:
     assert random.random() == expected
 
 
+def test_the_digest_tells_tasks_apart_by_their_numbers() -> None:
+    """Which of two tasks of one coroutine function goes on is in the digest, named or not."""
+
+    async def nap(delay: float) -> None:
+        await asyncio.sleep(delay)
+
+    def gathering(*delays: float) -> object:
+        async def main() -> None:
+            await asyncio.gather(*map(nap, delays))
+
+        return main
+
+    one, again, other = (simloop.simulate(gathering(*each)) for each in ((1, 2), (1, 2), (2, 1)))
+    assert one.digest == again.digest != other.digest
+
+
+def test_names_that_count_for_the_process_are_not_in_the_digest() -> None:
+    """A task that a library makes past the loop has another number in each run, and one label."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(asyncio.Task(asyncio.sleep(n), loop=loop) for n in (1, 2)))
+
+    assert simloop.simulate(main).digest == simloop.simulate(main).digest
+
+
 def test_check_passes_what_is_deterministic() -> None:
     """A program that depends on its seed alone passes."""
 
