@@ -15,6 +15,7 @@ test.
 
 from __future__ import annotations
 
+import functools
 import gc
 from asyncio import TimerHandle, all_tasks
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -115,8 +116,7 @@ class _fail_on:  # noqa: N801  # asynctest's name: suites set their own checks o
         if _scheduled_is_kept(case.loop):
             known = [h for h in case.loop._scheduled if isinstance(h, TimerHandle)]
         else:
-            now = case.loop.time()
-            known = [h for h in getattr(case.loop, "_asynctest_timers", ()) if h.when() > now]
+            known = [h for entry in getattr(case.loop, "_asynctest_timers", ()) for h in entry]
         # A loop's timer handles need not be asyncio's: uvloop has its own.
         handles = tuple(h for h in known if not h.cancelled())
         if handles:
@@ -169,20 +169,29 @@ def _record_timers(loop: Any) -> None:
     if hasattr(loop, "_asynctest_timers"):
         loop._asynctest_timers.clear()
         return
-    handles: list[TimerHandle] = []
+    # One entry for each timer: its handle, or nothing any more once it has run. The loop's clock
+    # would not do to tell these apart: it may show a little less than the time that was due.
+    entries: list[list[TimerHandle]] = []
 
     def recording(schedule: Callable[..., TimerHandle]) -> Callable[..., TimerHandle]:
-        def wrapper(*args: Any, **kwargs: Any) -> TimerHandle:
-            handle = schedule(*args, **kwargs)
-            if not handles or handles[-1] is not handle:  # call_later may well use call_at
-                handles.append(handle)
-            return handle
+        def wrapper(when: float, callback: Any, *args: Any, **kwargs: Any) -> TimerHandle:
+            entry: list[TimerHandle] = []
+
+            def run(*args: Any) -> None:
+                entry.clear()
+                callback(*args)
+
+            shown = functools.update_wrapper(run, callback, updated=())
+            entry.append(schedule(when, shown, *args, **kwargs))
+            if not entries or entries[-1] != entry:  # call_later may well use call_at
+                entries.append(entry)
+            return entry[0]
 
         return wrapper
 
     loop.call_at = recording(loop.call_at)
     loop.call_later = recording(loop.call_later)
-    loop._asynctest_timers = handles
+    loop._asynctest_timers = entries
 
 
 def _format_context(context: Mapping[str, Any]) -> str:

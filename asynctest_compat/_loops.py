@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.events
+import functools
 import inspect
 import pkgutil
 import warnings
@@ -76,6 +77,9 @@ def _factory(choice: str | LoopFactory) -> LoopFactory | None:
 
 def factory_of(case: Any) -> LoopFactory | None:
     """Return the factory of a test case, or class, that has one."""
+    static = inspect.getattr_static(case, "loop_factory", None)
+    if isinstance(static, functools.partial):  # a method from Python 3.14 on
+        return static
     factory = getattr(case, "loop_factory", None)
     if inspect.ismethod(factory) and factory.__self__ is case:
         # A function written in the class body, bound although it takes no self.

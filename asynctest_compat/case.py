@@ -195,7 +195,8 @@ class TestCase(unittest.TestCase):
             self._checker = getattr(method, _fail_on._FAIL_ON_ATTR, None) or _fail_on._fail_on()
             self._checker.before_test(self)
             self._asynctest_fixture(self.setUp)
-            self._asynctest_fixture(self.asyncSetUp)
+            if type(self).asyncSetUp is not TestCase.asyncSetUp:
+                self._asynctest_fixture(self.asyncSetUp)
             self.loop._asynctest_ran = False
 
     def _callTestMethod(self, method: Callable[[], Any]) -> None:
@@ -361,11 +362,14 @@ def _synchronised(function: Callable[..., Awaitable[Any]]) -> Any:
         if self.loop is None:  # it could not even be made
             return unittest.TestCase.doCleanups(self)
         self._asynctest_deadline = None
-        while True:
+        is_mine = function is not TestCase._asynctest_cleanups
+        while is_mine or self._cleanups:
+            before = len(self._cleanups)
             with outcome.testPartExecutor(self), told(self._asynctest_limits()):
                 self._asynctest_finish(function(self))
-            if not self._cleanups:
-                break
+            is_mine = False
+            if len(self._cleanups) >= before:
+                break  # the loop is a mock, which runs none
         with outcome.testPartExecutor(self):
             self._unset_loop()
         return outcome.success

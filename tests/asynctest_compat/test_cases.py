@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import types
 
-import pytest
-
 import asynctest_compat as asynctest
-import simloop
 
 
-def run(case_class: type, *names: str):
-    """Run a test class by unittest's own runner, and return its result."""
-    loader = asynctest.TestLoader()
-    suite = loader.loadTestsFromTestCase(case_class)
-    if names:
-        suite = asynctest.TestSuite(case_class(name) for name in names)
-    return asynctest.TextTestRunner(stream=io.StringIO(), verbosity=0).run(suite)
-
-
-@pytest.fixture(params=[None, asyncio.SelectorEventLoop], ids=["virtual", "stock"])
-def factory(request):
-    """The default loop, and asyncio's own."""
-    return request.param
-
-
-def test_coroutines_run_in_order_around_a_test(factory) -> None:
+def test_coroutines_run_in_order_around_a_test(run_case, factory) -> None:
     """setUp, test, tearDown and cleanups may be coroutines, and run in unittest's order."""
     log = []
 
@@ -50,11 +31,11 @@ def test_coroutines_run_in_order_around_a_test(factory) -> None:
         def tearDown(self):
             log.append("tearDown")
 
-    assert run(Case).wasSuccessful()
+    assert run_case(Case).wasSuccessful()
     assert log == ["setUp", "test", "tearDown", "cleanup"]
 
 
-def test_tests_that_must_fail_do_fail(factory) -> None:
+def test_tests_that_must_fail_do_fail(run_case, factory) -> None:
     """Nothing swallows a failure: each of these fails or errs, and unittest counts it."""
 
     class Canary(asynctest.TestCase):
@@ -92,14 +73,14 @@ def test_tests_that_must_fail_do_fail(factory) -> None:
         async def test_unexpected_success(self):
             pass
 
-    result = run(Canary)
+    result = run_case(Canary)
     assert result.testsRun == 8
     assert len(result.failures) == 4
     assert len(result.errors) == 3
     assert len(result.unexpectedSuccesses) == 1
 
 
-def test_skips_and_expected_failures_are_unittest_s() -> None:
+def test_skips_and_expected_failures_are_unittest_s(run_case) -> None:
     """Skipping and expecting a failure work on coroutine tests."""
 
     class Case(asynctest.TestCase):
@@ -114,47 +95,13 @@ def test_skips_and_expected_failures_are_unittest_s() -> None:
         async def test_skips_itself(self):
             self.skipTest("later")
 
-    result = run(Case)
+    result = run_case(Case)
     assert len(result.skipped) == 2
     assert len(result.expectedFailures) == 1
     assert result.wasSuccessful()
 
 
-def test_each_test_has_a_virtual_loop_of_its_own() -> None:
-    """By default a test runs on a SimLoop, which is the current loop, and is closed after it."""
-    loops = []
-
-    class Case(asynctest.TestCase):
-        def setUp(self):
-            assert asyncio.get_event_loop() is self.loop
-
-        async def test_one(self):
-            await asyncio.sleep(3600)
-            assert self.loop.time() >= 3600
-            loops.append(self.loop)
-
-        async def test_two(self):
-            loops.append(self.loop)
-
-    assert run(Case).wasSuccessful()
-    assert loops[0] is not loops[1]
-    assert all(isinstance(loop, simloop.SimLoop) and loop.is_closed() for loop in loops)
-
-
-def test_get_event_loop_may_be_forbidden() -> None:
-    """forbid_get_event_loop makes asking for the current loop an assertion error."""
-
-    class Case(asynctest.TestCase):
-        forbid_get_event_loop = True
-
-        def test_it(self):
-            with self.assertRaises(AssertionError):
-                asyncio.get_event_loop()
-
-    assert run(Case).wasSuccessful()
-
-
-def test_assertions_await(factory) -> None:
+def test_assertions_await(run_case, factory) -> None:
     """The assertions for awaitables await what they are given, and fail when nothing happens."""
 
     async def fail():
@@ -169,32 +116,10 @@ def test_assertions_await(factory) -> None:
             with self.assertRaises(AssertionError):
                 await self.assertAsyncRaises(ValueError, asyncio.sleep(0))
 
-    assert run(Case).wasSuccessful()
+    assert run_case(Case).wasSuccessful()
 
 
-def test_an_unused_loop_fails_where_that_is_asked() -> None:
-    """fail_on(unused_loop=True) fails a test that never runs the loop."""
-
-    class Case(asynctest.TestCase):
-        @asynctest.fail_on(unused_loop=True)
-        def test_unused(self):
-            pass
-
-        @asynctest.lenient
-        def test_lenient(self):
-            pass
-
-    result = run(Case)
-    assert len(result.failures) == 1
-
-
-def test_an_unknown_check_is_refused() -> None:
-    """fail_on takes only checks that exist, and names the one that does not."""
-    with pytest.raises(TypeError, match="no_such_check"):
-        asynctest.fail_on(no_such_check=True)
-
-
-def test_a_clocked_day_takes_no_time() -> None:
+def test_a_clocked_day_takes_no_time(run_case) -> None:
     """advance() runs what is due on the way, each at its own time, and ends at the target."""
     times = []
 
@@ -214,18 +139,18 @@ def test_a_clocked_day_takes_no_time() -> None:
             with self.assertRaises(ValueError):
                 await self.advance(-1)
 
-    assert run(Case).wasSuccessful()
+    assert run_case(Case).wasSuccessful()
     assert times == [3600.0 * hour for hour in range(1, 25)]
 
 
-def test_a_forgotten_advance_says_so() -> None:
+def test_a_forgotten_advance_says_so(run_case) -> None:
     """A test that would wait for ever on the frozen clock fails at once and names advance()."""
 
     class Case(asynctest.ClockedTestCase):
         async def test_it(self):
             await asyncio.sleep(5)
 
-    ((_, trace),) = run(Case).errors
+    ((_, trace),) = run_case(Case).errors
     assert "DeadlockError" in trace
     assert "awaits advance(seconds)" in trace
 
@@ -243,7 +168,7 @@ def test_functions_make_a_test_case() -> None:
     assert log == ["ran"]
 
 
-def test_a_failure_shows_the_test_s_own_line(factory) -> None:
+def test_a_failure_shows_the_test_s_own_line(run_case, factory) -> None:
     """A report of a failing coroutine test has the line that failed, and none of the loop's."""
 
     class Case(asynctest.TestCase):
@@ -253,6 +178,6 @@ def test_a_failure_shows_the_test_s_own_line(factory) -> None:
             await asyncio.sleep(0)
             self.assertEqual("left", "right")  # the culprit
 
-    ((_, trace),) = run(Case).failures
+    ((_, trace),) = run_case(Case).failures
     assert "the culprit" in trace
     assert "run_until_complete" not in trace

@@ -162,6 +162,40 @@ def test_checks_work_on_uvloop(run_case) -> None:
     assert not result.errors
 
 
+def test_a_timer_that_ran_early_is_not_left() -> None:
+    """A loop that runs a timer while its clock still shows less, as uvloop does, is understood."""
+
+    class EarlyLoop:
+        def call_at(self, when, callback, *args, context=None):
+            return asyncio.TimerHandle(when, callback, args, self, context)
+
+        call_later = call_at
+
+        def time(self):
+            return 0.0
+
+        def get_debug(self):
+            return False
+
+        def _timer_handle_cancelled(self, handle):
+            pass
+
+    class Case:
+        loop = EarlyLoop()
+        fail = pytest.fail
+
+    check = _fail_on._fail_on
+    check.before_test_active_handles(Case)
+    for set_timer in (Case.loop.call_later, Case.loop.call_at):
+        set_timer(1, lambda: None)._run()
+        set_timer(1, print).cancel()
+    check.active_handles(Case)
+    left = Case.loop.call_at(1, print)
+    assert "print" in repr(left)
+    with pytest.raises(pytest.fail.Exception, match="unfinished work"):
+        check.active_handles(Case)
+
+
 def test_a_reader_that_is_left_is_shown(run_case, factory) -> None:
     """active_selector_callbacks is on by default and names the callback; cleanups are too late."""
 
