@@ -11,6 +11,7 @@ Invariant: ``asyncio.Runner`` keeps its handler of Ctrl-C, which is the user's, 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found] # The part in C of signal; typeshed has none.
+import os
 import sys
 import threading
 from typing import Any, Protocol
@@ -26,7 +27,9 @@ __all__ = ["Signals", "interrupt"]
 class Signals(Protocol):
     """Who stands in for the process's signal handlers in a run.
 
-    Besides these, a method that is there is used: ``alarm``, ``setitimer``, ``pause``.
+    Besides these, a method that is there is used: ``alarm``, ``setitimer``, ``pause``,
+    ``siginterrupt``, ``set_wakeup_fd``; and ``kill``, ``killpg``, ``getpgid`` and ``waitpid``,
+    which return ``NotImplemented`` for a process that is not the world's.
     """
 
     def signal(self, signum: int, handler: Any, /) -> Any:
@@ -56,15 +59,15 @@ def _redirect_signal(name: str, *, harmless: bool = False) -> None:
     if target is None:
         return
 
-    def function(*args: Any) -> Any:
+    def function(*args: Any, **kwargs: Any) -> Any:
         run = running.get(get_ident())
         if run is None or is_allowed("signals") or _is_runner():
-            return real(*args)
+            return real(*args, **kwargs)
         virtual = getattr(run.signals, name, None)
         if virtual is not None:
-            return virtual(*args)
+            return virtual(*args, **kwargs)
         if harmless:
-            return real(*args)
+            return real(*args, **kwargs)
         shown = ", ".join(str(arg) for arg in args)
         raise escape(f"signal.{name}({shown})", "the signals of the process are real", "signals")
 
@@ -89,4 +92,24 @@ def interrupt() -> None:
 
 for _name in ("signal", "raise_signal", "alarm", "setitimer", "pause"):
     _redirect_signal(_name)
-_redirect_signal("getsignal", harmless=True)
+for _name in ("getsignal", "siginterrupt", "set_wakeup_fd"):
+    _redirect_signal(_name, harmless=True)
+
+
+def _redirect_process(name: str) -> None:
+    """Send a function of a process's number to the world, if the number is one of its own."""
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        run = running.get(get_ident())
+        virtual = None if run is None else getattr(run.signals, name, None)
+        if virtual is not None and not kwargs and not is_allowed("signals"):
+            result = virtual(*args)
+            if result is not NotImplemented:
+                return result
+        return real(*args, **kwargs)
+
+    real = redirect(getattr(os, name), function)
+
+
+for _name in ("kill", "killpg", "getpgid", "waitpid"):
+    _redirect_process(_name)

@@ -76,6 +76,7 @@ class _Transport(base_subprocess.BaseSubprocessTransport):
             raise
         process = Process(start.argv, start.env, start.cwd, loop.world.programs.next_pid())
         self._proc = child = Child(loop, process, start.main, pipes.childs, self._process_exited)
+        loop.world.dispositions.pids.add(child, start.group_of(child.pid))
         child.stdin, child.stdout, child.stderr = (pipes.parents.get(fd) for fd in range(3))
 
     def send_signal(self, signal: int) -> None:
@@ -106,6 +107,9 @@ class _Start:
     def __init__(self, loop: Any, args: Any, options: dict[str, Any], *, is_shell: bool) -> None:
         env, cwd = options.pop("env", None), options.pop("cwd", None)
         executable = options.pop("executable", None)
+        self._group = options.get("process_group")
+        if options.get("start_new_session"):
+            self._group = 0
         _check_options(options)
         source = os.environ if env is None else env
         self.env = {as_text(key): as_text(value) for key, value in source.items()}
@@ -119,6 +123,10 @@ class _Start:
             self.argv = [as_text(each) for each in args]
             path = self.argv[0] if executable is None else as_text(executable)
             self.main = loop.world.programs.find(path, f"subprocess_exec({path!r}, ...)")
+
+    def group_of(self, pid: int) -> int | None:
+        """Return the group of the process, or None for that of its parent."""
+        return pid if self._group == 0 else self._group
 
     def _find_shell(self, programs: Any, command: str) -> None:
         self.argv = ["/bin/sh", "-c", command]

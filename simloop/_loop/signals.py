@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import signal
 from asyncio import coroutines
+from contextlib import suppress
 from contextvars import copy_context
 from errno import EINVAL
 from os import strerror
@@ -21,10 +22,13 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import Handle
 from simloop.errors import UsageError
 
+from .pids import Pids
 from .scheduling import Scheduling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .ports import WorldPort
 
 __all__ = ["Dispositions", "Signals", "check_signal"]
 
@@ -39,11 +43,19 @@ class Dispositions:
 
     Args:
         interrupt: What Ctrl-C does to the real process: raise KeyboardInterrupt, or tell a runner.
+        world: The world of the process.
     """
 
-    def __init__(self, interrupt: Callable[[], None]) -> None:
+    def __init__(self, interrupt: Callable[[], None], world: WorldPort) -> None:
         self._handlers: dict[int, Any] = {}
         self._interrupt = interrupt
+        self._world = world
+        self._wakeup_fd = -1
+        self.pids = pids = Pids(self.raise_signal)
+        self.kill, self.killpg = pids.kill, pids.killpg
+        self.getpgid, self.waitpid = pids.getpgid, pids.waitpid
+
+    # What a program calls, by the functions of ``signal`` ------------------------------------
 
     def signal(self, signum: int, handler: Any, /) -> Any:
         """Set a handler, as the system's ``signal.signal`` does; returns the one before."""
@@ -53,6 +65,7 @@ class Dispositions:
             raise TypeError(
                 "signal handler must be signal.SIG_IGN, signal.SIG_DFL, or a callable object"
             )
+        self._check_main_thread("signal")
         if signum in _UNCATCHABLE:
             raise OSError(EINVAL, strerror(EINVAL))
         before = self.getsignal(signum)
@@ -64,30 +77,65 @@ class Dispositions:
         default = signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL
         return self._handlers.get(signum, default)
 
+    def siginterrupt(self, signum: int, flag: bool, /) -> None:  # noqa: FBT001 - the system's
+        """Do nothing: no call of a simulated process is ever interrupted."""
+
+    def set_wakeup_fd(self, fd: int, /, *, warn_on_full_buffer: bool = True) -> int:
+        """Have the number of each signal written to a descriptor; returns the one before."""
+        del warn_on_full_buffer
+        self._check_main_thread("set_wakeup_fd")
+        if fd != -1 and self._world.host_of(None).file(fd).is_blocking:
+            raise ValueError(f"the fd {fd} must be in non-blocking mode")
+        before, self._wakeup_fd = self._wakeup_fd, fd
+        return before
+
     def raise_signal(self, signum: int, /) -> None:
         """Act on a signal at once, as on one that a process sends itself."""
-        action = self.action(signum)
-        if action is not None:
-            action()
+        # A handler runs in the main thread, whichever thread raised the signal.
+        is_main = self._world.baton.current is None
+        self.act(signum, None if is_main else next(iter(self._world.loops), None))
 
-    def action(self, signum: int) -> Callable[[], object] | None:
-        """Return what the signal does, or None where it is ignored.
+    def _check_main_thread(self, call: str) -> None:
+        if self._world.baton.current is not None:
+            raise ValueError(f"{call} only works in main thread of the main interpreter")
+
+    # How a signal arrives --------------------------------------------------------------------
+
+    def act(self, signum: int, loop: Any) -> None:
+        """Do what the signal does: now, or as a step of a loop; asyncio's handlers are steps.
 
         Raises:
             UsageError: It would end or stop the process.
         """
         handler = self.getsignal(signum)
-        if handler is signal.default_int_handler:
-            return self._interrupt
         if handler == signal.SIG_IGN or (handler == signal.SIG_DFL and signum in _IGNORED):
-            return None
+            return
         if handler == signal.SIG_DFL:
             verb = "stop" if signum in {signal.SIGSTOP, signal.SIGTSTP} else "end"
             raise UsageError(
                 f"{signal.Signals(signum).name} would {verb} the process, because nobody handles"
                 " it; set a handler by loop.add_signal_handler() or signal.signal() first"
             )
-        return lambda: handler(signum, None)
+        self._wake(signum)
+        action = None if handler is _leave_to_asyncio else lambda: handler(signum, None)
+        if handler is signal.default_int_handler:
+            action = self._interrupt
+        if action is not None and loop is None:
+            action()
+        elif action is not None:
+            loop.call_soon_threadsafe(action)
+
+    def _wake(self, signum: int) -> None:
+        """Tell asyncio's loops, and whoever reads the wake-up descriptor."""
+        for each in self._world.loops:
+            each._signal_arrived(signum)
+        if self._wakeup_fd >= 0:
+            with suppress(OSError):  # Full, or closed: the system says no more either.
+                self._world.host_of(None).write(self._wakeup_fd, bytes([signum]))
+
+
+def _leave_to_asyncio(_signum: int, _frame: object) -> None:
+    """Stand where ``add_signal_handler`` was called: the loop's own handler is what runs."""
 
 
 class Signals(Scheduling):
@@ -115,6 +163,7 @@ class Signals(Scheduling):
         if sig in _UNCATCHABLE:
             raise RuntimeError(f"sig {sig} cannot be caught")
         self.remove_signal_handler(sig)
+        self._world.dispositions.signal(sig, _leave_to_asyncio)
         self._signal_handlers[sig] = Handle(callback, args, copy_context(), self)
 
     def remove_signal_handler(self, sig: int) -> bool:
@@ -124,7 +173,16 @@ class Signals(Scheduling):
         if handle is None:
             return False
         handle.cancel()
+        default = signal.default_int_handler if sig == signal.SIGINT else signal.SIG_DFL
+        self._world.dispositions.signal(sig, default)
         return True
+
+    def _signal_arrived(self, sig: int) -> None:
+        """Run the handler of a signal as a step, if there is one."""
+        handle = self._signal_handlers.get(sig)
+        if handle is not None:
+            self._ready.append(handle)
+            self._heard_from_outside()
 
     def deliver_signal(self, sig: int) -> None:
         """Deliver a signal to this loop's simulated process, from inside or outside of a run.
@@ -149,14 +207,7 @@ class Signals(Scheduling):
         """
         check_signal(sig)
         self._check_closed()
-        handle = self._signal_handlers.get(sig)
-        if handle is not None:
-            self._ready.append(handle)
-            self._heard_from_outside()
-            return
-        action = self._world.dispositions.action(sig)
-        if action is not None:
-            self.call_soon_threadsafe(action)
+        self._world.dispositions.act(sig, self)
 
     def _forget_signal_handlers(self) -> None:
         """Remove all of them: the loop closes."""

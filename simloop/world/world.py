@@ -77,7 +77,7 @@ class World:
         kernel.limits.tidy = _collect
         self.loops: list[Any] = []
         self.baton = Baton(kernel)
-        self.dispositions = Dispositions(interrupt)
+        self.dispositions = Dispositions(interrupt, self)
         self.ambient = Ambient(
             clock=kernel,
             streams=kernel.streams,
