@@ -56,7 +56,10 @@ class KernelLoop(Protocol):
 
 
 class Observer(Protocol):
-    """Whoever wants to hear of each step before it runs."""
+    """Whoever wants to hear of each step before it runs.
+
+    One that has a method ``stepped``, with the same arguments, hears of its end too.
+    """
 
     def step(self, now_ns: int, handle: Handle | TimerHandle) -> None:
         """Hear that ``handle`` runs now."""
@@ -93,6 +96,7 @@ class Kernel:
         self.current: KernelLoop | None = None
         self.is_running = False
         self._observers: list[Observer] = []
+        self._followers: list[Any] = []  # Observers that hear of each step's end too.
         self._debug_ns: int | None = None
         self._loops = 0
         self._watched = False
@@ -114,11 +118,15 @@ class Kernel:
     def observe(self, observer: Observer) -> None:
         """Tell ``observer`` of each step from now on."""
         self._observers.append(observer)
+        if hasattr(observer, "stepped"):
+            self._followers.append(observer)
         self._rewatch()
 
     def unobserve(self, observer: Observer) -> None:
         """Stop telling ``observer``."""
         self._observers.remove(observer)
+        if observer in self._followers:
+            self._followers.remove(observer)
         self._rewatch()
 
     def follow(self, strategy: Strategy | None) -> None:
@@ -313,7 +321,11 @@ class Kernel:
         for observer in self._observers:
             observer.step(self.now_ns, handle)
         began_ns = self.now_ns
-        handle._run()
+        try:
+            handle._run()
+        finally:
+            for follower in self._followers:
+                follower.stepped(self.now_ns, handle)
         if self._debug_ns is not None:
             loop._step_took(handle, self.now_ns - began_ns)
         del handle  # As in the handle: a kept traceback holds this frame.

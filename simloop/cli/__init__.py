@@ -1,4 +1,4 @@
-"""The command ``simloop``: a program from the command line, in a world of its own.
+"""The command ``simloop``: a program from the command line, in a world of its own, and its picture.
 
 Owns: the order of things. Read the line; start over with a fixed hash seed, which Python takes
 only at its start; run the program; tell how it went; with ``--check`` do it again elsewhere and
@@ -30,10 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             which is then replaced by one with a fixed ``PYTHONHASHSEED`` if it has none.
 
     Example:
-        >>> main(["run", "no_such_file.py"])
+        >>> int(main(["run", "no_such_file.py"]))
         2
     """
     arguments = _arguments.parse(sys.argv[1:] if argv is None else argv)
+    if isinstance(arguments, _arguments.ShowArguments):
+        from ._show import carry_out as show  # noqa: PLC0415 - as below
+
+        return show(arguments)
     if argv is None and os.environ.get(_HASH_SEED, "random") == "random":
         os.environ[_HASH_SEED] = "0"
         # The same interpreter with the same options; the program's environment says so, too.

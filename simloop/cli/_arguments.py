@@ -10,6 +10,7 @@ import argparse
 import math
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,7 +20,7 @@ from simloop._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["RunArguments", "parse"]
+__all__ = ["RunArguments", "ShowArguments", "parse"]
 
 _DESCRIPTION = """\
 Run asyncio programs in virtual time: hours take milliseconds, no real network is touched, and the
@@ -45,10 +46,27 @@ examples:
   simloop run service.py                      a day in a second
   simloop run service.py --seed 7             another day
   simloop run service.py --check              twice, in two processes: was it the same?
+  simloop run service.py --trace run.json     and see it: simloop show run.json
   simloop run package.app:main -- --port 80   what follows -- is for the program
 
 exit status: the program's own, or
   1 it raised   2 wrong call   80 deadlock   81 limit passed   82 --check found a difference
+"""
+
+_SHOW_DESCRIPTION = """\
+Draw a run: one page that needs nothing but a browser, with the tasks of each host over virtual
+time, what each of them waited for, the messages between them, a search, and the slowest waits.
+"""
+
+_SHOW_EPILOG = """\
+examples:
+  simloop run service.py --trace run.json     write a trace
+  simloop show run.json                       draw it: run.html
+  simloop show run.json -o /tmp/picture.html  draw it elsewhere
+
+A trace is a file of Chrome trace events; https://ui.perfetto.dev opens it as well.
+
+exit status: 0, or 2 if the trace can't be read or the page can't be written
 """
 
 
@@ -64,10 +82,19 @@ class RunArguments:
     max_time: float | None = None
     max_steps: int | None = None
     start_date: datetime | None = None
+    steps: str | None = None
     report: str | None = None
 
 
-def parse(argv: Sequence[str]) -> RunArguments:
+@attrs.frozen
+class ShowArguments:
+    """What ``simloop show`` was asked to do."""
+
+    trace: str
+    output: str
+
+
+def parse(argv: Sequence[str]) -> RunArguments | ShowArguments:
     """Read a command line without the command's own name.
 
     Raises:
@@ -78,9 +105,14 @@ def parse(argv: Sequence[str]) -> RunArguments:
     if "--" in ours:
         mark = ours.index("--")
         ours, theirs = ours[:mark], ours[mark + 1 :]
-    options = vars(_parser().parse_args(ours))
-    del options["command"]
-    return RunArguments(program_args=tuple(theirs), **options)
+    parser = _parser()
+    options = vars(parser.parse_args(ours))
+    if options.pop("command") == "run":
+        return RunArguments(program_args=tuple(theirs), **options)
+    if theirs:
+        parser.error(f"unrecognized arguments: -- {' '.join(theirs)}")
+    output = options["output"] or str(Path(options["trace"]).with_suffix(".html"))
+    return ShowArguments(trace=options["trace"], output=output)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,6 +129,22 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_run_options(run)
+    show = commands.add_parser(
+        "show",
+        help="draw a run that was traced, as one page for a browser",
+        usage="simloop show TRACE [-o PAGE.html]",
+        description=_SHOW_DESCRIPTION,
+        epilog=_SHOW_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    show.add_argument("trace", metavar="TRACE", help="what `simloop run --trace TRACE` wrote")
+    show.add_argument(
+        "-o",
+        "--output",
+        metavar="PAGE.html",
+        help="the page to write; beside the trace, ending in .html, if not given",
+    )
     return parser
 
 
@@ -109,7 +157,7 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run it again in a fresh process with another hash seed, and compare",
     )
-    add("--trace", metavar="FILE", help="write each step to FILE, one JSON object per line")
+    add("--trace", metavar="FILE", help="write what happens to FILE, for Perfetto and simloop show")
     add("--max-time", type=_seconds, metavar="S", help="stop after S seconds of virtual time")
     add("--max-steps", type=_count, metavar="N", help="stop after N callbacks")
     add(
@@ -119,6 +167,7 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
         help="when the world starts, UTC where it names no zone (2024-01-01)",
     )
     # How a checking process hears from the one that it started.
+    add("--steps", help=argparse.SUPPRESS)
     add("--report", help=argparse.SUPPRESS)
 
 

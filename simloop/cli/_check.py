@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop.trace import first_difference
 
-from ._tracefile import read_trace
+from ._stepfile import read_steps
 from ._words import say
 
 if TYPE_CHECKING:
@@ -34,20 +34,20 @@ def write_report(path: str, ending: Ending) -> None:
     Path(path).write_text(json.dumps(report), encoding="utf-8")
 
 
-def is_same_again(arguments: RunArguments, ending: Ending, trace: str, folder: str) -> bool:
+def is_same_again(arguments: RunArguments, ending: Ending, steps: str, folder: str) -> bool:
     """Run the program again, say whether it was the same run, and return that.
 
     Args:
         arguments: What was asked for the first time.
         ending: How the first run ended.
-        trace: The file that holds the first run's trace.
+        steps: The file that holds the first run's steps.
         folder: Where files of the second run may be.
     """
-    second_trace = str(Path(folder, "second.jsonl"))
+    second_steps = str(Path(folder, "second.jsonl"))
     report = Path(folder, "report.json")
     hash_seeds = _two_hash_seeds()
     done = subprocess.run(  # noqa: S603 - ourselves
-        [sys.executable, *_command(arguments, second_trace, str(report))],
+        [sys.executable, *_command(arguments, second_steps, str(report))],
         env={**os.environ, _HASH_SEED: hash_seeds[1]},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -62,7 +62,7 @@ def is_same_again(arguments: RunArguments, ending: Ending, trace: str, folder: s
     if second["digest"] == ending.digest:
         say(f"check: equal, in two processes with {_HASH_SEED} {' and '.join(hash_seeds)}")
         return True
-    say(f"check: not the same run again; {_difference(ending, second, trace, second_trace)}")
+    say(f"check: not the same run again; {_difference(ending, second, steps, second_steps)}")
     return False
 
 
@@ -73,10 +73,10 @@ def _two_hash_seeds() -> tuple[str, str]:
     return first, str(other)
 
 
-def _command(arguments: RunArguments, trace: str, report: str) -> list[str]:
+def _command(arguments: RunArguments, steps: str, report: str) -> list[str]:
     """Return the line that asks a fresh process for the same run."""
     line = [*_way_here(), "run", arguments.program, "--seed", str(arguments.seed)]
-    line += ["--trace", trace, "--report", report]
+    line += ["--steps", steps, "--report", report]
     if arguments.max_time is not None:
         line += ["--max-time", repr(arguments.max_time)]
     if arguments.max_steps is not None:
@@ -96,8 +96,8 @@ def _way_here() -> list[str]:
     return ["-m", "simloop"]
 
 
-def _difference(ending: Ending, second: dict[str, Any], trace: str, second_trace: str) -> str:
-    difference = first_difference(read_trace(trace), read_trace(second_trace))
+def _difference(ending: Ending, second: dict[str, Any], steps: str, second_steps: str) -> str:
+    difference = first_difference(read_steps(steps), read_steps(second_steps))
     if difference is not None:
         return str(difference)
     return (

@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
+
 from simloop.world import World
 
 from ._check import is_same_again, write_report
@@ -18,6 +20,7 @@ from ._execution import Ending, Execution, print_error
 from ._program import NoProgramError, find
 from ._progress import Progress
 from ._status import ExitStatus
+from ._stepfile import writing_steps
 from ._tracefile import writing_trace
 from ._words import count, say, virtual
 
@@ -31,7 +34,7 @@ def carry_out(arguments: RunArguments) -> int:
     """Do what was asked and return the exit status."""
     try:
         if not arguments.check:
-            return _run(arguments, arguments.trace).status
+            return _run(arguments, arguments.steps).status
         with tempfile.TemporaryDirectory(prefix="simloop-check-") as folder:
             return _run_and_check(arguments, folder)
     except NoProgramError as error:
@@ -42,11 +45,11 @@ def carry_out(arguments: RunArguments) -> int:
 
 
 def _run_and_check(arguments: RunArguments, folder: str) -> int:
-    trace = arguments.trace or str(Path(folder, "first.jsonl"))
-    ending = _run(arguments, trace)
+    steps = str(Path(folder, "first.jsonl"))
+    ending = _run(arguments, steps)
     if ending.status == ExitStatus.INTERRUPTED:
         return ending.status  # It was not run to its end, so there is nothing to compare.
-    same = is_same_again(arguments, ending, trace, folder)
+    same = is_same_again(arguments, ending, steps, folder)
     return ending.status if same else ExitStatus.DIFFERS
 
 
@@ -54,22 +57,30 @@ class _TraceError(Exception):
     """The file for the trace can't be opened, for the reason that is its cause."""
 
 
-def _run(arguments: RunArguments, trace: str | None) -> Ending:
+def _run(arguments: RunArguments, steps: str | None) -> Ending:
     """Run the program once, and say how it went."""
     program = find(arguments.program)
     world = World(arguments.seed, start_date=arguments.start_date)
     world.limit(max_time=arguments.max_time, max_steps=arguments.max_steps)
+    trace = None
     with ExitStack() as stack:
-        try:
-            stack.enter_context(writing_trace(world, trace))
-        except OSError as error:
-            raise _TraceError from error
+        if arguments.trace is not None:
+            try:
+                writing = writing_trace(world, arguments.trace, arguments.program)
+                trace = stack.enter_context(writing)
+            except OSError as error:
+                raise _TraceError from error
+        if steps is not None:
+            stack.enter_context(writing_steps(world, steps))
         stack.enter_context(Progress(lambda: (world.time_ns, world.steps)))
         program.prepare(arguments.program_args)
         ending = Execution(world).run(program.run)
     if isinstance(ending.error, NoProgramError):
         raise ending.error
     _tell(ending, arguments.seed)
+    if trace is not None and trace.error is not None:
+        say(f"error: the trace in {arguments.trace!r} is not whole: {trace.error}")
+        ending = attrs.evolve(ending, status=ending.status or ExitStatus.FAILED)
     if arguments.report is not None:
         write_report(arguments.report, ending)
     return ending

@@ -1,69 +1,41 @@
-"""The trace file: one JSON object per line for each thing that happened.
+"""The trace: a run on its way to a file that Perfetto and ``simloop show`` open.
 
-Owns: the format. ``time_ns`` is the virtual time in nanoseconds, ``label`` says which callback of
-which task ran or which bytes went where, ``where`` is ``file:line`` if there is one. Lines of
-equal runs are equal.
+Owns: putting watcher, file and world together, and the file's end however the run ends.
 """
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simloop.trace import Recorder, Step
+from simloop._loop.glance import glance
+from simloop._version import __version__
+from simloop.trace import ChromeTrace, EventFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TextIO
 
-    from simloop._kernel import Handle, TimerHandle
     from simloop.world import World
 
-__all__ = ["read_trace", "writing_trace"]
-
-
-class _Writer:
-    """An observer that writes what a recorder would keep."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-        self._recorder = Recorder()
-
-    def step(self, now_ns: int, handle: Handle | TimerHandle) -> None:
-        """Write a step."""
-        self._recorder.step(now_ns, handle)
-        self._write()
-
-    def sent(self, kind: str, source: object, destination: object, data: bytes) -> None:
-        """Write bytes that crossed a socket."""
-        self._recorder.sent(kind, source, destination, data)
-        self._write()
-
-    def _write(self) -> None:
-        for step in self._recorder.steps:
-            self._file.write(json.dumps(step._asdict()) + "\n")
-        self._recorder.steps.clear()
+__all__ = ["writing_trace"]
 
 
 @contextmanager
-def writing_trace(world: World, path: str | None) -> Iterator[None]:
-    """Write each step of a world to a file meanwhile; None writes nothing."""
-    if path is None:
-        yield
-        return
-    with Path(path).open("w", encoding="utf-8") as file:
-        writer = _Writer(file)
-        world.watch(writer)
-        try:
-            yield
-        finally:
-            world.unwatch(writer)
+def writing_trace(world: World, path: str, program: str) -> Iterator[EventFile]:
+    """Write what happens in a world to a file meanwhile.
 
-
-def read_trace(path: str) -> Iterator[Step]:
-    """Give the steps of a file one by one; it may be larger than memory."""
-    with Path(path).open(encoding="utf-8") as file:
-        for line in file:
-            yield Step(**json.loads(line))
+    Raises:
+        OSError: The file can't be opened. If it can't be written to later, the run goes on, and
+            the error is the file's.
+    """
+    about = {"simloop": __version__, "program": program, "seed": world.seed, "complete": False}
+    file = EventFile(Path(path), about)
+    trace = ChromeTrace(file, lambda: world.network.fabric.receiver, glance)
+    world.watch(trace)
+    try:
+        yield file
+    finally:
+        world.unwatch(trace)
+        trace.close(world.time_ns)
+        file.close(complete=True, steps=world.steps)

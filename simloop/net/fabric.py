@@ -4,7 +4,8 @@ Owns: the choice between direct delivery and a *link*. With nothing plugged in, 
 straight into the peer's buffer and this file costs one attribute test (``direct``). With a link,
 each connection request, segment, end of stream, reset and datagram becomes a ``Packet`` that the
 link may deliver at once, later, twice or never: latency, loss, partitions and crashes live there.
-A tap sees what was accepted for sending.
+A tap sees what was accepted for sending; ``receiver`` says into which file it goes, where the
+sender knows that, or else whom the last datagram met.
 
 Must not know sockets, hosts or time. A link must keep the packets of one flow (the same kind of
 socket, source and destination) in order unless it is a datagram: what TCP repairs by sending
@@ -62,12 +63,13 @@ Tap: TypeAlias = "Callable[[str, Endpoint, Endpoint, bytes], None]"
 class Fabric:
     """Carry packets between the sockets of one network."""
 
-    __slots__ = ("_link", "_tap", "direct")
+    __slots__ = ("_link", "_tap", "direct", "receiver")
 
     def __init__(self) -> None:
         self._link: Link | None = None
         self._tap: Tap | None = None
         self.direct = True
+        self.receiver: object = None  # Known only while somebody listens.
 
     @property
     def link(self) -> Link | None:
@@ -104,11 +106,19 @@ class Fabric:
         else:
             link(Packet(kind, source, destination, data, deliver))
 
-    def observe(self, kind: str, source: Endpoint, destination: Endpoint, data: bytes) -> None:
-        """Show one accepted send to the tap."""
+    def observe(
+        self,
+        kind: str,
+        source: Endpoint,
+        destination: Endpoint,
+        data: bytes,
+        receiver: object = None,
+    ) -> None:
+        """Show one accepted send to the tap, and the file that it goes into, if that is known."""
         tap = self._tap
         if tap is not None and data:
             tap(kind, source, destination, data)
+            self.receiver = receiver  # Until now, it was the receiver of what was sent before.
 
     def check(self) -> None:
         """Assert the invariant."""

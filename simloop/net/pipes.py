@@ -94,7 +94,7 @@ class PipeWriter(File):
             raise fault(errno.EAGAIN)
         if len(data) > room:
             data = data[:room]
-        self.fabric.observe("pipe", _NOWHERE, _NOWHERE, data)
+        self.fabric.observe("pipe", _NOWHERE, _NOWHERE, data, reader)
         reader.buffer.append(data)
         reader.notify_readable()
         return len(data)

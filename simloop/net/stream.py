@@ -122,7 +122,7 @@ class StreamSocket(SocketFile):
         if len(data) > room:
             data = data[:room]
         fabric = self.fabric
-        fabric.observe(self.kind, *self._flow(), data)
+        fabric.observe(self.kind, *self._flow(), data, self.peer)
         peer = self.peer
         if (
             self.direct

@@ -216,7 +216,7 @@ class UdpSocket(InetSocket):
         host = self.host.network.host_of(destination[0], self.host)
         if host is None:
             return  # Nobody has the address: lost.
-        receiver = meant(host, destination, sender)
+        receiver = self.fabric.receiver = meant(host, destination, sender)
         if receiver is not None:
             assert isinstance(receiver, UdpSocket)
             receiver.receive(data, sender, destination)

@@ -453,7 +453,8 @@ class UnixPackets(UnixStream):
             raise fault(errno.EMSGSIZE)
         if peer.packets and self._queued_at_peer() + len(data) > self.window:
             raise fault(errno.EAGAIN)
-        self.fabric.observe(self.kind, self.local or _UNNAMED, self.remote or _UNNAMED, data)
+        source, destination = self.local or _UNNAMED, self.remote or _UNNAMED
+        self.fabric.observe(self.kind, source, destination, data, peer)
         for file in files:
             file.acquire()
         peer.packets.append((data, files))

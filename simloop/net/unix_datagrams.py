@@ -110,7 +110,7 @@ class UnixDatagram(UnixAddresses):
         if is_full or (self.held and self.held + cost > self.sndbuf):
             raise fault(errno.EAGAIN)
         destination = receiver.local or _UNNAMED
-        self.fabric.observe(self.kind, self.local or _UNNAMED, destination, data)
+        self.fabric.observe(self.kind, self.local or _UNNAMED, destination, data, receiver)
         for file in files:
             file.acquire()
         self.held += cost

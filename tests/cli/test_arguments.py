@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from simloop.cli._arguments import RunArguments, parse
+from simloop.cli._arguments import RunArguments, ShowArguments, parse
 
 
 def test_the_defaults_are_a_plain_run():
@@ -17,7 +17,7 @@ def test_the_defaults_are_a_plain_run():
 def test_all_options_are_read():
     """Each option reaches the record in its own unit."""
     line = (
-        "run app.py --seed 7 --check --trace out.jsonl --max-time 1.5 --max-steps 1e6"
+        "run app.py --seed 7 --check --trace out.json --max-time 1.5 --max-steps 1e6"
         " --start-date 2030-01-31T06:00:00+01:00"
     )
     assert parse(line.split()) == RunArguments(
@@ -25,11 +25,26 @@ def test_all_options_are_read():
         (),
         seed=7,
         check=True,
-        trace="out.jsonl",
+        trace="out.json",
         max_time=1.5,
         max_steps=1_000_000,
         start_date=datetime(2030, 1, 31, 6, tzinfo=timezone(timedelta(hours=1))),
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "output"),
+    [
+        ("show run.json", "run.html"),
+        ("show there/run.json", "there/run.html"),
+        ("show run", "run.html"),
+        ("show run.json -o page", "page"),
+        ("show run.json --output page.htm", "page.htm"),
+    ],
+)
+def test_a_page_lies_beside_its_trace(line, output):
+    """The page is named as the trace is, unless told otherwise."""
+    assert parse(line.split()) == ShowArguments(line.split()[1], output)
 
 
 def test_what_follows_two_dashes_is_the_programs():
@@ -72,6 +87,8 @@ def test_dates_are_utc_by_default():
         ("run app.py --max-steps 15e-1", "'15e-1' is no whole number above 0"),
         ("run app.py --max-steps 1.2.3e4", "'1.2.3e4' is no whole number above 0"),
         ("run app.py --start-date monday", "'monday' is no ISO date"),
+        ("show", "required: TRACE"),
+        ("show run.json -- x", "unrecognized arguments: -- x"),
         ("run app.py --max 3", "unrecognized arguments: --max 3"),
     ],
 )
@@ -83,7 +100,7 @@ def test_a_wrong_line_is_told(line, words, capsys):
     assert words in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("line", ["--version", "--help", "run --help"])
+@pytest.mark.parametrize("line", ["--version", "--help", "run --help", "show --help"])
 def test_questions_are_answered(line, capsys):
     """Help and version go to stdout with status 0, and name no hidden option."""
     with pytest.raises(SystemExit) as caught:
@@ -92,4 +109,5 @@ def test_questions_are_answered(line, capsys):
     said = capsys.readouterr()
     assert "simloop" in said.out
     assert "--report" not in said.out
+    assert "--steps" not in said.out
     assert not said.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -33,12 +34,12 @@ def test_an_order_of_hashes_is_found(command, tmp_path):
         "    for name in {'a' * n for n in range(1, 20)}:\n"
         "        await asyncio.create_task(nap(name), name=name)\n"
     )
-    done = command("run", "app.py", "--check", "--trace", "kept.jsonl")
+    done = command("run", "app.py", "--check", "--trace", "kept.json")
     assert done.returncode == ExitStatus.DIFFERS
     assert "simloop: check: not the same run again; step " in done.stderr
     assert "first run:" in done.stderr
     assert "app.nap" in done.stderr or "nap" in done.stderr
-    assert (tmp_path / "kept.jsonl").exists()
+    assert json.loads((tmp_path / "kept.json").read_text())["traceEvents"]
 
 
 def test_an_end_that_differs_is_found(command, tmp_path):

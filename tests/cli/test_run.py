@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from simloop.cli import ExitStatus
+from simloop.trace import EventFile
 
 CLOSING = re.compile(
     r"simloop: (?P<virtual>.+) virtual in \d+\.\d\d s real, (?P<steps>[\d,]+) steps,"
@@ -216,17 +217,42 @@ def test_the_first_verdict_is_told(run):
     assert "Event" in done.err.partition("Traceback")[0]
 
 
-def test_the_trace_is_one_object_per_step(run, tmp_path):
-    """``--trace`` writes virtual time, label and place of each step, as JSON lines."""
-    done = run(NAP, "--trace", "steps.jsonl")
-    lines = (tmp_path / "steps.jsonl").read_text().splitlines()
-    steps = [json.loads(line) for line in lines]
-    assert len(steps) == int(closing(done)["steps"])
-    assert [sorted(step) for step in steps] == [["label", "time_ns", "where"]] * len(steps)
-    times = [step["time_ns"] for step in steps]
+def test_the_trace_has_each_step(run, tmp_path):
+    """``--trace`` writes Chrome trace events: each step with its virtual time and its place."""
+    done = run(NAP, "--trace", "run.json")
+    content = json.loads((tmp_path / "run.json").read_text())
+    steps = [event for event in content["traceEvents"] if event.get("cat") == "step"]
+    assert len(steps) == int(closing(done)["steps"]) == content["otherData"]["steps"]
+    times = [step["ts"] for step in steps]
     assert times == sorted(times)
-    assert times[-1] == 3_600_500_000_000
-    assert f"{tmp_path / 'app.py'}:5" in [step["where"] for step in steps]
+    assert times[-1] == 3_600_500_000
+    places = [step["args"]["where"] for step in steps]
+    assert f"{tmp_path / 'app.py'}:5 in main" in places
+    assert content["otherData"]["program"] == "app.py"
+
+
+def test_a_trace_changes_nothing(run):
+    """The digest is the same with a trace and without."""
+    assert (
+        closing(run(NAP, "--trace", "run.json"))["digest"]
+        == closing(run(NAP))["digest"]
+        == closing(run(NAP, "--trace", "/dev/null"))["digest"]
+    )
+
+
+def test_a_trace_that_breaks_off_is_told(run, monkeypatch):
+    """When the disk is full in the middle of a run, the run goes on, and the status says so."""
+    real = EventFile._put
+
+    def put(self, data):
+        if self._end:
+            raise OSError(28, "No space left on device")
+        real(self, data)
+
+    monkeypatch.setattr(EventFile, "_put", put)
+    done = run(NAP, "--trace", "run.json")
+    assert (done.status, done.out) == (ExitStatus.FAILED, "slept\n")
+    assert "simloop: error: the trace in 'run.json' is not whole: [Errno 28]" in done.err
 
 
 def test_the_start_date_is_the_programs_today(run):

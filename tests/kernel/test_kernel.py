@@ -222,6 +222,31 @@ def test_an_observer_hears_each_step_until_it_leaves(kernel: Kernel, loop: Loop)
     assert kernel.steps == 4
 
 
+class Follower(Watcher):
+    """An observer that hears of ends, too."""
+
+    def stepped(self, now_ns: int, handle: object) -> None:
+        self.seen.append(-now_ns)
+
+
+def test_a_follower_hears_when_each_step_ends(kernel: Kernel, loop: Loop) -> None:
+    """It is told the time after the step, which may have blocked or failed, until it leaves."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    follower = Follower()
+    kernel.observe(follower)
+    loop.at(1, kernel.block, 2)
+    loop.at(5, interrupt)
+    loop.at(7, kernel.unobserve, follower)
+    loop.at(9, loop.note, 1)
+    with pytest.raises(KeyboardInterrupt):
+        kernel.run_until_idle()
+    kernel.run_until_idle()
+    assert follower.seen == [1, -3, 5, -5, 7]
+
+
 def test_a_strategy_orders_ready_callbacks_and_replays(kernel: Kernel, loop: Loop) -> None:
     """A random strategy permutes ready callbacks, and its recording gives the order again."""
 

@@ -1,0 +1,314 @@
+"""A run as Chrome trace events, which Perfetto, Chrome and ``simloop show`` draw.
+
+Owns: what becomes which event. Hosts are processes, tasks are threads, and one more thread per
+host has the callbacks that belong to no task. On a task's thread lies one span for its life, and
+in it a slice for each step and a span for each wait. A message is a flow from the step that sent it
+to the step that it woke or, if it woke none, to the one that read it.
+
+Must not know: where events go, and why anything happened.
+
+Invariants:
+
+- Time is virtual, in microseconds; a step has a duration only if it blocked the world. Events are
+  in order of time, spans of a thread are nested, and each flow has both its ends.
+- The run is the same with and without this watcher, and equal runs give equal events.
+- Memory holds what goes on now: living tasks, the steps of one instant, unread messages.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import TYPE_CHECKING, Any
+
+from .labels import canonical, location, qualified_name, task_of
+from .messages import Messages
+from .tracks import Track, Tracks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simloop._kernel import Handle, TimerHandle
+
+    from .eventfile import EventFile
+
+__all__ = ["ChromeTrace"]
+
+_SHOWN_BYTES = 48
+_QUOTED_MAX = 4096
+
+Endpoint = tuple[str, int]
+
+
+class _Step:
+    """A step that has begun."""
+
+    __slots__ = ("began_ns", "forwarded", "head", "is_written", "queued", "sent", "track")
+
+    def __init__(self, track: Track, began_ns: int, head: str, queued: int) -> None:
+        self.track = track
+        self.began_ns = began_ns
+        self.head = head  # The fields of its event that follow the time.
+        self.queued = queued  # How many callbacks were ready when it began.
+        self.is_written = False
+        self.sent: list[str] = []  # Events that come after its own.
+        self.forwarded: list[int] = []  # Messages that another step read, and this one got.
+
+
+class ChromeTrace:
+    """A watcher of a world that writes what happens as trace events.
+
+    Args:
+        file: Where events go.
+        receiver: Tells into which file of the network the last message went, or None.
+        glance: Tells what a suspended task waits for, and where: ``file:line in function``.
+    """
+
+    def __init__(
+        self,
+        file: EventFile,
+        receiver: Callable[[], Any],
+        glance: Callable[[Any], tuple[str, str]],
+    ) -> None:
+        self._write = file.write
+        self._glance = glance
+        self._tracks = Tracks(self._track_began)
+        self._messages = Messages(receiver)
+        self._steps = 0
+        self._now_ns = 0
+        self._open: list[_Step] = []
+        self._resting: dict[int, Track] = {}
+        # Messages that were read by a step which woke a task, by that task's next step.
+        self._inbound: list[tuple[Any, list[int]]] = []
+        self._senders: dict[int, Track] = {}
+
+    # What the world tells ------------------------------------------------------------------
+
+    def step(self, now_ns: int, handle: Handle | TimerHandle) -> None:
+        """Hear that a step begins."""
+        self._advance(now_ns)
+        if self._open:
+            self._begin_early(self._open[-1])
+        loop = handle._loop
+        task = task_of(handle._callback)
+        if task is None:
+            track = self._tracks.of_loop(loop)
+            name, where = qualified_name(handle._callback), location(handle)
+        else:
+            track = self._tracks.of_task(task, loop)
+            name, where = qualified_name(task.get_coro()), self._glance(task)[1]
+            if track.is_waiting:
+                track.is_waiting = False
+                self._end(track, now_ns)
+            track.rests_ns = None
+            self._resting.pop(track.tid, None)
+        self._steps += 1
+        head = (
+            f'"pid":{track.pid},"tid":{track.tid},"cat":"step","name":{quoted(name)},'
+            f'"args":{{"step":{self._steps},"where":{quoted(where)}}}}}'
+        )
+        step = _Step(track, now_ns, head, len(loop._ready))
+        step.forwarded = self._take_inbound(handle)
+        self._open.append(step)
+
+    def stepped(self, now_ns: int, handle: Handle | TimerHandle) -> None:
+        """Hear that the step which began last ends."""
+        if not self._open:
+            return
+        step = self._open.pop()
+        track = step.track
+        if step.is_written:
+            self._advance(now_ns)
+            self._write(f'{{"ph":"E","ts":{_us(now_ns)},"pid":{track.pid},"tid":{track.tid}}}')
+        else:
+            duration = _us(now_ns - step.began_ns)
+            self._write(f'{{"ph":"X","ts":{_us(step.began_ns)},"dur":{duration},{step.head}')
+            self._advance(now_ns)
+        for event in step.sent:
+            self._write(event)
+        self._arrive(step, handle, now_ns)
+        task = track.task
+        if task is None:
+            return
+        if task.done():
+            self._end(track, now_ns, outcome=_outcome(task))
+            self._tracks.end(track)
+        else:
+            track.rests_ns = now_ns
+            self._resting[track.tid] = track
+
+    def sent(self, kind: str, source: Endpoint, destination: Endpoint, data: bytes) -> None:
+        """Hear that a message was sent."""
+        if not self._open:
+            return  # By something that is no step: the program before its loop runs.
+        step = self._open[-1]
+        about = {"from": _shown(source), "to": _shown(destination), "bytes": len(data)}
+        if data:
+            about["begins"] = data[:_SHOWN_BYTES].decode("latin-1")
+        else:
+            del about["bytes"]  # Ciphered: how much it was is not told.
+        number = self._messages.sent(len(data))
+        track = step.track
+        self._senders[number] = track
+        step.sent.append(
+            f'{{"ph":"s","ts":{_us(self._now_ns)},"pid":{track.pid},"tid":{track.tid},'
+            f'"cat":"message","name":{quoted(kind)},"id":{number},"args":{json.dumps(about)}}}'
+        )
+
+    def close(self, now_ns: int) -> None:
+        """End what still goes on: the run is over."""
+        while self._open:  # Steps that the run's end broke off.
+            step = self._open[-1]
+            self._begin_early(step)
+            self._open.pop()
+            self._end(step.track, now_ns)
+        self._advance(now_ns)
+        self._rest()
+        for _, numbers in self._inbound:
+            self._lose(numbers)
+        self._lose(self._messages.close())
+        for track in self._tracks.living():
+            if track.is_waiting:
+                self._end(track, now_ns)
+            self._end(track, now_ns, outcome="still pending at the end of the run")
+
+    # Messages ------------------------------------------------------------------------------
+
+    def _arrive(self, step: _Step, handle: Any, now_ns: int) -> None:
+        """End the flows of what the step read or got, or hand them to the task that it woke."""
+        numbers = self._messages.read()
+        if numbers and step.track.task is None:
+            ready = handle._loop._ready
+            woken = [ready[index] for index in range(step.queued, len(ready))]
+            task_step = next((each for each in woken if task_of(each._callback)), None)
+            if task_step is not None:
+                self._inbound.append((task_step, numbers))
+                numbers = []
+        self._end_flows(step.forwarded + numbers, step.track, now_ns)
+        if self._messages.lost:
+            self._lose(self._messages.take_lost())
+
+    def _take_inbound(self, handle: Any) -> list[int]:
+        """Return the messages that were read for the task whose step this is."""
+        taken: list[int] = []
+        if self._inbound:
+            for waiting, numbers in self._inbound:
+                if waiting is handle:
+                    taken += numbers
+            self._inbound = [each for each in self._inbound if each[0] is not handle]
+        return taken
+
+    def _end_flows(self, numbers: list[int], track: Track, now_ns: int) -> None:
+        for number in numbers:
+            del self._senders[number]
+            self._write(
+                f'{{"ph":"f","bp":"e","ts":{_us(now_ns)},"pid":{track.pid},"tid":{track.tid},'
+                f'"cat":"message","name":"message","id":{number}}}'
+            )
+
+    def _lose(self, numbers: list[int]) -> None:
+        """End the flows of messages that nobody read."""
+        for number in numbers:
+            track = self._tracks.beside(self._senders[number])
+            self._write(
+                f'{{"ph":"X","ts":{_us(self._now_ns)},"dur":0,"pid":{track.pid},"tid":{track.tid},'
+                f'"cat":"lost","name":"a message that nobody read","args":{{"id":{number}}}}}'
+            )
+            self._end_flows([number], track, self._now_ns)
+
+    # Spans ---------------------------------------------------------------------------------
+
+    def _track_began(self, track: Track, task: Any, hostname: str | None) -> None:
+        if hostname is not None:
+            self._name("process_name", track.pid, track.tid, hostname)
+            self._name("thread_name", track.pid, track.tid, "callbacks")
+            return
+        coro = task.get_coro()
+        code = getattr(coro, "cr_code", None) or getattr(coro, "gi_code", None)
+        where = "" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+        name, coroutine = task.get_name(), qualified_name(coro)
+        self._name("thread_name", track.pid, track.tid, name)
+        about = json.dumps({"task": name, "coroutine": coroutine, "where": where})
+        self._write(
+            f'{{"ph":"B","ts":{_us(self._now_ns)},"pid":{track.pid},"tid":{track.tid},'
+            f'"cat":"task","name":{quoted(coroutine)},"args":{about}}}'
+        )
+
+    def _name(self, what: str, pid: int, tid: int, name: str) -> None:
+        self._write(
+            f'{{"ph":"M","pid":{pid},"tid":{tid},"name":"{what}","args":{{"name":{quoted(name)}}}}}'
+        )
+
+    def _begin_early(self, step: _Step) -> None:
+        """Write a step as a span that is still open: something happens in the middle of it."""
+        if not step.is_written:
+            step.is_written = True
+            self._write(f'{{"ph":"B","ts":{_us(step.began_ns)},{step.head}')
+        for event in step.sent:
+            self._write(event)
+        step.sent.clear()
+
+    def _end(self, track: Track, now_ns: int, outcome: str | None = None) -> None:
+        told = "" if outcome is None else f',"args":{{"outcome":{json.dumps(outcome)}}}'
+        self._write(f'{{"ph":"E","ts":{_us(now_ns)},"pid":{track.pid},"tid":{track.tid}{told}}}')
+
+    def _advance(self, now_ns: int) -> None:
+        """Begin the waits of tasks that did not go on before the clock moved."""
+        if now_ns > self._now_ns:
+            self._rest()
+            self._now_ns = now_ns
+        while self._tracks.destroyed:
+            track = self._tracks.destroyed.pop(0)
+            self._resting.pop(track.tid, None)
+            if track.is_waiting:
+                self._end(track, now_ns)
+            self._end(track, now_ns, outcome="destroyed while pending")
+
+    def _rest(self) -> None:
+        for track in self._resting.values():
+            task = track.task
+            if task is None or track.rests_ns is None:
+                continue
+            track.is_waiting = True
+            reason, where = self._glance(task)
+            self._write(
+                f'{{"ph":"B","ts":{_us(track.rests_ns)},"pid":{track.pid},"tid":{track.tid},'
+                f'"cat":"wait","name":{quoted(reason)},"args":{{"where":{quoted(where)}}}}}'
+            )
+        self._resting.clear()
+
+
+def _outcome(task: Any) -> str:
+    """Say how a task ended, without marking its error as seen."""
+    if task.cancelled():
+        return "cancelled"
+    error = task._exception
+    return "returned" if error is None else f"raised {canonical(error)}"
+
+
+def _us(time_ns: int) -> str:
+    """Write a time in microseconds, exactly.
+
+    >>> _us(1_500), _us(2_000_000)
+    ('1.500', '2000')
+    """
+    whole, rest = divmod(time_ns, 1000)
+    return f"{whole}.{rest:03}" if rest else str(whole)
+
+
+def _shown(endpoint: Endpoint) -> str:
+    """Write an endpoint as people do.
+
+    >>> _shown(("127.0.0.1", 80)), _shown(("::1", 80)), _shown(("/tmp/x", 0)), _shown(("", 0))
+    ('127.0.0.1:80', '[::1]:80', '/tmp/x', 'unnamed')
+    """
+    name, port = endpoint
+    if port:
+        return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+    return name.replace("\0", "@", 1) or "unnamed"
+
+
+@functools.lru_cache(maxsize=_QUOTED_MAX)
+def quoted(text: str) -> str:
+    """Write a text as JSON; most come again and again."""
+    return json.dumps(text)
