@@ -27,7 +27,8 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
     Class attributes are the options: :attr:`seed`, :attr:`autojump`, :attr:`start_time` and
     :attr:`max_time`; others of :func:`simloop.run` go to :attr:`options`. asyncio's debug mode is
     on, as unittest has it. ``setUp`` and ``tearDown`` run outside of the world, like everything
-    that is not async; use ``asyncSetUp``.
+    that is not async; use ``asyncSetUp``. A failure carries a note with the seed and the virtual
+    time.
 
     Example:
         >>> import asyncio, unittest
@@ -69,6 +70,15 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
 
         def _setupAsyncioRunner(self) -> None:  # noqa: N802 - unittest's name
             self._asyncioRunner = asyncio.Runner(debug=True, loop_factory=self.loop_factory)
+
+    def _callTestMethod(self, method: Any) -> None:  # noqa: N802 - unittest's name
+        try:
+            super()._callTestMethod(method)  # type: ignore[misc]  # typeshed leaves it out
+        except unittest.SkipTest:
+            raise
+        except BaseException as error:
+            error.add_note(f"simloop: {self._life}")
+            raise
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test; what stays stuck when its loop is closed is an error of this test."""

@@ -102,8 +102,7 @@ class Life:
             try:
                 return self._runner.run(main)
             except (DeadlockError, LimitError) as error:
-                # It was raised in the engine, and the test waits: show where.
-                raise error.with_traceback(_standing(main)) from None
+                raise error.with_traceback(_standing(main)) from None  # Without asyncio's frames.
 
     def let_clean_up(self) -> None:
         """Set limits, and the clock free, for what a test does after the world ended it."""
@@ -121,7 +120,7 @@ class Life:
         return f"seed {self.world.seed!r}, virtual time {time!r} s, {steps}"
 
 
-def _standing(main: Coroutine[Any, Any, Any]) -> types.TracebackType | None:
+def _standing(main: Any) -> types.TracebackType | None:
     """Return a traceback of the frames in which a coroutine is suspended."""
     frames: list[types.FrameType] = []
     awaited: Any = main
@@ -143,9 +142,13 @@ class _TestLoop(SimLoop):
 
     def run_until_complete(self, future: Any) -> Any:
         """Run as any loop does; what the world ends is cancelled, so that it ends next."""
+        __tracebackhide__ = True
         try:
             return super().run_until_complete(future)
-        except (DeadlockError, LimitError):
+        except (DeadlockError, LimitError) as error:
             self._life.let_clean_up()
+            if not isinstance(future, asyncio.Task):
+                raise
             future.cancel()
-            raise
+            # It was raised in the engine, and the test waits: show where.
+            raise error.with_traceback(_standing(future.get_coro())) from None

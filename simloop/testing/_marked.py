@@ -28,7 +28,7 @@ from ._life import Life, Options
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-__all__ = ["draw_seed", "fixture_on_loop", "living", "run_test", "tell"]
+__all__ = ["draw_seed", "fixture_on_loop", "living", "refuse_case", "run_test", "tell"]
 
 _MARK = "simloop"
 _FIXTURE = "simloop_loop"
@@ -54,6 +54,28 @@ def _options(item: pytest.Item) -> Options:
     except UsageError as error:
         refusal = str(error)
     pytest.fail(refusal, pytrace=False)
+
+
+def refuse_case(item: pytest.Item) -> None:
+    """Refuse a mark that could do nothing: unittest runs the test, on its own or on our loop."""
+    from ._case import SimTestCase  # noqa: PLC0415 - most suites have none
+
+    cls: Any = item.cls  # type: ignore[attr-defined]  # a method of one
+    mark = item.get_closest_marker(_MARK)
+    assert mark is not None
+    if issubclass(cls, SimTestCase):
+        if mark.args or mark.kwargs:
+            pytest.fail(
+                f"the options of a SimTestCase are attributes of its class; {cls.__qualname__} has"
+                f" the mark {_MARK} with some",
+                pytrace=False,
+            )
+        return
+    pytest.fail(
+        f"the mark {_MARK} does nothing in a unittest case: derive {cls.__qualname__} from"
+        " simloop.testing.SimTestCase, whose class attributes are the options",
+        pytrace=False,
+    )
 
 
 def living(item: pytest.Item) -> Iterator[Any]:
@@ -138,12 +160,14 @@ def _run_coroutine(
     _request: pytest.FixtureRequest,
     **arguments: Any,
 ) -> Any:
+    __tracebackhide__ = True
     return life.run(function(**arguments))
 
 
 def _run_generator(
     life: Life, function: Any, request: pytest.FixtureRequest, **arguments: Any
 ) -> Any:
+    __tracebackhide__ = True
     generator = function(**arguments)
 
     async def begin() -> Any:
@@ -153,8 +177,12 @@ def _run_generator(
         async for value in generator:
             raise UsageError(f"the async fixture {request.fixturename!r} yielded again: {value!r}")
 
+    def finish() -> None:
+        __tracebackhide__ = True
+        life.run(end())
+
     value = life.run(begin())
-    request.addfinalizer(lambda: life.run(end()))
+    request.addfinalizer(finish)
     return value
 
 

@@ -11,6 +11,7 @@ Must not know: loops and worlds. It imports nothing at its top but pytest.
 from __future__ import annotations
 
 import inspect
+import unittest
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -79,15 +80,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getini("simloop_mode") != "auto":
         return
     for item in items:
-        if _is_async(item) and not any(item.get_closest_marker(mark) for mark in _OTHERS):
+        if (
+            _is_async(item)
+            and not _is_case(item)
+            and not any(item.get_closest_marker(mark) for mark in _OTHERS)
+        ):
             item.add_marker(_MARK)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let a marked test have its loop, so that its async fixtures find it."""
-    if _is_ours(item) and _FIXTURE not in item.fixturenames:  # type: ignore[attr-defined]  # a Function
-        item.fixturenames.append(_FIXTURE)  # type: ignore[attr-defined]
+    if _is_ours(item):
+        if _FIXTURE not in item.fixturenames:  # type: ignore[attr-defined]  # a Function
+            item.fixturenames.append(_FIXTURE)  # type: ignore[attr-defined]
+    elif item.get_closest_marker(_MARK) is not None and _is_case(item) and _is_async(item):
+        from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+
+        _marked.refuse_case(item)
 
 
 @pytest.fixture
@@ -136,7 +146,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def _is_ours(item: pytest.Item) -> bool:
-    return item.get_closest_marker(_MARK) is not None and _is_async(item)
+    return item.get_closest_marker(_MARK) is not None and _is_async(item) and not _is_case(item)
 
 
 def _is_async(item: pytest.Item) -> bool:
@@ -146,3 +156,9 @@ def _is_async(item: pytest.Item) -> bool:
     # Another plugin may have wrapped the function, to run it on its own loop.
     function = getattr(function, "__wrapped__", function)
     return isinstance(item, pytest.Function) and inspect.iscoroutinefunction(function)
+
+
+def _is_case(item: pytest.Item) -> bool:
+    """Tell a method of a unittest case, which runs its tests itself, on a loop of its own."""
+    cls = getattr(item, "cls", None)
+    return cls is not None and issubclass(cls, unittest.TestCase)

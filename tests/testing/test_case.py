@@ -106,6 +106,24 @@ def test_a_deadlock_is_an_error_and_the_rest_goes_on() -> None:
     assert ended == [5.0, 5.0]
 
 
+def test_a_failure_tells_seed_and_time() -> None:
+    """Also under unittest's own runner; a skipped test is no failure."""
+
+    class Case(SimTestCase):
+        seed = 7
+
+        async def live(self) -> None:
+            await asyncio.sleep(3)
+            self.fail("at last")
+
+        async def skipped(self) -> None:
+            self.skipTest("enough")
+
+    result = run_case(Case)
+    assert "at last\nsimloop: seed 7, virtual time 3.0 s, " in result.failures[0][1]
+    assert run_case(Case, "skipped").skipped[0][1] == "enough"
+
+
 class Stubborn(SimTestCase):
     """A test that leaves a task behind which nothing can end."""
 

@@ -42,6 +42,26 @@ async def test_timeout():
             await asyncio.Event().wait()
 """
 
+PYTEST = """
+@pytest.mark.parametrize("hours", [1, 2])
+@pytest.mark.parametrize("tasks", [1, 3])
+async def test_parameters(hours, tasks):
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(*[asyncio.sleep(3600 * hours) for _ in range(tasks)])
+    assert asyncio.get_running_loop().time() == began + 3600.0 * hours
+
+
+async def test_subtests(subtests, tmp_path):
+    for hours in range(3):
+        with subtests.test(hours=hours):
+            await asyncio.sleep(3600 * hours)
+
+
+class TestMethods:
+    async def test_method(self, caplog):
+        await asyncio.sleep(3600)
+"""
+
 FIXTURE = """
 @{fixture}
 async def clock():
@@ -110,9 +130,21 @@ def test_one_suite_under_every_plugin(pytester, way) -> None:
     """The same file, with an async fixture, passes in virtual time under each plugin."""
     conftest, fixture, args = WAYS[way]
     pytester.makeconftest(conftest)
-    pytester.makepyfile(test_suite=SUITE + FIXTURE.format(fixture=fixture))
+    pytester.makepyfile(test_suite=SUITE + PYTEST + FIXTURE.format(fixture=fixture))
     result = pytester.runpytest_inprocess(*args)
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=10)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("way", ["mark", "pytest-asyncio", "anyio"])
+def test_one_suite_in_workers(pytester, way) -> None:
+    """The same, spread over two processes by xdist."""
+    conftest, fixture, args = WAYS[way]
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(test_suite=SUITE + PYTEST + FIXTURE.format(fixture=fixture))
+    result = pytester.runpytest_inprocess(*args, "-p", "xdist", "-n2")
+    result.assert_outcomes(passed=10)
 
 
 CASE = """
@@ -210,3 +242,73 @@ def test_pytest_asyncios_mark_chooses_the_loop(pytester) -> None:
         *("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function")
     )
     result.assert_outcomes(passed=3)
+
+
+PYTEST_AIOHTTP = """
+import asyncio
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+import pytest
+import simloop
+
+pytestmark = pytest.mark.{mark}
+
+async def slow(request):
+    await asyncio.sleep(200)
+    return web.Response(text="at last")
+
+def app():
+    app = web.Application()
+    app.router.add_get("/", slow)
+    return app
+
+async def test_client(aiohttp_client):
+    client = await aiohttp_client(app())
+    assert await (await client.get("/")).text() == "at last"
+    assert asyncio.get_running_loop().time() >= 200
+    assert isinstance(asyncio.get_running_loop(), simloop.SimLoop)
+
+async def test_server(aiohttp_server):
+    server = await aiohttp_server(app())
+    async with aiohttp.ClientSession() as session, session.get(server.make_url("/")) as answer:
+        assert await answer.text() == "at last"
+
+async def test_no_fixture():
+    async with TestClient(TestServer(app())) as client:
+        assert (await client.get("/")).status == 200
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(
+    ("mark", "conftest", "mode"),
+    [
+        ("simloop", "", "strict"),
+        ("simloop", "", "auto"),
+        ("asyncio", BY_PYTEST_ASYNCIO, "strict"),
+        ("asyncio", BY_PYTEST_ASYNCIO, "auto"),
+    ],
+)
+def test_pytest_aiohttp(pytester, mark, conftest, mode) -> None:
+    """Its clients and servers live in virtual time, by our mark or by pytest-asyncio's setting."""
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(PYTEST_AIOHTTP.format(mark=mark))
+    result = pytester.runpytest_inprocess(
+        *("-p", "simloop.testing.plugin", *ASYNCIO_ARGS, "-o", f"asyncio_mode={mode}"),
+        *("-p", "pytest_aiohttp.plugin"),
+    )
+    result.assert_outcomes(passed=3)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("options", [(), ("--looptime",)])
+def test_looptime_beside_pytest_asyncio(pytester, options) -> None:
+    """A suite whose loops are ours by pytest-asyncio's setting does not mind looptime."""
+    pytest.importorskip("looptime")
+    pytester.makeconftest(BY_PYTEST_ASYNCIO)
+    pytester.makepyfile(test_suite=SUITE + PYTEST + FIXTURE.format(fixture=PLAIN))
+    result = pytester.runpytest_inprocess(*ASYNCIO_ARGS, "-p", "looptime_plugin", *options)
+    result.assert_outcomes(passed=10)

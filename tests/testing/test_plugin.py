@@ -416,8 +416,9 @@ def test_a_thousand_hours_take_seconds(suite) -> None:
 
 
 @pytest.mark.slow
-def test_looptime_beside_changes_nothing(suite, pytester) -> None:
-    """With looptime's plugin loaded, our tests pass, and so do its own."""
+@pytest.mark.parametrize("options", [(), ("--looptime",), ("-o", "asyncio_mode=auto")])
+def test_looptime_beside_changes_nothing(suite, options) -> None:
+    """With looptime's plugin loaded, or on for all tests, ours pass, and so do its own."""
     pytest.importorskip("looptime")
     result = suite(
         """
@@ -432,6 +433,113 @@ def test_looptime_beside_changes_nothing(suite, pytester) -> None:
         await asyncio.sleep(3600)
         assert looptime == 3600
     """,
-        *(*WITH_ASYNCIO, "-p", "looptime_plugin"),
+        *(*WITH_ASYNCIO, "-p", "looptime_plugin", *options),
     )
     result.assert_outcomes(passed=2)
+
+
+CASES = """
+import unittest
+from simloop.testing import SimTestCase
+
+class Sim(SimTestCase):
+    seed = 5
+
+    async def test_ours(self):
+        await asyncio.sleep(3)
+        assert self.loop.world.seed == 4
+
+    async def test_stuck(self):
+        await asyncio.create_task(asyncio.Event().wait(), name="helper")
+
+class Stock(unittest.IsolatedAsyncioTestCase):
+    async def test_stock(self):
+        assert not hasattr(asyncio.get_running_loop(), "world")
+"""
+
+
+def test_cases_of_unittest_run_themselves(suite) -> None:
+    """The auto mode leaves them alone; a SimTestCase tells its own seed and its own line."""
+    result = suite(CASES, "-o", "simloop_mode=auto")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*assert 5 == 4", "*simloop: seed 5, virtual time 3.0 s, * steps"])
+    result.stdout.fnmatch_lines(
+        [
+            ">*await asyncio.create_task(asyncio.Event().wait(), name=*",
+            "*DeadlockError: nothing is ready*2 pending tasks:",
+            "*waits for the task helper*",
+            "*simloop: seed 5, virtual time 0.0 s, * steps",
+        ]
+    )
+    result.stdout.no_fnmatch_line("replay:*")
+
+
+def test_a_mark_that_can_do_nothing_is_refused(suite) -> None:
+    """On a unittest case; on a SimTestCase only if it has options, which the class would have."""
+    result = suite("""
+    import unittest
+    from simloop.testing import SimTestCase
+    pytestmark = pytest.mark.simloop
+
+    class Sim(SimTestCase):
+        async def test_ours(self):
+            await asyncio.sleep(3600)
+
+    @pytest.mark.simloop(seed=3)
+    class Seeded(SimTestCase):
+        async def test_seeded(self):
+            pass
+
+    class Stock(unittest.IsolatedAsyncioTestCase):
+        async def test_stock(self):
+            pass
+
+        def test_plain(self):
+            pass
+    """)
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*the options of a SimTestCase are attributes of its class; Seeded has*",
+            "*derive Stock from simloop.testing.SimTestCase*",
+        ]
+    )
+
+
+def test_a_fixture_that_is_stuck_tells_where(suite) -> None:
+    """In its beginning and in its end, without our own lines between."""
+    result = suite("""
+    pytestmark = pytest.mark.simloop
+
+    @pytest.fixture
+    async def never_begins():
+        await asyncio.sleep(1)
+        await asyncio.Event().wait()
+
+    async def test_first(never_begins):
+        pass
+
+    @pytest.fixture
+    async def never_ends():
+        yield
+        await asyncio.sleep(2)
+        await asyncio.Event().wait()
+
+    async def test_second(never_ends):
+        pass
+    """)
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*nothing is ready at 1.0 s*",
+            "*in never_begins",
+            "seed 0, virtual time 1.0 s, *",
+            "replay: pytest test_suite.py::test_first --simloop-seed=0",
+            "*nothing is ready at 2.0 s*",
+            "*in never_ends",
+            "seed 0, virtual time 2.0 s, *",
+            "replay: pytest test_suite.py::test_second --simloop-seed=0",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*runners.py*")
+    result.stdout.no_fnmatch_line("*addfinalizer*")
