@@ -78,7 +78,7 @@ class DatagramTransport(SocketTransport, asyncio.DatagramTransport):
     # Receiving ---------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        """Schedule a read step, as due now: timers run after what is ready when their turn begins."""
+        """Schedule a read step as due now: timers come after what is ready when a turn begins."""
         if not self._is_awake:
             self._is_awake = True
             kernel = self._loop._kernel
