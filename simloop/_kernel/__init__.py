@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from .choices import Choice, ChoiceGate, RandomStrategy, ReplayStrategy, Strategy
 from .clock import NEVER, NS_PER_SECOND, nanoseconds, seconds, shown
-from .handles import DebugHandle, DebugTimerHandle, Handle, TimerHandle, describe
+from .handles import (
+    DebugHandle,
+    DebugThreadSafeHandle,
+    DebugTimerHandle,
+    Handle,
+    ThreadSafeHandle,
+    TimerHandle,
+    describe,
+)
 from .kernel import Kernel, KernelLoop, Observer
 from .limits import LIVELOCK_STEPS, Limits
 from .side import SideKernel
@@ -22,6 +30,7 @@ __all__ = [
     "Choice",
     "ChoiceGate",
     "DebugHandle",
+    "DebugThreadSafeHandle",
     "DebugTimerHandle",
     "Handle",
     "Kernel",
@@ -33,6 +42,7 @@ __all__ = [
     "ReplayStrategy",
     "SideKernel",
     "Strategy",
+    "ThreadSafeHandle",
     "TimerHandle",
     "TimerWheel",
     "describe",

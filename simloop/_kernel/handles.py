@@ -18,6 +18,7 @@ import asyncio
 import inspect
 import reprlib
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,7 +29,16 @@ if TYPE_CHECKING:
     from contextvars import Context
     from types import FrameType
 
-__all__ = ["DebugHandle", "DebugTimerHandle", "Handle", "HandleLoop", "TimerHandle", "describe"]
+__all__ = [
+    "DebugHandle",
+    "DebugThreadSafeHandle",
+    "DebugTimerHandle",
+    "Handle",
+    "HandleLoop",
+    "ThreadSafeHandle",
+    "TimerHandle",
+    "describe",
+]
 
 
 class HandleLoop(Protocol):
@@ -215,6 +225,61 @@ class DebugTimerHandle(TimerHandle):
         self._source_traceback = _caller_stack()
 
 
+class _Exclusive:
+    """A context in which one callback runs at a time, and nobody cancels it meanwhile."""
+
+    __slots__ = ("context", "lock")
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.lock = threading.RLock()
+
+    def run(self, callback: Callable[..., Any], /, *args: Any) -> Any:
+        with self.lock:
+            return self.context.run(callback, *args)
+
+
+class ThreadSafeHandle(Handle):
+    """A callback that other threads may cancel: they wait while it runs, as from 3.14 on.
+
+    Whoever has cancelled it knows that it does not run any more.
+    """
+
+    __slots__ = ()
+    _context: Any
+
+    def __init__(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context, loop: Any
+    ) -> None:
+        super().__init__(callback, args, context, loop)
+        self._context = _Exclusive(context)
+
+    def cancel(self) -> None:
+        with self._context.lock:
+            super().cancel()
+
+    def cancelled(self) -> bool:
+        with self._context.lock:
+            return super().cancelled()
+
+    def get_context(self) -> Context:
+        return self._context.context  # type: ignore[no-any-return]
+
+
+class DebugThreadSafeHandle(ThreadSafeHandle):
+    """A handle for other threads that remembers where it was made."""
+
+    __slots__ = ()
+    _source_traceback = asyncio.Handle._source_traceback  # type: ignore[attr-defined]  # the slot
+
+    def __init__(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context, loop: Any
+    ) -> None:
+        super().__init__(callback, args, context, loop)
+        self._source_traceback = _caller_stack()
+
+
 # What people and logs see is asyncio's name, whatever the mode.
 DebugHandle.__name__ = Handle.__name__
 DebugTimerHandle.__name__ = TimerHandle.__name__
+ThreadSafeHandle.__name__ = DebugThreadSafeHandle.__name__ = Handle.__name__

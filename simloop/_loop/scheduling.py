@@ -11,6 +11,7 @@ Invariants: a closed loop refuses at no cost to an open one, because ``close`` p
 from __future__ import annotations
 
 import inspect
+import sys
 from asyncio import coroutines
 from collections import deque
 from contextvars import copy_context
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING, Any, Never
 from simloop._kernel import (
     NS_PER_SECOND,
     DebugHandle,
+    DebugThreadSafeHandle,
     DebugTimerHandle,
     Handle,
+    ThreadSafeHandle,
     TimerHandle,
     nanoseconds,
 )
@@ -32,6 +35,12 @@ if TYPE_CHECKING:
     from contextvars import Context
 
 __all__ = ["ClosedQueue", "Scheduling"]
+
+
+# How a handle that other threads know is made.
+_IS_SAFE = sys.version_info >= (3, 14)
+_KIND: type[Handle] = ThreadSafeHandle if _IS_SAFE else Handle
+_DEBUG_KIND: type[Handle] = DebugThreadSafeHandle if _IS_SAFE else DebugHandle
 
 
 class ClosedQueue(deque[Any]):
@@ -82,7 +91,7 @@ class Scheduling(LoopState):
         self._check_closed()
         if self._debug:
             check_callback(callback, "call_soon_threadsafe")
-        kind = DebugHandle if self._debug else Handle
+        kind = _DEBUG_KIND if self._debug else _KIND
         if context is None:  # An empty context is false, and still the one to run in.
             context = copy_context()
         handle = kind(callback, args, context, self)

@@ -182,3 +182,38 @@ def test_a_thread_s_handle_is_joined_in_virtual_time(simulate) -> None:
         return [*seen, handle.is_done(), time.monotonic()]
 
     assert simulate(main).value == [(False, 1.0), True, 60.0]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="cancel() waits from 3.14 on")
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_thread_that_cancels_a_running_callback_waits_for_its_end(run_either, debug) -> None:
+    """Once a handle of call_soon_threadsafe is cancelled, its callback does not run any more."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_debug(debug)
+        began = threading.Event()
+        seen: list[object] = []
+        done = loop.create_future()
+
+        def callback() -> None:
+            began.set()
+            time.sleep(0.05)
+            seen.append("ended")
+
+        def work() -> None:
+            handle = loop.call_soon_threadsafe(callback)
+            began.wait()
+            handle.cancel()
+            seen.append(handle.cancelled())
+            unwanted = loop.call_soon_threadsafe(seen.append, "unwanted")
+            unwanted.cancel()
+            loop.call_soon_threadsafe(done.set_result, handle.get_context() is not None)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert await done
+        thread.join()
+        assert seen[:2] == ["ended", True]
+
+    run_either(main())
