@@ -19,11 +19,30 @@ __all__ = [
 
 
 class SimError(Exception):
-    """The base of every error that simloop itself raises."""
+    """The base of every error that simloop itself raises.
+
+    Example:
+        >>> import simloop
+        >>> try:
+        ...     simloop.SimLoop(start_time=-1)
+        ... except simloop.SimError as error:
+        ...     print(type(error).__name__)
+        UsageError
+    """
 
 
 class UsageError(SimError, RuntimeError):
-    """You called simloop in a way that has no meaning; nothing was changed."""
+    """You called simloop in a way that has no meaning; nothing was changed.
+
+    Example:
+        >>> import simloop
+        >>> loop = simloop.SimLoop()
+        >>> loop.run_for(-1)
+        Traceback (most recent call last):
+        ...
+        simloop.errors.UsageError: run_for(-1): time does not go back; give seconds from 0 on
+        >>> loop.close()
+    """
 
 
 class UnsupportedError(SimError, NotImplementedError):
@@ -31,6 +50,15 @@ class UnsupportedError(SimError, NotImplementedError):
 
     The message names the thing, the reason and the way out. It is a ``NotImplementedError`` too,
     which is what programs that can do without the feature already expect from a loop.
+
+    Example:
+        >>> import asyncio, simloop
+        >>> simloop.run(asyncio.create_subprocess_exec("git", "status"))
+        Traceback (most recent call last):
+        ...
+        simloop.errors.UnsupportedError: ... no program 'git' is registered ...
+            world.programs.register('git', main)  # async def main(process) -> exit code
+        ...
     """
 
 
@@ -38,16 +66,62 @@ class DeadlockError(SimError, RuntimeError):
     """Nothing is ready and no deadline is left: the program can never go on.
 
     The message lists each pending task, what it waits for, and where.
+
+    Example:
+        >>> import asyncio, simloop
+        >>> async def main():
+        ...     await asyncio.Event().wait()
+        >>> simloop.run(main())
+        Traceback (most recent call last):
+        ...
+        simloop.errors.DeadlockError: ... 1 pending task:
+        <BLANKLINE>
+          Task-1 (main) waits for the event (Event), since 0.0 s
+            at ... in main
+        ...
     """
 
 
 class LimitError(SimError, RuntimeError):
-    """The run passed a limit: of steps, of virtual time, or of steps at one instant."""
+    """The run passed a limit: of steps, of virtual time, or of steps at one instant.
+
+    Example:
+        >>> import asyncio, simloop
+        >>> simloop.run(asyncio.sleep(60), max_time=30)
+        Traceback (most recent call last):
+        ...
+        simloop.errors.LimitError: the next deadline is at 60.0 s ... raise max_time to go on
+    """
 
 
 class EscapeError(SimError, RuntimeError):
-    """The program reached for the real world (a socket, a process, a name) from inside a run."""
+    """The program reached for the real world (a socket, a process, a name) from inside a run.
+
+    The message names the call and both ways out: what to do instead, and :func:`simloop.allow`.
+
+    Example:
+        >>> import subprocess, simloop
+        >>> async def main():
+        ...     subprocess.run(["true"])
+        >>> simloop.run(main())
+        Traceback (most recent call last):
+        ...
+        simloop.errors.EscapeError: subprocess.Popen(...) from inside a run: ...
+    """
 
 
 class NondeterminismError(SimError, AssertionError):
-    """Two runs of one seed differed; the message names the first step that did."""
+    """Two runs of one seed differed; the message names the first step that did.
+
+    Example:
+        >>> import asyncio, simloop
+        >>> runs = []
+        >>> async def main():
+        ...     runs.append(1)
+        ...     await asyncio.sleep(len(runs))
+        >>> simloop.check(main, seeds=[0])
+        Traceback (most recent call last):
+        ...
+        simloop.errors.NondeterminismError: runs 1 and 2 of seed 0 differ; step 1 differs:
+        ...
+    """

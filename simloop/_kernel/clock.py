@@ -80,7 +80,7 @@ def shown(value: float) -> tuple[int, int]:
         (1500000000, 1500000000)
         >>> first, last = shown(1_700_000_000.1)
         >>> last - first, seconds(first) == seconds(last) == 1_700_000_000.1
-        (238, True)
+        (237, True)
     """
     value_ns = nanoseconds(value)
     if -_FINE_S < value < _FINE_S or not -NEVER < value_ns < NEVER:

@@ -27,7 +27,16 @@ __all__ = ["CoSimulation", "StepResult"]
 
 @attrs.frozen
 class StepResult:
-    """How a step went."""
+    """How a step of :class:`CoSimulation` went; times in seconds of the loop's clock.
+
+    Example:
+        >>> import simloop
+        >>> loop = simloop.SimLoop()
+        >>> handle = loop.call_later(5, print, "five")
+        >>> CoSimulation(loop).do_step(0.0, 2.0).next_event_time
+        5.0
+        >>> loop.close()
+    """
 
     last_successful_time: float
     """How far the loop came: the step's end, or the time of the event that ended it early."""

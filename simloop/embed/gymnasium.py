@@ -26,6 +26,29 @@ class LoopEnv(gymnasium.Env, Generic[_Obs, _Act]):  # type: ignore[misc]  # may 
     """An environment whose world is a loop; override the methods that say nothing here.
 
     Class attributes beside Gymnasium's: :attr:`interval`, in seconds of virtual time.
+
+    Example:
+        >>> import asyncio
+        >>> class Queue(LoopEnv):
+        ...     interval = 10.0
+        ...     async def system(self, options):
+        ...         self.waiting, self.served = 0, 0
+        ...         while True:
+        ...             self.waiting += 1
+        ...             await asyncio.sleep(2)
+        ...     def act(self, action):
+        ...         self.served = min(action, self.waiting)
+        ...         self.waiting -= self.served
+        ...     def observe(self):
+        ...         return self.waiting
+        ...     def reward(self):
+        ...         return float(self.served)
+        >>> env = Queue()
+        >>> env.reset(seed=7)
+        (1, {'time': 0.0, 'world_seed': 7})
+        >>> env.step(3)
+        (5, 1.0, False, False, {'time': 10.0, 'world_seed': 7})
+        >>> env.close()
     """
 
     interval: float = 1.0

@@ -41,6 +41,7 @@ class _Paced(Hosted):
         self._origin = (clock(), loop.time())
 
     def now(self) -> float:
+        """Return the guest's time that belongs to the host's, in seconds."""
         host, guest = self._origin
         return guest + (self._clock() - host) * self._factor
 
@@ -136,6 +137,18 @@ async def run_in_trio(
         loop: The guest.
         coroutine: What to run on it.
         factor: How many of its seconds go by in a second of trio's.
+
+    Raises:
+        BaseException: What the coroutine raised.
+        UsageError: The factor is not above 0.
+
+    Example:
+        >>> import asyncio, functools, simloop, trio
+        >>> guest = simloop.SimLoop()
+        >>> minute = asyncio.sleep(60, "a minute")
+        >>> trio.run(functools.partial(run_in_trio, guest, minute, factor=3600))
+        'a minute'
+        >>> guest.close()
     """
     import trio  # noqa: PLC0415 - the other half of this file does without
 

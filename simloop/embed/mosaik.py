@@ -35,6 +35,27 @@ class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not b
     Args:
         meta: mosaik's meta data; ``type`` is ``hybrid`` unless it says otherwise.
         seed: The seed of the loop's world.
+
+    Example:
+        >>> import asyncio
+        >>> meta = {"models": {"Blinker": {"public": True, "params": ["every"], "attrs": ["on"]}}}
+        >>> class Blinkers(LoopSimulator):
+        ...     async def main(self, eid, model, every):
+        ...         self.on = False
+        ...         while True:
+        ...             await asyncio.sleep(every)
+        ...             self.on = not self.on
+        ...     def read(self, eid, attr):
+        ...         return self.on
+        >>> blinkers = Blinkers(meta)  # What follows is what mosaik calls.
+        >>> meta = blinkers.init("Blinkers-0")
+        >>> blinkers.create(1, "Blinker", every=90)
+        [{'eid': 'Blinker_0', 'type': 'Blinker'}]
+        >>> blinkers.step(0, {}, 1000)
+        90
+        >>> blinkers.step(90, {}, 1000), blinkers.get_data({"Blinker_0": ["on"]})
+        (180, {'Blinker_0': {'on': True}})
+        >>> blinkers.finalize()
     """
 
     loop: SimLoop

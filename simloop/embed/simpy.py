@@ -37,6 +37,23 @@ class TaskEvent(simpy.Event):  # type: ignore[misc]  # the package may not be in
     """A task as a SimPy event: it succeeds with the task's result, or fails with its error.
 
     A task that was cancelled fails with ``simpy.Interrupt``.
+
+    Example:
+        >>> import asyncio, simpy
+        >>> env = simpy.Environment()
+        >>> guest = LoopProcess(env)
+        >>> def machine():
+        ...     event = guest.task(asyncio.sleep(10**6))
+        ...     yield env.timeout(3)
+        ...     event.interrupt("break")
+        ...     try:
+        ...         yield event
+        ...     except simpy.Interrupt as interrupt:
+        ...         print(env.now, interrupt.cause)
+        >>> process = env.process(machine())
+        >>> env.run()
+        3 break
+        >>> guest.close()
     """
 
     def __init__(self, env: simpy.Environment, task: asyncio.Task[Any]) -> None:

@@ -15,7 +15,19 @@ _T = TypeVar("_T")
 
 @attrs.frozen
 class Outcome(Generic[_T]):
-    """How one run of a program went."""
+    """How one run of a program went; two runs with equal digests were the same run.
+
+    Example:
+        >>> import asyncio, simloop
+        >>> async def main():
+        ...     await asyncio.sleep(60)
+        ...     return "done"
+        >>> outcome = simloop.simulate(main, seed=7)
+        >>> outcome.value, outcome.error, outcome.time, outcome.time_ns
+        ('done', None, 60.0, 60000000000)
+        >>> outcome.digest == simloop.simulate(main, seed=7).digest
+        True
+    """
 
     value: _T | None
     """What the program returned; None if it failed."""
