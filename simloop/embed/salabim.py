@@ -29,7 +29,19 @@ __all__ = ["LoopComponent", "TaskState"]
 
 
 class TaskState(salabim.State):  # type: ignore[misc]  # the package may not be installed
-    """A task as a salabim state: it becomes true when the task is done, however it ended."""
+    """A task as a salabim state: it becomes true when the task is done, however it ended.
+
+    Example:
+        >>> import asyncio, salabim
+        >>> from simloop.embed.salabim import LoopComponent
+        >>> env = salabim.Environment(yieldless=False)
+        >>> guest = LoopComponent(env)
+        >>> done = guest.task(asyncio.sleep(5, "rested"))
+        >>> env.run(till=10)
+        >>> done.get(), done.result()
+        (True, 'rested')
+        >>> guest.close()
+    """
 
     task: asyncio.Task[Any]
 
