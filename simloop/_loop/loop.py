@@ -6,7 +6,7 @@ lifecycle, driving.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .aside import Aside
 from .processes import Processes
@@ -14,6 +14,8 @@ from .sendfile import Sendfile
 
 if TYPE_CHECKING:
     from simloop.errors import DeadlockError
+
+    from .ports import WorldPort
 
 __all__ = ["SimLoop"]
 
@@ -26,7 +28,11 @@ class SimLoop(Aside, Sendfile, Processes):
         start_time: What :meth:`time` tells at first, in seconds.
         autojump: Jump to the next deadline when nothing is ready. If false, only
             :meth:`advance` and the driving calls move the clock.
-        world: The world to live in; by default a new one of its own.
+        world: The :class:`simloop.World` to live in, with its seed and its time; by default a new
+            one of its own.
+
+    Raises:
+        UsageError: ``start_time`` is negative, infinite or no number.
 
     Example:
         >>> import asyncio, simloop
@@ -35,8 +41,15 @@ class SimLoop(Aside, Sendfile, Processes):
         'an hour later'
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self,
+        *,
+        seed: int | str = 0,
+        start_time: float = 0.0,
+        autojump: bool = True,
+        world: WorldPort | None = None,
+    ) -> None:
+        super().__init__(seed=seed, start_time=start_time, autojump=autojump, world=world)
         self._kernel.stuck = self._explain_deadlock
 
     def close(self) -> None:
