@@ -141,7 +141,7 @@ class Ambient(Seat):
         if outer is self:
             self._frames.append(None)
             return
-        if any(frame is not None and frame[0] != ident for frame in self._frames):
+        if self._frames and any(frame and frame[0] != ident for frame in self._frames):
             raise UsageError(
                 f"thread {ident} entered a world that another thread is running; "
                 "let one thread run it, or join it with Ambient.guest"

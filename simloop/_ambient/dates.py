@@ -22,7 +22,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from .patches import before_install, redirect, type_entry
+from .patches import before_install, entry, redirect
 from .redirect import is_builtin
 from .runs import get_ident, running
 
@@ -85,8 +85,8 @@ def _make(
     return made.replace(fold=1) if moment.fold else made
 
 
-type_entry(_Date, "now", classmethod(_now))
-type_entry(_Date, "utcnow", classmethod(_utcnow))
+entry(_Date, "now", classmethod(_now))
+entry(_Date, "utcnow", classmethod(_utcnow))
 
 _bound = {"now": _now, "utcnow": _utcnow}
 _found: list[Any] = []

@@ -26,10 +26,10 @@ import random
 import uuid
 from typing import Any, NamedTuple
 
-from .patches import attribute, redirect, rewrite
-from .redirect import HEAD_SIZE, memory
+from .patches import entry, redirect, rewrite
 from .runs import get_ident, running
 from .variables import Start, Streams, Values, exchange, give_back
+from .words import HEAD_SIZE, memory
 
 __all__ = ["Entropy"]
 
@@ -87,8 +87,7 @@ class Entropy:
     def enter(self, start_ns: int) -> _Saved:
         """Put the world's state in place; returns the process's own."""
         if self._state is None:
-            program = self._streams.stream("program")
-            self._state = bytes(memory(program, HEAD_SIZE, _STATE_BYTES))
+            self._state = _first_state(self._streams)
         hidden: Any = _hidden
         saved = _Saved(
             bytes(_state), hidden.gauss_next, exchange(self._values, Start(self._streams, start_ns))
@@ -104,6 +103,21 @@ class Entropy:
         _state[:] = saved.state
         hidden.gauss_next = saved.gauss
         give_back(self._values, saved.values)
+
+
+_first_states: dict[str, bytes] = {}
+_FIRST_STATES_MAX = 64
+
+
+def _first_state(streams: Streams) -> bytes:
+    """Return the state that the ``random`` module begins a world with, from memory if it can."""
+    known = _first_states.get(seed := str(streams.seed))
+    if known is None:
+        if len(_first_states) >= _FIRST_STATES_MAX:
+            _first_states.clear()
+        program = streams.stream("program")
+        _first_states[seed] = known = bytes(memory(program, HEAD_SIZE, _STATE_BYTES))
+    return known
 
 
 def _urandom(size: int, /) -> Any:
@@ -152,7 +166,7 @@ if hasattr(os, "getrandom"):
     _real_getrandom = redirect(os.getrandom, _getrandom)
 # In place, because random.seed is a bound method that was made when the module was.
 _real_seed = rewrite(random.Random.seed, _seed)
-attribute(uuid, "_GETTERS", [_draw_node])
+entry(uuid, "_GETTERS", [_draw_node])
 if uuid._generate_time_safe is not None:  # type: ignore[attr-defined]
     _real_generate_time_safe = redirect(
         uuid._generate_time_safe,  # type: ignore[attr-defined]

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import inquiries  # noqa: F401 - for what it registers: what it lets out is no escape
 from .allowance import escape, is_allowed
-from .patches import attribute, before_install, redirect
+from .patches import before_install, entry, redirect
 from .runs import get_ident, running
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _guard_method(name: str) -> None:
         return real(self, *args, **kwargs)
 
     method.__name__, method.__qualname__ = name, f"socket.{name}"
-    attribute(socket.socket, name, method)
+    entry(socket.socket, name, method)
 
 
 for _name in ("send", "sendall", "recv", "recv_into"):

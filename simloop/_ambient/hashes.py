@@ -29,7 +29,7 @@ from typing import Any
 
 from simloop.errors import UnsupportedError
 
-from .redirect import memory
+from .words import memory
 
 __all__ = ["HASH", "number_of", "settle"]
 

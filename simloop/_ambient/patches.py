@@ -10,6 +10,7 @@ Invariants:
 - Everything is patched exactly while at least one run is on, in whatever thread.
 - Undoing puts back what was there when patching began. Applying and undoing may be repeated: a
   walk that is interrupted half-way is undone whole.
+- A name is either an entry or an attribute of its owner, and owned by one of us.
 - Patches for modules that are not loaded cost one dictionary look-up and never load them.
 """
 
@@ -17,12 +18,13 @@ from __future__ import annotations
 
 import sys
 from _thread import allocate_lock
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop.errors import UsageError
 
-from .redirect import Redirect, is_builtin, redirect_all, restore_all, type_dict
+from .redirect import Redirect, is_builtin, type_dict
+from .rewrite import Rewrite
+from .words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,16 +34,20 @@ __all__ = [
     "Patch",
     "attribute",
     "before_install",
+    "entry",
     "install",
     "patch",
     "redirect",
     "rewrite",
-    "type_entry",
     "uninstall",
     "when_loaded",
 ]
 
-_redirects: list[Redirect] = []
+_redirects: list[Redirect | Rewrite] = []
+_words = Words(())
+_counted = 0
+"""Of how many redirects ``_words`` are."""
+
 _patches: list[Patch] = []
 _awaited: dict[str, Callable[[ModuleType], None]] = {}
 _searches: list[Callable[[], None]] = []
@@ -62,7 +68,7 @@ class Patch(Protocol):
 
 
 class Attribute:
-    """A name of a module or of a class written in Python."""
+    """A name of a class written in Python that it must be told of, for instance ``__new__``."""
 
     __slots__ = ("_before", "_name", "_namespace", "_owner", "_value")
 
@@ -90,65 +96,62 @@ class Attribute:
             setattr(self._owner, self._name, self._before)
 
 
-class TypeEntry:
-    """A method of a class written in C, which refuses ``setattr``."""
+class _Entry:
+    """A name in a namespace that is written to directly, and what was there before."""
 
-    __slots__ = ("_before", "_class", "_modified", "_name", "_namespace", "_value")
+    __slots__ = ("before", "name", "namespace", "value")
 
-    def __init__(self, cls: type, name: str, value: Any) -> None:
-        self._class = cls
-        self._name = name
-        self._value = value
-        self._namespace, self._modified = type_dict(cls)
-        self._before = self._namespace[name]
+    def __init__(self, namespace: dict[str, Any], name: str, value: Any) -> None:
+        self.namespace = namespace
+        self.name = name
+        self.value = value
+        self.before = _MISSING
+
+
+class _Entries:
+    """Every name of a module or class that is exchanged without telling anybody but caches."""
+
+    __slots__ = ("_classes", "_entries", "_modified")
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        self._classes: dict[type, dict[str, Any]] = {}
+        self._modified: Callable[[type], None] = type_dict(object)[1]
+
+    def add(self, owner: Any, name: str, value: Any) -> None:
+        """Put one more there in runs."""
+        namespace = owner.__dict__
+        if isinstance(owner, type):
+            namespace = self._classes.setdefault(owner, type_dict(owner)[0])
+        self._entries.append(_Entry(namespace, name, value))
 
     def on(self) -> None:
-        """Put our value there."""
-        self._namespace[self._name] = self._value
-        self._modified(self._class)
+        """Put our values there."""
+        for each in self._entries:
+            namespace, name, value = each.namespace, each.name, each.value
+            before = namespace.get(name, _MISSING)
+            if before is not value:
+                each.before = before
+                namespace[name] = value
+        for cls in self._classes:
+            self._modified(cls)
 
     def off(self) -> None:
         """Put back what was there."""
-        self._namespace[self._name] = self._before
-        self._modified(self._class)
+        for each in self._entries:
+            namespace, name, before = each.namespace, each.name, each.before
+            if namespace.get(name) is not each.value:
+                continue  # Never put there, or somebody else's patch came later: theirs to undo.
+            if before is _MISSING:
+                del namespace[name]
+            else:
+                namespace[name] = before
+        for cls in self._classes:
+            self._modified(cls)
 
 
-class Rewrite:
-    """A Python function that runs other code in place, so that every reference to it follows."""
-
-    __slots__ = ("_code", "_defaults", "_function", "_ours", "_ours_defaults")
-
-    def __init__(self, function: Any, replacement: Callable[..., Any]) -> None:
-        self._function = function
-        self._code = function.__code__
-        self._defaults = function.__kwdefaults__
-        self._ours = _stub(len(self._code.co_freevars)).__code__
-        self._ours_defaults = {"call": replacement}
-
-    def on(self) -> None:
-        """Run our code."""
-        self._function.__code__ = self._ours
-        self._function.__kwdefaults__ = self._ours_defaults
-
-    def off(self) -> None:
-        """Run its own code."""
-        self._function.__code__ = self._code
-        self._function.__kwdefaults__ = self._defaults
-
-
-def _stub(free: int) -> Any:
-    """Make a function that passes its call on, with as many free variables as are wanted."""
-    unused = None
-
-    def plain(*args: Any, call: Any, **kwargs: Any) -> Any:
-        return call(*args, **kwargs)
-
-    def closed(*args: Any, call: Any, **kwargs: Any) -> Any:
-        if False:
-            return unused
-        return call(*args, **kwargs)
-
-    return (plain, closed)[free]
+_entries = _Entries()
+_patches.append(_entries)
 
 
 def redirect(target: Any, function: Callable[..., Any]) -> Any:
@@ -164,7 +167,7 @@ def redirect(target: Any, function: Callable[..., Any]) -> Any:
             f"simloop was imported while {target!r} stood in for a builtin function "
             "(freezegun, gevent?); import simloop before that"
         )
-    earlier = [each for each in _redirects if each.target is target]
+    earlier = [each for each in _redirects if isinstance(each, Redirect) and each.target is target]
     made = Redirect(target, function)
     _redirects.append(made)
     return earlier[-1].function if earlier else made.real
@@ -177,24 +180,22 @@ def patch(each: Patch) -> None:
 
 def rewrite(function: Any, replacement: Callable[..., Any]) -> Any:
     """Send a Python function to another one during runs; returns the real one, for its use."""
-    patch(Rewrite(function, replacement))
-    return FunctionType(
-        function.__code__,
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
+    made = Rewrite(function, replacement)
+    _redirects.append(made)
+    return made.real
 
 
-def attribute(owner: Any, name: str, value: Any) -> None:
-    """Set an attribute of a module or a Python class during runs."""
+def entry(owner: Any, name: str, value: Any) -> None:
+    """Set a name of a module or a class during runs, also of a class written in C.
+
+    Names that a class must be told of, such as operators, want :func:`attribute`.
+    """
+    _entries.add(owner, name, value)
+
+
+def attribute(owner: type, name: str, value: Any) -> None:
+    """Set an operator or constructor of a Python class during runs."""
     patch(Attribute(owner, name, value))
-
-
-def type_entry(cls: type, name: str, value: Any) -> None:
-    """Replace a method of a C class during runs."""
-    patch(TypeEntry(cls, name, value))
 
 
 def when_loaded(module: str, register: Callable[[ModuleType], None]) -> None:
@@ -230,17 +231,26 @@ def uninstall() -> None:
 
 
 def _apply() -> None:
+    global _words  # noqa: PLW0603 - as above
     if _awaited:
         _look_for_awaited()
     for search in _searches:
         search()
+    if _counted != len(_redirects):
+        _words = _gather()
     for each in _patches:
         each.on()
-    redirect_all(_redirects)
+    _words.on()
+
+
+def _gather() -> Words:
+    global _counted  # noqa: PLW0603 - as above
+    _counted = len(_redirects)
+    return Words(word for each in _redirects for word in each.words)
 
 
 def _undo() -> None:
-    restore_all(_redirects)
+    _words.off()
     for each in reversed(_patches):
         each.off()
 

@@ -12,6 +12,7 @@ import os as _os
 import time as _time
 
 from .redirect import check_layout, clone
+from .rewrite import check_functions
 
 __all__ = [
     "monotonic",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 check_layout()
+check_functions()
 
 time = clone(_time.time)
 time_ns = clone(_time.time_ns)

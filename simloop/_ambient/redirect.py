@@ -21,7 +21,7 @@ Invariants:
 - Memory is written only if it was found to be laid out as CPython 3.11 to 3.14 have it;
   :func:`check_layout` refuses to go on otherwise.
 - The words that belong together are written by one copy under the GIL, so no other thread sees
-  half a redirect.
+  half a redirect; see :mod:`.words`.
 - The Python function and the definition live as long as the process: nothing dangles.
 """
 
@@ -35,25 +35,19 @@ from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
 
+from .words import HEAD_SIZE, Words, address_of, words_between
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "HEAD_SIZE",
     "Redirect",
     "check_layout",
     "clone",
     "is_builtin",
-    "memory",
-    "redirect_all",
-    "restore_all",
     "type_dict",
 ]
 
-HEAD_SIZE = object.__basicsize__
-"""Bytes before the first field of an object's C struct."""
-
-_WORD_SIZE = ctypes.sizeof(ctypes.c_void_p)
 _METH_FASTCALL_KEYWORDS = 0x80 | 0x02
 
 
@@ -80,6 +74,12 @@ class _Builtin(ctypes.Structure):
     )
 
 
+_FIELDS = (
+    HEAD_SIZE + _Builtin.definition.offset,
+    HEAD_SIZE + _Builtin.self.offset,
+    HEAD_SIZE + _Builtin.vectorcall.offset,
+)
+
 _new_builtin = ctypes.pythonapi.PyCFunction_NewEx
 _new_builtin.restype = ctypes.py_object
 _new_builtin.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
@@ -98,18 +98,8 @@ def is_builtin(function: Any) -> bool:
     return type(function) is type(builtins.len)
 
 
-def _address(target: Any) -> int:
-    """Return where an object's C struct begins."""
-    return ctypes.c_void_p.from_buffer(ctypes.py_object(target)).value or 0
-
-
-def memory(target: Any, offset: int, size: int) -> memoryview:
-    """Return a writable view of part of an object's C struct. The object must outlive it."""
-    return memoryview((ctypes.c_char * size).from_address(_address(target) + offset)).cast("B")
-
-
 def _fields_of(function: Any) -> _Builtin:
-    return _Builtin.from_address(_address(function) + HEAD_SIZE)
+    return _Builtin.from_address(address_of(function) + HEAD_SIZE)
 
 
 def clone(function: Any) -> Any:
@@ -141,17 +131,7 @@ class Redirect:
         False
     """
 
-    __slots__ = (
-        "_call",
-        "_call_off",
-        "_call_on",
-        "_head",
-        "_head_off",
-        "_head_on",
-        "function",
-        "real",
-        "target",
-    )
+    __slots__ = ("_words", "function", "real", "target", "words")
 
     def __init__(self, target: Any, function: Callable[..., Any]) -> None:
         self.target = target
@@ -163,39 +143,16 @@ class Redirect:
         # The second reference is the one that the target's struct holds while the redirect is on.
         _immortal.extend((definition, model, function, target))
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(function))
-
-        two = 2 * _WORD_SIZE
-        call_at = HEAD_SIZE + _Builtin.vectorcall.offset
-        self._head = memory(target, HEAD_SIZE, two)
-        self._call = memory(target, call_at, _WORD_SIZE)
-        self._head_off, self._call_off = bytes(self._head), bytes(self._call)
-        self._head_on = bytes(memory(model, HEAD_SIZE, two))
-        self._call_on = bytes(memory(model, call_at, _WORD_SIZE))
+        self.words = words_between(target, model, _FIELDS)
+        self._words = Words(self.words)
 
     def on(self) -> None:
         """Send calls to the Python function. On twice is on."""
-        # Two statements without a call between them: no other thread runs in the middle.
-        self._head[:] = self._head_on
-        self._call[:] = self._call_on
+        self._words.on()
 
     def off(self) -> None:
         """Send calls to the C function again."""
-        self._head[:] = self._head_off
-        self._call[:] = self._call_off
-
-
-def redirect_all(redirects: list[Redirect]) -> None:
-    """Turn on many at once; every run does this."""
-    for each in redirects:
-        each._head[:] = each._head_on
-        each._call[:] = each._call_on
-
-
-def restore_all(redirects: list[Redirect]) -> None:
-    """Turn off many at once."""
-    for each in redirects:
-        each._head[:] = each._head_off
-        each._call[:] = each._call_off
+        self._words.off()
 
 
 def check_layout() -> None:
@@ -208,7 +165,7 @@ def check_layout() -> None:
     fields = _fields_of(builtins.len) if known else _Builtin()
     if (
         not known
-        or fields.self != _address(builtins)
+        or fields.self != address_of(builtins)
         or type(builtins.len).__basicsize__ < HEAD_SIZE + ctypes.sizeof(_Builtin)
         or _Definition.from_address(fields.definition or 0).name != b"len"
     ):

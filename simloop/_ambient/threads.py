@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop._kernel import nanoseconds
 
-from .patches import attribute, redirect, type_entry, when_loaded
+from .patches import entry, redirect, when_loaded
 from .runs import get_ident, running
 from .variables import keeper, variable
 
@@ -241,17 +241,17 @@ def _acquire_restore(self: Any, state: Any) -> None:
 for _cls, _enter, _exit in ((LockType, _acquire, _release), (RLock, _reacquire, _rerelease)):
     for _name in ("acquire", "__enter__", "acquire_lock"):
         if _name in vars(_cls):
-            type_entry(_cls, _name, _enter)
+            entry(_cls, _name, _enter)
 
     def _leave_with(self: Any, *_exc: object, release: Any = _exit) -> None:
         release(self)
 
-    type_entry(_cls, "release", _exit)
-    type_entry(_cls, "__exit__", _leave_with)
+    entry(_cls, "release", _exit)
+    entry(_cls, "__exit__", _leave_with)
     if "release_lock" in vars(_cls):
-        type_entry(_cls, "release_lock", _exit)
-type_entry(RLock, "_release_save", _release_save)
-type_entry(RLock, "_acquire_restore", _acquire_restore)
+        entry(_cls, "release_lock", _exit)
+entry(RLock, "_release_save", _release_save)
+entry(RLock, "_acquire_restore", _acquire_restore)
 
 
 def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT002 - its signature
@@ -287,9 +287,9 @@ def _put_nowait(self: Any, item: Any) -> None:
     _put(self, item)
 
 
-type_entry(SimpleQueue, "get", _get)
-type_entry(SimpleQueue, "put", _put)
-type_entry(SimpleQueue, "put_nowait", _put_nowait)
+entry(SimpleQueue, "get", _get)
+entry(SimpleQueue, "put", _put)
+entry(SimpleQueue, "put_nowait", _put_nowait)
 
 
 def _start_new_thread(*args: Any) -> Any:
@@ -347,7 +347,7 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
             _real_join(self)
 
 
-attribute(threading.Thread, "join", _join)
+entry(threading.Thread, "join", _join)
 
 
 def _join_handle(self: Any, timeout: float | None = None) -> None:
@@ -364,7 +364,7 @@ def _join_handle(self: Any, timeout: float | None = None) -> None:
 
 if hasattr(_thread, "_ThreadHandle"):
     _real_join_handle: Any = _thread._ThreadHandle.join
-    type_entry(_thread._ThreadHandle, "join", _join_handle)
+    entry(_thread._ThreadHandle, "join", _join_handle)
 
 
 def join_for_real(function: object) -> None:
@@ -422,7 +422,7 @@ def _make_real(cls: type, name: str) -> None:
         threads.works(result)
         return result
 
-    attribute(cls, name, outside)
+    entry(cls, name, outside)
 
 
 def _register_process_pool(module: ModuleType) -> None:

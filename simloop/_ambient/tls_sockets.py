@@ -20,7 +20,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from .patches import attribute, when_loaded
+from .patches import entry, when_loaded
 from .runs import get_ident, running
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _register(ssl: ModuleType) -> None:
             return MemoryTLS(ssl, self, sock, *args, **options)
         return real(self, sock, *args, **options)
 
-    attribute(ssl.SSLContext, "_wrap_socket", _wrap_socket)
+    entry(ssl.SSLContext, "_wrap_socket", _wrap_socket)
 
 
 when_loaded("ssl", _register)

@@ -30,6 +30,8 @@ Values = dict[str, Any]
 class Streams(Protocol):
     """The named random streams of one seed."""
 
+    seed: int | str
+
     def stream(self, name: str, /) -> random.Random:
         """Return the stream of that name, the same one each time."""
 
@@ -65,11 +67,16 @@ class _Variable(NamedTuple):
 
 
 _variables: list[_Variable] = []
+_loaded: list[tuple[str, dict[str, Any], str, Callable[[Start], Any] | None]] = []
+"""Those whose modules are loaded, as of when so many were."""
+_modules_seen = 0
 _keepers: list[Keeper] = []
 
 
 def variable(module: str, name: str, first: Callable[[Start], Any] | None = None) -> None:
     """Let a module's global belong to the world, if the module is loaded and has it."""
+    global _modules_seen  # noqa: PLW0603 - the state of the process
+    _modules_seen = 0
     _variables.append(_Variable(f"{module}.{name}", module, name, first))
 
 
@@ -78,18 +85,29 @@ def keeper(keeper: Keeper) -> None:
     _keepers.append(keeper)
 
 
+def _look() -> None:
+    """Look which modules are loaded by now."""
+    global _modules_seen  # noqa: PLW0603 - the state of the process
+    _modules_seen = len(sys.modules)
+    _loaded[:] = [
+        (variable.key, loaded.__dict__, variable.name, variable.first)
+        for variable in _variables
+        if (loaded := sys.modules.get(variable.module)) is not None
+        and variable.name in loaded.__dict__
+    ]
+
+
 def exchange(world: Values, start: Start) -> Values:
     """Put the world's values in place; returns the process's own."""
+    if _modules_seen != len(sys.modules):
+        _look()
     own: Values = {}
-    for key, module, name, first in _variables:
-        loaded = sys.modules.get(module)
-        if loaded is None or name not in loaded.__dict__:
-            continue
-        own[key] = loaded.__dict__[name]
+    for key, namespace, name, first in _loaded:
+        own[key] = namespace[name]
         if key in world:
-            loaded.__dict__[name] = world[key]
+            namespace[name] = world[key]
         else:
-            loaded.__dict__[name] = None if first is None else first(start)
+            namespace[name] = None if first is None else first(start)
     for each in _keepers:
         own[each.key] = each.get()
         if each.key in world:
@@ -101,13 +119,12 @@ def exchange(world: Values, start: Start) -> Values:
 
 def give_back(world: Values, own: Values) -> None:
     """Keep the world's values for its next run and put the process's own in place."""
-    for key, module, name, first in _variables:
-        loaded = sys.modules.get(module)
-        if loaded is None or name not in loaded.__dict__:
-            continue
+    if _modules_seen != len(sys.modules):
+        _look()
+    for key, namespace, name, first in _loaded:
         if key in own or first is None:
-            world[key] = loaded.__dict__[name]
-            loaded.__dict__[name] = own.get(key)
+            world[key] = namespace[name]
+            namespace[name] = own.get(key)
     for each in _keepers:
         if each.key in own:
             world[each.key] = each.get()

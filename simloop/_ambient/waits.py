@@ -19,7 +19,7 @@ from typing import Any
 from simloop._kernel import NS_PER_SECOND
 
 from . import real
-from .patches import attribute, when_loaded
+from .patches import entry, when_loaded
 from .runs import get_ident, running
 
 __all__: list[str] = []
@@ -42,15 +42,15 @@ _waiting_time: Any = SimpleNamespace(**{**vars(time), "monotonic": _monotonic})
 
 
 def _register_futures(module: ModuleType) -> None:
-    attribute(module, "time", _waiting_time)
+    entry(module, "time", _waiting_time)
 
 
 def _register_subprocess(module: ModuleType) -> None:
-    attribute(module, "time", _real_time)
-    attribute(module, "_time", real.monotonic)
+    entry(module, "time", _real_time)
+    entry(module, "_time", real.monotonic)
 
 
-attribute(threading, "_time", _monotonic)
-attribute(queue, "time", _monotonic)
+entry(threading, "_time", _monotonic)
+entry(queue, "time", _monotonic)
 when_loaded("concurrent.futures._base", _register_futures)
 when_loaded("subprocess", _register_subprocess)

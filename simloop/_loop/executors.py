@@ -149,7 +149,8 @@ class Executors(Scheduling):
             self._default_executor.shutdown(wait=False)
         baton = self._baton
         # A thread of the run that closes a loop of its own is inside already.
-        with nullcontext() if baton.holds(threading.get_ident()) else self._world.inside():
+        is_inside = not baton.strands or baton.holds(threading.get_ident())
+        with nullcontext() if is_inside else self._world.inside():
             baton.end(self)
 
     def _heard_from_outside(self) -> None:

@@ -214,6 +214,8 @@ def test_unknown_allowances_are_refused(make):
 class Broken:
     """Streams that cannot be made."""
 
+    seed = "broken"
+
     def stream(self, name):
         raise LookupError(name)
 
@@ -264,11 +266,19 @@ def test_interrupted_patching_is_undone(make, monkeypatch):
 
     before = snapshot()
 
-    def interrupt(_redirects):
-        raise KeyboardInterrupt
+    class Interrupted:
+        def __len__(self):
+            return len(words)
 
+        def on(self):
+            raise KeyboardInterrupt
+
+        def off(self):
+            words.off()
+
+    words = patches._words
     with monkeypatch.context() as patch:
-        patch.setattr(patches, "redirect_all", interrupt)
+        patch.setattr(patches, "_words", Interrupted())
         with pytest.raises(KeyboardInterrupt):
             make().enter()
     assert snapshot() == before

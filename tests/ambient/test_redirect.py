@@ -11,7 +11,8 @@ import types
 import pytest
 
 from simloop._ambient import redirect as module
-from simloop._ambient.redirect import Redirect, check_layout, clone, is_builtin, memory, type_dict
+from simloop._ambient.redirect import Redirect, check_layout, clone, is_builtin, type_dict
+from simloop._ambient.words import memory
 from simloop.errors import UnsupportedError
 
 # One of each calling convention: no arguments, one, a tuple, an array, an array with keywords.
