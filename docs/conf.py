@@ -49,7 +49,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 # The adapters are documented without the simulators that they adapt to.
-autodoc_mock_imports = ["cocotb", "gymnasium", "mosaik_api_v3", "simpy", "trio"]
+autodoc_mock_imports = ["cocotb", "gymnasium", "mosaik_api_v3", "salabim", "simpy", "trio"]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
