@@ -1,8 +1,9 @@
 """``create_autospec``: mocks with the interface of an object, all the way down.
 
 Owns: walking a spec and choosing a mock for it and for each of its attributes. It must not know
-patches. Signature checks and the lazily built children (``_SpecState``) are unittest.mock's own;
-``SpecAware.__getattr__`` brings those children back here through ``from_state``.
+patches. Signature checks (to whose errors the call is added) and the lazily built children
+(``_SpecState``) are unittest.mock's own; ``SpecAware.__getattr__`` brings those children back here
+through ``from_state``.
 
 Invariant: every mock that it makes, at any depth, is one of this package's.
 """
@@ -10,6 +11,7 @@ Invariant: every mock that it makes, at any depth, is one of this package's.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from typing import Any
 
@@ -60,7 +62,7 @@ def create_autospec(  # the arguments with an underscore are unittest.mock's own
     if isinstance(spec, _FUNCTIONS):
         mock = _with_signature(mock, spec)
     else:
-        _borrowed.check_signature(spec, mock, isinstance(spec, type), instance)
+        _check_signature(spec, mock, isinstance(spec, type), instance)
     if _parent is not None and not instance:
         _parent._mock_children[_name] = mock
     wraps = kwargs.get("wraps")
@@ -122,7 +124,11 @@ def _top(  # the same arguments as its one caller's
 def _with_signature(mock: Any, spec: Any) -> Any:
     """Put a function before the mock that takes exactly what ``spec`` takes."""
     function = _borrowed.set_signature(mock, spec)
-    if function is not mock and is_coroutine_function(spec):
+    if function is mock:
+        return mock
+    known = function.__globals__  # its own, made for it
+    known["_checksig_"] = _telling(known["_checksig_"], spec.__name__)
+    if is_coroutine_function(spec):
         mark(function)
         # From here on the mock keeps its records of awaits in the function.
         for record in ("awaited", "await_count", "await_args", "await_args_list"):
@@ -130,6 +136,28 @@ def _with_signature(mock: Any, spec: Any) -> Any:
         for name in _AWAIT_ASSERTIONS:
             setattr(function, name, getattr(mock, name))
     return function
+
+
+def _check_signature(spec: Any, mock: Any, skipfirst: bool, instance: bool = False) -> None:  # noqa: FBT001, FBT002  # private
+    """Let the mock's calls be checked against the signature of ``spec``."""
+    _borrowed.check_signature(spec, mock, skipfirst, instance)
+    check = vars(type(mock)).get("_mock_check_sig")
+    if check is not None:
+        type(mock)._mock_check_sig = _telling(check, getattr(spec, "__name__", "mock"), 1)
+
+
+def _telling(check: Any, name: str, skipped: int = 0) -> Any:
+    """Let what a check raises say which call it was, without its first ``skipped`` arguments."""
+
+    @functools.wraps(check)
+    def checksig(*args: Any, **kwargs: Any) -> None:
+        try:
+            check(*args, **kwargs)
+        except TypeError as error:
+            made = _borrowed.format_call_signature(name, args[skipped:], kwargs)
+            raise TypeError(f"{error}, in the call {made}") from None
+
+    return checksig
 
 
 def _attributes(spec: Any) -> list[tuple[str, Any]]:
@@ -172,7 +200,7 @@ def _add_child(  # private, one caller
         **more,
     )
     mock._mock_children[name] = child
-    _borrowed.check_signature(original, child, skipfirst=eat_self)
+    _check_signature(original, child, eat_self)
 
 
 __all__ = ["create_autospec"]

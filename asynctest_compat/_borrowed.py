@@ -31,6 +31,8 @@ get_signature_object = _mock._get_signature_object
 set_signature = _mock._set_signature
 #: spec, mock, skipfirst, instance: make calls of the mock check the spec's signature
 check_signature = _mock._check_signature
+#: name, args, kwargs -> "name(1, key=2)"
+format_call_signature = _mock._format_call_signature
 #: keyword arguments: refuse misspelled ones, such as autospect=
 check_spec_typos = _mock._check_spec_arg_typos
 #: spec, name, is_type: whether an attribute of a class takes self

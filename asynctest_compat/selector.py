@@ -58,7 +58,7 @@ class FileDescriptor(int):
         if not args and not kwargs:
             args = (FileDescriptor.next_fd,)
         made = super().__new__(cls, *args, **kwargs)
-        FileDescriptor.next_fd = max(FileDescriptor.next_fd, made) + 1
+        FileDescriptor.next_fd = max(FileDescriptor.next_fd, made + 1)
         return made
 
     # Defining __hash__ alone keeps int's equality.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 import types
 import unittest
 import unittest.mock
@@ -153,27 +152,6 @@ def test_strict_sees_pending_tasks_and_lost_errors(factory) -> None:
 
     assert "waits" in failures(Case("test_pending"))[0]
     assert "ZeroDivisionError" in failures(Case("test_lost"))[0]
-
-
-def test_bad_input_is_refused_with_its_value() -> None:
-    """Each mistake gets the documented exception, and the message shows what was given."""
-    selector, file = asynctest.TestSelector(), asynctest.FileMock()
-    with pytest.raises(ValueError, match="5"):
-        asynctest.fd(5)
-    selector.register(file, selectors.EVENT_READ)
-    with pytest.raises(KeyError, match="already registered"):
-        selector.register(file, selectors.EVENT_READ)
-    selector.unregister(file)
-    with pytest.raises(KeyError, match="not registered"):
-        selector.unregister(file)
-    with pytest.raises(TypeError, match="nonsense"):
-        asynctest.strict(asynctest.fail_on(nonsense=True))
-    with pytest.raises(TypeError, match="'LIMITED'"):
-        asynctest.patch("asyncio.sleep", scope="LIMITED")
-    with pytest.raises(ValueError, match="-1"):
-        asynctest.time_limit(-1)
-    with pytest.raises(TypeError, match="too many"):
-        asynctest.create_autospec(lambda a: a)(1, 2)
 
 
 def test_a_clock_is_frozen_without_the_class() -> None:
