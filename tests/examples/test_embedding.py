@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import pkgutil
 import shutil
 import subprocess
 import sys
@@ -10,10 +11,15 @@ from pathlib import Path
 
 import pytest
 
+import simloop.embed
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 NEEDS = {
     "simpy_factory.py": "simpy",
+    "salabim_lock.py": "salabim",
+    "live_page.py": "trio",
+    "fmi_valve.py": "pythonfmu",
     "two_loops.py": "simloop",
     "gym_queue.py": "gymnasium",
     "mosaik_heating.py": "mosaik",
@@ -40,3 +46,14 @@ def test_an_example_prints_what_is_pinned(name, tmp_path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == script.with_suffix(".out").read_text()
+
+
+def test_every_adapter_has_an_example() -> None:
+    """Each module of simloop.embed is imported by one of the examples that are run here."""
+    used = "".join((EXAMPLES / name).read_text() for name in NEEDS)
+    adapters = [found.name for found in pkgutil.iter_modules(simloop.embed.__path__)]
+    assert not [
+        name
+        for name in adapters
+        if not name.startswith("_") and f"from simloop.embed.{name} import" not in used
+    ]
