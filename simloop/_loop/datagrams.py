@@ -17,6 +17,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, DebugTimerHandle, Handle, TimerHandle
+from simloop.net.arguments import as_bytes
 from simloop.net.virtual_socket import VirtualSocket
 
 from .tls import Tls
@@ -136,9 +137,15 @@ class DatagramTransport(SocketTransport, asyncio.DatagramTransport):
             if addr not in (None, self._address):
                 raise ValueError(f"Invalid address: must be None or {self._address}")
             addr = self._address
-        if (self._address or self._sock is None) and self._warn_of_lost_write():
+        if self._address and self._warn_of_lost_write():
             return
-        datagram = bytes(data)
+        if self._sock is None:
+            raise AttributeError(f"sendto() on {self!r}: nothing is sent after connection_lost()")
+        try:
+            datagram = as_bytes(data)
+        except BufferError as error:  # A view with gaps, which no socket takes.
+            self._fatal_error(error, "Fatal write error on datagram transport")
+            return
         if self._buffer or not self._send(datagram, addr):
             self._keep(datagram, addr)
 

@@ -208,7 +208,10 @@ class Readiness(LoopState):
         return self._remove_callback_for(fd, _WRITE)
 
     def _remove_callback_for(self, fd: Any, event: int) -> bool:
-        if self._closed or (self._own_selector is None and self._set_selector is None):
+        if self._closed:
+            return False
+        if self._own_selector is None and self._set_selector is None:
+            selectors._fileobj_to_fd(fd)  # type: ignore[attr-defined]  # It refuses what is none.
             return False
         selector = self._selector
         key = self._key(selector, fd)

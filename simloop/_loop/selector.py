@@ -22,6 +22,7 @@ import selectors
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
+from simloop.net.arguments import c_int
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,6 +119,7 @@ class MemorySelector(selectors._BaseSelectorImpl):
         """
         key: selectors.SelectorKey = super().register(fileobj, events, data)
         try:
+            c_int(key.fd)
             watch = _Watch(self, key, self._file(key.fd))
         except BaseException:
             super().unregister(fileobj)

@@ -23,6 +23,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
+from simloop.net.arguments import as_bytes
 from simloop.net.buffers import ByteQueue
 
 from .transports import SocketTransport
@@ -217,12 +218,19 @@ class StreamTransport(SocketTransport):
         self._check_writable("write")
         if not data or self._warn_of_lost_write():
             return
-        self._push(bytes(data))
+        try:
+            raw = as_bytes(data)
+        except BufferError as error:  # A view with gaps, which no socket takes.
+            self._fatal_error(error, "Fatal write error on socket transport")
+            return
+        self._push(raw)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         """Send several pieces of data, in order."""
         if sys.version_info >= (3, 12):
             self._check_writable("writelines")
+            if not list_of_data or self._warn_of_lost_write():
+                return
         self.write(b"".join(list_of_data))
 
     def _check_writable(self, call: str) -> None:

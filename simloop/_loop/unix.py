@@ -142,7 +142,8 @@ class Unix(Datagrams):
     def _note_path(self, sock: Any) -> None:
         """Remember to remove the path of a listening socket when it closes."""
         name = sock.getsockname()
-        if isinstance(name, str) and name and self.host.unix.exists(name):
+        # A socket without a name is an IndexError, as in asyncio.
+        if name[0] not in {0, "\0"} and self.host.unix.exists(name):
             self._unix_paths[sock] = name, self.host.unix.entry(name).number
 
     def _stop_serving(self, sock: Any) -> None:

@@ -219,6 +219,7 @@ class NamesTable:
 
     def getnameinfo(self, sockaddr: object, flags: int) -> tuple[str, str]:
         """Answer as socket.getnameinfo."""
+        flags = c_int(flags)
         ip, port = _name_argument(sockaddr)
         scope = scope_of(ip)
         host = None if flags & socket.NI_NUMERICHOST else self.name_of(without_scope(ip))
@@ -308,6 +309,8 @@ def _name_argument(sockaddr: object) -> tuple[str, int]:
         if not isinstance(number, int):
             name = type(number).__name__
             raise TypeError(f"'{name}' object cannot be interpreted as an integer")
+    if c_int(sockaddr[1]) < 0:
+        raise gai_error(EAI_SERVICE)
     if len(sockaddr) > 2 and not 0 <= sockaddr[2] <= 0xFFFFF:  # noqa: PLR2004
         raise OverflowError("getnameinfo(): flowinfo must be 0-1048575.")
     ip = _numeric(sockaddr[0])

@@ -472,6 +472,8 @@ class UnixPackets(UnixStream):
     def recvmsg(self, size: int, ancillary_size: int, flags: int = 0) -> Message:
         """Take one packet, with files, and MSG_TRUNC if it did not fit."""
         del ancillary_size
+        if self.state != CONNECTED:
+            raise fault(errno.ENOTCONN)
         if not self.packets:
             return self.recv_nothing(), [], 0, None
         data, files = self.packets[0]

@@ -340,8 +340,11 @@ class VirtualSocket(socket.socket):
             timeout = self._host.on_would_block(self, what, timeout)
             code = file.connect(endpoint)
         if code == errno.EINPROGRESS:
-            while (code := file.connect_outcome()) == errno.EALREADY:
+            while not file.writable:
                 timeout = self._host.on_would_block(self, what, timeout)
+            if self._timeout is not None:  # CPython asks for the error, the kernel never forgets.
+                return int(file.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            code = file.connect_outcome()
         return code
 
     def shutdown(self, how: SupportsIndex, /) -> None:

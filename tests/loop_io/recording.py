@@ -30,6 +30,7 @@ class Record:
         self.entries = []
         self.seen = {}
         self.texts = []
+        self.patience = 2  # Seconds for one call.
 
     def note(self, label, value):
         """Keep a value under a label."""
@@ -47,7 +48,7 @@ class Record:
             result = call(*args, **kwargs)
             if inspect.isawaitable(result):
                 moment = "awaited"
-                result = await asyncio.wait_for(result, 2)
+                result = await asyncio.wait_for(result, self.patience)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is
             self.fail(label, moment, error)
             return None
@@ -59,7 +60,10 @@ class Record:
 
         def handle(loop, context):
             error = context.get("exception")
-            self.entries.append(("handler", context["message"], error and kind_of(error)))
+            message = context["message"]
+            if message.startswith("Exception in callback"):  # Which is then described.
+                message = "Exception in callback"
+            self.entries.append(("handler", message, error and kind_of(error)))
 
         loop.set_exception_handler(handle)
 

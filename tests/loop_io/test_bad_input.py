@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import re
 import socket
+import sys
 
 import pytest
 
+from .odd_sockets import SOCKETS
 from .protocols import Noting
 
 NAN = math.nan
@@ -110,56 +111,22 @@ def test_create_server(same, args, options, debug):
     same(body, debug=debug)
 
 
-def a_closed_socket():
-    sock = socket.socket()
-    sock.close()
-    return sock
-
-
-def a_detached_socket():
-    sock = socket.socket()
-    os.close(sock.detach())
-    return sock
-
-
-def a_bound_socket():
-    sock = socket.socket()
-    sock.bind((LOCAL, 0))
-    return sock
-
-
-def a_blocking_socket():
-    sock = socket.socket()
-    sock.settimeout(5)
-    return sock
-
-
-MAKERS = {
-    "closed": a_closed_socket,
-    "connected": lambda: socket.socketpair()[0],
-    "detached": a_detached_socket,
-    "bound": a_bound_socket,
-    "unconnected": socket.socket,
-    "blocking": a_blocking_socket,
-    "udp": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
-    "unix": lambda: socket.socket(socket.AF_UNIX),
-    "unix datagrams": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
-    "packets": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET),
-}
 WITH_SOCKETS = (
     *("create_server", "create_unix_server", "create_connection", "create_unix_connection"),
     *("create_datagram_endpoint", "connect_accepted_socket"),
 )
 
 
-@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("kind", SOCKETS)
 @pytest.mark.parametrize("name", WITH_SOCKETS)
 def test_sockets_of_other_kinds(same, name, kind):
     """A call with sock= refuses a socket of another kind, a closed one, an unconnected one."""
+    if (name, kind) == ("create_datagram_endpoint", "packets") and sys.version_info >= (3, 13):
+        pytest.skip("it is taken, and then both loops spin: there is nothing but errors to read")
 
     async def body(record):
         loop = asyncio.get_running_loop()
-        sock = MAKERS[kind]()
+        sock = SOCKETS[kind]()
         result = await record.do("call", getattr(loop, name), Noting, sock=sock)
         if result is not None and not isinstance(result, asyncio.Server):
             await asyncio.sleep(0.01)
