@@ -17,7 +17,7 @@ Invariants:
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NEVER, SideKernel
 from simloop.errors import SimError, UsageError
@@ -108,23 +108,10 @@ class Aside(Driving, Executors, Signals):
             raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
         super().add_signal_handler(sig, callback, *args)
 
-    def _driven(self, call: str) -> Any:
+    def _check_drivable(self, call: str) -> None:
         if self._is_aside:
-            self._refuse(call)
-        return super()._driven(call)
-
-    def on_earlier(self, callback: Callable[[], object] | None) -> None:
-        """Tell the host when something is due before what :meth:`peek` last told it.
-
-        Raises:
-            UsageError: The loop is run by a thread of the run, so it has no host.
-        """
-        if self._is_aside:
-            self._refuse("on_earlier")
-        super().on_earlier(callback)
-
-    def _refuse(self, call: str) -> Never:
-        raise UsageError(
-            f"{call}() on a loop that a thread inside a run made for itself: only its thread runs"
-            " it, by run_forever() or run_until_complete(); drive the world's first loop instead"
-        )
+            raise UsageError(
+                f"{call}() on a loop that a thread inside a run made for itself: only its thread"
+                " runs it, by run_forever() or run_until_complete(); drive the world's first loop"
+                " instead"
+            )

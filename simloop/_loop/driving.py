@@ -107,7 +107,20 @@ class Driving(Lifecycle):
     # From outside --------------------------------------------------------------------------
 
     def peek(self) -> float:
-        """Return the time of the next callback: now if one is ready, ``inf`` if there is none."""
+        """Return the time of the next callback: now if one is ready, ``inf`` if there is none.
+
+        In seconds of the loop's clock, which it does not move.
+
+        Example:
+            >>> import simloop
+            >>> loop = simloop.SimLoop()
+            >>> loop.peek()
+            inf
+            >>> handle = loop.call_later(10, print, "ten")
+            >>> loop.peek(), loop.time()
+            (10.0, 0.0)
+            >>> loop.close()
+        """
         when_ns = self._kernel.peek_ns()
         if self._kernel.earlier is not None:
             self._kernel.earlier.asked(when_ns)
@@ -122,7 +135,8 @@ class Driving(Lifecycle):
         A world has one such host, the last that called this; None ends it.
 
         Raises:
-            UsageError: The loop runs, or the callback is none.
+            UsageError: The loop runs, or the callback is none, or a thread of the run has the loop,
+                which is no host's then.
 
         Example:
             >>> import simloop
@@ -136,6 +150,7 @@ class Driving(Lifecycle):
             look again
             >>> loop.close()
         """
+        self._check_drivable("on_earlier")
         if self._kernel.is_running:
             raise UsageError("on_earlier() is for the host of a loop; the loop itself runs now")
         if callback is not None:
@@ -146,17 +161,58 @@ class Driving(Lifecycle):
             loop._take_queue()
 
     def step(self) -> bool:
-        """Run one ready callback, jumping first if none is ready; false if nothing can run."""
+        """Run one ready callback, jumping first if none is ready; false if nothing can run.
+
+        Raises:
+            UsageError: It was called from inside the world, or another thread runs it; so do the
+                other driving calls.
+
+        Example:
+            >>> import simloop
+            >>> loop = simloop.SimLoop()
+            >>> handles = [loop.call_later(5, print, "five"), loop.call_soon(print, "now")]
+            >>> loop.step(), loop.step(), loop.step(), loop.time()
+            now
+            five
+            (True, True, False, 5.0)
+            >>> loop.close()
+        """
         with self._driven("step"):
             return self._kernel.step()
 
     def run_ready(self) -> None:
-        """Run everything that is ready at this time, and what it makes ready."""
+        """Run everything that is ready at this time, and what it makes ready.
+
+        Example:
+            >>> import simloop
+            >>> loop = simloop.SimLoop()
+            >>> handles = [loop.call_soon(loop.call_soon, print, "now"), loop.call_later(5, print)]
+            >>> loop.run_ready()
+            now
+            >>> loop.peek()
+            5.0
+            >>> loop.close()
+        """
         with self._driven("run_ready"):
             self._kernel.run_until(self._kernel.now_ns)
 
     def run_for(self, duration: float) -> None:
-        """Run everything due within ``duration`` seconds; the clock ends exactly there."""
+        """Run everything due within ``duration`` seconds; the clock ends exactly there.
+
+        Raises:
+            UsageError: The duration is negative, or no finite number.
+
+        Example:
+            >>> import simloop
+            >>> loop = simloop.SimLoop()
+            >>> handle = loop.call_later(0.3, lambda: print("at", loop.time()))
+            >>> for _ in range(4):
+            ...     loop.run_for(0.1)
+            at 0.3
+            >>> loop.time()
+            0.4
+            >>> loop.close()
+        """
         duration_ns = _duration_ns("run_for", duration)
         with self._driven("run_for"):
             self._kernel.run_until(self._kernel.now_ns + duration_ns)
@@ -167,6 +223,20 @@ class Driving(Lifecycle):
         Args:
             time: Seconds of virtual time, not in the past.
             inclusive: Whether what is due exactly then runs too.
+
+        Raises:
+            UsageError: ``time`` lies in the loop's past, or is no finite number.
+
+        Example:
+            >>> import simloop
+            >>> loop = simloop.SimLoop()
+            >>> handle = loop.call_at(10, print, "ten")
+            >>> loop.run_until(10, inclusive=False)
+            >>> loop.time(), loop.peek()
+            (10.0, 10.0)
+            >>> loop.run_until(10)
+            ten
+            >>> loop.close()
         """
         first_ns, time_ns, last_ns = self._moment("run_until", time)
         kernel = self._kernel
@@ -180,16 +250,49 @@ class Driving(Lifecycle):
                 kernel.move_to(max(kernel.now_ns, min(time_ns, kernel.peek_ns())))
 
     def run_until_idle(self) -> None:
-        """Run until nothing is ready and no deadline is left."""
+        """Run until nothing is ready and no deadline is left.
+
+        Tasks that wait for something that can never happen stay where they are: for a host, that
+        is no deadlock, since it may :meth:`inject` what they wait for.
+
+        Raises:
+            LimitError: The next deadline lies past the world's limit of time.
+
+        Example:
+            >>> import simloop
+            >>> loop = simloop.SimLoop()
+            >>> handle = loop.call_later(3600, print, "an hour later")
+            >>> loop.run_until_idle()
+            an hour later
+            >>> loop.close()
+        """
         with self._driven("run_until_idle"):
             self._kernel.run_until_idle()
 
     def inject(self, when: float, callback: Callable[..., Any], *args: Any) -> TimerHandle:
         """Schedule an event of the outside world at its time, which may be ahead of the clock.
 
+        Args:
+            when: The host's time, in seconds of the loop's clock.
+            callback: What happens then.
+            *args: Its arguments.
+
+        Returns:
+            The timer's handle, by which it can be cancelled.
+
         Raises:
             UsageError: ``when`` is in the loop's past, where nothing can happen any more, or no
                 time, or ``callback`` is none.
+
+        Example:
+            >>> import asyncio, simloop
+            >>> loop, letters = simloop.SimLoop(), asyncio.Queue()
+            >>> reader = loop.create_task(letters.get())
+            >>> handle = loop.inject(5, letters.put_nowait, "a letter")
+            >>> loop.run_until_idle()
+            >>> reader.result(), loop.time()
+            ('a letter', 5.0)
+            >>> loop.close()
         """
         _check_callback("inject", callback)
         _, when_ns, _ = self._moment("inject", when)
@@ -210,6 +313,7 @@ class Driving(Lifecycle):
     @contextmanager
     def _driven(self, call: str) -> Iterator[None]:
         """Make this the running loop for one driving call."""
+        self._check_drivable(call)
         self._check_closed()
         if self._kernel.is_running:
             raise UsageError(f"{call}() drives the loop from outside, and {self._who_runs()}")
@@ -219,6 +323,9 @@ class Driving(Lifecycle):
                 yield
             finally:
                 self._end(outer)
+
+    def _check_drivable(self, call: str) -> None:
+        """Refuse a host's call; whoever has a reason overrides this."""
 
     def _who_runs(self) -> str:
         loop: Any = self._kernel.current

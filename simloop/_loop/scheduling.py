@@ -55,7 +55,10 @@ class Scheduling(LoopState):
     """The part of a loop that schedules callbacks."""
 
     def time(self) -> float:
-        """Return the virtual time in seconds."""
+        """Return the virtual time in seconds, rounded to the nearest float.
+
+        It starts at 0, or at ``start_time``.
+        """
         return self._kernel.now_ns / NS_PER_SECOND
 
     def time_ns(self) -> int:
@@ -116,14 +119,13 @@ class Scheduling(LoopState):
         """
         if delay is None:
             raise TypeError("delay must not be None")
-        kernel = self._kernel
-        when_ns = kernel.now_ns + nanoseconds(delay)
+        when_ns = self._kernel.now_ns + nanoseconds(delay)
         if self._debug or self._closed:
             return self._call_at_ns(when_ns, callback, args, context, "call_later")
         if context is None:
             context = copy_context()
         handle = TimerHandle(when_ns, callback, args, context, self)
-        kernel.wheel.add(handle)
+        self._wheel.add(handle)
         return handle
 
     def call_at(  # type: ignore[override]
@@ -141,7 +143,13 @@ class Scheduling(LoopState):
         now_ns = self._kernel.now_ns
         if when_ns <= now_ns and when > now_ns / NS_PER_SECOND:
             when_ns = now_ns + 1  # Later than time() tells, so the clock must have moved by then.
-        return self._call_at_ns(when_ns, callback, args, context, "call_at")
+        if self._debug or self._closed:
+            return self._call_at_ns(when_ns, callback, args, context, "call_at")
+        if context is None:
+            context = copy_context()
+        handle = TimerHandle(when_ns, callback, args, context, self)
+        self._wheel.add(handle)
+        return handle
 
     def _call_at_ns(
         self,
@@ -160,11 +168,8 @@ class Scheduling(LoopState):
             self._check_thread()
             check_callback(callback, caller)
             handle = DebugTimerHandle(when_ns, callback, args, context, self)
-        self._kernel.wheel.add(handle)
+        self._wheel.add(handle)
         return handle
-
-    def _timer_handle_cancelled(self, _handle: TimerHandle) -> None:
-        self._kernel.wheel.cancelled()
 
 
 def check_callback(callback: object, method: str) -> None:
