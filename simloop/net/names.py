@@ -78,17 +78,21 @@ def gai_error(code: int) -> socket.gaierror:
 
 
 class NamesTable:
-    """Answer for names.
+    """Answer for names, in place of the resolver; a world's is ``world.names``.
 
-    >>> names = NamesTable()
-    >>> names.add("db.internal", "10.0.0.5", "10.0.0.6")
-    >>> names.gethostbyname("db.internal")
-    '10.0.0.5'
-    >>> names.fail("gone.internal", socket.EAI_AGAIN)
-    >>> names.gethostbyname("gone.internal")
-    Traceback (most recent call last):
-        ...
-    socket.gaierror: [Errno -3] Temporary failure in name resolution
+    At first it knows ``localhost``. Numeric addresses need no entry. Names are compared without
+    regard to case.
+
+    Example:
+        >>> names = NamesTable()
+        >>> names.add("db.internal", "10.0.0.5", "10.0.0.6")
+        >>> names.gethostbyname("db.internal")
+        '10.0.0.5'
+        >>> names.fail("gone.internal", socket.EAI_AGAIN)
+        >>> names.gethostbyname("gone.internal")
+        Traceback (most recent call last):
+            ...
+        socket.gaierror: [Errno -3] Temporary failure in name resolution
     """
 
     def __init__(self) -> None:
@@ -100,7 +104,22 @@ class NamesTable:
     # -- the table -----------------------------------------------------------------------------
 
     def add(self, name: str, *addresses: str) -> None:
-        """Let a name have these addresses too, behind those that it has."""
+        """Let a name have these addresses too, behind those that it has; it fails no more.
+
+        Args:
+            name: A host name.
+            *addresses: IPv4 or IPv6 addresses, as text.
+
+        Raises:
+            UsageError: There is no address, or one of them is none.
+
+        Example:
+            >>> names = NamesTable()
+            >>> names.add("db.internal", "10.0.0.5")
+            >>> names.add("db.internal", "fd00::5")
+            >>> names.addresses_of("DB.internal")
+            ['10.0.0.5', 'fd00::5']
+        """
         if not addresses:
             raise UsageError(f"names.add({name!r}) without an address: pass one or more")
         there = self._addresses.setdefault(name.lower(), [])
@@ -124,7 +143,24 @@ class NamesTable:
                 del self._names[ip]
 
     def fail(self, name: str, code: int) -> None:
-        """Let each lookup of a name fail: a negative code is glibc's EAI_*, a positive an errno."""
+        """Let each lookup of a name fail, until an address is added.
+
+        Args:
+            name: A host name, known or not.
+            code: One of ``socket.EAI_*``, which gives a ``socket.gaierror``, or a positive errno,
+                which gives its ``OSError``.
+
+        Raises:
+            UsageError: The code is 0.
+
+        Example:
+            >>> names = NamesTable()
+            >>> names.fail("db.internal", socket.EAI_NONAME)
+            >>> names.addresses_of("db.internal")
+            Traceback (most recent call last):
+                ...
+            socket.gaierror: [Errno -2] Name or service not known
+        """
         if code == 0:
             raise UsageError(
                 f"names.fail({name!r}, 0): 0 is no error; pass an errno or a socket.EAI_* code"
@@ -132,7 +168,15 @@ class NamesTable:
         self._failures[name.lower()] = code
 
     def delay(self, name: str, seconds: float) -> None:
-        """Let lookups of a name take this long; the loop's clock makes it so."""
+        """Let lookups of a name take this long, whether they find it or fail.
+
+        Args:
+            name: A host name, known or not.
+            seconds: Seconds of virtual time, 0 for none.
+
+        Raises:
+            UsageError: It is negative, or no number.
+        """
         if not seconds >= 0:
             raise UsageError(f"names.delay({name!r}, {seconds!r}): pass seconds, 0 or more")
         self._delays[name.lower()] = seconds
