@@ -20,6 +20,7 @@ import simpy
 from simpy.events import NORMAL
 
 from simloop import SimLoop
+from simloop.errors import UsageError
 
 from ._hosted import Hosted
 
@@ -116,18 +117,22 @@ class LoopProcess(Hosted):
 
     def _live(self) -> Generator[simpy.Event, Any, None]:
         """Run what is due, and sleep until the next deadline, or until it moved forward."""
-        env = self.env
+        env, due = self.env, -math.inf
         while True:
-            when = self.run_due()
             try:
-                yield env.event() if when == math.inf else env.timeout(max(0, when - env.now))
+                if self.loop.time() < due:
+                    self.loop.run_until(due)  # SimPy's sum of floats may fall short of it.
+                due = self.run_due()
+            except (KeyboardInterrupt, SystemExit):
+                self.process = env.process(self._live())  # For whoever calls run() again.
+                raise
+            try:
+                yield env.event() if due == math.inf else env.timeout(max(0, due - env.now))
             except simpy.Interrupt as interrupt:
                 if interrupt.cause is not _EARLIER:
                     self.loop.on_earlier(None)
                     return
-            else:
-                if self.loop.time() < when:
-                    self.loop.run_until(when)  # SimPy's sum of floats may fall short of it.
+                due = -math.inf
 
     def _look_again(self) -> None:
         self.heard()
@@ -188,6 +193,17 @@ class LoopEnvironment(simpy.Environment):  # type: ignore[misc]  # as above
         super().schedule(event, priority, delay)
         if not self._is_stepping:
             self._set_alarm()
+
+    def run(self, until: Any = None) -> Any:
+        """Refuse: the environment is run by the loop.
+
+        Raises:
+            UsageError: Always; :meth:`wait` is what waits for an event.
+        """
+        raise UsageError(
+            f"run(until={until!r}) would leave the loop's clock behind, which runs this"
+            " environment; await env.wait(event), or sleep"
+        )
 
     def _set_alarm(self) -> None:
         """Have the loop call when the next event is due."""

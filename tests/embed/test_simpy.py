@@ -242,6 +242,61 @@ def test_an_environment_lives_in_a_loop() -> None:
     assert seen == [(0, 1.1), (1, 2.1), (2, 3.1)]
 
 
+def test_interrupts_go_both_ways_in_a_hosted_environment_too() -> None:
+    """A coroutine interrupts a process, and one that is cancelled leaves its process alone."""
+    seen = []
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        env = LoopEnvironment()
+
+        def process():
+            try:
+                yield env.timeout(100)
+            except simpy.Interrupt as interrupt:
+                seen.append((interrupt.cause, env.now))
+            yield env.timeout(10)
+            seen.append(("done", env.now))
+
+        running = env.process(process())
+        await asyncio.sleep(5)
+        running.interrupt("fire")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2):
+                await env.wait(running)
+        await asyncio.sleep(20)
+        return loop.time()
+
+    assert simloop.run(main()) == 27.0
+    assert seen == [("fire", 5.0), ("done", 15.0)]
+
+
+def test_nobody_runs_a_hosted_environment() -> None:
+    """Its clock would leave the loop's behind; the error says what to do instead."""
+
+    async def main() -> None:
+        env = LoopEnvironment()
+        with pytest.raises(simloop.UsageError, match=r"run\(until=20\).*await env\.wait\(event\)"):
+            env.run(until=20)
+
+    simloop.run(main())
+
+
+def test_an_exit_comes_out_of_run_which_can_be_called_again(env, guest) -> None:
+    """As from any driving call: nothing of the loop is lost by Ctrl-C."""
+    seen = []
+
+    def leave() -> None:
+        raise KeyboardInterrupt
+
+    guest.loop.call_later(1, leave)
+    guest.loop.call_later(2, seen.append, 2)
+    with pytest.raises(KeyboardInterrupt):
+        env.run()
+    env.run()
+    assert (seen, env.now) == ([2], 2)
+
+
 def test_an_error_in_a_hosted_environment_reaches_the_loops_handler() -> None:
     """A process that fails, with nobody waiting for it, is reported; others go on."""
     reported = []
