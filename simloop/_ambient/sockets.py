@@ -39,7 +39,9 @@ class Sockets(Protocol):
     that is there is used: ``gethostbyname_ex``, ``gethostbyaddr``, ``if_nameindex``, ``pipe``,
     ``set_blocking``, ``get_blocking``, ``set_inheritable``, ``get_inheritable``, ``fcntl``,
     ``ioctl``, ``isatty``, ``fstat``, ``fdopen``, and ``watch(fd, callback)``, which has the
-    callback called when ``poll`` may answer otherwise, and returns what ends that.
+    callback called when ``poll`` may answer otherwise, and returns what ends that. ``paths``, if
+    it is there, answers for paths that are names of sockets: ``has(path)``, ``stat``, ``access``,
+    ``unlink``, ``chmod``, ``chown``, ``rename`` and ``umask``.
     """
 
     socket_class: type[socket.socket]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from simloop.net.descriptor_io import open_descriptor
 from simloop.net.flags import control, control_device
 from simloop.net.sockets import SocketFile
+from simloop.net.unix_paths import UnixPaths
 from simloop.net.virtual_socket import VirtualSocket
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ __all__ = ["SystemCalls"]
 class SystemCalls:
     """Answer system calls for the host that ``find_host()`` returns at each call.
 
+    ``look_for_host()`` returns it too, or None if the world has made none yet.
+
     >>> from simloop.net import Network
     >>> host = Network().add_host("here", "10.0.0.1")
     >>> system = SystemCalls(lambda: host)
@@ -37,8 +40,13 @@ class SystemCalls:
 
     socket_class: type[socket.socket] = VirtualSocket
 
-    def __init__(self, find_host: Callable[[], Host]) -> None:
+    def __init__(
+        self,
+        find_host: Callable[[], Host],
+        look_for_host: Callable[[], Host | None] | None = None,
+    ) -> None:
         self._find_host = find_host
+        self.paths = UnixPaths(find_host if look_for_host is None else look_for_host)
 
     # -- sockets -------------------------------------------------------------------------------
 

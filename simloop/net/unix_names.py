@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from simloop.net.faults import fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simloop.net.sockets import SocketFile
 
 __all__ = ["UnixName", "UnixNames"]
@@ -23,14 +25,15 @@ _OWNER_MAY_WRITE = 0o200
 
 
 class UnixName:
-    """One entry: the socket, or None where only the path is left; mode bits; a number."""
+    """One entry: the socket, or None where only the path is left; mode, owner; a number."""
 
-    __slots__ = ("mode", "number", "sock")
+    __slots__ = ("mode", "number", "owner", "sock")
 
     def __init__(self, sock: SocketFile, mode: int, number: int) -> None:
         self.sock: SocketFile | None = sock
         self.mode = mode
         self.number = number
+        self.owner: tuple[int, int] | None = None  # Who it was given to, by chown.
 
 
 class UnixNames:
@@ -43,7 +46,13 @@ class UnixNames:
         self._names: dict[str, UnixName] = {}
         self._count = 0
         self._autobound = 0
+        self._moved: dict[SocketFile, str] = {}  # Open sockets whose path was renamed since.
         self.umask = 0o022
+        # Whether something else than a socket is in the way of a path, outside of this table.
+        self.is_taken: Callable[[str], bool] = lambda _path: False
+
+    def __len__(self) -> int:
+        return len(self._names)
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
@@ -53,7 +62,7 @@ class UnixNames:
 
     def bind(self, name: str, sock: SocketFile) -> None:
         """Let a name lead to a socket; EADDRINUSE if it exists, even if only as a path."""
-        if name in self._names:
+        if name in self._names or (not name.startswith("\0") and self.is_taken(name)):
             raise fault(errno.EADDRINUSE)
         self._count += 1
         self._names[name] = UnixName(sock, 0o777 & ~self.umask, self._count)
@@ -69,6 +78,7 @@ class UnixNames:
 
     def release(self, name: str, sock: SocketFile) -> None:
         """Part a name from its closing socket: a path stays, leading nowhere."""
+        name = self._moved.pop(sock, name)
         entry = self._names.get(name)
         if entry is None or entry.sock is not sock:
             return
@@ -108,6 +118,19 @@ class UnixNames:
         self.entry(path)
         del self._names[path]
 
+    def rename(self, path: str, target: str) -> None:
+        """Give a path another name, in place of what had that; its socket does not hear of it."""
+        entry = self.entry(path)
+        if path == target:
+            return
+        replaced = self._names.get(target)
+        if replaced is not None and replaced.sock is not None:
+            self._moved.pop(replaced.sock, None)
+        del self._names[path]
+        self._names[target] = entry
+        if entry.sock is not None:
+            self._moved[entry.sock] = target
+
     def chmod(self, path: str, mode: int) -> None:
         """Set the mode of a path: without the owner's right to write nobody can connect."""
         self.entry(path).mode = mode & 0o7777
@@ -120,4 +143,6 @@ class UnixNames:
             if name.startswith("\0"):
                 assert entry.sock is not None, name
             if entry.sock is not None:
-                assert entry.sock.local == (name, 0), (name, entry.sock)
+                renamed = self._moved.get(entry.sock)
+                bound = entry.sock.local if renamed is None else (renamed, 0)
+                assert bound == (name, 0), (name, entry.sock)

@@ -8,6 +8,8 @@ know each other; what one needs of another is handed over here.
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +83,7 @@ class World:
         self.ambient = Ambient(
             clock=kernel,
             streams=kernel.streams,
-            sockets=SystemCalls(self._host_of_caller),
+            sockets=SystemCalls(self._host_of_caller, self._look_for_host),
             threads=self.baton,
             signals=self.dispositions,
             become_loop=self._become_loop,
@@ -126,7 +128,12 @@ class World:
             return hosts[_HOSTNAME]
         host = self.network.add_host(_HOSTNAME)
         let_threads_block(host, self.baton)
+        host.unix.is_taken = _is_in_the_way
         return host
+
+    def _look_for_host(self) -> Host | None:
+        """Return the machine of the loop that runs, or None in a world that has none yet."""
+        return None if self._network is None else self._host_of_caller()
 
     def _host_of_caller(self) -> Host:
         """Return the machine of the loop that runs, or the world's first if none does."""
@@ -222,6 +229,15 @@ class World:
         if seat is not None and seat is not self.ambient and seat.threads is self.baton:
             return nullcontext()  # A thread of the run is inside already.
         return self.ambient
+
+
+def _is_in_the_way(path: str) -> bool:
+    """Tell whether a real file is where a socket is to be bound; a real socket is another one's."""
+    try:
+        mode = os.lstat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISSOCK(mode)
 
 
 def _collect(full: bool) -> None:  # noqa: FBT001 - a hook of the kernel
