@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from functools import partial
 
 import pytest
@@ -148,13 +149,51 @@ def under_simpy(loop, task, draw) -> None:
     env.run()
 
 
+def under_salabim(loop, task, draw) -> None:
+    salabim = pytest.importorskip("salabim")
+    from simloop.embed.salabim import LoopComponent
+
+    class Clock(salabim.Component):
+        def process(self):
+            while not task.done():
+                yield self.hold(draw.random() * 100)
+
+    env = salabim.Environment(trace=False, yieldless=False)
+    LoopComponent(env, loop)
+    Clock(env=env)
+    env.run()
+
+
+def inside_trio(loop, task, draw) -> None:
+    trio = pytest.importorskip("trio")
+    from trio.testing import MockClock
+
+    async def drive() -> None:
+        while not task.done():
+            due = max(loop.peek(), loop.time())
+            await trio.sleep(due - loop.time())
+            loop.run_until(due)
+
+    trio.run(drive, clock=MockClock(autojump_threshold=0))
+
+
+def in_threads(loop, task, draw) -> None:
+    while not task.done():
+        thread = threading.Thread(target=in_slices, args=(loop, task, draw))
+        thread.start()
+        thread.join()
+
+
 WAYS = [
     by_steps,
     in_slices,
     by_a_mixture,
     inside_a_live_loop,
     inside_another_world,
+    inside_trio,
+    in_threads,
     under_simpy,
+    under_salabim,
 ]
 
 
@@ -175,6 +214,7 @@ def digest_of(scripts, drive, seed=0) -> tuple[str, int]:
         loop.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drive", WAYS)
 @settings(max_examples=25, deadline=None)
 @given(scripts=PROGRAMS, seed=st.integers(0, 3))
