@@ -187,7 +187,8 @@ class Kernel:
         elif self._autojump:
             self.horizon_ns = min(self.limits.time_max_ns, NEVER - 1)
         else:
-            self.horizon_ns = -1 if self._reach_ns is None else self._reach_ns
+            reach_ns = -1 if self._reach_ns is None else self._reach_ns
+            self.horizon_ns = min(reach_ns, self.limits.time_max_ns)
 
     # The clock -----------------------------------------------------------------------------
 

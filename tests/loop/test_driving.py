@@ -205,6 +205,53 @@ def test_a_cancelled_advance_leaves_the_clock_where_it_is() -> None:
     assert simloop.run(main(), autojump=False) == 5.0
 
 
+@pytest.mark.parametrize("autojump", [True, False])
+def test_an_advance_does_not_pass_a_limit(autojump) -> None:
+    """The run's max_time holds, whoever moves the clock."""
+
+    async def main() -> None:
+        await asyncio.get_running_loop().advance(50)
+
+    with pytest.raises(simloop.LimitError, match=r"deadline is at 50\.0 s.*limit is 10\.0 s"):
+        simloop.run(main(), autojump=autojump, max_time=10)
+
+
+def test_an_advance_settles_what_it_began() -> None:
+    """Tasks, connections and executor jobs that are due get to their end before it returns."""
+
+    async def echo(reader, writer) -> None:
+        writer.write(await reader.readexactly(5))
+        writer.close()
+        await writer.wait_closed()
+
+    async def visit(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"hello")
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return answer
+
+    async def main() -> list[object]:
+        loop = asyncio.get_running_loop()
+        tasks: list[asyncio.Task] = []
+        async with await asyncio.start_server(echo, "127.0.0.1", 80):
+            loop.call_later(1, lambda: tasks.append(asyncio.create_task(visit(80))))
+            loop.call_later(1, lambda: tasks.append(asyncio.create_task(spin(50))))
+            loop.call_later(1, lambda: tasks.append(asyncio.create_task(asyncio.to_thread(int))))
+            await loop.advance(1)
+            return [task.result() for task in tasks]
+
+    assert simloop.run(main(), autojump=False) == [b"hello", 1.0, 0]
+
+
+async def spin(count: int) -> float:
+    """Let so many turns go by; return the time."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+    return asyncio.get_running_loop().time()
+
+
 async def program() -> None:
     """Do a little of everything, with ties."""
     queue: asyncio.Queue[int] = asyncio.Queue(2)
