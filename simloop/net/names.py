@@ -175,7 +175,7 @@ class NamesTable:
             seconds: Seconds of virtual time, 0 for none.
 
         Raises:
-            UsageError: It is negative, or no number.
+            UsageError: It is not 0 or more.
         """
         if not seconds >= 0:
             raise UsageError(f"names.delay({name!r}, {seconds!r}): pass seconds, 0 or more")

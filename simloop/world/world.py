@@ -102,7 +102,7 @@ class World:
 
     @property
     def network(self) -> Network:
-        """The virtual network, made when it is first asked for."""
+        """The virtual network, made when it is first asked for; internal but for its names."""
         if self._network is None:
             self._network = Network()
             self._tap()
@@ -158,7 +158,23 @@ class World:
         max_steps: int | None = None,
         livelock_steps: int | None = None,
     ) -> None:
-        """Set the limits of the world's run; see :func:`simloop.run`."""
+        """Set the limits of the world's run, in place of those before.
+
+        Args:
+            max_time: The virtual time, in seconds, past which the clock may not go.
+            max_steps: How many callbacks may run, counted from the world's first.
+            livelock_steps: How many may run while the clock stands still; None changes nothing.
+
+        Example:
+            >>> import asyncio, simloop
+            >>> world = simloop.World()
+            >>> world.limit(max_time=60)
+            >>> with asyncio.Runner(loop_factory=lambda: simloop.SimLoop(world=world)) as runner:
+            ...     runner.run(asyncio.sleep(3600))
+            Traceback (most recent call last):
+            ...
+            simloop.errors.LimitError: the next deadline is at 3600.0 s of virtual time, and ...
+        """
         limits: dict[str, Any] = {"steps_max": max_steps}
         limits["time_max_ns"] = NEVER if max_time is None else nanoseconds(max_time)
         if livelock_steps is not None:

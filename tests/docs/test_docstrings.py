@@ -124,5 +124,9 @@ def test_the_reference_has_every_name_of_asynctest():
         for name in home.__all__
         if getattr(getattr(home, name), "__module__", "").startswith("asynctest_compat")
     ]
-    missing = [name for name in ours if not re.search(rf"asynctest_compat(\.selector)?\.{name}\b", REFERENCE)]
+    missing = [
+        name
+        for name in ours
+        if not re.search(rf"asynctest_compat(\.selector)?\.{name}\b", REFERENCE)
+    ]
     assert not missing
