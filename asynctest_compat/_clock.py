@@ -32,8 +32,19 @@ if TYPE_CHECKING:
 # asyncio's: advancing is reported where slow callbacks are.
 _logger = getLogger("asyncio")
 
-#: How every message about a clock that stands still ends.
+#: What every message about a clock that stands still says.
 WAY_OUT = "the clock moves only when the test awaits advance(seconds)"
+
+
+@contextlib.contextmanager
+def told_way_out() -> Iterator[None]:
+    """Let the error of a loop that waits for ever name the way out of this package."""
+    try:
+        yield
+    except simloop.DeadlockError as error:
+        if WAY_OUT in str(error):
+            raise
+        raise simloop.DeadlockError(f"the test would wait for ever: {WAY_OUT}.\n{error}") from None
 
 
 class _Hand(Protocol):

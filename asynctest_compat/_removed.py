@@ -20,7 +20,12 @@ import types
 import unittest
 from typing import TYPE_CHECKING, Any
 
-from asynctest_compat._coroutines import YieldableCoroutine, can_run, mark
+from asynctest_compat._coroutines import (
+    YieldableCoroutine,
+    can_run,
+    is_coroutine_function,
+    mark,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -115,7 +120,7 @@ def _accept_loop(owner: Any, name: str) -> None:
         return function(*args, **kwargs)
 
     wrapper._asynctest_ignores_loop = True  # type: ignore[attr-defined]  # a mark, so that none is wrapped twice
-    setattr(owner, name, wrapper)
+    setattr(owner, name, mark(wrapper) if is_coroutine_function(function) else wrapper)
 
 
 def _assert_dict_contains_subset(

@@ -14,7 +14,7 @@ import pytest
 
 import simloop
 from asynctest_compat import _install
-from asynctest_compat._clock import Clock
+from asynctest_compat._clock import Clock, told_way_out
 from asynctest_compat._coroutines import as_coroutine, yieldable
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ class ClockFixture:
 
     def run(self, awaitable: Awaitable[_T]) -> _T:
         """Run a coroutine on the fixture's loop and return its result."""
-        result: _T = self.loop.run_until_complete(as_coroutine(awaitable))
+        with told_way_out():
+            result: _T = self.loop.run_until_complete(as_coroutine(awaitable))
         return result
 
     def time(self) -> float:

@@ -26,10 +26,9 @@ import warnings
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from unittest.case import SkipTest, expectedFailure, skip, skipIf, skipUnless
 
-import simloop
 from asynctest_compat import _class_fixtures, _fail_on
 from asynctest_compat._class_fixtures import NOTHING, class_loop_of
-from asynctest_compat._clock import WAY_OUT, Clock
+from asynctest_compat._clock import Clock, told_way_out
 from asynctest_compat._coroutines import (
     as_coroutine,
     can_run,
@@ -435,14 +434,8 @@ class ClockedTestCase(TestCase):
             clock.thaw()
 
     def _asynctest_finish(self, awaitable: Awaitable[_T]) -> _T:
-        try:
+        with told_way_out():
             return super()._asynctest_finish(awaitable)
-        except simloop.DeadlockError as error:
-            if WAY_OUT in str(error):
-                raise
-            raise simloop.DeadlockError(
-                f"the test would wait for ever: {WAY_OUT}.\n{error}"
-            ) from None
 
     @property
     def _time(self) -> float:

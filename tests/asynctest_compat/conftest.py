@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,8 @@ import asynctest_compat as asynctest
 
 # Suites that the tests run in processes of their own: one of them is there to fail.
 collect_ignore_glob = ["suites/*"]
+
+SUITES = Path(__file__).parent / "suites"
 
 
 @pytest.fixture
@@ -31,3 +37,34 @@ def run_case():
 def factory(request):
     """The default loop, and asyncio's own."""
     return request.param
+
+
+@pytest.fixture
+def python():
+    """Run the interpreter in the folder of the suites, without the plugins of this run."""
+
+    def run(*arguments, cwd=SUITES):
+        return subprocess.run(
+            [sys.executable, "-B", *arguments],
+            cwd=cwd,
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def run_pytest(python):
+    """Run pytest in a folder, with this package as asynctest and no other settings."""
+
+    def run(*arguments, settings=os.devnull, **where):
+        plugins = ("-p", "asynctest_compat.as_asynctest", "-p", "no:cacheprovider")
+        # Settings in a file of one's own, or none: those of this project are not the suite's.
+        return python(
+            *("-m", "pytest", "-q", *plugins, "-c", settings, "--rootdir", ".", *arguments), **where
+        )
+
+    return run

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -32,18 +29,6 @@ def canaries():
     return module.CANARIES
 
 
-def run(*arguments):
-    """Run the interpreter in the folder of the suites, without this run's plugins."""
-    return subprocess.run(
-        [sys.executable, "-B", *arguments],
-        cwd=SUITES,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def by_name(findings):
     """Collect kinds and texts by qualified name of test and class."""
     kinds, texts = defaultdict(list), defaultdict(str)
@@ -54,19 +39,15 @@ def by_name(findings):
     return kinds, texts
 
 
-def unittest_s_findings(loop):
-    done = run("-m", "asynctest_compat", "--loop", loop, "canaries")
+def unittest_s_findings(python, loop):
+    done = python("-m", "asynctest_compat", "--loop", loop, "canaries")
     assert done.returncode == 1, done.stderr
     for found in FINDING.finditer(done.stderr):
         yield found["kind"], found["id"].removeprefix("canaries."), found["text"]
 
 
-def pytest_s_findings(loop, report):
-    done = run(
-        *("-m", "pytest", "-q", "-p", "asynctest_compat.as_asynctest", "-p", "no:cacheprovider"),
-        *("-c", os.devnull, "--rootdir", ".", f"--junitxml={report}", "--asynctest-loop", loop),
-        "canaries.py",
-    )
+def pytest_s_findings(run_pytest, loop, report):
+    done = run_pytest(f"--junitxml={report}", "--asynctest-loop", loop, "canaries.py")
     assert done.returncode == 1, done.stdout + done.stderr
     for case in ET.parse(report).iter("testcase"):  # noqa: S314 - pytest wrote it
         name = f"{case.get('classname').removeprefix('canaries.')}.{case.get('name')}"
@@ -91,9 +72,9 @@ def unmarked(canaries, kinds):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loop", ["virtual", "stock"])
-def test_every_canary_dies_under_unittest(canaries, loop) -> None:
+def test_every_canary_dies_under_unittest(canaries, python, loop) -> None:
     """Each of them is reported as the failure or error that it is, with its own reason."""
-    kinds, texts = by_name(unittest_s_findings(loop))
+    kinds, texts = by_name(unittest_s_findings(python, loop))
     assert {name: kind for name, (kind, _) in canaries.items() if kind not in kinds[name]} == {}
     assert missing_reasons(canaries, texts) == {}
     assert unmarked(canaries, kinds) == []
@@ -101,9 +82,9 @@ def test_every_canary_dies_under_unittest(canaries, loop) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loop", ["virtual", "stock"])
-def test_every_canary_dies_under_pytest(canaries, loop, tmp_path) -> None:
+def test_every_canary_dies_under_pytest(canaries, run_pytest, loop, tmp_path) -> None:
     """Each of them fails, with its own reason."""
-    kinds, texts = by_name(pytest_s_findings(loop, tmp_path / "report.xml"))
+    kinds, texts = by_name(pytest_s_findings(run_pytest, loop, tmp_path / "report.xml"))
     assert [name for name in canaries if not kinds[name]] == []
     assert missing_reasons(canaries, texts) == {}
     assert unmarked(canaries, kinds) == []

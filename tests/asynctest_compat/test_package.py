@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
-
-
-def python(code: str, *arguments: str):
-    """Run code in a process of its own, since what it does to modules stays."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
 
 INSTALL = """
 import sys
@@ -39,9 +25,9 @@ print("ours")
 
 
 @pytest.mark.slow
-def test_import_asynctest_gives_ours_after_install() -> None:
+def test_import_asynctest_gives_ours_after_install(python) -> None:
     """install() makes the old imports work; a module is the same one under both names."""
-    done = python(INSTALL)
+    done = python("-W", "error", "-c", INSTALL)
     assert done.stdout == "ours\n", done.stderr
 
 
@@ -69,9 +55,9 @@ unittest.main(argv=["suite", "-v"])
 
 
 @pytest.mark.slow
-def test_main_runs_a_file_whose_import_was_unittest() -> None:
+def test_main_runs_a_file_whose_import_was_unittest(python) -> None:
     """A suite of plain unittest runs with the one import changed; main() tells what failed."""
-    done = python(MAIN)
+    done = python("-W", "error", "-c", MAIN)
     assert done.returncode == 1
     assert "FAILED (failures=1, skipped=1)" in done.stderr
     assert "AssertionError: 1 != 2" in done.stderr
