@@ -10,6 +10,7 @@ class Chart {
     this.squeezed = model.isBetterSqueezed();
     this.showsArrows = true;
     this.selected = null;
+    this.drawn = [];
     this.from = 0;
     this.to = this.axis.length;
     this.readColors();
@@ -121,6 +122,8 @@ class Chart {
     pen.save();
     pen.beginPath(); pen.rect(0, AXIS, width, height - AXIS); pen.clip();
     for (let index = first; index < last; index++) this.paintRow(pen, index);
+    this.drawn = [];
+    this.left = 0;
     if (this.showsArrows) this.paintArrows(pen, first, last);
     this.paintSelection(pen);
     for (let index = first; index < last; index++) this.paintLabel(pen, index);
@@ -216,9 +219,10 @@ class Chart {
   }
 
   paintArrows(pen, first, last) {
-    this.drawn = [];
-    // Where there are too many to tell apart, one stands for its neighbours.
-    for (let apart = 4; apart < 500 && !this.collectArrows(first, last, apart); apart *= 2);
+    const all = this.arrowsInSight(first, last), share = Math.max(1, all.length / ARROWS_MAX);
+    // Where there are too many to tell apart, some stand for all.
+    this.drawn = share === 1 ? all : Array.from({ length: ARROWS_MAX }, (_, i) => all[Math.floor(i * share)]);
+    this.left = all.length - this.drawn.length;
     pen.strokeStyle = pen.fillStyle = this.colors.arrow;
     pen.lineWidth = 1.2;
     pen.globalAlpha = this.drawn.length > 150 ? 0.4 : 0.85;
@@ -226,23 +230,20 @@ class Chart {
     pen.globalAlpha = 1;
   }
 
-  // Takes the messages in sight, of those with ends so close to each other the first; false if
-  // that is still too many.
-  collectArrows(first, last, apart) {
+  // The messages with an end in sight; of those that would lie on each other the first.
+  arrowsInSight(first, last) {
     const { messages } = this.model, { begin } = this.axis, count = messages.sender.length;
-    const seen = new Set();
-    this.drawn = [];
+    const seen = new Set(), found = [];
     const from = Math.max(0, lowerBound(count, (i) => begin[messages.sender[i]], this.from) - 200);
     for (let message = from; message < count && begin[messages.sender[message]] < this.to; message++) {
       const ends = this.ends(message);
       if (!ends || ends.x1 < this.gutter || (ends.from < first && ends.to < first) || (ends.from >= last && ends.to >= last)) continue;
-      const key = `${ends.from} ${ends.to} ${Math.floor(ends.x0 / apart)}`;
+      const key = (Math.floor(ends.x0 / 4) * 4096 + (ends.from % 4096)) * 4096 + (ends.to % 4096);
       if (seen.has(key)) continue;
-      if (this.drawn.length >= ARROWS_MAX) return false;
       seen.add(key);
-      this.drawn.push({ message, ...ends });
+      found.push({ message, ...ends });
     }
-    return true;
+    return found;
   }
 
   paintArrow(pen, { from, to, x0, x1 }, head) {
@@ -319,6 +320,7 @@ class Chart {
       text = cut();
       wide = pen.measureText(text).width;
     }
+    if (!this.gutter) { pen.strokeStyle = this.colors.paper; pen.lineWidth = 4; pen.strokeText(text, x, y); }
     pen.fillText(text, x, y);
     return wide;
   }
@@ -412,8 +414,8 @@ class Chart {
     const arrow = this.arrowAt(x, y);
     if (!row || row.title) return arrow;
     if (x < this.gutter) return { kind: "track", index: row.tracks[0], track: row.tracks[0] };
-    const step = this.stepAt(row, x);
-    if (step && step.near < 4) return step;
+    const step = this.stepAt(row, x), bar = this.bar(index);
+    if (step && step.near < 4 && y > bar.top - 2 && y < bar.top + bar.height + 2) return step;
     if (arrow) return arrow;
     return this.waitAt(row, x) || (step && step.near < 10 ? step : null) || this.trackAt(row, x);
   }
@@ -445,7 +447,7 @@ class Chart {
 
   arrowAt(x, y) {
     if (!this.showsArrows) return null;
-    for (const { message, from, to, x0, x1 } of this.drawn || []) {
+    for (const { message, from, to, x0, x1 } of this.drawn) {
       const start = this.bar(from), end = this.bar(to), down = to >= from;
       const y0 = down ? start.top + start.height : start.top, y1 = down ? end.top : end.top + end.height;
       if (y < Math.min(y0, y1) || y > Math.max(y0, y1) || y0 === y1) continue;

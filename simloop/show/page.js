@@ -296,7 +296,7 @@ function begin() {
   chart.onpaint = () => {
     const from = Math.max(0, chart.from), to = Math.min(chart.axis.length, chart.to);
     const fromUs = chart.axis.timeAt(from), toUs = chart.axis.timeAt(to), digits = toUs - fromUs > SECOND ? 3 : 9;
-    byId("range").textContent = `Seen: ${clock(fromUs, digits)} to ${clock(toUs, digits)} (${span(toUs - fromUs)})`;
+    byId("range").textContent = `Seen: ${clock(fromUs, digits)} to ${clock(toUs, digits)} (${span(toUs - fromUs)})${chart.left ? `; ${number(chart.drawn.length, "message")} drawn of ${(chart.drawn.length + chart.left).toLocaleString("en")}` : ""}`;
   };
   chart.scroller.addEventListener("scroll", () => chart.draw());
   addEventListener("resize", () => { chart.resize(); chart.draw(); });
