@@ -84,7 +84,7 @@ class TestCase(unittest.TestCase):
     #: Let ``asyncio.get_event_loop()`` raise AssertionError where no loop is running.
     forbid_get_event_loop = False
 
-    #: Makes the loop of each test, called without arguments; None: what was chosen for the suite.
+    #: Makes the loop of each test, called without arguments; None for the suite's choice.
     loop_factory: Callable[[], Any] | None = None
 
     #: The loop of the test that is running.

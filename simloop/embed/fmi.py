@@ -39,7 +39,7 @@ class StepResult:
     """
 
     last_successful_time: float
-    """How far the loop came: the step's end, or the time of the event that ended it early."""
+    """How far the loop came, to the step's end or to the event that ended it early."""
     early_return: bool
     """Whether an event ended the step before its end."""
     event_handling_needed: bool

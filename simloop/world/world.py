@@ -110,12 +110,12 @@ class World:
 
     @property
     def names(self) -> NamesTable:
-        """What ``getaddrinfo`` answers: ``add``, ``remove``, ``fail`` and ``delay`` change it."""
+        """What ``getaddrinfo`` answers, changed by ``add``, ``remove``, ``fail`` and ``delay``."""
         return self.network.names
 
     @property
     def programs(self) -> Programs:
-        """What can be started as a process: ``register`` and ``missing`` say so."""
+        """What can be started as a process, as ``register`` and ``missing`` say."""
         if self._programs is None:
             self._programs = Programs()
         return self._programs
