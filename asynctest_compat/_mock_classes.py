@@ -314,7 +314,10 @@ def _static(spec: object, name: str) -> object:
 
 
 #: Attributes that say by themselves whether they are coroutine functions, or surely are not.
-_TELLING = (types.FunctionType, classmethod, staticmethod, property, functools.cached_property)
+_TELLING = (
+    *(types.FunctionType, classmethod, staticmethod, functools.partial),
+    *(property, functools.cached_property),
+)
 
 
 def _signature(spec: Any, as_instance: bool, eat_self: bool) -> inspect.Signature | None:  # noqa: FBT001  # flags of unittest.mock

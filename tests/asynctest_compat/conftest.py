@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import asynctest_compat as asynctest
+import simloop
 
 # Suites that the tests run in processes of their own: one of them is there to fail.
 collect_ignore_glob = ["suites/*"]
@@ -37,6 +38,17 @@ def run_case():
 def factory(request):
     """The default loop, and asyncio's own."""
     return request.param
+
+
+@pytest.fixture(params=[simloop.SimLoop, asyncio.SelectorEventLoop], ids=["virtual", "stock"])
+def drive(request):
+    """Run a coroutine on a loop of either kind, and return its result."""
+
+    def run(coroutine):
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            return runner.run(coroutine)
+
+    return run
 
 
 @pytest.fixture
