@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .ambient import Seat
 
-__all__: list[str] = []
+__all__ = ["events_of", "number_of", "wait"]
 
 
 def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | None = None) -> Any:
@@ -87,11 +87,16 @@ def _open(file: Any, *args: Any, **kwargs: Any) -> Any:
     return _real_open(file, *args, **kwargs)
 
 
-def _number(fileobj: Any) -> int:
-    return fileobj if isinstance(fileobj, int) else int(fileobj.fileno())
+def number_of(fileobj: Any) -> int:
+    """Return a descriptor, given it or an object that has one."""
+    if isinstance(fileobj, int):
+        return fileobj
+    if not hasattr(fileobj, "fileno"):
+        raise TypeError("argument must be an int, or have a fileno() method.")
+    return int(fileobj.fileno())
 
 
-def _wait(
+def wait(
     run: Seat, call: str, fds: Iterable[int], ready: Callable[[], Any], timeout_ns: int | None
 ) -> Any:
     """Return what is ready; if nothing is, wait for it in virtual time, as the thread waits."""
@@ -133,14 +138,14 @@ def _select(
 
     def ready() -> Any:
         found = [
-            [fileobj for fileobj in side if _events(run, _number(fileobj), mask)]
+            [fileobj for fileobj in side if events_of(run, number_of(fileobj), mask)]
             for side, mask in zip(sides, masks, strict=True)
         ]
         return found if any(found) else None
 
     limit_ns = None if timeout is None else nanoseconds(timeout)
-    fds = [_number(fileobj) for side in sides for fileobj in side]
-    found = _wait(run, "select.select()", fds, ready, limit_ns)
+    fds = [number_of(fileobj) for side in sides for fileobj in side]
+    found = wait(run, "select.select()", fds, ready, limit_ns)
     return tuple(found or ([], [], []))
 
 
@@ -148,7 +153,7 @@ _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 _WRITABLE = select.POLLOUT | select.POLLERR
 
 
-def _events(run: Seat, fd: int, mask: int) -> int:
+def events_of(run: Seat, fd: int, mask: int) -> int:
     """Return which of the events in ``mask`` a descriptor has now, be it virtual or real."""
     if run.sockets is not None and run.sockets.owns(fd):
         return run.sockets.poll(fd) & mask
@@ -171,17 +176,17 @@ class _Poll:
         self, fd: Any, eventmask: int = select.POLLIN | select.POLLPRI | select.POLLOUT, /
     ) -> None:
         """Watch a descriptor for these events."""
-        self._masks[_number(fd)] = eventmask
+        self._masks[number_of(fd)] = eventmask
 
     def modify(self, fd: Any, eventmask: int, /) -> None:
         """Watch a registered descriptor for other events."""
-        if _number(fd) not in self._masks:
+        if number_of(fd) not in self._masks:
             raise FileNotFoundError(2, os.strerror(2))
-        self._masks[_number(fd)] = eventmask
+        self._masks[number_of(fd)] = eventmask
 
     def unregister(self, fd: Any, /) -> None:
         """Watch a descriptor no longer; KeyError if it is not watched."""
-        del self._masks[_number(fd)]
+        del self._masks[number_of(fd)]
 
     def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
         """Return what is ready, at the latest after ``timeout`` milliseconds."""
@@ -189,14 +194,14 @@ class _Poll:
         if run is None:  # Made in a run and kept beyond it.
             return self._poll_really(timeout)
         limit_ns = None if timeout is None or timeout < 0 else nanoseconds(timeout / 1000)
-        found: list[tuple[int, int]] = _wait(
+        found: list[tuple[int, int]] = wait(
             run, "poll()", self._masks, lambda: self._ready(run), limit_ns
         )
         return found
 
     def _ready(self, run: Seat) -> list[tuple[int, int]]:
         always = select.POLLERR | select.POLLHUP | select.POLLNVAL
-        events = [(fd, _events(run, fd, mask | always)) for fd, mask in self._masks.items()]
+        events = [(fd, events_of(run, fd, mask | always)) for fd, mask in self._masks.items()]
         return [pair for pair in events if pair[1]]
 
     def _poll_really(self, timeout: float | None) -> list[tuple[int, int]]:

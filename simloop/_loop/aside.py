@@ -47,6 +47,7 @@ class Aside(Driving, Executors, Signals):
         side.take_over(self)
         side.stuck = self._kernel.stuck
         self._kernel = side
+        self._wheel = side.wheel
         self._take_queue()
         self.set_debug(self._debug)
 

@@ -8,6 +8,7 @@ import contextlib
 import pytest
 
 from ..loop_io.certificates import client_context, server_context  # noqa: TID252 - shared by two folders
+from .bodies import BIG
 
 aiohttp = pytest.importorskip("aiohttp")
 from aiohttp import web  # noqa: E402
@@ -15,8 +16,6 @@ from aiohttp.test_utils import TestServer  # noqa: E402
 
 # What a library warns about is not ours.
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-BIG = bytes(range(256)) * 20_000  # Five megabytes.
 
 
 async def hello(request):
