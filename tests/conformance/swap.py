@@ -1,0 +1,204 @@
+"""asyncio with another loop in it: what CPython's tests make is a :class:`SimLoop`.
+
+Owns: every name under which ``test.test_asyncio`` reaches for a loop. The tests ask for
+``asyncio.SelectorEventLoop`` (with a selector, which we have no use for), for
+``asyncio.new_event_loop``, for ``asyncio.EventLoop`` from 3.13 on, for the bare ``BaseEventLoop``,
+and for the test suite's own ``TestLoop``, which takes a generator that is told each deadline.
+
+The loops that a test makes in the main thread live in one world, and the test runs inside of it:
+sockets, time and threads that it makes before its loop runs, or beside it, are the world's too.
+A loop made in another thread has a world of its own, as has the test suite's own loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.base_events
+import asyncio.selector_events
+import asyncio.unix_events
+import re
+import socket
+import threading
+from typing import Any
+
+from programs import register
+
+import simloop
+import simloop._loop.reporting
+from simloop._kernel import ThreadSafeHandle
+from simloop._loop.streams import StreamTransport
+
+_WATCHES = re.compile("reader|writer|transport|counters|process_events")
+"""What ``TestLoop`` does instead of watching descriptors."""
+
+_TASK = asyncio.tasks.Task
+
+_current: list[simloop.World] = []
+"""The world of the test that runs, if one does."""
+
+
+class _MockedHost:
+    """A machine that opens a test's mocks of sockets."""
+
+    def __init__(self, host: Any, mocked: Any) -> None:
+        self._host = host
+        self._mocked = mocked
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    def socket(self, family: int, type_: int, proto: int = 0) -> Any:
+        """Open what the test gives."""
+        return self._mocked.socket(family=family, type=type_, proto=proto)
+
+
+def _mocked_socket() -> Any:
+    """Return what the test has put in the place of asyncio's socket module, if it did."""
+    modules = (asyncio.base_events, asyncio.unix_events)
+    return next((each.socket for each in modules if each.socket is not socket), None)
+
+
+class Loop(simloop.SimLoop):
+    """A loop of the current test's world."""
+
+    def __init__(self, selector: object = None, **options: Any) -> None:
+        del selector
+        if _current and threading.current_thread() is threading.main_thread():
+            options.setdefault("world", _current[-1])
+        super().__init__(**options)
+
+    def create_task(self, coro: Any, **options: Any) -> Any:
+        """Make a task of the class that the test put into asyncio, if it did."""
+        if asyncio.tasks.Task is _TASK or self._task_factory is not None:
+            return super().create_task(coro, **options)
+        return asyncio.tasks.Task(coro, loop=self, **options)
+
+    @property
+    def host(self) -> Any:
+        """The machine; its sockets are the test's mocks while asyncio's are."""
+        mocked = _mocked_socket()
+        return super().host if mocked is None else _MockedHost(super().host, mocked)
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+        """Look up a name, in the test's mock while there is one."""
+        mocked = _mocked_socket()
+        if mocked is None:
+            return await super().getaddrinfo(host, port, **options)
+        order = ("family", "type", "proto", "flags")
+        return mocked.getaddrinfo(host, port, *(options.get(name, 0) for name in order))
+
+    def _run_once(self) -> None:
+        """Run one turn: the tests' name for it."""
+        with self._driven("_run_once"):
+            self._kernel.turn()
+
+
+class TestLoop(Loop):
+    """The test suite's loop: each deadline that is asked for is told to a generator.
+
+    The generator checks the deadlines, and answers by how far the clock should move. Here the
+    clock moves by itself, and follows the answers only when a run ends.
+    """
+
+    def __init__(self, gen: Any = None) -> None:
+        super().__init__(world=simloop.World())
+        self.readers: dict[int, Any] = {}
+        self.writers: dict[int, Any] = {}
+        self.reset_counters()
+        self._advanced = 0.0
+        self._check_on_close = gen is not None
+        self._gen = gen() if gen is not None else _silent()
+        next(self._gen)
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        handle = super().call_later(delay, callback, *args, context=context)
+        self._tell(handle.when())
+        return handle
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        handle = super().call_at(when, callback, *args, context=context)
+        self._tell(handle.when())
+        return handle
+
+    def _tell(self, when: float) -> None:
+        self._advanced += self._gen.send(when) or 0
+
+    def run_forever(self) -> None:
+        """Run, and leave the clock where the generator's answers have put it."""
+        try:
+            super().run_forever()
+        finally:
+            self.advance_time(max(0, self._advanced - self.time()))
+
+    def advance_time(self, advance: float) -> None:
+        """Move the clock without running anything."""
+        kernel = self._kernel
+        kernel.move_to(kernel.now_ns + round(advance * 1e9))
+
+    def close(self) -> None:
+        super().close()
+        if self._check_on_close:
+            self._check_on_close = False
+            try:
+                self._gen.send(0)
+            except StopIteration:
+                pass
+            else:
+                raise AssertionError("the test expects more deadlines than were set")
+
+
+def _silent() -> Any:
+    while True:
+        yield
+
+
+class _Logger:
+    """asyncio's logger, under the name where the tests replace it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio.base_events.logger, name)
+
+
+def swap_in() -> None:
+    """Put the simulated loop wherever asyncio keeps its own."""
+    unix = asyncio.unix_events
+    asyncio.SelectorEventLoop = unix.SelectorEventLoop = Loop  # type: ignore[misc]
+    unix._UnixSelectorEventLoop = Loop
+    if hasattr(unix, "EventLoop"):
+        asyncio.EventLoop = unix.EventLoop = Loop  # type: ignore[misc]
+    asyncio.BaseEventLoop = asyncio.base_events.BaseEventLoop = Loop  # type: ignore[misc]
+    asyncio.selector_events.BaseSelectorEventLoop = Loop  # type: ignore[misc]
+    policy = getattr(unix, "_UnixDefaultEventLoopPolicy", None) or unix.DefaultEventLoopPolicy
+    policy._loop_factory = Loop
+    simloop._loop.reporting.logger = _Logger()
+    StreamTransport._read_ready_cb = None
+    if hasattr(asyncio.events, "_ThreadSafeHandle"):
+        asyncio.events._ThreadSafeHandle = ThreadSafeHandle
+
+    from test.test_asyncio import utils
+
+    for name, method in vars(utils.TestLoop).items():
+        if _WATCHES.search(name):
+            setattr(TestLoop, name, method)
+    utils.TestLoop = TestLoop
+
+
+class Surroundings:
+    """The world of one test, from its start to its end."""
+
+    def __init__(self) -> None:
+        self.world: simloop.World | None = None
+        self._inside: Any = None
+
+    def enter(self) -> None:
+        """Begin a test: a new world, and inside of it."""
+        self.world = simloop.World()
+        register(self.world.programs)
+        _current.append(self.world)
+        self._inside = self.world.inside()
+        self._inside.__enter__()
+
+    def leave(self) -> None:
+        """End a test."""
+        _current.clear()
+        self._inside.__exit__(None, None, None)
