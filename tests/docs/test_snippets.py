@@ -8,8 +8,8 @@ Owns: reading the fenced blocks of a page, and running them as this says:
 - ``pycon`` blocks are doctests in the same namespace.
 - A block whose first line is a comment with a file's name, ``# bell.py``, is that file.
 - ``console`` blocks are run line by line (``$ command``) in the folder of these files, and what
-  they write is what is shown, the folder being ``/home/me``. Real time, digests and pytest's
-  rules may differ; ``...`` stands for anything.
+  they write is what is shown, the folder being ``/home/me``. Real time, counts of steps,
+  digests and pytest's rules may differ; ``...`` stands for anything.
 - A block that cannot run has a comment above it that says why: ``<!-- not run: the reason -->``.
 
 README.md is a page like the others, and each of its blocks is a file of its own.
@@ -95,7 +95,7 @@ pathlib.Path(report).write_text(json.dumps(told))
 def environment(text):
     """What a reader has who installed simloop and pytest, and the plugin that a page moves from."""
     plugins = "simloop.testing.plugin"
-    if "pytest_asyncio" in text:
+    if re.search(r"^import pytest_asyncio$|^def pytest_asyncio_", text, re.MULTILINE):
         plugins += ",pytest_asyncio.plugin"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
@@ -159,6 +159,7 @@ def commands_of(text):
 VOLATILE = [
     (re.compile(r"virtual in [\d.]+ s real"), "virtual in 0.00 s real"),
     (re.compile(r"digest [0-9a-f]{32}"), "digest 0"),
+    (re.compile(r"\b[\d,]+ steps, seed"), "0 steps, seed"),
     (re.compile(r"in \d+\.\d+s"), "in 0.00s"),
     (re.compile(r"^([=_-])\1{2,} ?| ?([=_-])\2{2,}$", re.MULTILINE), ""),
     (re.compile(r"[ \t]+$", re.MULTILINE), ""),
