@@ -7,16 +7,23 @@ are.
 A coroutine is not given to ``create_task(context=...)``: a test may replace the loop by a mock or
 set a task factory that knows no contexts. Each of its steps enters the context instead.
 
-Invariant: a context is entered once at a time. A coroutine that plain code runs in the middle of a
-phase gets a copy, whose changes are taken over when it ends.
+Invariants:
+
+- A context is entered once at a time. A coroutine that plain code runs in the middle of a phase
+  gets a copy, whose changes are taken over when it ends.
+- A phase that would wait for ever is cancelled: it is over, and nothing of it is left to surprise a
+  later test. Other tasks are left alone.
 """
 
 from __future__ import annotations
 
 import contextvars
 import inspect
+from asyncio import CancelledError, all_tasks
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import simloop
 from asynctest_compat._coroutines import (
     YieldableCoroutine,
     as_coroutine,
@@ -73,13 +80,24 @@ class Phases:
         if self._is_entered:
             return _finish_inside(loop, awaitable)
         self.is_inside = True
+        steps = _InContext(as_coroutine(awaitable), self._context)
         try:
-            steps = as_coroutine(awaitable)
-            return loop.run_until_complete(_InContext(steps, self._context))
+            return loop.run_until_complete(steps)
         except BaseException as error:  # noqa: BLE001 - raised again
+            if isinstance(error, simloop.DeadlockError):
+                _give_up(loop, steps)
             raise error.with_traceback(_own_part(error.__traceback__)) from error.__cause__
         finally:
             self.is_inside = False
+
+
+def _give_up(loop: Any, steps: _InContext) -> None:
+    """Cancel what waits for ever, so that it ends on its own loop and not when it is collected."""
+    for task in all_tasks(loop):
+        if task.get_coro() is steps:
+            task.cancel()
+            with suppress(CancelledError, Exception):  # the first error is the one to be told
+                loop.run_until_complete(task)
 
 
 def _own_part(trace: TracebackType | None) -> TracebackType | None:

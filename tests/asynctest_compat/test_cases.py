@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import types
+import warnings
+
+import pytest
 
 import asynctest_compat as asynctest
 
@@ -101,73 +104,6 @@ def test_skips_and_expected_failures_are_unittest_s(run_case) -> None:
     assert result.wasSuccessful()
 
 
-def test_assertions_await(run_case, factory) -> None:
-    """The assertions for awaitables await what they are given, and fail when nothing happens."""
-
-    async def fail():
-        raise ValueError("boom 7")
-
-    class Case(asynctest.TestCase):
-        loop_factory = factory
-
-        async def test_it(self):
-            await self.assertAsyncRaises(ValueError, fail())
-            await self.assertAsyncRaisesRegex(ValueError, r"boom \d", fail())
-            with self.assertRaises(AssertionError):
-                await self.assertAsyncRaises(ValueError, asyncio.sleep(0))
-
-    assert run_case(Case).wasSuccessful()
-
-
-def test_a_clocked_day_takes_no_time(run_case) -> None:
-    """advance() runs what is due on the way, each at its own time, and ends at the target."""
-    times = []
-
-    class Case(asynctest.ClockedTestCase):
-        async def test_day(self):
-            async def tick():
-                while True:
-                    await asyncio.sleep(3600)
-                    times.append(self.loop.time())
-
-            task = asyncio.ensure_future(tick())
-            await self.advance(86_400)
-            assert self.loop.time() == 86_400
-            task.cancel()
-
-        async def test_backwards(self):
-            with self.assertRaises(ValueError):
-                await self.advance(-1)
-
-    assert run_case(Case).wasSuccessful()
-    assert times == [3600.0 * hour for hour in range(1, 25)]
-
-
-def test_a_forgotten_advance_says_so(run_case) -> None:
-    """A test that would wait for ever on the frozen clock fails at once and names advance()."""
-
-    class Case(asynctest.ClockedTestCase):
-        async def test_it(self):
-            await asyncio.sleep(5)
-
-    ((_, trace),) = run_case(Case).errors
-    assert "DeadlockError" in trace
-    assert "awaits advance(seconds)" in trace
-
-
-def test_functions_make_a_test_case() -> None:
-    """FunctionTestCase runs coroutine functions."""
-    log = []
-
-    async def test():
-        await asyncio.sleep(0)
-        log.append("ran")
-
-    case = asynctest.FunctionTestCase(test)
-    assert case.run().wasSuccessful()
-    assert log == ["ran"]
-
-
 def test_a_failure_shows_the_test_s_own_line(run_case, factory) -> None:
     """A report of a failing coroutine test has the line that failed, and none of the loop's."""
 
@@ -181,3 +117,153 @@ def test_a_failure_shows_the_test_s_own_line(run_case, factory) -> None:
     ((_, trace),) = run_case(Case).failures
     assert "the culprit" in trace
     assert "run_until_complete" not in trace
+
+
+async def fail(text):
+    await asyncio.sleep(0)
+    raise ValueError(text)
+
+
+async def warn(text):
+    await asyncio.sleep(0)
+    warnings.warn(text, UserWarning, stacklevel=1)
+    return "result"
+
+
+def test_assertions_await(run_case, factory) -> None:
+    """The assertions await a coroutine, a task, a future; the warning ones give its result."""
+
+    class Case(asynctest.TestCase):
+        loop_factory = factory
+
+        async def test_raises(self):
+            await self.assertAsyncRaises(ValueError, fail("boom 7"))
+            await self.assertAsyncRaises((OSError, ValueError), self.loop.create_task(fail("x")))
+            await self.assertAsyncRaisesRegex(ValueError, r"boom \d", fail("boom 7"))
+            future = self.loop.create_future()
+            future.set_exception(OSError("gone"))
+            await self.assertAsyncRaisesRegex(OSError, "gone", future)
+            with self.assertRaisesRegex(AssertionError, "ValueError not raised"):
+                await self.assertAsyncRaises(ValueError, asyncio.sleep(0))
+
+        async def test_warns(self):
+            assert await self.assertAsyncWarns(UserWarning, warn("careful")) == "result"
+            assert await self.assertAsyncWarnsRegex(UserWarning, "care", warn("careful"))
+            with self.assertRaisesRegex(AssertionError, "UserWarning not triggered"):
+                await self.assertAsyncWarns(UserWarning, asyncio.sleep(0))
+
+        def test_generator(self):
+            yield from self.assertAsyncRaises(ValueError, fail("delegated"))
+            yield from self.assertAsyncWarns(UserWarning, warn("delegated"))
+
+        async def test_tasks(self):
+            await self.loop.create_task(self.assertAsyncRaises(ValueError, fail("in a task")))
+
+    result = run_case(Case)
+    assert result.wasSuccessful(), result.errors + result.failures
+
+
+def test_what_a_test_returns_is_run(run_case, factory) -> None:
+    """A coroutine, a generator, a future, a task or another awaitable: all are waited for."""
+    log = []
+
+    async def note(what):
+        await asyncio.sleep(0.001)
+        log.append(what)
+
+    class Awaitable:
+        def __await__(self):
+            return note("awaitable").__await__()
+
+    class Case(asynctest.TestCase):
+        loop_factory = factory
+
+        def test_coroutine(self):
+            return note("coroutine")
+
+        def test_task(self):
+            return self.loop.create_task(note("task"))
+
+        def test_future(self):
+            future = self.loop.create_future()
+            future.add_done_callback(lambda _: log.append("future"))
+            self.loop.call_later(0.001, future.set_result, None)
+            return future
+
+        def test_awaitable(self):
+            return Awaitable()
+
+        def test_mock(self):
+            return asynctest.CoroutineMock(side_effect=note)("mock")
+
+    result = run_case(Case)
+    assert result.wasSuccessful(), result.errors
+    assert sorted(log) == ["awaitable", "coroutine", "future", "mock", "task"]
+
+
+def test_functions_make_a_test_case(factory) -> None:
+    """FunctionTestCase runs plain and coroutine functions around a test, and shows their names."""
+    log = []
+
+    async def note(what):
+        await asyncio.sleep(0)
+        log.append(what)
+
+    async def the_test():
+        await note("test")
+
+    class Case(asynctest.FunctionTestCase):
+        loop_factory = factory
+
+    case = Case(the_test, lambda: note("setUp"), lambda: log.append("tearDown"), "its description")
+    assert case.shortDescription() == "its description"
+    assert case.run().wasSuccessful()
+    assert log == ["setUp", "test", "tearDown"]
+    assert "the_test" in case.id()
+    failing = asynctest.FunctionTestCase(lambda: fail("in a function"))
+    assert "in a function" in failing.run().errors[0][1]
+    with pytest.raises(ValueError, match="in a function"):
+        failing.debug()
+
+
+def test_a_test_that_waits_for_ever_is_ended_on_its_loop(run_case) -> None:
+    """Its own finally runs before tearDown; other tasks that wait are left alone."""
+    log, others = [], []
+
+    class Case(asynctest.TestCase):
+        async def test_it(self):
+            others.append(asyncio.ensure_future(asyncio.Event().wait()))
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(1)
+                log.append("finally")
+
+        async def tearDown(self):
+            log.append("tearDown")
+
+    ((_, text),) = run_case(Case).errors
+    assert "DeadlockError" in text
+    assert log == ["finally", "tearDown"]
+    assert not others[0].done()
+    others[0]._log_destroy_pending = False
+    others[0].get_coro().close()
+
+
+def test_subtests_are_unittest_s(run_case, factory) -> None:
+    """Each part of a coroutine test is reported by its parameters, and the rest goes on."""
+
+    class Case(asynctest.TestCase):
+        loop_factory = factory
+
+        async def test_it(self):
+            for number in range(4):
+                with self.subTest(number=number):
+                    await asyncio.sleep(0)
+                    self.assertEqual(number % 2, 0)
+
+    result = run_case(Case)
+    assert [str(case).rpartition(" ")[2] for case, _ in result.failures] == [
+        "(number=1)",
+        "(number=3)",
+    ]

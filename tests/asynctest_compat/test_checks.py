@@ -143,8 +143,8 @@ def test_a_timer_that_is_left_is_shown(run_case, factory) -> None:
     assert "print" in text_of(result)
 
 
-def test_checks_work_on_uvloop(run_case) -> None:
-    """A loop that keeps its timers to itself is checked too (issue 85)."""
+def test_issue_85_checks_work_on_uvloop(run_case) -> None:
+    """A loop that keeps its timers to itself is checked too."""
     uvloop = pytest.importorskip("uvloop")
 
     @asynctest.strict
@@ -228,7 +228,7 @@ def test_a_reader_that_is_left_is_shown(run_case, factory) -> None:
     assert "on_read" in text_of(result)
 
 
-def test_exceptions_that_nobody_saw_are_shown(run_case, factory) -> None:
+def test_pull_60_exceptions_that_nobody_saw_are_shown(run_case, factory) -> None:
     """unhandled_exceptions fails for a failed callback and a failed task that nobody awaited."""
 
     async def fail():
@@ -256,7 +256,7 @@ def test_exceptions_that_nobody_saw_are_shown(run_case, factory) -> None:
     assert "OSError: lost" in text_of(result)
 
 
-def test_pending_tasks_are_named_and_left_alone(run_case, factory) -> None:
+def test_pull_60_pending_tasks_are_named_and_left_alone(run_case, factory) -> None:
     """pending_tasks names a task that is not done, and where it waits; nobody cancels it."""
     tasks = []
 

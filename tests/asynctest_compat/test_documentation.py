@@ -1,217 +1,254 @@
-"""The examples of asynctest's documentation, and the errors that it promises."""
+"""Every example of asynctest's documentation, in its order, on both kinds of loops.
+
+What the documentation shows as a session is a doctest here; ``asyncio.coroutine``, which Python has
+removed, is put back for these tests. The names of classes show this package.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import doctest
 import types
-import unittest
-import unittest.mock
 
 import pytest
 
 import asynctest_compat as asynctest
-import simloop
-
-LOOPS = [simloop.SimLoop, asyncio.SelectorEventLoop]
+from asynctest_compat import _removed
 
 
-def failures(case):
-    """Run one test and return the texts of its errors and failures."""
-    result = unittest.TestResult()
-    case.run(result)
-    return [text for _, text in (*result.errors, *result.failures)]
+@pytest.fixture(autouse=True)
+def coroutine(monkeypatch):
+    """Put asyncio.coroutine back for a test."""
+    monkeypatch.setattr(asyncio, "coroutine", _removed.coroutine, raising=False)
 
 
-@pytest.mark.parametrize("factory", LOOPS)
-def test_advance_runs_each_callback_on_time(factory) -> None:
-    """Both callbacks, also the one set on the way, see their own time."""
-    seen = []
+def passes(run_case, case_class, *names) -> None:
+    result = run_case(case_class, *names)
+    assert result.wasSuccessful(), result.errors + result.failures
+    assert result.testsRun
+
+
+def play(session: str) -> None:
+    """Run a session and compare what it prints."""
+    names = {"asyncio": asyncio, "asynctest": asynctest, **vars(asynctest.mock)}
+    test = doctest.DocTestParser().get_doctest(session, names, "session", None, 0)
+    told: list[str] = []
+    doctest.DocTestRunner().run(test, out=told.append)
+    assert not told, "".join(told)
+
+
+def test_case_with_a_reusable_loop(run_case) -> None:
+    """The attributes of a case are set when its class is defined."""
+    loop = asyncio.SelectorEventLoop()
+    asyncio.set_event_loop(loop)
+
+    class With_Reusable_Loop_TestCase(asynctest.TestCase):  # noqa: N801 - the documentation's name
+        use_default_loop = True
+        forbid_get_event_loop = False
+
+        def test_something(self):
+            assert self.loop is loop
+
+    passes(run_case, With_Reusable_Loop_TestCase)
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+def test_clocked_case_prints_the_time(run_case, factory, capsys) -> None:
+    """The third callback is scheduled at 2 to run at 3, and does."""
 
     class Case(asynctest.ClockedTestCase):
         loop_factory = factory
 
-        async def runTest(self):
-            def note():
-                seen.append(self.loop.time())
+        async def test_it(self):
+            def print_time():
+                print(int(self.loop.time()))  # noqa: T201 - the documentation's
 
-            self.loop.call_later(1, note)
-            self.loop.call_later(2, self.loop.call_later, 1, note)
+            self.loop.call_later(1, print_time)
+            self.loop.call_later(2, self.loop.call_later, 1, print_time)
             await self.advance(3)
-            await self.assertAsyncRaisesRegex(ValueError, "back in time .-1", self.advance(-1))
 
-    assert failures(Case()) == []
-    assert seen == [1, 3]
+    passes(run_case, Case)
+    assert capsys.readouterr().out == "1\n3\n"
 
 
-def test_a_generator_coroutine_in_a_spec() -> None:
-    """A coroutine method becomes a CoroutineMock, another a Mock."""
+def test_fail_on_decorates_a_class(run_case, factory) -> None:
+    """unused_loop=True for a class: a coroutine test can't fail by it, a plain one can."""
 
-    class Foo:
-        @types.coroutine
-        def foo(self):
-            yield
+    @asynctest.fail_on(unused_loop=True)
+    class TestCase(asynctest.TestCase):
+        loop_factory = factory
 
-        def bar(self):
+        async def test_coroutine(self):
             pass
 
-    assert type(asynctest.mock.Mock(Foo()).foo) is not type(asynctest.mock.Mock(Foo()).bar)
-    assert isinstance(asynctest.mock.Mock(Foo()).foo, asynctest.CoroutineMock)
-    assert not isinstance(asynctest.mock.Mock(Foo()).bar, asynctest.CoroutineMock)
+        def test_plain(self):
+            pass
+
+    class Child(TestCase):
+        test_plain = asynctest.fail_on(unused_loop=False)(lambda self: None)
+
+    result = run_case(TestCase)
+    assert [case._testMethodName for case, _ in result.failures] == ["test_plain"]
+    passes(run_case, Child)
 
 
-def test_return_once_gives_one_value_then_another() -> None:
-    """The value comes once; then None, or the exception."""
-    mock = asynctest.Mock(side_effect=asynctest.return_once(b"data"))
-    assert [mock(), mock(), mock()] == [b"data", None, None]
-    mock = asynctest.Mock(side_effect=asynctest.return_once(b"data", then=BlockingIOError))
-    assert mock() == b"data"
-    with pytest.raises(BlockingIOError):
-        mock()
+def test_strict_lenient_and_ignore_loop_decorate(run_case, factory) -> None:
+    """As the documentation names them: case.strict, case.lenient, ignore_loop; for both kinds."""
+    with pytest.warns(DeprecationWarning, match="fail_on"):
+        ignore_loop = asynctest.ignore_loop()
 
-
-@pytest.mark.parametrize("factory", LOOPS)
-@pytest.mark.parametrize("way", ["read", "write"])
-def test_a_mock_is_made_ready(factory, way) -> None:
-    """The callback runs once, as if the selector had told so."""
-    with asyncio.Runner(loop_factory=factory) as runner:
-        loop, file, ran = runner.get_loop(), asynctest.FileMock(), []
-        loop._selector = asynctest.TestSelector(loop._selector)
-
-        async def main():
-            add, ready, remove = {
-                "read": (loop.add_reader, asynctest.set_read_ready, loop.remove_reader),
-                "write": (loop.add_writer, asynctest.set_write_ready, loop.remove_writer),
-            }[way]
-            add(file, ran.append, way)
-            ready(file, loop)
-            await asynctest.exhaust_callbacks(loop)
-            assert remove(file)
-            ready(file, loop)
-            await asynctest.exhaust_callbacks(loop)
-
-        runner.run(main())
-    assert ran == [way]
-
-
-@pytest.mark.parametrize("factory", LOOPS)
-def test_a_method_s_choice_wins_over_its_class_s(factory) -> None:
-    """Checks are inherited, merged and overridden; the base keeps its own."""
-
-    @asynctest.fail_on(active_handles=True)
-    class Base(asynctest.TestCase):
+    @asynctest.case.strict
+    class Strict(asynctest.TestCase):
         loop_factory = factory
 
-        async def test_left(self):
+        def test_strict(self):
+            pass
+
+        @asynctest.case.lenient
+        def test_lenient(self):
             self.loop.call_later(10, print)
 
-        @asynctest.fail_on(active_handles=False)
-        async def test_allowed(self):
-            self.loop.call_later(10, print)
+        @ignore_loop
+        def test_ignoring(self):
+            pass
 
-    @asynctest.fail_on(active_handles=False)
-    class Child(Base):
-        pass
-
-    assert "unfinished work" in failures(Base("test_left"))[0]
-    assert failures(Base("test_allowed")) == []
-    assert failures(Child("test_left")) == []
+    result = run_case(Strict)
+    assert [case._testMethodName for case, _ in result.failures] == ["test_strict"]
 
 
-@pytest.mark.parametrize("factory", LOOPS)
-def test_a_reader_that_stays_fails_by_default(factory) -> None:
-    """active_selector_callbacks is on, and lenient turns it off."""
+def test_a_mock_of_a_class_with_a_coroutine() -> None:
+    """A coroutine method of the spec is a CoroutineMock, another is a Mock."""
+    play("""
+    >>> class Foo:
+    ...     @asyncio.coroutine
+    ...     def foo(self):
+    ...         pass
+    ...
+    ...     def bar(self):
+    ...         pass
+    >>> type(asynctest.mock.Mock(Foo()).foo)
+    <class 'asynctest_compat.mock.CoroutineMock'>
+    >>> type(asynctest.mock.Mock(Foo()).bar)
+    <class 'asynctest_compat.mock.Mock'>
+    """)
+
+
+@pytest.mark.filterwarnings("ignore:.*iscoroutinefunction:DeprecationWarning")
+def test_a_coroutine_mock_is_recognised() -> None:
+    """As a coroutine function, and what it gives as a coroutine."""
+    play("""
+    >>> mock = CoroutineMock()
+    >>> asyncio.iscoroutinefunction(mock)
+    True
+    >>> asyncio.iscoroutine(mock())
+    True
+    """)
+
+
+def test_a_context_manager_patches_while_the_coroutine_waits(drive) -> None:
+    """With a with block another task sees the patch; the decorator with LIMITED hides it."""
+    module = types.SimpleNamespace(function=print)
+
+    async def coro():
+        with asynctest.mock.patch.object(module, "function"):
+            await asyncio.sleep(0.001)
+
+    @asynctest.mock.patch.object(module, "function", scope=asynctest.LIMITED)
+    async def limited(function):
+        await asyncio.sleep(0.001)
+        assert module.function is function
+
+    async def independent_coro():
+        assert not isinstance(module.function, asynctest.mock.Mock)
+
+    async def main(patched):
+        task = asyncio.create_task(patched())
+        try:
+            await asyncio.create_task(independent_coro())
+        finally:
+            await task
+
+    with pytest.raises(AssertionError):
+        drive(main(coro))
+    drive(main(limited))
+    assert module.function is print
+
+
+def test_the_order_of_decorators(run_case, factory) -> None:
+    """Mocks come in the reverse order of the patches, with the coroutine decorator innermost."""
+    module = types.SimpleNamespace(function1=1, function2=2)
 
     class Case(asynctest.TestCase):
         loop_factory = factory
 
-        async def test_left(self):
-            self.loop.add_reader(asynctest.FileMock(), print)
+        @asynctest.patch.object(module, "function2")
+        @asynctest.patch.object(module, "function1")
+        @asyncio.coroutine
+        def test_coro(self, mock_function1, mock_function2):
+            yield from asyncio.sleep(0.001)
+            assert module.function1 is mock_function1
+            assert module.function2 is mock_function2
 
-        test_lenient = asynctest.lenient(lambda self: self.test_left())
-
-    assert "were not removed" in failures(Case("test_left"))[0]
-    assert failures(Case("test_lenient")) == []
-
-
-@pytest.mark.parametrize("factory", LOOPS)
-def test_strict_sees_pending_tasks_and_lost_errors(factory) -> None:
-    """What nobody would have noticed fails a strict test."""
-
-    @asynctest.strict
-    class Case(asynctest.TestCase):
-        loop_factory = factory
-
-        async def test_pending(self):
-            self.task = self.loop.create_task(asyncio.Event().wait(), name="waits")
-            self.addCleanup(self.task.cancel)
-            await asyncio.sleep(0)
-
-        async def test_lost(self):
-            self.loop.call_soon(lambda: 1 / 0)
-            await asyncio.sleep(0)
-
-    assert "waits" in failures(Case("test_pending"))[0]
-    assert "ZeroDivisionError" in failures(Case("test_lost"))[0]
+    passes(run_case, Case)
+    assert (module.function1, module.function2) == (1, 2)
 
 
-def test_a_clock_is_frozen_without_the_class() -> None:
-    """frozen_clock works in any coroutine, on either loop."""
+def test_return_once_in_a_session() -> None:
+    """Data once, then None; or data once, then an exception, each time."""
+    play("""
+    >>> mock = Mock()
+    >>> mock.recv = Mock(side_effect=return_once(b"data"))
+    >>> mock.recv()
+    b'data'
+    >>> repr(mock.recv())
+    'None'
+    >>> repr(mock.recv())
+    'None'
+    >>> mock.recv = Mock(side_effect=return_once(b"data", then=BlockingIOError))
+    >>> mock.recv()
+    b'data'
+    >>> mock.recv()
+    Traceback (most recent call last):
+        ...
+    BlockingIOError
+    """)
+
+
+def test_a_selector_is_put_into_a_loop_and_a_mock_is_read(drive, capsys) -> None:
+    """The selector's own example, and that of set_read_ready, which needs it."""
 
     async def main():
-        with asynctest.frozen_clock() as clock:
-            task = asyncio.create_task(asyncio.sleep(86_400, "a day"))
-            await clock.advance(86_400)
-            return task.result()
+        loop = asyncio.get_running_loop()
+        loop._selector = asynctest.TestSelector(loop._selector)
+        mock = asynctest.SocketMock()
+        mock.recv.return_value = b"Data"
+        stopped = loop.create_future()
 
-    for factory in LOOPS:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            assert runner.run(main()) == "a day"
+        def read_ready(sock):
+            print("received:", sock.recv(1024))  # noqa: T201 - the documentation's
+            stopped.set_result(None)
 
+        loop.add_reader(mock, read_ready, mock)
+        asynctest.set_read_ready(mock, loop)
+        await stopped
+        loop.remove_reader(mock)
 
-@pytest.mark.parametrize("factory", LOOPS)
-def test_a_generator_is_patched_while_it_runs(factory) -> None:
-    """LIMITED is off between the steps of generators of both kinds, GLOBAL is on."""
-    target = types.SimpleNamespace(value=0)
-
-    def patched(scope):
-        return asynctest.patch.object(target, "value", new=1, scope=scope)
-
-    for scope, outside in ((asynctest.LIMITED, 0), (asynctest.GLOBAL, 1)):
-
-        @patched(scope)
-        def plain():
-            yield target.value
-            yield target.value
-
-        @patched(scope)
-        async def asynchronous():
-            yield target.value
-
-        assert [(seen, target.value) for seen in plain()] == [(1, outside)] * 2
-        assert target.value == 0
-
-        async def main(make=asynchronous):
-            return [(seen, target.value) async for seen in make()]
-
-        with asyncio.Runner(loop_factory=factory) as runner:
-            assert runner.run(main()) == [(1, outside)]
-        assert target.value == 0
+    drive(main())
+    assert capsys.readouterr().out == "received: b'Data'\n"
 
 
-def test_a_class_may_share_a_loop_with_its_tests() -> None:
-    """A coroutine setUpClass runs on the loop that the tests get."""
-    loops = []
+def test_exhaust_callbacks_gives_callbacks_a_chance(run_case, factory) -> None:
+    """What active_handles says about it: with it, nothing that is ready is left."""
+    log = []
 
     class Case(asynctest.TestCase):
-        @classmethod
-        async def setUpClass(cls):
-            loops.append(asyncio.get_running_loop())
+        loop_factory = factory
 
+        @asynctest.fail_on(active_handles=True)
         async def test_it(self):
-            loops.append(asyncio.get_running_loop())
+            self.loop.call_soon(log.append, "ran")
+            await asynctest.helpers.exhaust_callbacks(self.loop)
 
-    result = unittest.TestResult()
-    unittest.TestSuite([Case("test_it")]).run(result)
-    assert result.wasSuccessful(), result.errors
-    assert loops[0] is loops[1]
-    assert loops[0].is_closed()
+    passes(run_case, Case)
+    assert log == ["ran"]

@@ -67,8 +67,8 @@ class PlainMixin:
         self.log = ["plain mixin"]
 
 
-def test_a_plain_set_up_calls_a_coroutine_one(run_case, factory) -> None:
-    """super().setUp() of a coroutine runs to its end, in the test's context (issue 72)."""
+def test_issue_72_a_plain_set_up_calls_a_coroutine_one(run_case, factory) -> None:
+    """super().setUp() of a coroutine runs to its end, in the test's context."""
 
     class Case(AsyncMixin, asynctest.TestCase):
         loop_factory = factory
@@ -85,7 +85,7 @@ def test_a_plain_set_up_calls_a_coroutine_one(run_case, factory) -> None:
     assert result.wasSuccessful(), errors_of(result)
 
 
-def test_a_coroutine_set_up_awaits_a_plain_one(run_case, factory) -> None:
+def test_issue_72_a_coroutine_set_up_awaits_a_plain_one(run_case, factory) -> None:
     """Await super().setUp() works where the parent's is plain, or unittest's own."""
 
     class Case(PlainMixin, asynctest.TestCase):
@@ -105,7 +105,7 @@ def test_a_coroutine_set_up_awaits_a_plain_one(run_case, factory) -> None:
     assert result.wasSuccessful(), errors_of(result)
 
 
-def test_a_plain_set_up_in_between_drops_nothing(run_case) -> None:
+def test_issue_72_a_plain_set_up_in_between_drops_nothing(run_case) -> None:
     """A coroutine set-up that a plain one called on the running loop is awaited all the same."""
 
     class Between(AsyncMixin):
@@ -219,8 +219,8 @@ def class_log():
     return ClassLog
 
 
-def test_a_class_shares_its_loop_with_its_tests(run_case, factory) -> None:
-    """Coroutine setUpClass, tests and tearDownClass run on one loop, closed at the end (26)."""
+def test_issue_26_a_class_shares_its_loop_with_its_tests(run_case, factory) -> None:
+    """Coroutine setUpClass, tests and tearDownClass run on one loop, closed at the end."""
     case = type("Case", (class_log(),), {"loop_factory": factory})
     for _ in range(2):  # a class may run again
         result = run_case(case)
@@ -229,7 +229,7 @@ def test_a_class_shares_its_loop_with_its_tests(run_case, factory) -> None:
         assert case.where.is_closed()
 
 
-def test_class_fixtures_call_their_parent_s(run_case) -> None:
+def test_issue_26_class_fixtures_call_their_parent_s(run_case) -> None:
     """A coroutine setUpClass awaits its parent's, and each class has a loop of its own."""
     base = class_log()
 

@@ -12,7 +12,7 @@ import asynctest_compat as asynctest
 QUICK = settings(max_examples=20, database=None, deadline=None)
 
 
-def test_given_runs_coroutines(run_case, factory) -> None:
+def test_pull_145_given_runs_coroutines(run_case, factory) -> None:
     """Every example of an async test is awaited, with what setUp made."""
     seen = []
 

@@ -14,7 +14,7 @@ def texts(result):
     return {case._testMethodName: text for case, text in result.failures + result.errors}
 
 
-def test_the_loop_s_time_is_limited(run_case) -> None:
+def test_pull_61_the_loop_s_time_is_limited(run_case) -> None:
     """A test that needs more of its loop's time fails, and nothing else does."""
 
     @asynctest.time_limit(60)
@@ -74,7 +74,7 @@ def test_a_clocked_test_is_limited_by_its_clock(run_case) -> None:
 
 
 @pytest.mark.slow
-def test_real_time_is_limited(run_case) -> None:
+def test_pull_43_real_time_is_limited(run_case) -> None:
     """Real time ends a test that spins, on the loop or off it; the signal is put back."""
     before = signal.getsignal(signal.SIGALRM)
 

@@ -168,8 +168,8 @@ def test_patches_of_both_packages_stack(outer, inner, kind) -> None:
     assert Target.value == Target.other == 1
 
 
-def test_each_call_gets_mocks_of_its_own() -> None:
-    """A patched coroutine does not see the calls of its earlier runs (issue 121)."""
+def test_issues_121_and_148_each_call_gets_mocks_of_its_own() -> None:
+    """A patched coroutine does not see the calls of its earlier runs."""
     mocks = []
 
     @patch.object(Target, "coroutine")
