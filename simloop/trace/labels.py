@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simloop._kernel import Handle, TimerHandle
 
-__all__ = ["canonical", "label", "location", "qualified_name", "task_of"]
+__all__ = ["canonical", "label", "location", "name_of", "qualified_name", "task_of"]
 
 _PROCESS_NAME = re.compile(r"Task-\d+")
 _ADDRESS = re.compile(r"\b(?:at )?0x[0-9a-fA-F]{4,}\b")
@@ -32,11 +32,11 @@ def label(handle: Handle | TimerHandle) -> str:
     callback = handle._callback
     task = task_of(callback)
     if task is not None:
-        return f"{_name_of(task)}: {qualified_name(task.get_coro())}"
+        return f"{name_of(task)}: {qualified_name(task.get_coro())}"
     return qualified_name(callback)
 
 
-def _name_of(task: Any) -> str:
+def name_of(task: Any) -> str:
     """Return a task's name; "Task" if that is a number that counts for the whole process.
 
     So are those that a library makes by ``asyncio.Task(...)``, past the loop, which counts its own

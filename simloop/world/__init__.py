@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .running import check, run, simulate
+from .checking import check
+from .running import run, simulate
 from .world import World
 
 __all__ = ["World", "check", "run", "simulate"]

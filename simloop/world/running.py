@@ -1,8 +1,8 @@
-"""Running a program in a world: ``run``, ``simulate`` and ``check``.
+"""Running a program in a world: ``run`` and ``simulate``.
 
 Owns: the life of one run. Make a loop, run the program as ``asyncio.run`` would, end what is left,
 and tell how it went. What is told: ``run`` gives the program's own result or error, ``simulate``
-an :class:`Outcome` whatever happens, ``check`` whether doing it again is the same.
+an :class:`Outcome` whatever happens.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simloop._loop import SimLoop
-from simloop.errors import NondeterminismError, SimError, UsageError
+from simloop.errors import SimError, UsageError
 
 from .world import World
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from simloop.trace import Digest, Recorder
 
     from .outcome import Outcome
 
-__all__ = ["check", "run", "simulate"]
+__all__ = ["outcome_in", "run", "simulate"]
 
 _T = TypeVar("_T")
 
@@ -149,15 +149,25 @@ def simulate(
         >>> outcome.error, outcome.time, outcome.seed
         (LookupError('gone'), 0.1, 7)
     """
-    from simloop.trace import Digest  # noqa: PLC0415 - who only runs programs pays for no hashing
-
-    from .outcome import Outcome  # noqa: PLC0415 - the same for attrs
-
     if not callable(main):
         raise UsageError(
             f"simulate() takes a coroutine function, which it calls itself, not {main!r}"
         )
     world = World(seed, start_time=start_time, start_date=start_date, allow=allow, strict=strict)
+    return outcome_in(world, main, recorder, **options)
+
+
+def outcome_in(
+    world: World,
+    main: Callable[[], Coroutine[Any, Any, _T]],
+    recorder: Recorder | None = None,
+    **options: Any,
+) -> Outcome[_T]:
+    """Do what :func:`simulate` does, in a world that was made for it."""
+    from simloop.trace import Digest  # noqa: PLC0415 - who only runs programs pays for no hashing
+
+    from .outcome import Outcome  # noqa: PLC0415 - the same for attrs
+
     digest = Digest()
     value, error = None, None
     with _watched(world, digest, recorder):
@@ -171,7 +181,7 @@ def simulate(
     return Outcome(
         value=value,
         error=error,
-        seed=seed,
+        seed=world.seed,
         digest=digest.hexdigest(),
         steps=world.steps,
         time_ns=world.time_ns,
@@ -189,63 +199,3 @@ def _watched(world: World, *watchers: Digest | Recorder | None) -> Iterator[None
     finally:
         for watcher in present:
             world.unwatch(watcher)
-
-
-def check(
-    main: Callable[[], Coroutine[Any, Any, Any]],
-    *,
-    seeds: Iterable[int | str] = range(10),
-    runs: int = 2,
-    **options: Any,
-) -> None:
-    """Run each seed several times and make sure that the runs are the same, step for step.
-
-    Args:
-        main: A coroutine function that takes no arguments.
-        seeds: The seeds to try.
-        runs: How often each is run, at least twice.
-        **options: What :func:`run` takes beside.
-
-    Raises:
-        NondeterminismError: Two runs of one seed differ; the message shows the first step that
-            does, and what usually causes it.
-
-    Example:
-        >>> import asyncio, simloop
-        >>> async def main():
-        ...     await asyncio.sleep(1)
-        >>> simloop.check(main, seeds=range(3))
-    """
-    if runs < 2:  # noqa: PLR2004 - two runs make a comparison
-        raise UsageError(f"check(runs={runs!r}): it takes at least 2 runs to compare")
-    for seed in seeds:
-        _check_seed(main, seed, runs, options)
-
-
-def _check_seed(
-    main: Callable[[], Coroutine[Any, Any, Any]],
-    seed: int | str,
-    runs: int,
-    options: dict[str, Any],
-) -> None:
-    from simloop.trace import Recorder, first_difference  # noqa: PLC0415 - as in simulate
-
-    recorders = [Recorder() for _ in range(runs)]
-    outcomes = [simulate(main, seed=seed, recorder=each, **options) for each in recorders]
-    first = outcomes[0]
-    for number, (outcome, recorder) in enumerate(zip(outcomes, recorders, strict=True)):
-        if outcome.digest == first.digest:
-            continue
-        difference = first_difference(recorders[0].steps, recorder.steps)
-        told = difference or (
-            f"every step was the same, but the ends differ:\n  {first}\n  {outcome}"
-        )
-        raise NondeterminismError(
-            f"runs 1 and {number + 1} of seed {seed!r} differ; {told}\n{_CAUSES}"
-        )
-
-
-_CAUSES = (
-    "Usual causes: the order of a set of strings or objects, id() or an address, real time or"
-    " unseeded randomness, a real thread, or state that the first run left behind in a module."
-)

@@ -1,0 +1,267 @@
+"""The same program again, in a fresh process.
+
+Owns: how a coroutine function finds its way there, what the process is told and hands back, and
+what makes two such processes alike or different: the hash seed, and whether objects lie at random
+addresses.
+
+Must not know: what the runs are compared for.
+
+Invariants:
+
+- A function goes by its name. Its module is imported there, or read from its file; the main module
+  without what it guards by ``if __name__ == "__main__":``, and only as far as to its own call of
+  ``check``, if it has one outside of that.
+- What the program prints there is not shown: it is what it prints here, or it is shown why not.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from simloop._ambient import current
+from simloop.trace import Recorder, canonical
+from simloop.trace.causes import Observed
+from simloop.trace.lines import LineRecorder
+
+from .running import outcome_in
+from .world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    Main = Callable[[], Coroutine[Any, Any, Any]]
+
+__all__ = [
+    "Again",
+    "Program",
+    "ReachedError",
+    "hash_seed_here",
+    "holding_still",
+    "is_loading",
+    "observe",
+    "serve",
+]
+
+_ENTRY = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv.pop(1));"
+    " from simloop.world.again import serve; serve(*sys.argv[1:])"
+)
+_HOLD_STILL = (
+    "import ctypes, os, sys\n"
+    "if ctypes.CDLL(None).personality(0x0040000) < 0: sys.exit(9)\n"  # ADDR_NO_RANDOMIZE
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+class ReachedError(BaseException):
+    """The main module has come to its own check, so what the check needs is there."""
+
+
+_loading = False
+
+
+def is_loading() -> bool:
+    """Tell whether this is a fresh process that reads the program's module."""
+    return _loading
+
+
+def hash_seed_here() -> str:
+    """Return this process's hash seed, or ``random``."""
+    if not sys.flags.hash_randomization:
+        return "0"
+    return os.environ.get("PYTHONHASHSEED", "random")
+
+
+@attrs.frozen
+class Program:
+    """A coroutine function and its options, on the way to another process."""
+
+    main: bytes
+    """The function and its options, pickled: by name."""
+    module: str
+    file: str | None
+    package: str | None
+    argv: list[str]
+
+    @classmethod
+    def of(cls, main: Main, options: dict[str, Any]) -> Program | None:
+        """Pack a function up; None if it has no name by which it can be found elsewhere."""
+        if current() is not None:
+            return None  # Starting processes is for those outside.
+        try:
+            packed = pickle.dumps((main, options))
+        except Exception:  # noqa: BLE001 - whatever pickling raises for what it can't do
+            return None
+        inner: Any = main
+        while hasattr(inner, "func"):  # functools.partial
+            inner = inner.func
+        module = getattr(inner, "__module__", None)
+        loaded = sys.modules.get(module or "")
+        if module is None or loaded is None:
+            return None
+        file = getattr(loaded, "__file__", None)
+        if module == "__main__" and not (file and Path(file).is_file()):
+            return None
+        file = None if file is None else str(Path(file).absolute())
+        return cls(packed, module, file, getattr(loaded, "__package__", None), list(sys.argv))
+
+    def load(self) -> tuple[Main, dict[str, Any]]:
+        """Find the function again, in the process that it was sent to."""
+        global _loading  # noqa: PLW0603 - a state of this process
+        sys.argv[:] = self.argv
+        _loading = True
+        try:
+            self._load_module()
+        except ReachedError:
+            pass
+        finally:
+            _loading = False
+        main, options = pickle.loads(self.main)  # noqa: S301 - it comes from the process that asks
+        return main, options
+
+    def _load_module(self) -> None:
+        if self.module == "__main__":
+            assert self.file is not None, self
+            _run_as_main(Path(self.file), self.package)
+            return
+        try:
+            importlib.import_module(self.module)
+        except ModuleNotFoundError:
+            if self.file is None:
+                raise
+            _import_file(self.module, self.file)
+
+
+def _run_as_main(path: Path, package: str | None) -> None:
+    """Run a file as the main module, without what it does only as such."""
+    tree = ast.parse(path.read_bytes(), str(path))
+    tree.body = [each for each in tree.body if not _is_guarded(each)]
+    module = ModuleType("__main__")
+    vars(module).update(__file__=str(path), __package__=package, __builtins__=__builtins__)
+    sys.modules["__main__"] = module
+    exec(compile(tree, str(path), "exec", dont_inherit=True), vars(module))  # noqa: S102 - the program
+
+
+def _is_guarded(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and any(
+        isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(statement.test)
+    )
+
+
+def _import_file(name: str, file: str) -> None:
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None, file
+    assert spec.loader is not None, file
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+def observe(
+    main: Main, seed: int | str, options: dict[str, Any], *, closely: bool = True
+) -> Observed:
+    """Run a program once and look: closely, at each step and line, or only at its digest."""
+    options = dict(options)
+    of_world = ("start_time", "start_date", "allow", "strict")
+    world = World(seed, **{name: options.pop(name) for name in of_world if name in options})
+    recorder = Recorder() if closely else None
+    lines = LineRecorder(current)
+    started = len(_started)
+    with lines if closely else nullcontext():
+        outcome = outcome_in(world, main, recorder, **options)
+    error = outcome.error
+    return Observed(
+        outcome.digest,
+        [] if recorder is None else recorder.steps,
+        lines.lines,
+        world.kernel.before_jump is not None or len(_started) > started,
+        f"{canonical(outcome.value if error is None else error)}, steps {outcome.steps}, "
+        f"time {outcome.time} s, digest {outcome.digest}",
+    )
+
+
+class Again:
+    """Runs of a program for some seeds in one fresh process, which works while we do."""
+
+    def __init__(
+        self,
+        program: Program,
+        seeds: Iterable[int | str],
+        hash_seed: str,
+        *,
+        closely: bool = False,
+        memory: str = "",
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="simloop-check-")
+        job = Path(self._folder.name, "job")
+        self._result = Path(self._folder.name, "result")
+        job.write_bytes(pickle.dumps((program, list(seeds), closely, memory)))
+        flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+        command = [sys.executable, *flags, "-c", _ENTRY, json.dumps(sys.path)]
+        command += [str(job), str(self._result)]
+        self._process = subprocess.Popen(  # noqa: S603 - ourselves
+            holding_still(command) if memory == "still" else command,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.errors: str = ""
+        """What the process wrote to stderr, when it has ended."""
+
+    def result(self) -> list[Observed] | None:
+        """Wait for the runs; None if the process broke off."""
+        try:
+            self.errors = self._process.communicate()[1]
+            if not self._result.exists():
+                return None
+            seen: list[Observed] = pickle.loads(self._result.read_bytes())  # noqa: S301 - ours
+            return seen
+        finally:
+            self._folder.cleanup()
+
+
+def holding_still(command: list[str]) -> list[str]:
+    """Return a command that runs another one without random addresses, where Linux lets us."""
+    return [sys.executable, "-c", _HOLD_STILL, *command]
+
+
+_started: list[str] = []
+"""Events of real processes that runs in this process have started, if it is a fresh one."""
+
+
+def _audit(event: str, _args: object) -> None:
+    if event in ("subprocess.Popen", "os.posix_spawn", "os.fork") and current() is not None:
+        _started.append(event)
+
+
+def move_memory() -> object:
+    """Take pieces of memory, of all sizes that objects have, so that others lie elsewhere."""
+    pieces = [bytearray(size) for size in range(512) for _ in range(64 + size % 7)]
+    return [piece for number, piece in enumerate(pieces) if number % 3 and number % 5]
+
+
+def serve(job: str, result: str) -> None:
+    """Do a job, in the fresh process."""
+    sys.addaudithook(_audit)
+    program, seeds, closely, memory = pickle.loads(Path(job).read_bytes())  # noqa: S301 - from who asks
+    in_the_way = move_memory() if memory == "moved" else None
+    main, options = program.load()
+    seen = [observe(main, seed, options, closely=closely) for seed in seeds]
+    del in_the_way
+    Path(result).write_bytes(pickle.dumps(seen))

@@ -1,0 +1,202 @@
+"""``simloop.check``: what a seed decides passes; what it does not is told by kind and line."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import simloop
+
+from . import suspects
+
+HERE = Path(suspects.__file__)
+
+
+def line_of(name):
+    """The number of the line that a suspect marks as the one to blame."""
+    lines = HERE.read_text().splitlines()
+    start = lines.index(f"async def {name}():")
+    return next(n for n, line in enumerate(lines[start:], start + 1) if line.endswith("# here"))
+
+
+def told(name, **options):
+    """What check says of a suspect."""
+    with pytest.raises(simloop.NondeterminismError) as caught:
+        simloop.check(getattr(suspects, name), seeds=[5], **options)
+    return str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "processes"),
+    [("set_of_strings", True), ("comprehension", None), ("set_in_a_call", None), ("pop", None)],
+)
+def test_hash_order_is_told_with_its_line(name, processes):
+    """A set of strings is caught across two hash seeds, and the line that goes through it named."""
+    text = told(name, processes=processes)
+    assert "of seed 5, in fresh processes, differ; step " in text
+    assert re.search(r"\n  first run:  at [\d.]+ s  .*\n  second run:  at [\d.]+ s  ", text)
+    assert "Likely cause: hash order (processes with one PYTHONHASHSEED run the same" in text
+    assert f"It begins at {HERE}:{line_of(name)}, in {name}" in text
+    assert HERE.read_text().splitlines()[line_of(name) - 1].strip() in text
+    assert "sorted(...)" in text
+
+
+@pytest.mark.slow
+def test_a_hash_of_a_string_is_told():
+    """Where no line shows it, the place of the first step that differs is told."""
+    text = told("hash_of_a_string")
+    assert "Likely cause: hash order" in text
+    assert re.search(rf"It begins near {HERE}:\d+:\n      \S", text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["by_id", "set_of_objects"])
+def test_id_order_is_told_with_its_line(name):
+    """An order of addresses is caught, proven by runs at the same addresses or by its line."""
+    text = told(name)
+    assert "Likely cause: id() order (" in text
+    assert f"It begins at {HERE}:{line_of(name)}, in {name}" in text
+
+
+@pytest.mark.slow
+def test_real_time_is_told_with_its_line():
+    """The time of a file is real; the line that asked for it is named."""
+    text = told("real_time")
+    assert "Likely cause: real time (by 'mtime' in that line)" in text
+    assert f"It begins at {HERE}:{line_of('real_time')}, in real_time" in text
+
+
+@pytest.mark.slow
+def test_unseeded_entropy_is_told():
+    """What C code draws by itself is told as entropy, near the line that used it."""
+    text = told("real_entropy")
+    assert "Likely cause: unseeded entropy (by '" in text
+    assert re.search(rf"It begins (near|at) {HERE}:\d+", text)
+
+
+@pytest.mark.slow
+def test_a_real_thread_is_told_with_its_line():
+    """The order in which real threads end is told as theirs, where the loop first sees it."""
+    text = told("real_threads")
+    assert "Likely cause: a real thread or process" in text
+    assert f"It begins at {HERE}:{line_of('real_threads')}, in real_threads" in text
+
+
+@pytest.mark.slow
+def test_a_real_process_is_told():
+    """What an allowed process answers is told as its doing, or by the words of the line."""
+    text = told("real_process")
+    assert "Likely cause: " in text
+    assert re.search(rf"It begins (near|at) {HERE}:\d+", text)
+
+
+@pytest.mark.slow
+def test_state_that_a_run_leaves_behind_is_told():
+    """A module's variable that the second run finds changed is told apart from the real world."""
+    text = told("state")
+    assert text.startswith("runs 1 and 2 of seed 5 differ; step ")
+    assert "Likely cause: state that the first run left behind (in fresh processes" in text
+    assert "COUNT is [" in text
+    simloop.check(suspects.state, seeds=[5], processes=True)  # There it leaves nothing.
+
+
+@pytest.mark.slow
+def test_what_has_no_name_is_looked_at_here():
+    """A function that no other process can find is compared here, and its lines looked at."""
+
+    async def main():
+        drawn = Path("/proc/sys/kernel/random/uuid").read_text()
+        await asyncio.sleep(int(drawn[:4], 16))
+
+    with pytest.raises(simloop.NondeterminismError) as caught:
+        simloop.check(main, seeds=[0])
+    text = str(caught.value)
+    assert "Likely cause: unseeded entropy (by 'random' in that line)" in text
+    assert f"It begins at {__file__}:" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "processes"), [("innocent", None), ("fails", True)])
+def test_what_the_seed_decides_passes(name, processes):
+    """A program that depends on its seed alone passes, here and elsewhere, failing or not."""
+    simloop.check(getattr(suspects, name), seeds=range(3), processes=processes, runs=3)
+
+
+@pytest.mark.slow
+def test_options_go_along():
+    """What run takes beside reaches every process; so does a partial function."""
+    simloop.check(
+        functools.partial(suspects.nap, "x" * 50),
+        seeds=[0],
+        start_date=0,
+        max_time=60,
+        allow=("files",),
+        processes=True,
+    )
+
+
+@pytest.mark.slow
+def test_what_is_replaced_here_is_no_difference(monkeypatch):
+    """A test that replaces a part of the program is not told that fresh processes run another."""
+    monkeypatch.setattr(suspects, "COUNT", [5])
+    monkeypatch.setattr(suspects, "nap", lambda name: asyncio.sleep(99))
+    simloop.check(suspects.innocent, seeds=[0])
+
+
+def test_a_fresh_process_needs_a_name():
+    """Fresh processes cannot be asked for a function without a name; the error says what to do."""
+
+    async def main():
+        pass
+
+    with pytest.raises(simloop.UsageError, match="define it at the top level of a file"):
+        simloop.check(main, processes=True)
+
+
+@pytest.mark.slow
+def test_a_process_that_breaks_off_is_told(tmp_path, monkeypatch):
+    """A program that cannot be loaded there is an error that shows why."""
+    (tmp_path / "fragile.py").write_text(
+        "import os\nif os.environ['PYTHONHASHSEED'] == '2':\n    raise LookupError('no')\n"
+        "async def main():\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    import fragile
+
+    with pytest.raises(simloop.UsageError, match=r"process 2 broke off:\n(?s:.*)LookupError: no"):
+        simloop.check(fragile.main, seeds=[0], processes=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guard", ["if __name__ == '__main__':\n    ", ""])
+def test_a_script_checks_itself(guard, tmp_path):
+    """A script may check its own main, guarded or not, and is not started over and over."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import asyncio, simloop, sys\n\n"
+        "async def main():\n"
+        "    for name in {'a', 'b', 'c', 'd', 'e', 'f', 'g'}:\n"
+        "        await asyncio.create_task(asyncio.sleep(1), name=name)\n\n"
+        "print('begun')\n"
+        f"{guard}simloop.check(main, seeds=[0, 1])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(Path(simloop.__file__).parents[1])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "begun\n"
+    assert "NondeterminismError: runs 1 and 2 of seed 0, in fresh processes, differ" in done.stderr
+    assert f"It begins at {script}:4, in main:\n      for name in {{'a', 'b'" in done.stderr
