@@ -347,6 +347,50 @@ def test_a_closed_loop_is_not_driven(drive) -> None:
     loop.on_earlier(None)  # Who only leaves may do so late.
 
 
+@pytest.mark.parametrize("duration", [-1, math.nan, math.inf, "soon", None])
+def test_advance_takes_seconds_to_come(loop, duration) -> None:
+    """What is no duration is refused with its value, and the clock stands."""
+
+    async def main() -> None:
+        with pytest.raises(simloop.UsageError, match="advance") as caught:
+            await loop.advance(duration)
+        assert repr(duration) in str(caught.value)
+
+    loop.run_until_complete(main())
+    assert loop.time() == 0.0
+
+
+# Limits and jumps --------------------------------------------------------------------------
+
+
+def test_the_host_moves_a_clock_that_does_not_jump(drive) -> None:
+    """With autojump off the clock is the host's: every call that may move it does."""
+    loop = simloop.SimLoop(autojump=False)
+    seen = []
+    loop.call_later(1, seen.append, 1)
+    assert loop.peek() == 1.0
+    drive(loop)
+    if drive is DRIVES["run_ready"]:
+        assert (seen, loop.time()) == ([], 0.0)
+    else:
+        assert (seen, loop.time()) == ([1], 1.0)
+    loop.close()
+
+
+def test_no_driving_call_passes_a_limit(drive) -> None:
+    """max_time holds for hosts as well; only run_ready would not get that far."""
+    loop = simloop.SimLoop()
+    loop.world.limit(max_time=0.5)
+    loop.call_later(1, int)
+    if drive is DRIVES["run_ready"]:
+        drive(loop)
+    else:
+        with pytest.raises(simloop.LimitError, match=r"deadline is at 1\.0 s"):
+            drive(loop)
+    assert loop.time() == 0.0
+    loop.close()
+
+
 # Advancing while driven ----------------------------------------------------------------------
 
 
