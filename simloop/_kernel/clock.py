@@ -59,7 +59,11 @@ def nanoseconds(value: float) -> int:
         raise ValueError("Invalid delay: NaN (not a number)") from None
     if whole == scaled:
         return whole if -NEVER < whole < NEVER else (NEVER if whole > 0 else -NEVER)
-    return _round_up(scaled)
+    if whole <= 0:
+        # However small, a delay is a delay: loops that sleep for the rest must end.
+        return 1 if scaled > 0 else -_round_down(-scaled)
+    rest = scaled - whole
+    return whole + 1 if rest >= 0.5 or rest > _NOISE_NS + scaled * _NOISE_RATIO else whole  # noqa: PLR2004 - a half
 
 
 def seconds(value_ns: int) -> float:
@@ -101,10 +105,8 @@ def _infinity(value_ns: int) -> float:
     return float("inf") if value_ns > 0 else float("-inf")
 
 
-def _round_up(scaled: float) -> int:
-    """Round a number of nanoseconds up, unless it is within float noise of a whole one."""
+def _round_down(scaled: float) -> int:
+    """Round a positive number of nanoseconds down, unless noise keeps it from the next one."""
     nearest = round(scaled)
-    noise = _NOISE_NS + abs(scaled) * _NOISE_RATIO
-    if nearest == 0 and scaled > 0:
-        return 1  # However small, a delay is a delay: loops that sleep for the rest must end.
-    return nearest + 1 if scaled - nearest > noise else nearest
+    noise = _NOISE_NS + scaled * _NOISE_RATIO
+    return nearest - 1 if nearest - scaled > noise else nearest

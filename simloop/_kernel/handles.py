@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from contextvars import Context
     from types import FrameType
 
+    from .wheel import TimerWheel
+
 __all__ = [
     "DebugHandle",
     "DebugThreadSafeHandle",
@@ -44,11 +46,11 @@ __all__ = [
 class HandleLoop(Protocol):
     """What a handle needs of its loop."""
 
+    _wheel: TimerWheel
+    """Who holds its timers."""
+
     def call_exception_handler(self, context: dict[str, Any], /) -> None:
         """Report an error that no caller is left to hear."""
-
-    def _timer_handle_cancelled(self, handle: TimerHandle) -> None:
-        """Account for a timer that was cancelled while the wheel holds it."""
 
     def get_debug(self) -> bool:
         """Tell whether debug mode is on."""
@@ -176,7 +178,11 @@ class TimerHandle(_Slim, asyncio.TimerHandle):  # type: ignore[misc,override]  #
             self._callback = None
             self._args = None
             if self._scheduled:
-                self._loop._timer_handle_cancelled(self)
+                # Every timeout that does not come is cancelled: no calls between here and there.
+                wheel: TimerWheel = self._loop._wheel
+                wheel.shells = shells = wheel.shells + 1
+                if shells >= wheel.shells_max:
+                    wheel.sweep()
 
 
 _SCHEDULER = "simloop._loop.scheduling"

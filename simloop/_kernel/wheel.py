@@ -17,7 +17,7 @@ Invariants:
   number is on ``_order`` exactly once.
 - ``_open`` is sorted by deadline, the next at its end, and equal deadlines in order of arrival.
 - Between equal deadlines the open list comes before the late heap, because it was set earlier.
-- ``_shells`` counts the cancelled handles that are still held: at most half of what the wheel
+- ``shells`` counts the cancelled handles that are still held: at most half of what the wheel
   held when it last looked, so that cancelling gives memory back at amortised constant cost.
 """
 
@@ -63,10 +63,10 @@ class TimerWheel:
         "_open",
         "_open_slot",
         "_order",
-        "_shells",
-        "_shells_max",
         "_slots",
         "late",
+        "shells",
+        "shells_max",
     )
 
     def __init__(self, now_ns: int = 0) -> None:
@@ -79,8 +79,9 @@ class TimerWheel:
         self.late: list[tuple[int, int, TimerHandle]] = []
         self._never: dict[int, TimerHandle] = {}
         self._numbers = count()
-        self._shells = 0
-        self._shells_max = _SHELLS_MIN
+        # Public, too: a handle that is cancelled counts itself.
+        self.shells: int = 0
+        self.shells_max: int = _SHELLS_MIN
 
     def add(self, handle: TimerHandle) -> None:
         """Take a handle in; its deadline may lie in the past, or be NEVER."""
@@ -96,12 +97,6 @@ class TimerWheel:
                 self._widen()
         else:
             self._never[next(self._numbers)] = handle
-
-    def cancelled(self) -> None:
-        """Hear that a handle in the wheel was cancelled; sweep when the shells add up."""
-        self._shells += 1
-        if self._shells >= self._shells_max:
-            self._sweep()
 
     def next_ns(self) -> int:
         """Return the earliest deadline of a handle that is not cancelled, or NEVER."""
@@ -126,7 +121,7 @@ class TimerWheel:
             handle = opened.pop()
             handle._scheduled = False
             if handle._callback is None:
-                self._shells -= 1
+                self.shells -= 1
             else:
                 ready.append(handle)
         late = self.late
@@ -134,7 +129,7 @@ class TimerWheel:
             handle = heappop(late)[2]
             handle._scheduled = False
             if handle._callback is None:
-                self._shells -= 1
+                self.shells -= 1
             else:
                 ready.append(handle)
 
@@ -161,12 +156,12 @@ class TimerWheel:
         late = self.late
         while late and late[0][2]._callback is None:
             heappop(late)[2]._scheduled = False
-            self._shells -= 1
+            self.shells -= 1
         while True:
             opened = self._open
             while opened and opened[-1]._callback is None:
                 opened.pop()._scheduled = False
-                self._shells -= 1
+                self.shells -= 1
             if opened or not self._order:
                 return
             if late and late[0][0] >> self._bits < self._order[0]:
@@ -196,15 +191,15 @@ class TimerWheel:
             for handle in members:
                 self.add(handle)
 
-    def _sweep(self) -> None:
-        """Let go of every cancelled handle, wherever it is."""
+    def sweep(self) -> None:
+        """Let go of every cancelled handle, wherever it is; who cancels one calls it in time."""
         self._keep(lambda handle: handle._callback is not None)
-        self._shells = 0
-        self._shells_max = max(_SHELLS_MIN, len(self) // 2)
+        self.shells = 0
+        self.shells_max = max(_SHELLS_MIN, len(self) // 2)
 
     def extract(self, is_wanted: Callable[[TimerHandle], bool]) -> list[TimerHandle]:
         """Take out the handles that are wanted and not cancelled, in the order of their turns."""
-        self._sweep()
+        self.sweep()
         self.late.sort()  # Sorted is a heap, too.
         wanted = [handle for handle in self if is_wanted(handle)]
         self._keep(lambda handle: not is_wanted(handle))
@@ -249,5 +244,5 @@ class TimerWheel:
         assert deadlines == sorted(deadlines, reverse=True)
         assert all(entry[0] >> self._bits <= self._open_slot for entry in self.late)
         assert all(handle._scheduled for handle in self if handle._callback is not None)
-        assert self._shells == sum(1 for handle in self if handle._callback is None)
-        assert self._shells < self._shells_max
+        assert self.shells == sum(1 for handle in self if handle._callback is None)
+        assert self.shells < self.shells_max

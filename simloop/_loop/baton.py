@@ -57,7 +57,7 @@ class HomeWaiter:
         self._baton = baton
         self._thing = thing
         self._deadline_ns = NEVER if timeout_ns is None else baton.kernel.now_ns + timeout_ns
-        self.awake = False
+        self.awake: bool = False
 
     def park(self) -> bool:
         """Let a strand run, or time pass; false if time has run out."""
@@ -80,15 +80,13 @@ class NoLoop:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
+        self._wheel = kernel.wheel
 
     def _step_into(self) -> None:
         """Let the loop that runs, if any, be the running one: a thread's step is none of it."""
 
     def _step_took(self, _handle: object, _elapsed_ns: int) -> None:
         """Nobody is told."""
-
-    def _timer_handle_cancelled(self, _handle: object) -> None:
-        self._kernel.wheel.cancelled()
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Raise what a turn raised: whoever gave the turn is the only one to hear it."""
@@ -112,7 +110,7 @@ class Baton:
         self.strands: dict[Strand, None] = {}
         self.awake: dict[Strand, None] = {}
         self.asleep: dict[Strand, int] = {}
-        self.outside = Outside(self)
+        self.outside: Outside = Outside(self)
         self._numbers = count(1)
         self._home = 0
         kernel.when_idle.append(self.outside.may_be_addressed)

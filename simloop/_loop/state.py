@@ -42,12 +42,13 @@ class LoopState(asyncio.AbstractEventLoop):
             world = new_world(seed, _start_ns(start_time))
         self._world = world
         self._kernel = kernel = world.kernel
+        self._wheel = kernel.wheel
         self._ready: deque[Handle | TimerHandle] = kernel.ready
         self._closed = False
         self._stopping = False
         self._thread_id: int | None = None
         self._debug = False
-        self.slow_callback_duration = 0.1
+        self.slow_callback_duration: float = 0.1
         kernel.attach()
         world.attach(self)
         if not autojump:
@@ -60,7 +61,7 @@ class LoopState(asyncio.AbstractEventLoop):
 
     @property
     def world(self) -> Any:
-        """The world that the loop lives in: a :class:`simloop.World`."""
+        """The world that the loop lives in, a :class:`simloop.World`."""
         return self._world
 
     def get_debug(self) -> bool:

@@ -54,8 +54,9 @@ class Loop:
     def call_exception_handler(self, context) -> None:
         self.errors.append(context["exception"])
 
-    def _timer_handle_cancelled(self, _handle) -> None:
-        self.kernel.wheel.cancelled()
+    @property
+    def _wheel(self):
+        return self.kernel.wheel
 
     def _step_into(self) -> None:
         self.entered += 1

@@ -19,13 +19,10 @@ CONTEXT = copy_context()
 
 
 class Loop:
-    """What a timer handle needs of a loop: somebody who tells the wheel."""
+    """What a timer handle needs of a loop: the wheel that holds it."""
 
     def __init__(self, wheel: TimerWheel) -> None:
-        self.wheel = wheel
-
-    def _timer_handle_cancelled(self, _handle: TimerHandle) -> None:
-        self.wheel.cancelled()
+        self._wheel = wheel
 
 
 def make(wheel: TimerWheel, when_ns: int, payload: object = None) -> TimerHandle:
