@@ -119,8 +119,8 @@ class Ambient(Seat):
         strict: bool = False,
     ) -> None:
         self.clock = clock
-        self.start_ns = _START_NS if start_date is None else _posix_ns(start_date)
-        self.entropy = Entropy(streams)
+        self.start_ns: int = _START_NS if start_date is None else _posix_ns(start_date)
+        self.entropy: Entropy = Entropy(streams)
         self.sockets = sockets
         self.signals = signals
         self.threads = threads
@@ -219,17 +219,19 @@ class Guest(Seat):
     __slots__ = ("_ident", "_outer")
 
     blocks_loop = False
+    allowed: tuple[str, ...]
+    become_loop: Callable[[Any], None] | None
 
     def __init__(self, host: Ambient, clock: Clock) -> None:
         self.clock = clock
-        self.start_ns = host.start_ns
-        self.entropy = host.entropy
-        self.sockets = host.sockets
-        self.signals = host.signals
-        self.threads = host.threads
+        self.start_ns: int = host.start_ns
+        self.entropy: Entropy = host.entropy
+        self.sockets: Sockets | None = host.sockets
+        self.signals: Signals | None = host.signals
+        self.threads: Threads | None = host.threads
         self.become_loop = host.become_loop
         self.allowed = host.allowed
-        self.strict = host.strict
+        self.strict: bool = host.strict
         self._outer: Seat | None = None
         self._ident = 0
 

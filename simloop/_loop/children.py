@@ -107,8 +107,8 @@ class Child:
         ends: dict[int, Any],
         exited: Callable[[int], object],
     ) -> None:
-        self.args = process.argv
-        self.pid = process.pid
+        self.args: list[str] = process.argv
+        self.pid: int = process.pid
         self.returncode: int | None = None
         self.stdin: Any = None
         self.stdout: Any = None

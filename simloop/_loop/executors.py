@@ -29,7 +29,7 @@ class Executors(Scheduling):
     """The part of a loop that runs functions in executors."""
 
     def __init__(self, **options: Any) -> None:
-        self.real_wait_limit = 10.0
+        self.real_wait_limit: float = 10.0
         """For how many real seconds a thread may stand still in a way that the loop can't see."""
         self._default_executor: ThreadPoolExecutor | None = None
         self._executor_shutdown_called = False

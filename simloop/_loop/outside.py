@@ -100,8 +100,8 @@ class OutsiderWaiter:
 
     def __init__(self, outsider: Outsider) -> None:
         self._outsider = outsider
-        self.awake = False
-        self.looks = 0
+        self.awake: bool = False
+        self.looks: int = 0
         """How often the loop has looked since it was woken."""
         outsider.waiting = self
         outsider.outside.ring()
@@ -128,10 +128,10 @@ class Outsider:
     is_foreign = True
 
     def __init__(self, outside: Outside, ident: int) -> None:
-        self.outside = outside
-        self.ident = ident
+        self.outside: Outside = outside
+        self.ident: int = ident
         self.waiting: OutsiderWaiter | None = None
-        self.doubt_s = 0.0
+        self.doubt_s: float = 0.0
         """For how long the loop has waited for it since it last spoke."""
 
     def waiter(self, _thing: object, _timeout_ns: int | None, /) -> OutsiderWaiter:
@@ -258,7 +258,7 @@ class Outside:
         self.baton = baton
         self.jobs: dict[RealJob, None] = {}
         self.failure: BaseException | None = None
-        self.shutdowns = 0
+        self.shutdowns: int = 0
         """How many pools of the user's are shutting down."""
         self._shutdown_doubt_s = 0.0
         """For how long the loop has waited for nothing but that."""

@@ -51,9 +51,11 @@ class Dispositions:
         self._interrupt = interrupt
         self._world = world
         self._wakeup_fd = -1
-        self.pids = pids = Pids(self.raise_signal)
-        self.kill, self.killpg = pids.kill, pids.killpg
-        self.getpgid, self.waitpid = pids.getpgid, pids.waitpid
+        self.pids: Pids = Pids(self.raise_signal)
+        self.kill: Callable[[int, int], Any] = self.pids.kill
+        self.killpg: Callable[[int, int], Any] = self.pids.killpg
+        self.getpgid: Callable[[int], Any] = self.pids.getpgid
+        self.waitpid: Callable[[int, int], Any] = self.pids.waitpid
 
     # What a program calls, by the functions of ``signal`` ------------------------------------
 

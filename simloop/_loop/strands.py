@@ -29,6 +29,8 @@ from .outside import Gate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simloop._kernel import Kernel
+
     from .baton import Baton
 
 __all__ = ["Strand", "name_of"]
@@ -84,7 +86,7 @@ class StrandWaiter:
         self._strand = strand
         self._thing = thing
         self._deadline_ns = NEVER if timeout_ns is None else strand.kernel.now_ns + timeout_ns
-        self.awake = False
+        self.awake: bool = False
 
     def park(self) -> bool:
         """Let others run until woken; false if time has run out."""
@@ -122,17 +124,17 @@ class Strand:
 
     def __init__(self, baton: Baton, loop: Any, number: int, label: str) -> None:
         self.baton = baton
-        self.kernel = baton.kernel
+        self.kernel: Kernel = baton.kernel
         self.loop = loop
         self.number = number
-        self.ident = 0
+        self.ident: int = 0
         self.function: object = None
         self.waits_for: object = None
         self.handle: Handle | TimerHandle | None = None
-        self.is_parked = False
+        self.is_parked: bool = False
         self.is_ending = False
-        self.is_lost = False
-        self.has_ended = False
+        self.is_lost: bool = False
+        self.has_ended: bool = False
         self._context = Context()
         self._go = Gate()
         self._back = Gate()

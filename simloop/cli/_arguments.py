@@ -84,6 +84,8 @@ class RunArguments:
     start_date: datetime | None = None
     steps: str | None = None
     report: str | None = None
+    look: str | None = None
+    memory: str = ""
 
 
 @attrs.frozen
@@ -166,7 +168,9 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
         metavar="ISO",
         help="when the world starts, UTC where it names no zone (2024-01-01)",
     )
-    # How a checking process hears from the one that it started.
+    # How a checking process hears from the one that it started, and what else it wants of it.
+    add("--look", metavar="FILE", help=argparse.SUPPRESS)
+    add("--memory", default="", help=argparse.SUPPRESS)
     add("--steps", help=argparse.SUPPRESS)
     add("--report", help=argparse.SUPPRESS)
 

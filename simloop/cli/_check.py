@@ -1,24 +1,30 @@
 """The check: the same program again, in a fresh process with another hash seed, and compared.
 
 Owns: the second process, what it hands back, and the comparison. Two processes share no memory
-and no hashes, so what is the same in both is what the seed decides.
+and no hashes, so what is the same in both is what the seed decides. Where they differ, more
+processes look for the cause.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simloop.trace import first_difference
+from simloop.trace.causes import diagnose
+from simloop.world.again import holding_still
 
 from ._stepfile import read_steps
 from ._words import say
 
 if TYPE_CHECKING:
+    from simloop.trace.causes import Observed
+
     from ._arguments import RunArguments
     from ._execution import Ending
 
@@ -46,14 +52,10 @@ def is_same_again(arguments: RunArguments, ending: Ending, steps: str, folder: s
     second_steps = str(Path(folder, "second.jsonl"))
     report = Path(folder, "report.json")
     hash_seeds = _two_hash_seeds()
-    done = subprocess.run(  # noqa: S603 - ourselves
-        [sys.executable, *_command(arguments, second_steps, str(report))],
-        env={**os.environ, _HASH_SEED: hash_seeds[1]},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
+    done = _run_elsewhere(
+        [*_command(arguments), "--steps", second_steps, "--report", str(report)],
+        arguments,
+        hash_seeds[1],
     )
     if not report.exists():
         say(f"check: the second run broke off with status {done.returncode}:\n{done.stderr}")
@@ -62,8 +64,40 @@ def is_same_again(arguments: RunArguments, ending: Ending, steps: str, folder: s
     if second["digest"] == ending.digest:
         say(f"check: equal, in two processes with {_HASH_SEED} {' and '.join(hash_seeds)}")
         return True
-    say(f"check: not the same run again; {_difference(ending, second, steps, second_steps)}")
+    told = _difference(ending, second, steps, second_steps)
+    say(f"check: not the same run again; {told}{_cause(arguments, folder)}")
     return False
+
+
+def _cause(arguments: RunArguments, folder: str) -> str:
+    """Run the program some more times, and say why it differs, if they do."""
+    seen = Path(folder, "seen")
+
+    def ask(hash_seed: str, memory: str) -> Observed | None:
+        seen.unlink(missing_ok=True)
+        line = [*_command(arguments), "--look", str(seen), "--memory", memory]
+        _run_elsewhere(line, arguments, hash_seed, still=memory == "still")
+        # What it holds was written by ourselves, in the other process.
+        return pickle.loads(seen.read_bytes()) if seen.exists() else None  # noqa: S301
+
+    others = ("2", "3", "4")
+    diagnosis = diagnose(ask, tuple(dict.fromkeys([*_two_hash_seeds(), *others])))
+    return f"\n{diagnosis}" if diagnosis is not None and diagnosis.differs else ""
+
+
+def _run_elsewhere(
+    line: list[str], arguments: RunArguments, hash_seed: str, *, still: bool = False
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *line, "--", *arguments.program_args]
+    return subprocess.run(  # noqa: S603 - ourselves
+        holding_still(command) if still else command,
+        env={**os.environ, _HASH_SEED: hash_seed},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
 
 
 def _two_hash_seeds() -> tuple[str, str]:
@@ -73,17 +107,16 @@ def _two_hash_seeds() -> tuple[str, str]:
     return first, str(other)
 
 
-def _command(arguments: RunArguments, steps: str, report: str) -> list[str]:
-    """Return the line that asks a fresh process for the same run."""
+def _command(arguments: RunArguments) -> list[str]:
+    """Return the line that asks a fresh process for the same run, without the program's own."""
     line = [*_way_here(), "run", arguments.program, "--seed", str(arguments.seed)]
-    line += ["--steps", steps, "--report", report]
     if arguments.max_time is not None:
         line += ["--max-time", repr(arguments.max_time)]
     if arguments.max_steps is not None:
         line += ["--max-steps", str(arguments.max_steps)]
     if arguments.start_date is not None:
         line += ["--start-date", arguments.start_date.isoformat()]
-    return [*line, "--", *arguments.program_args]
+    return line
 
 
 def _way_here() -> list[str]:

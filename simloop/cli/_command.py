@@ -17,6 +17,7 @@ from simloop.world import World
 
 from ._check import is_same_again, write_report
 from ._execution import Ending, Execution, print_error
+from ._look import look_closely
 from ._program import NoProgramError, find
 from ._progress import Progress
 from ._status import ExitStatus
@@ -74,7 +75,10 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
             stack.enter_context(writing_steps(world, steps))
         stack.enter_context(Progress(lambda: (world.time_ns, world.steps)))
         program.prepare(arguments.program_args)
-        ending = Execution(world).run(program.run)
+        if arguments.look is None:
+            ending = Execution(world).run(program.run)
+        else:
+            ending = look_closely(world, program.run, arguments.look, arguments.memory)
     if isinstance(ending.error, NoProgramError):
         raise ending.error
     _tell(ending, arguments.seed)

@@ -1,7 +1,7 @@
 """A loop whose clock is the host's.
 
-Owns: bringing the loop's clock to the host's time before anybody touches the loop, and running
-what is due. A loop that is not driven stands where it was left, so a timer that the host sets on
+Owns: bringing the loop's clock to the host's time before anybody touches the loop, running what is
+due, and the loop's end. A loop that is not driven stands where it was left, so a timer that the host sets on
 it would be counted from there; through these methods it is counted from now.
 
 Must not know: how the host waits, which its own adapter says.
@@ -9,17 +9,17 @@ Must not know: how the host waits, which its own adapter says.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Coroutine
 
     from simloop import SimLoop
 
-__all__ = ["Hosted"]
+__all__ = ["Hosted", "end"]
 
 
 class Hosted:
@@ -74,3 +74,28 @@ class Hosted:
         """Start a coroutine on the loop, now."""
         self.catch_up()
         return self.loop.create_task(coroutine)
+
+
+def end(loop: SimLoop) -> None:
+    """Cancel what is left on a loop, let it clean up, and close the loop, as ``asyncio.run`` does.
+
+    What waits for the host, which does not run now, is left where it is.
+    """
+    if loop.is_closed():
+        return
+    finishing = loop.create_task(_finish(loop))
+    finishing._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's, for its own
+    try:
+        while not finishing.done() and loop.step():
+            pass
+    finally:
+        loop.close()
+
+
+async def _finish(loop: SimLoop) -> None:
+    tasks = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await loop.shutdown_asyncgens()
+    await loop.shutdown_default_executor()

@@ -22,7 +22,7 @@ from cocotb.utils import get_sim_steps, get_sim_time
 
 from simloop import SimLoop
 
-from ._hosted import Hosted
+from ._hosted import Hosted, end
 
 if TYPE_CHECKING:
     import asyncio
@@ -98,7 +98,7 @@ class Bench(Hosted):
             future.set_result(result)
 
     def close(self) -> None:
-        """Stop driving the loop, and close it."""
+        """Stop driving the loop, let its tasks clean up, and close it."""
         self._driver.cancel()
         self.loop.on_earlier(None)
-        self.loop.close()
+        end(self.loop)

@@ -16,6 +16,8 @@ import gymnasium
 
 from simloop import SimLoop
 
+from ._hosted import end
+
 __all__ = ["LoopEnv"]
 
 _Obs = TypeVar("_Obs")
@@ -118,8 +120,5 @@ class LoopEnv(gymnasium.Env, Generic[_Obs, _Act]):  # type: ignore[misc]  # may 
         """Let the system clean up, and close its loop."""
         if self.loop is None or self._system is None:
             return
-        for task in asyncio.all_tasks(self.loop):
-            task.cancel()
-        self.loop.run_ready()
-        self.loop.close()
-        self.loop = self._system = None
+        loop, self.loop, self._system = self.loop, None, None
+        end(loop)

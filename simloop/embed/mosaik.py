@@ -19,6 +19,8 @@ import mosaik_api_v3
 
 from simloop import SimLoop
 
+from ._hosted import end
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -124,8 +126,5 @@ class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not b
         return {eid: values for eid, values in data.items() if values}
 
     def finalize(self) -> None:
-        """Close the loop."""
-        for task in self._entities.values():
-            task.cancel()
-        self.loop.run_ready()
-        self.loop.close()
+        """Let the entities clean up, and close the loop."""
+        end(self.loop)

@@ -19,16 +19,26 @@ import salabim
 
 from simloop import SimLoop
 
-from ._hosted import Hosted
+from ._hosted import Hosted, end
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine, Generator
 
+    class _State:
+        """What is used here of salabim's states; type checkers can't see into them."""
+
+        def __init__(self, **options: Any) -> None: ...
+
+        def set(self, value: Any = True) -> None: ...  # noqa: FBT002 - salabim's
+
+else:
+    _State = salabim.State
+
 __all__ = ["LoopComponent", "TaskState"]
 
 
-class TaskState(salabim.State):  # type: ignore[misc]  # the package may not be installed
+class TaskState(_State):
     """A task as a salabim state: it becomes true when the task is done, however it ended.
 
     Example:
@@ -83,7 +93,7 @@ class LoopComponent(Hosted):
     ) -> None:
         self.env = env
         super().__init__(loop or SimLoop(start_time=self.now(), **options))
-        self.component = _component(env, "simloop", self._pause)
+        self.component: Any = _component(env, "simloop", self._pause)
         self.loop.on_earlier(self._look_again)
 
     def now(self) -> float:
@@ -123,9 +133,9 @@ class LoopComponent(Hosted):
             waiter.cancel()
 
     def close(self) -> None:
-        """Close the loop; tasks on it end where they are."""
+        """Cancel the tasks on the loop, let them clean up, and close it."""
         self.loop.on_earlier(None)
-        self.loop.close()
+        end(self.loop)
 
 
 def _component(

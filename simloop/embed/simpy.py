@@ -22,7 +22,7 @@ from simpy.events import NORMAL
 from simloop import SimLoop
 from simloop.errors import UsageError
 
-from ._hosted import Hosted
+from ._hosted import Hosted, end
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -108,7 +108,7 @@ class LoopProcess(Hosted):
             loop = SimLoop(start_time=float(env.now), **options)
         super().__init__(loop)
         self.env = env
-        self.process = env.process(self._live())
+        self.process: simpy.Process = env.process(self._live())
         loop.on_earlier(self._look_again)
 
     def now(self) -> float:
@@ -147,9 +147,9 @@ class LoopProcess(Hosted):
         return await _future_of(event, self.loop, self.catch_up)
 
     def close(self) -> None:
-        """Close the loop; tasks on it end where they are."""
+        """Cancel the tasks on the loop, let them clean up, and close it."""
         self.loop.on_earlier(None)
-        self.loop.close()
+        end(self.loop)
 
 
 class LoopEnvironment(simpy.Environment):  # type: ignore[misc]  # as above

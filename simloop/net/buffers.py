@@ -31,8 +31,8 @@ class ByteQueue:
 
     def __init__(self) -> None:
         self.chunks: deque[bytes] = deque()
-        self.head = 0
-        self.size = 0
+        self.head: int = 0
+        self.size: int = 0
 
     def append(self, data: bytes) -> None:
         """Add bytes at the end; empty ones leave no trace."""

@@ -41,8 +41,8 @@ class DescriptorTable:
     __slots__ = ("_files", "_free", "_inheritable", "_next", "_peak", "base", "limit")
 
     def __init__(self, base: int = FIRST_DESCRIPTOR, limit: int = 1_000_000) -> None:
-        self.base = base
-        self.limit = limit
+        self.base: int = base
+        self.limit: int = limit
         self._files: dict[int, File] = {}
         self._free: list[int] = []
         self._inheritable: dict[int, None] = {}

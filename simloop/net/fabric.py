@@ -45,11 +45,11 @@ class Packet:
         data: bytes,
         deliver: Callable[[], None],
     ) -> None:
-        self.kind = kind
-        self.source = source
-        self.destination = destination
-        self.data = data
-        self.deliver = deliver
+        self.kind: str = kind
+        self.source: Endpoint = source
+        self.destination: Endpoint = destination
+        self.data: bytes = data
+        self.deliver: Callable[[], None] = deliver
 
     def __repr__(self) -> str:
         return f"<Packet {self.kind} {self.source} -> {self.destination} size={len(self.data)}>"
@@ -68,7 +68,7 @@ class Fabric:
     def __init__(self) -> None:
         self._link: Link | None = None
         self._tap: Tap | None = None
-        self.direct = True
+        self.direct: bool = True
         self.receiver: object = None  # Known only while somebody listens.
 
     @property

@@ -51,8 +51,8 @@ class File:
     def __init__(self) -> None:
         self.on_readable: Callable[[], None] | None = None
         self.on_writable: Callable[[], None] | None = None
-        self.references = 0
-        self.is_blocking = False  # O_NONBLOCK is off: what os.read and os.write go by.
+        self.references: int = 0
+        self.is_blocking: bool = False  # O_NONBLOCK is off: what os.read and os.write go by.
 
     # -- level ---------------------------------------------------------------------------------
 

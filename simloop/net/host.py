@@ -73,14 +73,16 @@ class Host:
         self.network = network
         self.hostname = hostname
         self.addresses: list[str] = []  # Its own, without loopback; the network hands them out.
-        self.descriptors = DescriptorTable(first_descriptor)
+        self.descriptors: DescriptorTable = DescriptorTable(first_descriptor)
         self.tcp: PortTable[InetSocket] = PortTable(may_share_tcp)
         self.udp: PortTable[InetSocket] = PortTable(may_share_udp)
-        self.unix = UnixNames()
+        self.unix: UnixNames = UnixNames()
         # How many sockets are in a group on an interface: (group, interface number) -> count.
         self.memberships: dict[Membership, int] = {}
         # The one virtual process of the host, as SO_PEERCRED shows it.
-        self.pid, self.uid, self.gid = 1000, 1000, 1000
+        self.pid: int = 1000
+        self.uid: int = 1000
+        self.gid: int = 1000
 
     def __repr__(self) -> str:
         return f"<Host {self.hostname!r} {self.addresses}>"

@@ -57,8 +57,8 @@ class Network:
     """
 
     def __init__(self) -> None:
-        self.fabric = Fabric()
-        self.names = NamesTable()
+        self.fabric: Fabric = Fabric()
+        self.names: NamesTable = NamesTable()
         self.hosts: dict[str, Host] = {}
         self.owners: dict[str, Host] = {}
         # share(destination, count, source) -> index: who of the sockets that share a port by

@@ -34,7 +34,7 @@ class PipeReader(File):
     def __init__(self) -> None:
         super().__init__()
         self.is_blocking = True
-        self.buffer = ByteQueue()
+        self.buffer: ByteQueue = ByteQueue()
         self.writer: PipeWriter | None = None  # None once that end is closed.
 
     def read(self, size: int) -> bytes:
@@ -79,7 +79,7 @@ class PipeWriter(File):
     def __init__(self, reader: PipeReader, fabric: Fabric) -> None:
         super().__init__()
         self.is_blocking = True
-        self.fabric = fabric
+        self.fabric: Fabric = fabric
         self.reader: PipeReader | None = reader
 
     def write(self, data: bytes) -> int:

@@ -118,8 +118,8 @@ class PortTable(Generic[H]):
         last: int = LAST_EPHEMERAL,
     ) -> None:
         self._may_share = may_share
-        self.first = first
-        self.last = last
+        self.first: int = first
+        self.last: int = last
         self._cursor = self._shared_cursor = first
         # The range in which no port was free when one was last looked for; None after a release.
         self._full: tuple[int, int] | None = None

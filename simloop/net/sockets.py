@@ -34,7 +34,7 @@ from simloop.net.faults import fault
 from simloop.net.files import File
 
 if TYPE_CHECKING:
-    from simloop.net.fabric import Endpoint
+    from simloop.net.fabric import Endpoint, Fabric
     from simloop.net.host import Host
     from simloop.net.ports import PortTable
 
@@ -75,13 +75,14 @@ class SocketFile(File):
 
     def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
         super().__init__()
-        self.host = host
-        self.fabric = host.network.fabric
-        self.family = family
-        self.type = type_
-        self.proto = proto
-        self.error = 0
-        self.is_bound = False  # Whether bind() gave the name, which then outlives a connection.
+        self.host: Host = host
+        self.fabric: Fabric = host.network.fabric
+        self.family: int = family
+        self.type: int = type_
+        self.proto: int = proto
+        self.error: int = 0
+        # Whether bind() gave the name, which then outlives a connection.
+        self.is_bound: bool = False
         self.local: Endpoint | None = None
         self.remote: Endpoint | None = None
         self.options: opt.Options | None = None

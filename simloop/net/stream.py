@@ -68,21 +68,21 @@ class StreamSocket(SocketFile):
         self, host: Host, family: int, type_: int, proto: int, sndbuf: int, rcvbuf: int
     ) -> None:
         super().__init__(host, family, type_, proto)
-        self.state = CLOSED
+        self.state: int = CLOSED
         self.peer: StreamSocket | None = None
-        self.inbox = ByteQueue()
+        self.inbox: ByteQueue = ByteQueue()
         self.unsent: ByteQueue | None = None  # Made when the peer's inbox is full the first time.
-        self.in_flight = 0
-        self.sndbuf = sndbuf
-        self.rcvbuf = rcvbuf
-        self.window = rcvbuf  # How full this side may make the peer's inbox.
-        self.direct = False
-        self.blocked = False  # Whether the peer's reader must call _room_made().
-        self.is_fin_sent = False  # Our end of stream reached the peer.
-        self.is_fin_taken = False  # The peer's end of stream reached us.
-        self.is_shut_read = False
-        self.is_shut_write = False
-        self.is_released = False  # No descriptor is left; only what is queued still moves.
+        self.in_flight: int = 0
+        self.sndbuf: int = sndbuf
+        self.rcvbuf: int = rcvbuf
+        self.window: int = rcvbuf  # How full this side may make the peer's inbox.
+        self.direct: bool = False
+        self.blocked: bool = False  # Whether the peer's reader must call _room_made().
+        self.is_fin_sent: bool = False  # Our end of stream reached the peer.
+        self.is_fin_taken: bool = False  # The peer's end of stream reached us.
+        self.is_shut_read: bool = False
+        self.is_shut_write: bool = False
+        self.is_released: bool = False  # No descriptor is left; only what is queued still moves.
 
     @property
     def is_listening(self) -> bool:

@@ -46,7 +46,7 @@ class SystemCalls:
         look_for_host: Callable[[], Host | None] | None = None,
     ) -> None:
         self._find_host = find_host
-        self.paths = UnixPaths(find_host if look_for_host is None else look_for_host)
+        self.paths: UnixPaths = UnixPaths(find_host if look_for_host is None else look_for_host)
 
     # -- sockets -------------------------------------------------------------------------------
 

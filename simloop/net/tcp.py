@@ -35,6 +35,7 @@ from simloop.net.sockets import SOL_SOCKET, InetSocket
 from simloop.net.stream import CLOSED, CONNECTED, CONNECTING, LISTENING, StreamSocket
 
 if TYPE_CHECKING:
+    from simloop.net.buffers import ByteQueue
     from simloop.net.fabric import Endpoint
     from simloop.net.host import Host
     from simloop.net.ports import PortTable
@@ -79,10 +80,22 @@ class TcpSocket(InetSocket, StreamSocket):
         opt.IPPROTO_IPV6,
     )
 
+    # Inherited, and said again where this class sets them: type checkers infer each its own.
+    state: int
+    error: int
+    window: int
+    sndbuf: int
+    rcvbuf: int
+    is_fin_taken: bool
+    is_shut_read: bool
+    is_shut_write: bool
+    unsent: ByteQueue | None
+    peer: StreamSocket | None
+
     def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
         super().__init__(host, family, type_, proto, SNDBUF, RCVBUF)
-        self.phase = FREE
-        self.backlog = 0
+        self.phase: int = FREE
+        self.backlog: int = 0
         self.queue: deque[TcpSocket] | None = None  # Listeners: connected and not yet accepted.
         self.waiting: deque[TcpSocket] | None = None  # Clients that found the queue full.
 

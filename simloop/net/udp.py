@@ -76,18 +76,22 @@ class UdpSocket(InetSocket):
 
     kind: ClassVar[str] = "udp"
     levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET, opt.IPPROTO_IP, opt.IPPROTO_IPV6)
+    # Inherited, and said again where this class sets them: type checkers infer each its own.
+    local: Endpoint | None
+    remote: Endpoint | None
+    error: int
 
     def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
         super().__init__(host, family, type_, proto)
         # (data, the sender, what it was sent to), oldest first.
         self.inbox: deque[tuple[bytes, Endpoint, Endpoint]] = deque()
-        self.held = 0
-        self.rcvbuf = BUFFER
-        self.sndbuf = BUFFER
-        self.is_shut_read = False
-        self.is_shut_write = False
+        self.held: int = 0
+        self.rcvbuf: int = BUFFER
+        self.sndbuf: int = BUFFER
+        self.is_shut_read: bool = False
+        self.is_shut_write: bool = False
         self.memberships: dict[groups.Membership, None] = {}
-        self.interface = 0  # Where groups are sent to; 0: the default.
+        self.interface: int = 0  # Where groups are sent to; 0: the default.
         # (destination, own name, how many addresses the host has, sender) of the last datagram
         # to one address: while these are the same, so is the sender.
         self.route: tuple[Endpoint, Endpoint, int, Endpoint] | None = None

@@ -56,6 +56,8 @@ class UnixAddresses(SocketFile):
 
     __slots__ = ()
 
+    local: Endpoint | None  # Inherited, as below.
+
     def parse_address(self, address: object, what: str) -> Endpoint:
         """Check a path or an abstract name."""
         del what
@@ -134,10 +136,20 @@ class UnixStream(UnixAddresses, StreamSocket):
 
     kind: ClassVar[str] = "unix"
     levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET,)
+    # Inherited, and said again where this class sets them: type checkers infer each its own.
+    remote: Endpoint | None
+    state: int
+    window: int
+    sndbuf: int
+    rcvbuf: int
+    blocked: bool
+    is_shut_read: bool
+    is_shut_write: bool
+    peer: StreamSocket | None
 
     def __init__(self, host: Host, type_: int, proto: int) -> None:
         super().__init__(host, AF_UNIX, type_, proto, BUFFER, BUFFER)
-        self.backlog = 0
+        self.backlog: int = 0
         self.queue: deque[UnixStream] | None = None
         self.rights: deque[tuple[int, int, list[File]]] | None = None
 
@@ -205,7 +217,7 @@ class UnixStream(UnixAddresses, StreamSocket):
 
     def _refresh(self) -> None:
         super()._refresh()
-        self.blocked = self.state == CONNECTED
+        self.blocked: bool = self.state == CONNECTED
 
     def check_sending(self) -> None:
         """Raise ENOTCONN without a peer, EPIPE where the peer reads no more."""

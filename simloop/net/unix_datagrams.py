@@ -49,11 +49,11 @@ class UnixDatagram(UnixAddresses):
         self.peer: UnixDatagram | None = None
         # (data, files, the sender, the sender's name or None), oldest first.
         self.inbox: deque[tuple[bytes, list[File], UnixDatagram, Endpoint | None]] = deque()
-        self.held = 0
-        self.sndbuf = BUFFER
-        self.rcvbuf = BUFFER
-        self.is_shut_read = False
-        self.is_shut_write = False
+        self.held: int = 0
+        self.sndbuf: int = BUFFER
+        self.rcvbuf: int = BUFFER
+        self.is_shut_read: bool = False
+        self.is_shut_write: bool = False
 
     # -- peers ---------------------------------------------------------------------------------
 

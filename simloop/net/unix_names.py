@@ -31,8 +31,8 @@ class UnixName:
 
     def __init__(self, sock: SocketFile, mode: int, number: int) -> None:
         self.sock: SocketFile | None = sock
-        self.mode = mode
-        self.number = number
+        self.mode: int = mode
+        self.number: int = number
         self.owner: tuple[int, int] | None = None  # Who it was given to, by chown.
 
 

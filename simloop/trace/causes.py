@@ -23,7 +23,7 @@ from .lines import Culprit, first_culprits, is_foreign
 from .recorder import first_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .lines import Line
     from .recorder import Step
@@ -120,24 +120,25 @@ def ends_differ(first: object, second: object) -> str:
     return f"every step was the same, but the ends differ:\n  {first}\n  {second}"
 
 
-def diagnose(ask: Ask) -> Diagnosis | None:
+def diagnose(ask: Ask, hash_seeds: Sequence[str] = _HASH_SEEDS) -> Diagnosis | None:
     """Find out why runs of a program differ; None if it cannot be run elsewhere.
 
     Args:
         ask: Runs the program in a fresh process with a hash seed, and with objects in memory as
             they come, ``moved`` elsewhere, or ``still``, where nothing moves them; returns None
             where that is not possible.
+        hash_seeds: The hash seeds to run it with.
     """
-    first, second = ask(_HASH_SEEDS[0], "moved"), ask(_HASH_SEEDS[0], "")
+    first, second = ask(hash_seeds[0], "moved"), ask(hash_seeds[0], "")
     if first is None or second is None:
         return None
     if first.digest != second.digest:
-        still, again = ask(_HASH_SEEDS[0], "still"), ask(_HASH_SEEDS[0], "still")
+        still, again = ask(hash_seeds[0], "still"), ask(hash_seeds[0], "still")
         if still is not None and again is not None and still.digest == again.digest:
             proof = "processes whose objects lie at the same addresses run the same, others do not"
             return _shown(Cause.ADDRESSES, proof, first, second)
         return guess(first, second)
-    for hash_seed in _HASH_SEEDS[1:]:
+    for hash_seed in hash_seeds[1:]:
         other = ask(hash_seed, "")
         if other is None or other.digest == first.digest:
             continue

@@ -134,7 +134,7 @@ class LineRecorder:
     def _called(self, frame: FrameType, _event: str, _arg: object) -> Any:
         if is_foreign(frame.f_code.co_filename) or self._importing or not self._is_inside():
             return None
-        if frame.f_code.co_name == "<module>":
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") != "__main__":
             self._importing += 1
             return self._in_import
         watcher = frame.f_trace

@@ -26,13 +26,13 @@ class Track:
     __slots__ = ("is_waiting", "pid", "ref", "rests_ns", "tid")
 
     def __init__(self, pid: int, tid: int, ref: weakref.ref[Any] | None = None) -> None:
-        self.pid = pid
-        self.tid = tid
-        self.ref = ref
+        self.pid: int = pid
+        self.tid: int = tid
+        self.ref: weakref.ref[Any] | None = ref
         # Since when its task has not run; None while it does, or where there is no task.
         self.rests_ns: int | None = None
         # Whether that wait has begun in the file.
-        self.is_waiting = False
+        self.is_waiting: bool = False
 
     @property
     def task(self) -> Any:

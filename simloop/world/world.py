@@ -75,12 +75,13 @@ class World:
         realtime: float | None = None,
     ) -> None:
         self.seed = seed
-        self.kernel = kernel = Kernel(seed, nanoseconds(start_time))
+        self.kernel: Kernel = Kernel(seed, nanoseconds(start_time))
+        kernel = self.kernel
         kernel.limits.tidy = _collect
         self.loops: list[Any] = []
-        self.baton = Baton(kernel)
-        self.dispositions = Dispositions(interrupt, self)
-        self.ambient = Ambient(
+        self.baton: Baton = Baton(kernel)
+        self.dispositions: Dispositions = Dispositions(interrupt, self)
+        self.ambient: Ambient = Ambient(
             clock=kernel,
             streams=kernel.streams,
             sockets=SystemCalls(self._host_of_caller, self._look_for_host),
