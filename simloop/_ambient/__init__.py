@@ -36,6 +36,7 @@ from __future__ import annotations
 # Most of these are imported for what they register; nothing is patched before a run.
 from . import (  # noqa: F401
     arrays,
+    calls,
     clock,
     controls,
     dates,

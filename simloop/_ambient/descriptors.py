@@ -56,7 +56,10 @@ def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | No
 
 def _refuse_waiting(name: str, fd: int) -> None:
     """Refuse to wait for a real pipe, socket or terminal that has nothing to read."""
-    mode = _real_fstat(fd).st_mode
+    try:
+        mode = _real_fstat(fd).st_mode
+    except OSError:  # Closed: the real function says so, or what else is wrong.
+        return
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode) or is_allowed("pipes"):
         return
     poll = _real_poll()
@@ -89,11 +92,12 @@ def _open(file: Any, *args: Any, **kwargs: Any) -> Any:
 
 def number_of(fileobj: Any) -> int:
     """Return a descriptor, given it or an object that has one."""
-    if isinstance(fileobj, int):
-        return fileobj
-    if not hasattr(fileobj, "fileno"):
+    if not isinstance(fileobj, int) and not hasattr(fileobj, "fileno"):
         raise TypeError("argument must be an int, or have a fileno() method.")
-    return int(fileobj.fileno())
+    number = fileobj if isinstance(fileobj, int) else int(fileobj.fileno())
+    if number < 0:
+        raise ValueError(f"file descriptor cannot be a negative integer ({number})")
+    return number
 
 
 def wait(

@@ -113,6 +113,8 @@ class VirtualEpoll:
     def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
         """Return what is ready, at the latest after ``timeout`` seconds."""
         self._check()
+        if maxevents < -1 or maxevents == 0:
+            raise ValueError(f"maxevents must be greater than 0, got {maxevents}")
         run = running.get(get_ident())
         if run is None:
             raise UnsupportedError("an epoll object of a run was used when the run was over")
@@ -155,9 +157,20 @@ class _Epoll:
         run = running.get(get_ident())
         if run is None or run.sockets is None or any(map(is_allowed, _REAL)):
             return _real_epoll(sizehint, flags)
+        if sizehint < -1 or sizehint == 0:
+            raise ValueError("negative sizehint")
         return VirtualEpoll()
 
-    fromfd = _real_epoll.fromfd
+    @staticmethod
+    def fromfd(fd: int, /) -> Any:
+        """Refuse a virtual descriptor: none of them is an epoll object's."""
+        run = running.get(get_ident())
+        if run is not None and run.sockets is not None and run.sockets.owns(fd):
+            raise UnsupportedError(
+                f"select.epoll.fromfd({fd}): epoll objects of a run have no descriptor; pass on the"
+                " object itself"
+            )
+        return _real_epoll.fromfd(fd)
 
 
 entry(select, "epoll", _Epoll)

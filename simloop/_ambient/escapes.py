@@ -103,6 +103,7 @@ def _refuse_database(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
 
 _STARTS = "a real process runs beside the world, in real time"
 _ASKS = "the real resolver would answer"
+_RENAMES = "it would rename the real machine, not the host of the world"
 _SENDS = "the descriptor is real"
 _WRITES = "the strict mode refuses to change files"
 _THREADS = "the strict mode refuses threads, whose order is the machine's"
@@ -123,6 +124,7 @@ _guards: dict[str, Guard] = {
         ),
         _refuse("names", _ASKS),
     ),
+    "socket.sethostname": _refuse("names", _RENAMES),
     **dict.fromkeys(
         ("subprocess.Popen", "os.posix_spawn", "os.spawn", "os.exec", "pty.spawn"),
         _refuse("subprocess", _STARTS, slice(2)),

@@ -142,6 +142,11 @@ for _name in (
     "gethostbyname_ex",
     "gethostbyaddr",
     "if_nameindex",
+    "if_nametoindex",
+    "if_indextoname",
+    "getservbyname",
+    "getservbyport",
+    "getprotobyname",
 ):
     _redirect_name(_name)
 
@@ -164,4 +169,15 @@ def _dup(fd: int, /) -> int:
 
 
 _real_socketpair = redirect(_socket.socketpair, _socketpair)
+
+
+def _close(fd: int, /) -> None:
+    run = running.get(get_ident())
+    if run is not None and run.sockets is not None and run.sockets.owns(fd):
+        run.sockets.close(fd)
+    else:
+        _real_close(fd)
+
+
 _real_dup = redirect(_socket.dup, _dup)
+_real_close = redirect(_socket.close, _close)

@@ -7,13 +7,19 @@ know how they are replaced, or who asks: the host comes from a function that is 
 
 from __future__ import annotations
 
+import errno
+import operator
 import os
 import socket
 import stat
+import sys
 from typing import TYPE_CHECKING, Any
 
+from simloop.net.descriptor_calls import DescriptorCalls
 from simloop.net.descriptor_io import open_descriptor
+from simloop.net.faults import fault
 from simloop.net.flags import control, control_device
+from simloop.net.services import port_of, service_of
 from simloop.net.sockets import SocketFile
 from simloop.net.unix_paths import UnixPaths
 from simloop.net.virtual_socket import VirtualSocket
@@ -25,8 +31,20 @@ if TYPE_CHECKING:
 
 __all__ = ["SystemCalls"]
 
+_PORT_MAX = 0xFFFF
+_PROTOCOLS = {
+    "ip": 0,
+    "icmp": 1,
+    "igmp": 2,
+    "tcp": 6,
+    "udp": 17,
+    "ipv6": 41,
+    "ipv6-icmp": 58,
+    "sctp": 132,
+}
 
-class SystemCalls:
+
+class SystemCalls(DescriptorCalls):
     """Answer system calls for the host that ``find_host()`` returns at each call.
 
     ``look_for_host()`` returns it too, or None if the world has made none yet.
@@ -98,6 +116,32 @@ class SystemCalls:
     def gethostbyaddr(self, ip_address: str, /) -> tuple[str, list[str], list[str]]:
         """Look up the name of an address."""
         return self._find_host().network.names.gethostbyaddr(ip_address)
+
+    def getservbyname(self, servicename: str, protocolname: str = "", /) -> int:
+        """Return the port of a service, from a table that is the same on every machine."""
+        for protocol in (protocolname,) if protocolname else ("tcp", "udp"):
+            port = port_of(servicename, protocol)
+            if port is not None:
+                return port
+        raise OSError("service/proto not found")
+
+    def getservbyport(self, port: int, protocolname: str = "", /) -> str:
+        """Return the service of a port, from the same table."""
+        number = operator.index(port)
+        if not 0 <= number <= _PORT_MAX:
+            raise OverflowError("getservbyport: port must be 0-65535.")
+        for protocol in (protocolname,) if protocolname else ("tcp", "udp"):
+            name = service_of(number, protocol)
+            if name is not None:
+                return name
+        raise OSError("port/proto not found")
+
+    def getprotobyname(self, protocolname: str, /) -> int:
+        """Return the number of a protocol."""
+        try:
+            return _PROTOCOLS[protocolname]
+        except KeyError:
+            raise OSError("protocol not found") from None
 
     def if_nameindex(self) -> list[tuple[int, str]]:
         """List the interfaces."""
@@ -195,4 +239,13 @@ class SystemCalls:
         for number, known in self._find_host().interfaces():
             if known == name:
                 return number
+        if sys.version_info >= (3, 14):
+            raise fault(errno.ENODEV)
         raise OSError("no interface with this name")
+
+    def if_indextoname(self, index: int, /) -> str:
+        """Return the name of an interface."""
+        for number, name in self._find_host().interfaces():
+            if number == index:
+                return name
+        raise fault(errno.ENXIO)
