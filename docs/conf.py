@@ -37,7 +37,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 exclude_patterns = ["tables"]
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:.*", r"(?!simloop|asynctest_compat).*"),
+    # No spaces: napoleon takes what stands before a colon in an attribute's docstring for a type.
+    (r"py:.*", r"(?!simloop|asynctest_compat)[\w.]+"),
     # Attributes of the loop that lie in its parts, and internal classes in signatures.
     (r"py:.*", r"simloop\._.*|simloop\.(net|trace|world)\..*|.*\._\w+|.*\.[A-Z]"),
 ]
