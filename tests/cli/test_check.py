@@ -39,7 +39,40 @@ def test_an_order_of_hashes_is_found(command, tmp_path):
     assert "simloop: check: not the same run again; step " in done.stderr
     assert "first run:" in done.stderr
     assert "app.nap" in done.stderr or "nap" in done.stderr
+    assert "Likely cause: hash order (processes with one PYTHONHASHSEED run the" in done.stderr
+    assert f"It begins at {tmp_path / 'app.py'}:6, in main:\n      for name in {{" in done.stderr
     assert json.loads((tmp_path / "kept.json").read_text())["traceEvents"]
+
+
+def test_an_order_in_a_script_is_found(command, tmp_path):
+    """A script that starts its own loop is looked at as closely, with its arguments."""
+    (tmp_path / "app.py").write_text(
+        "import asyncio, sys\n\nasync def nap(name): await asyncio.sleep(len(name))\n\n"
+        "async def main():\n"
+        "    names = set(sys.argv[1:])\n"
+        "    await asyncio.gather(*map(nap, names))\n\n"
+        "if __name__ == '__main__':\n    asyncio.run(main())\n"
+    )
+    done = command("run", "app.py", "--check", "--", *("a" * n for n in range(1, 20)))
+    assert done.returncode == ExitStatus.DIFFERS
+    assert "Likely cause: hash order" in done.stderr
+    assert (
+        f"It begins at {tmp_path / 'app.py'}:7, in main:\n      await asyncio.gath" in done.stderr
+    )
+
+
+def test_a_real_time_is_found(command, tmp_path):
+    """What differs whatever the hash seed is told by what its line asks for."""
+    (tmp_path / "app.py").write_text(
+        "import asyncio, pathlib\n\nasync def main():\n"
+        "    file = pathlib.Path('file')\n    file.write_text('')\n"
+        "    written = file.stat().st_mtime_ns\n"
+        "    await asyncio.sleep(written % 100_003)\n"
+    )
+    done = command("run", "app.py", "--check")
+    assert done.returncode == ExitStatus.DIFFERS
+    assert "Likely cause: real time (by 'mtime' in that line)" in done.stderr
+    assert f"It begins at {tmp_path / 'app.py'}:6, in main:" in done.stderr
 
 
 def test_an_end_that_differs_is_found(command, tmp_path):
