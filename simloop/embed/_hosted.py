@@ -1,8 +1,8 @@
 """A loop whose clock is the host's.
 
 Owns: bringing the loop's clock to the host's time before anybody touches the loop, running what is
-due, and the loop's end. A loop that is not driven stands where it was left, so a timer that the host sets on
-it would be counted from there; through these methods it is counted from now.
+due, and the loop's end. A loop that is not driven stands where it was left, so a timer that the
+host sets on it would be counted from there; through these methods it is counted from now.
 
 Must not know: how the host waits, which its own adapter says.
 """
@@ -53,7 +53,7 @@ class Hosted:
 
     def catch_up(self) -> None:
         """Bring the loop's clock to the host's time; what is due exactly then has yet to run."""
-        if self.loop.is_running():
+        if self.loop.is_running() or self.loop.is_closed():
             return
         self._arrive()
         if self.now() > self.loop.time():

@@ -101,4 +101,5 @@ class Bench(Hosted):
         """Stop driving the loop, let its tasks clean up, and close it."""
         self._driver.cancel()
         self.loop.on_earlier(None)
+        self.catch_up()
         end(self.loop)

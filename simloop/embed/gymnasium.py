@@ -9,14 +9,16 @@ when the next one begins.
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import gymnasium
 
 from simloop import SimLoop
 
 from ._hosted import end
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["LoopEnv"]
 

@@ -135,6 +135,8 @@ class LoopComponent(Hosted):
     def close(self) -> None:
         """Cancel the tasks on the loop, let them clean up, and close it."""
         self.loop.on_earlier(None)
+        if not self.component.isdata():
+            self.catch_up()
         end(self.loop)
 
 

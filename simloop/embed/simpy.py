@@ -149,6 +149,8 @@ class LoopProcess(Hosted):
     def close(self) -> None:
         """Cancel the tasks on the loop, let them clean up, and close it."""
         self.loop.on_earlier(None)
+        if self.process.is_alive:
+            self.catch_up()
         end(self.loop)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import random
 
@@ -125,6 +126,7 @@ def make_env():
                 if options.get("fails"):
                     raise LookupError("the system broke")
             finally:
+                await asyncio.sleep(1)  # A cleanup takes its time.
                 self.ended += 1
 
         def act(self, action) -> None:
@@ -146,6 +148,12 @@ def episode(env, seed, actions=(0, 1, 2)):
     first, info = env.reset(seed=seed)
     assert info == {"time": 0.0, "world_seed": seed}
     return [float(first[0])] + [(float(o[0]), r) for o, r, *_ in map(env.step, actions)]
+
+
+def played(make_env, *args):
+    """An episode of an environment of its own."""
+    with contextlib.closing(make_env()) as env:
+        return episode(env, *args)
 
 
 def test_gymnasiums_own_check_passes(make_env) -> None:
@@ -181,3 +189,26 @@ def test_the_systems_end_ends_the_episode(make_env) -> None:
     with pytest.raises(LookupError, match="the system broke"):
         env.step(0)
     env.close()
+
+
+def test_gymnasiums_wrappers_wrap(make_env) -> None:
+    """A time limit truncates, and environments side by side have worlds of their own."""
+    gymnasium = pytest.importorskip("gymnasium")
+    limited = gymnasium.wrappers.TimeLimit(make_env(), 2)
+    limited.reset(seed=1)
+    assert [limited.step(0)[3] for _ in range(2)] == [False, True]
+    limited.close()
+    both = gymnasium.vector.SyncVectorEnv([make_env, make_env])
+    both.reset(seed=[3, 4])
+    (first,), (second,) = both.step([0, 0])[0]
+    both.close()
+    assert [first, second] == [played(make_env, seed, (0,))[1][0] for seed in (3, 4)]
+
+
+def test_an_environment_lives_inside_of_a_program(make_env) -> None:
+    """Whoever calls reset, step and close may be a task of another loop."""
+
+    async def main():
+        return played(make_env, 1)
+
+    assert asyncio.run(main()) == simloop.run(main()) == played(make_env, 1)

@@ -66,3 +66,23 @@ def test_an_entity_that_fails_ends_the_simulation(relays) -> None:
     relays.step(0, {}, 100)
     with pytest.raises(LookupError, match="Relay_0 broke"):
         relays.step(1, {"Relay_0": {"in": {"Other-0.x": None}}}, 100)
+
+
+def test_entities_clean_up_at_the_end() -> None:
+    """finalize() cancels them and lets them finish, however long that takes."""
+    ended = []
+
+    class Slow(LoopSimulator):
+        async def main(self, eid, model) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(60)
+                ended.append(self.loop.time())
+
+    slow = Slow({"models": {}})
+    slow.init("Slow-0")
+    slow.create(2, "Slow")
+    slow.step(5, {}, 100)
+    slow.finalize()
+    assert ended == [65.0, 65.0]

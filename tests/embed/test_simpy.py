@@ -203,6 +203,30 @@ def test_interrupting_the_loops_process_stops_it(env, guest) -> None:
     assert guest.loop.time() < 5
 
 
+def test_tasks_clean_up_when_the_guest_is_closed(env) -> None:
+    """Also if that takes a while; what waits for SimPy then waits in vain, and hinders nobody."""
+    guest = LoopProcess(env)
+    seen = []
+
+    async def work(*, stubborn: bool) -> None:
+        try:
+            await guest.wait(env.event())
+        finally:
+            await asyncio.sleep(5)
+            seen.append(guest.loop.time())
+            if stubborn:
+                await guest.wait(env.event())
+
+    guest.task(work(stubborn=False))
+    task = guest.create_task(work(stubborn=True))
+    task._log_destroy_pending = False
+    env.run(until=2)
+    guest.close()
+    guest.close()
+    assert seen == [7.0, 7.0]
+    assert guest.loop.is_closed()
+
+
 def test_an_environment_lives_in_a_loop() -> None:
     """SimPy's clock is the loop's; events go both ways there, too."""
     seen = []
