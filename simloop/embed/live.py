@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from simloop.errors import UsageError
+from simloop.errors import SimError, UsageError
 
 from ._hosted import Hosted
 
@@ -175,4 +176,7 @@ async def run_in_trio(
                 await changed.wait()
     finally:
         loop.on_earlier(None)
-        task.cancel()
+        if not task.done():
+            task.cancel()
+            with suppress(SimError):  # What has ended the world is told already.
+                loop.run_ready()

@@ -133,6 +133,50 @@ def test_trio_is_a_host(guest) -> None:
     assert took == pytest.approx(5.0)
 
 
+def test_who_is_cancelled_in_trio_cancels_the_guest(guest) -> None:
+    """The coroutine on the guest hears of it at once, and what trio's scope says holds."""
+    trio = pytest.importorskip("trio")
+    from trio.testing import MockClock
+
+    ended = []
+
+    async def main() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(asyncio.current_task().cancelling())
+
+    async def host() -> bool:
+        with trio.move_on_after(5) as scope:
+            await run_in_trio(guest, main())
+        assert ended == [1]
+        return scope.cancelled_caught
+
+    assert trio.run(host, clock=MockClock(autojump_threshold=0))
+
+
+def test_errors_reach_trio(guest) -> None:
+    """What the coroutine fails with comes out, and what ends the guest itself."""
+    trio = pytest.importorskip("trio")
+
+    async def fail() -> None:
+        await asyncio.sleep(0.001)
+        raise LookupError("gone")
+
+    async def spin() -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    async def host() -> None:
+        with pytest.raises(LookupError, match="gone"):
+            await run_in_trio(guest, fail())
+        guest.world.limit(max_steps=guest.world.steps + 100)
+        with pytest.raises(simloop.LimitError, match="max_steps"):
+            await run_in_trio(guest, spin())
+
+    trio.run(host)
+
+
 @pytest.mark.parametrize("factor", [0, -1, float("inf")])
 def test_a_bad_factor_is_refused(guest, factor) -> None:
     """Only a pace above 0 is one."""
