@@ -27,7 +27,7 @@ import socket
 import ssl
 import sys
 import traceback
-import types
+import types  # noqa: TC003 - it is shown
 import unittest
 import warnings
 from asyncio import TimerHandle
@@ -88,7 +88,7 @@ from asynctest_compat.selector import (
     set_write_ready,
 )
 
-asynctest = sys.modules[__name__]
+asynctest: types.ModuleType = sys.modules[__name__]
 
 # As in asynctest: "from asynctest import *" gives unittest's names, and no mocks.
 __all__ = unittest.__all__  # it is a list

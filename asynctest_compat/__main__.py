@@ -11,7 +11,8 @@ import unittest
 
 from asynctest_compat._install import install
 
-if __name__ == "__main__":
+
+def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m asynctest_compat", add_help=False)
     parser.add_argument("--loop")
     parser.add_argument("--removed-names", action="store_true")
@@ -22,3 +23,7 @@ if __name__ == "__main__":
         parser.error(f"--loop: {error}")
     sys.path.insert(0, "")
     unittest.main(module=None, argv=[parser.prog, *rest])
+
+
+if __name__ == "__main__":
+    _main()

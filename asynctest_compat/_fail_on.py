@@ -46,7 +46,7 @@ class _fail_on:  # noqa: N801  # asynctest's name: suites set their own checks o
     """The choices of one decorator, and, as static methods, the checks themselves."""
 
     def __init__(self, checks: Mapping[str, bool] | None = None) -> None:
-        self.checks = dict(checks or {})
+        self.checks: dict[str, bool] = dict(checks or {})
         # What get_checks answered first; later answers are the same, whatever DEFAULTS becomes.
         self._computed_checks: dict[str, bool] | None = None
 
@@ -125,18 +125,23 @@ class _fail_on:  # noqa: N801  # asynctest's name: suites set their own checks o
     @staticmethod
     def before_test_unhandled_exceptions(case: Any) -> None:
         contexts: list[dict[str, Any]] = []
+        previous = case.loop.get_exception_handler()
 
         def note(loop: Any, context: dict[str, Any]) -> None:
             contexts.append(context)
-            loop.default_exception_handler(context)
+            if previous is None:
+                loop.default_exception_handler(context)
+            else:
+                previous(loop, context)
 
-        case._asynctest_unhandled = contexts
+        case._asynctest_unhandled = contexts, previous
         case.loop.set_exception_handler(note)
 
     @staticmethod
     def unhandled_exceptions(case: Any) -> None:
         gc.collect()  # a failed task that nobody awaited reports itself when it goes
-        contexts = getattr(case, "_asynctest_unhandled", ())
+        contexts, previous = case._asynctest_unhandled
+        case.loop.set_exception_handler(previous)
         lines = [_format_context(context) for context in contexts]
         if lines:
             lines.insert(0, "some exceptions of the test reached nobody but the loop:")

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 #: The magic methods that have to be coroutine functions.
-async_magic_coroutines = {"__aenter__", "__aexit__", "__anext__"}
+async_magic_coroutines: set[str] = {"__aenter__", "__aexit__", "__anext__"}
 
 #: The module that shows as the home of the classes, as in asynctest.
 _HOME = "asynctest_compat.mock"
@@ -338,7 +338,7 @@ def _iterate(awaitable: Any) -> Any:
     return awaitable if is_native else awaitable.__await__()
 
 
-def _await_record(name: str) -> property:
+def _await_record(name: str) -> Any:
     """Make a property that lives in the mock, or in the function that stands before it.
 
     ``create_autospec`` puts a function with the right signature before the mock of a function.
@@ -378,10 +378,10 @@ class CoroutineMock(AwaitAssertions, Mock):
     ``return_value``, by default a ``MagicMock``. An outcome that is awaitable is awaited too.
     """
 
-    awaited = _await_record("awaited")
-    await_count = _await_record("await_count")
-    await_args = _await_record("await_args")
-    await_args_list = _await_record("await_args_list")
+    awaited: AwaitEvent = _await_record("awaited")
+    await_count: int = _await_record("await_count")
+    await_args: Any = _await_record("await_args")
+    await_args_list: Any = _await_record("await_args_list")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Into the instance's dict: a spec_set would refuse the names.

@@ -40,11 +40,14 @@ class _patch(_borrowed.Patch):  # noqa: N801  # unittest.mock's name
     """Replace an attribute of a target. Made by ``patch``, not by hand."""
 
     scope: PatchScope
+    target: Any
+    temp_original: Any
+    is_local: bool
 
     def __init__(self, *args: Any, scope: PatchScope = GLOBAL, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.scope = _checked(scope)
-        self.is_started = False
+        self.is_started: bool = False
         # One stack per entry that has not been left yet.
         self._entries: list[ExitStack] = []
         # What was put into the target last, to put the same there again.
@@ -226,7 +229,7 @@ class _patch_dict(_borrowed.PatchDict):  # noqa: N801  # unittest.mock's name
         **kwargs: Any,
     ) -> None:
         super().__init__(in_dict, values, clear, **kwargs)
-        self.scope = _checked(scope)
+        self.scope: PatchScope = _checked(scope)
         self._named = in_dict  # a string stays one in copies, which look it up for themselves
         self._originals: list[Any] = []
 
@@ -371,4 +374,4 @@ def _patcher(  # private: what all of them have in common
     )
 
 
-patch = _Patch()
+patch: _Patch = _Patch()

@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
 import unittest
 import unittest.case
 import warnings
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from unittest.case import SkipTest, expectedFailure, skip, skipIf, skipUnless
 
@@ -36,7 +38,7 @@ from asynctest_compat._coroutines import (
     yieldable,
 )
 from asynctest_compat._fail_on import fail_on, lenient, strict
-from asynctest_compat._limits import limits_of, real_limit, told, until
+from asynctest_compat._limits import TimeLimitError, limits_of, real_limit, told, until
 from asynctest_compat._loops import InForce, default_loop, factory_of
 from asynctest_compat._phases import Phases, must_wait
 from asynctest_compat.selector import TestSelector
@@ -156,20 +158,45 @@ class TestCase(unittest.TestCase):
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test with a loop of its own; see ``unittest.TestCase.run``."""
+        limits = self._asynctest_limits()
         try:
-            with real_limit(self._asynctest_limits().get("real")):
+            with told(limits), real_limit(limits.get("real")):
                 return super().run(result)
+        except TimeLimitError:  # between two phases, where unittest takes it for Ctrl-C
+            if result is None:
+                raise
+            result.addFailure(self, sys.exc_info())
+            return result
         finally:
             self._asynctest_end()
 
     def debug(self) -> None:
-        """Run the test without collecting its errors; see ``unittest.TestCase.debug``."""
+        """Run the test without collecting its errors.
+
+        Unlike in ``unittest.TestCase.debug``, tear-down and cleanups also run when it fails.
+        """
+        method = getattr(self, self._testMethodName)
+        if any(getattr(part, "__unittest_skip__", False) for part in (type(self), method)):
+            super().debug()  # raises
+        limits = self._asynctest_limits()
         try:
-            limits = self._asynctest_limits()
-            with told(limits), real_limit(limits.get("real")):
-                super().debug()
+            with told(limits), real_limit(limits.get("real")), ExitStack() as stack:
+                stack.callback(self._asynctest_debug_cleanups)
+                self._callSetUp()
+                stack.callback(self._callTearDown)
+                self._callTestMethod(method)
         finally:
             self._asynctest_end()
+
+    def _asynctest_debug_cleanups(self) -> None:
+        self._asynctest_deadline = None
+        while self._cleanups:
+            function, args, kwargs = self._cleanups.pop()
+            try:
+                self._callCleanup(function, *args, **kwargs)
+            except BaseException:
+                self._asynctest_debug_cleanups()  # none stops the others
+                raise
 
     def _asynctest_end(self) -> None:
         """Close the loop, if no phase did: after ``debug``, an interruption or a broken set-up."""
@@ -282,8 +309,12 @@ class TestCase(unittest.TestCase):
 
     async def enterAsyncContext(self, cm: AbstractAsyncContextManager[_T]) -> _T:
         """Enter ``cm``, and exit it by a cleanup."""
-        result = await cm.__aenter__()
-        self.addCleanup(cm.__aexit__, None, None, None)
+        try:
+            enter, leave = type(cm).__aenter__, type(cm).__aexit__
+        except AttributeError:
+            raise TypeError(f"{cm!r} is no asynchronous context manager") from None
+        result = await enter(cm)
+        self.addCleanup(leave, cm, None, None, None)
         return result
 
     @classmethod

@@ -57,8 +57,8 @@ __all__ = [
 ANY = unittest.mock.ANY
 DEFAULT = unittest.mock.DEFAULT
 PropertyMock = unittest.mock.PropertyMock
-call = unittest.mock.call
-sentinel = unittest.mock.sentinel
+call: unittest.mock._Call = unittest.mock.call
+sentinel: unittest.mock._Sentinel = unittest.mock.sentinel
 
 
 def mock_open(mock: Any = None, read_data: Any = "") -> Any:

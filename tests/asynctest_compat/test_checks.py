@@ -256,6 +256,31 @@ def test_pull_60_exceptions_that_nobody_saw_are_shown(run_case, factory) -> None
     assert "OSError: lost" in text_of(result)
 
 
+def test_a_handler_of_the_loop_s_own_comes_back(run_case) -> None:
+    """On a loop that goes on, the handler that it had is told too, and is there again."""
+    loop, told = asyncio.SelectorEventLoop(), []
+    asyncio.set_event_loop(loop)
+
+    def handler(_loop, context):
+        told.append(context["exception"])
+
+    loop.set_exception_handler(handler)
+
+    class Case(asynctest.TestCase):
+        use_default_loop = True
+
+        @asynctest.fail_on(unhandled_exceptions=True)
+        async def test_it(self):
+            self.loop.call_soon(lambda: 1 / 0)
+            await asyncio.sleep(0.001)
+
+    assert len(run_case(Case).failures) == 1
+    assert isinstance(told[0], ZeroDivisionError)
+    assert loop.get_exception_handler() is handler
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
 def test_pull_60_pending_tasks_are_named_and_left_alone(run_case, factory) -> None:
     """pending_tasks names a task that is not done, and where it waits; nobody cancels it."""
     tasks = []

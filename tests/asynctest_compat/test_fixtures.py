@@ -302,22 +302,64 @@ def test_run_and_debug_do_the_same(how, factory) -> None:
 
 
 @pytest.mark.parametrize("how", ["run", "debug"])
-def test_a_broken_test_leaves_no_loop_behind(how, factory) -> None:
-    """After an error the loop is closed and the outer policy is back."""
-    loops = []
+def test_a_broken_test_leaves_nothing_behind(how, factory) -> None:
+    """After an error the rest still runs, the loop is closed and the outer policy is back."""
+    log, loops = [], []
 
     class Case(asynctest.TestCase):
         loop_factory = factory
+
+        async def setUp(self):
+            self.addCleanup(self.clean, "last")
+            self.addCleanup(self.clean, "failing")
 
         async def runTest(self):
             loops.append(self.loop)
             raise SystemError("broken")
 
+        async def tearDown(self):
+            log.append("tearDown")
+
+        async def clean(self, what):
+            log.append(what)
+            if what == "failing":
+                raise OSError("cleanup")
+
     before = asynctest.case.InForce(None).policy.original_policy
-    with contextlib.suppress(SystemError):
-        getattr(Case(), how)()
+    if how == "debug":
+        with pytest.raises(OSError, match="cleanup") as caught:
+            Case().debug()
+        assert isinstance(caught.value.__context__, SystemError)
+    else:
+        assert len(Case().run().errors) == 2
+    assert log == ["tearDown", "failing", "last"]
     assert asynctest.case.InForce(None).policy.original_policy is before
     assert loops[0].is_closed()
+
+
+def test_debug_raises_what_a_test_raises(factory) -> None:
+    """The error of test, set-up or a check comes out of debug(), and so does a skip."""
+
+    class Case(asynctest.TestCase):
+        loop_factory = factory
+
+        async def test_error(self):
+            raise SystemError("broken")
+
+        @asynctest.fail_on(unused_loop=True)
+        def test_check(self):
+            pass
+
+        @asynctest.skip("not now")
+        def test_skipped(self):
+            pass
+
+    with pytest.raises(SystemError, match="broken"):
+        Case("test_error").debug()
+    with pytest.raises(AssertionError, match="Loop did not run"):
+        Case("test_check").debug()
+    with pytest.raises(asynctest.SkipTest, match="not now"):
+        Case("test_skipped").debug()
 
 
 def test_asynchronous_generators_are_closed(run_case, factory) -> None:
@@ -400,6 +442,8 @@ def test_contexts_are_entered_for_the_test(run_case) -> None:
     class Case(asynctest.TestCase):
         async def test_it(self):
             assert await self.enterAsyncContext(resource()) == "resource"
+            with self.assertRaisesRegex(TypeError, "5 is no asynchronous context manager"):
+                await self.enterAsyncContext(5)
             log.append("test")
 
     assert run_case(Case).wasSuccessful()

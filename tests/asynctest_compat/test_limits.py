@@ -109,6 +109,27 @@ def test_pull_43_real_time_is_limited(run_case) -> None:
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
+def test_a_limit_that_ends_between_two_phases_is_a_failure(run_case, monkeypatch) -> None:
+    """When the signal comes while unittest itself is at work, it does not end the whole run."""
+    from asynctest_compat import _limits
+
+    @asynctest.time_limit(real=60)
+    class Case(asynctest.TestCase):
+        def test_it(self):
+            pass
+
+        def doCleanups(self):
+            super().doCleanups()
+            raise _limits._TimeIsUp
+
+        def test_next(self):
+            pass
+
+    result = run_case(Case)
+    assert sorted(texts(result)) == ["test_it", "test_next"]
+    assert all("within 60 s of real time" in text for text in texts(result).values())
+
+
 @pytest.mark.parametrize("arguments", [(), (0,), (-1,)])
 def test_a_limit_has_to_be_positive(arguments) -> None:
     """A limit that no test could meet, or none at all, is refused."""
