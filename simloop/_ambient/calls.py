@@ -105,19 +105,12 @@ def _sendfile(run: Seat, out_fd: int, in_fd: int, offset: int | None, count: int
 
 for _name in (
     *("copy_file_range", "device_encoding", "dup2", "eventfd_read", "eventfd_write", "fchdir"),
-    *("fchmod", "fchown", "fdatasync", "fstatvfs", "fsync", "ftruncate", "get_terminal_size"),
-    *(
-        "fpathconf",
-        "lockf",
-        "login_tty",
-        "lseek",
-        "posix_fadvise",
-        "posix_fallocate",
-        "pread",
-        "preadv",
-    ),
-    *("pwrite", "pwritev", "readinto", "readv", "sendfile", "splice", "tcgetpgrp", "tcsetpgrp"),
-    *("ttyname", "writev"),
+    *("fchmod", "fchown", "fdatasync", "fpathconf", "fstatvfs", "fsync", "ftruncate"),
+    *("get_terminal_size", "grantpt", "lockf", "login_tty", "lseek", "posix_fadvise"),
+    *("posix_fallocate", "pread", "preadv", "ptsname", "pwrite", "pwritev", "readinto", "readv"),
+    *("sendfile", "setns", "splice", "tcgetpgrp", "tcsetpgrp", "timerfd_gettime"),
+    *("timerfd_gettime_ns", "timerfd_settime", "timerfd_settime_ns", "ttyname", "unlockpt"),
+    "writev",
 ):
     _redirect_call(os, _name)
 _redirect_call(fcntl, "flock")

@@ -90,10 +90,14 @@ def interrupt() -> None:
         raise KeyboardInterrupt
 
 
-for _name in ("signal", "raise_signal", "alarm", "setitimer", "pause"):
+for _name in (
+    *("signal", "raise_signal", "alarm", "setitimer", "pause"),
+    *("sigwait", "sigwaitinfo", "sigtimedwait"),
+):
     _redirect_signal(_name)
 for _name in ("getsignal", "siginterrupt", "set_wakeup_fd"):
     _redirect_signal(_name, harmless=True)
+_redirect_signal("pidfd_send_signal")
 
 
 def _redirect_process(name: str) -> None:
