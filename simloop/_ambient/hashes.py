@@ -55,8 +55,8 @@ def _first_hash(self: Any) -> int:
 
 def number_of(future: Any) -> int:
     """Return the number of a future that was hashed before, and 0 for others."""
-    known = getattr(future, HASH)
-    return 0 if getattr(known, "__self__", future) is future else known()
+    known = getattr(future, HASH, None)  # A task in pure Python has none.
+    return 0 if getattr(known, "__self__", future) is future else known()  # type: ignore[misc]
 
 
 def _teach(cls: Any, **names: Any) -> None:

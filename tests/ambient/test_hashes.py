@@ -170,3 +170,16 @@ def test_threads_outside_of_a_run_keep_their_tasks() -> None:
     assert len(found[0]) == 2
     assert "real" in found[0]
     assert "virtual" not in found[0]
+
+
+def test_a_task_in_pure_python_has_no_number() -> None:
+    """all_tasks() finds tasks of other classes than asyncio's own, too."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.tasks._PyTask(nothing(), loop=loop)  # type: ignore[attr-defined]
+        assert hashes.number_of(task) == 0
+        assert task in asyncio.all_tasks()
+        await task
+
+    simloop.run(main())
