@@ -181,6 +181,8 @@ class _Worker:
                     report.told[line["end"]] = line["told"]
                 else:
                     return True
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=1)  # It has ended by itself, unless it hangs.
         finally:
             _kill(process)
         name = current or f"(after {len(report.outcomes)} tests)"
@@ -218,7 +220,7 @@ def main() -> None:
         total += report.count()
         print(f"{name}: {report.count()}")
         for test, told in report.unexpected().items():
-            print(f"  {test} {told}")
+            print(f"  {test} {told}\n{report.stderr}")
         for test in report.stale():
             print(f"  {test} passes: it is no exception")
     print(f"all: {total}")

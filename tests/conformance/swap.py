@@ -5,9 +5,9 @@ Owns: every name under which ``test.test_asyncio`` reaches for a loop. The tests
 ``asyncio.new_event_loop``, for ``asyncio.EventLoop`` from 3.13 on, for the bare ``BaseEventLoop``,
 and for the test suite's own ``TestLoop``, which takes a generator that is told each deadline.
 
-The loops that a test makes in the main thread live in one world, and the test runs inside of it:
-sockets, time and threads that it makes before its loop runs, or beside it, are the world's too.
-A loop made in another thread has a world of its own, as has the test suite's own loop.
+The loops that a test makes live in one world, and the test runs inside of it: sockets, time and
+threads that it makes before its loop runs, or beside it, are the world's too. Only the test suite's
+own loop has a world, and a clock, of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import asyncio.selector_events
 import asyncio.unix_events
 import re
 import socket
-import threading
 from typing import Any
 
 from programs import register
@@ -63,7 +62,7 @@ class Loop(simloop.SimLoop):
 
     def __init__(self, selector: object = None, **options: Any) -> None:
         del selector
-        if _current and threading.current_thread() is threading.main_thread():
+        if _current:
             options.setdefault("world", _current[-1])
         super().__init__(**options)
 
@@ -187,18 +186,19 @@ class Surroundings:
     """The world of one test, from its start to its end."""
 
     def __init__(self) -> None:
-        self.world: simloop.World | None = None
         self._inside: Any = None
 
     def enter(self) -> None:
         """Begin a test: a new world, and inside of it."""
-        self.world = simloop.World()
-        register(self.world.programs)
-        _current.append(self.world)
-        self._inside = self.world.inside()
+        world = simloop.World()
+        register(world.programs)
+        _current.append(world)
+        self._inside = world.inside()
         self._inside.__enter__()
 
     def leave(self) -> None:
-        """End a test."""
+        """End a test, if it began: some Pythons only end one that is skipped."""
         _current.clear()
-        self._inside.__exit__(None, None, None)
+        inside, self._inside = self._inside, None
+        if inside is not None:
+            inside.__exit__(None, None, None)

@@ -11,6 +11,7 @@ all threads on standard error, by a watchdog that needs no Python code to run.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import sys
@@ -53,6 +54,8 @@ class Teller(unittest.TestResult):
 
     def stopTest(self, test) -> None:
         self._around.leave()
+        if self._outcome == "failed":
+            gc.collect()  # What it left open is not to be found in the middle of another test.
         faulthandler.cancel_dump_traceback_later()
         self.tell(end=self._name(test), outcome=self._outcome, told=self._told)
 
