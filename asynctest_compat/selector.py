@@ -176,13 +176,10 @@ class TestSelector(selectors.BaseSelector):
     def _fileobj_lookup(self, fileobj: Any) -> int:
         if isinstance(fileobj, int):  # a FileDescriptor stays one
             return fileobj
-        try:
-            return fd(fileobj)
-        except ValueError:
-            for key in self._fd_to_key.values():
-                if key.fileobj is fileobj:  # closed by now
-                    return key.fd
-            raise
+        for key in self._fd_to_key.values():
+            if key.fileobj is fileobj:  # it may be closed by now, and have no descriptor any more
+                return key.fd
+        return fd(fileobj)
 
     def _holds(self, fileobj: Any) -> bool:
         return self._selector is None or isfilemock(fileobj)

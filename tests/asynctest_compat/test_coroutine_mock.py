@@ -90,6 +90,32 @@ def test_awaits_are_those_of_their_own_call(drive) -> None:
     drive(main())
 
 
+def test_an_await_that_is_closed_has_ended() -> None:
+    """A coroutine that is closed or thrown into while it waits counts, and waits for nothing."""
+
+    def forever(_number):
+        class Forever:
+            def __await__(self):
+                while True:
+                    yield
+
+        return Forever()
+
+    mock = CoroutineMock(side_effect=forever)
+    pending = mock(1)
+    pending.send(None)
+    pending.close()
+    assert mock.await_args_list == [call(1)]
+    pending = mock(2)
+    pending.send(None)
+    with pytest.raises(OSError, match="thrown"):
+        pending.throw(OSError, OSError("thrown"), None)
+    assert mock.await_count == 2
+    mock(3).close()  # never begun
+    assert mock.await_count == 2
+    assert "CoroutineMock" in repr(mock(4))
+
+
 def test_a_side_effect_that_is_a_function_runs_at_the_call(drive) -> None:
     """Its result is what the await gives; a coroutine function's result is awaited too."""
 

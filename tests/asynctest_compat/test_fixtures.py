@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import gc
 import types
+import unittest
 
 import pytest
 
@@ -122,6 +123,54 @@ def test_issue_72_a_plain_set_up_in_between_drops_nothing(run_case) -> None:
 
     result = run_case(Case)
     assert result.wasSuccessful(), errors_of(result)
+
+
+def test_issue_72_a_plain_set_up_hands_a_coroutine_on(run_case) -> None:
+    """A plain set-up that returns what its parent's gives is awaited, like a coroutine one."""
+
+    class Between(AsyncMixin):
+        def setUp(self):
+            return super().setUp()
+
+    class Case(Between, asynctest.TestCase):
+        async def setUp(self):
+            await super().setUp()
+            self.log.append("async")
+
+        async def test_it(self):
+            assert self.log == ["async mixin", "async"]
+
+    result = run_case(Case)
+    assert result.wasSuccessful(), errors_of(result)
+
+
+def test_issue_72_a_mixin_serves_other_test_cases_too(run_case) -> None:
+    """A mixin that was made to mix still gives a coroutine to unittest's own async case."""
+
+    class Mixin:
+        async def setUp(self):
+            self.log = ["mixin"]
+
+    class Ours(Mixin, asynctest.TestCase):
+        def setUp(self):
+            super().setUp()
+
+        def test_it(self):
+            assert self.log == ["mixin"]
+
+    class Theirs(Mixin, unittest.IsolatedAsyncioTestCase):
+        def setUp(self):
+            pass
+
+        async def asyncSetUp(self):
+            await Mixin.setUp(self)
+
+        async def test_it(self):
+            assert self.log == ["mixin"]
+
+    for case in (Ours, Theirs):
+        result = run_case(case)
+        assert result.wasSuccessful(), errors_of(result)
 
 
 def test_set_ups_of_one_kind_are_left_as_they_are() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import inspect
 import types
@@ -321,6 +322,52 @@ def test_autospec_takes_its_options() -> None:
     assert "its_name" in repr(asynctest.create_autospec(Client, _name="its_name"))
     with pytest.raises(RuntimeError, match="Instance can not be True"):
         asynctest.create_autospec(Client.native, instance=True)
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    client: Client = dataclasses.field(default_factory=Client)
+
+    async def move(self, by):
+        self.x += by
+
+
+def test_autospec_knows_fields_values_and_properties() -> None:
+    """Fields without a default, lists, properties that fail, and what is made up on demand."""
+
+    class Proxy:
+        def __dir__(self):
+            return ["fetch", "broken", "gone"]
+
+        def __getattr__(self, name):
+            if name == "fetch":
+                return Client().native
+            raise OSError(name) if name == "broken" else AttributeError(name)
+
+    instance = asynctest.create_autospec(Point)(1)
+    instance.x = 5
+    assert isinstance(instance.move, CoroutineMock)
+    assert isinstance(asynctest.create_autospec(Point(1)).client.native, CoroutineMock)
+    assert asynctest.create_autospec([1, 2]).append(3) is not None
+    with pytest.raises(AttributeError):
+        asynctest.create_autospec([1, 2]).no_such_method  # noqa: B018 - asking is the test
+    mock = Mock(Proxy())
+    assert isinstance(mock.fetch, CoroutineMock)
+    assert not isinstance(mock.broken, CoroutineMock)
+    assert isinstance(asynctest.create_autospec(Client()).touched, MagicMock)
+
+
+def test_autospec_wraps(drive) -> None:
+    """wraps= runs the real methods, under the signatures of the spec."""
+
+    async def main():
+        mock = asynctest.create_autospec(Client(), wraps=Client())
+        assert await mock.native(5) == 5
+        assert mock.plain() == "plain"
+        mock.native.assert_awaited_once_with(5)
+
+    drive(main())
 
 
 def test_issue_107_a_spec_may_be_added_later() -> None:

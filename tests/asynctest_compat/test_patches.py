@@ -312,6 +312,61 @@ def test_every_end_is_an_end(scope, end) -> None:
     assert Target.value == 1
 
 
+@BOTH
+@pytest.mark.parametrize("end", ["return", "raise", "close", "throw"])
+def test_every_end_of_an_asynchronous_generator_is_one(scope, end) -> None:
+    """It is patched while it waits in its own finally, and not after that."""
+    at_end = []
+
+    @patch.object(Target, "value", 2, scope=scope)
+    async def patched():
+        try:
+            got = yield Target.value
+            yield got
+            if end == "raise":
+                raise OSError("broken")
+        finally:
+            await asyncio.sleep(0)
+            at_end.append(Target.value)
+
+    async def main():
+        items = patched()
+        assert await anext(items) == 2
+        assert await items.asend("sent") == "sent"
+        outside = Target.value
+        with contextlib.suppress(OSError, KeyError, StopAsyncIteration):
+            if end == "close":
+                await items.aclose()
+            elif end == "throw":
+                await items.athrow(KeyError("thrown"))
+            else:
+                await anext(items)
+        return outside
+
+    assert asyncio.run(main()) == (2 if scope is GLOBAL else 1)
+    assert at_end == [2]
+
+
+def test_an_asynchronous_generator_handles_what_is_thrown() -> None:
+    """An exception that is thrown into it may be caught, and it goes on patched."""
+
+    @patch.object(Target, "value", 2, scope=LIMITED)
+    async def patched():
+        try:
+            yield 1
+        except KeyError as error:
+            yield error.args[0], Target.value
+
+    async def main():
+        items = patched()
+        await anext(items)
+        result = await items.athrow(KeyError("thrown"))
+        await items.aclose()
+        return result
+
+    assert asyncio.run(main()) == ("thrown", 2)
+
+
 def test_what_is_sent_and_thrown_arrives() -> None:
     """A patched generator is driven as if it were not patched."""
 

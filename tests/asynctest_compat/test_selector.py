@@ -123,6 +123,17 @@ def test_a_selector_alone_serves_mocks() -> None:
     assert len(selector.get_map()) == 0
 
 
+def test_a_file_that_was_closed_is_found() -> None:
+    """As with other selectors, a file can be removed after it was closed."""
+    selector, sock = asynctest.TestSelector(), socket.socket()
+    key = selector.register(sock, READ, "data")
+    sock.close()
+    assert selector.unregister(sock) is key
+    with pytest.raises(KeyError, match="is not registered"):
+        selector.unregister(sock)
+    assert "TestSelector" in repr(selector)
+
+
 def test_a_selector_refuses_what_makes_no_sense() -> None:
     """Twice, never, or for no event: the errors are those of selectors, and name the file."""
     selector, mock = asynctest.TestSelector(), asynctest.FileMock(name="the_file")
