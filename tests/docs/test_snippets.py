@@ -120,7 +120,7 @@ def run(command, folder, env):
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         shell=isinstance(command, str),
     )
     return done.stdout
