@@ -17,6 +17,8 @@ import attrs
 
 from simloop._version import __version__
 
+from ._completion import add_completion
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,6 +27,13 @@ __all__ = ["RunArguments", "ShowArguments", "parse"]
 _DESCRIPTION = """\
 Run asyncio programs in virtual time: hours take milliseconds, no real network is touched, and the
 same seed gives the same run, step for step.
+"""
+
+_EPILOG = """\
+simloop COMMAND --help tells more. A first try:
+
+  simloop run service.py --trace run.json     a day in a second
+  simloop show run.json                       what happened in it, in a browser
 """
 
 _RUN_DESCRIPTION = """\
@@ -109,6 +118,7 @@ def parse(argv: Sequence[str]) -> RunArguments | ShowArguments:
         ours, theirs = ours[:mark], ours[mark + 1 :]
     parser = _parser()
     options = vars(parser.parse_args(ours))
+    del options["print_completion"]
     if options.pop("command") == "run":
         return RunArguments(program_args=tuple(theirs), **options)
     if theirs:
@@ -118,9 +128,18 @@ def parse(argv: Sequence[str]) -> RunArguments | ShowArguments:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="simloop", description=_DESCRIPTION, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="simloop",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="version", version=f"simloop {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    add_completion(parser)
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True
+    )
     run = commands.add_parser(
         "run",
         help="run a program in virtual time",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -111,3 +114,42 @@ def test_questions_are_answered(line, capsys):
     assert "--report" not in said.out
     assert "--steps" not in said.out
     assert not said.err
+
+
+@pytest.mark.slow
+def test_bash_completes_the_command(tmp_path):
+    """What is printed for bash completes commands, options and files."""
+    pytest.importorskip("shtab")
+    script = subprocess.run(
+        [sys.executable, "-m", "simloop", "--print-completion", "bash"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (tmp_path / "complete.sh").write_text(script)
+    (tmp_path / "service.py").touch()
+
+    def complete(*words):
+        line = f"{' '.join(map(shlex.quote, words))}"
+        asked = (
+            f"source complete.sh; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1};"
+            " _shtab_simloop; echo ${COMPREPLY[@]}"
+        )
+        done = subprocess.run(
+            ["/bin/bash", "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return done.stdout.split()
+
+    assert complete("simloop", "r") == ["run"]
+    assert complete("simloop", "run", "--max") == ["--max-time", "--max-steps"]
+    assert complete("simloop", "run", "serv") == ["service.py"]
+    assert complete("simloop", "show", "--out") == ["--output"]
+
+
+def test_completion_says_what_it_needs(monkeypatch, capsys):
+    """Without shtab the option names the extra that brings it."""
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    with pytest.raises(SystemExit) as caught:
+        parse(["--print-completion", "zsh"])
+    assert caught.value.code == 2
+    assert "pip install 'simloop-engine[completion]'" in capsys.readouterr().err
