@@ -324,6 +324,25 @@ def test_every_driving_call_is_refused_from_inside(loop, drive) -> None:
     assert len(errors) == 2
 
 
+def test_loops_of_one_world_do_not_drive_each_other(drive) -> None:
+    """They share one clock: whoever drives one of them drives all."""
+    world = simloop.World()
+    loop, other = simloop.SimLoop(world=world), simloop.SimLoop(world=world)
+    seen = []
+
+    def call() -> None:
+        with pytest.raises(simloop.UsageError, match="from inside its world"):
+            drive(other)
+        seen.append("refused")
+
+    loop.call_soon(call)
+    other.call_later(1, seen.append, "the other's")
+    loop.run_until(2)
+    assert (seen, other.time()) == (["refused", "the other's"], 2.0)
+    loop.close()
+    other.close()
+
+
 def test_advance_is_for_the_loops_own_coroutines(loop) -> None:
     """Awaited in a host it would never end; the error names what a host calls."""
 
