@@ -103,7 +103,7 @@ class Ambient(Seat):
         strict: Also refuse what is allowed by default: writing files, starting threads.
     """
 
-    __slots__ = ("_frames",)
+    __slots__ = ("__weakref__", "_frames")
 
     def __init__(
         self,

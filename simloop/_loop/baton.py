@@ -22,6 +22,7 @@ Invariants:
 from __future__ import annotations
 
 import time
+import weakref
 from _thread import get_ident
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,7 @@ class Baton:
         self.strands: dict[Strand, None] = {}
         self.awake: dict[Strand, None] = {}
         self.asleep: dict[Strand, int] = {}
-        self.outside: Outside = Outside(self)
+        self.outside: Outside = Outside(weakref.proxy(self))
         self._numbers = count(1)
         self._home = 0
         kernel.when_idle.append(self.outside.may_be_addressed)
@@ -323,4 +324,4 @@ class Baton:
             else:
                 self._lose(strand)
         if all(each is loop for each in self.surroundings.loops):
-            self.outside.forget()
+            self.outside.forget(self.surroundings.foreign)

@@ -13,6 +13,7 @@ import threading
 import warnings
 import weakref
 from asyncio import futures, tasks
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -63,10 +64,9 @@ class Lifecycle(Reporting, Tasks, Scheduling):
     """The part of a loop that runs, stops and closes."""
 
     def __init__(self, **options: Any) -> None:
-        # By number, not in a WeakSet: they are closed in the order in which they began.
-        self._asyncgens: weakref.WeakValueDictionary[int, AsyncGenerator[Any, Any]] = (
-            weakref.WeakValueDictionary()
-        )
+        # By number, not in a WeakSet: they are closed in the order in which they began. None until
+        # the first does: most loops see none.
+        self._asyncgens: weakref.WeakValueDictionary[int, AsyncGenerator[Any, Any]] | None = None
         self._asyncgen_numbers = count()
         self._asyncgens_shutdown_called = False
         self._origin_tracking_depth: int | None = None
@@ -93,7 +93,8 @@ class Lifecycle(Reporting, Tasks, Scheduling):
     def _begin(self) -> _Outer:
         """Become the loop that runs in this thread; return what was there before."""
         outer = _Outer()
-        self._track_origins(enabled=self._debug)
+        if self._debug:
+            self._track_origins(enabled=True)
         self._thread_id = threading.get_ident()
         self._kernel.is_running = True
         self._kernel.current = self
@@ -106,7 +107,8 @@ class Lifecycle(Reporting, Tasks, Scheduling):
         self._thread_id = None
         self._kernel.is_running = False
         self._kernel.current = None
-        self._track_origins(enabled=False)
+        if self._origin_tracking_depth is not None:
+            self._track_origins(enabled=False)
         outer.restore()
 
     def _step_into(self) -> None:
@@ -160,7 +162,10 @@ class Lifecycle(Reporting, Tasks, Scheduling):
                 f"unclosed event loop {self!r}", ResourceWarning, source=self, stacklevel=1
             )
             if not self.is_running():
-                self.close()
+                with suppress(
+                    ReferenceError
+                ):  # The collector has taken parts of the world already.
+                    self.close()
 
     # Debug mode ----------------------------------------------------------------------------
 
@@ -193,6 +198,8 @@ class Lifecycle(Reporting, Tasks, Scheduling):
                 source=self,
                 stacklevel=2,
             )
+        if self._asyncgens is None:
+            self._asyncgens = weakref.WeakValueDictionary()
         self._asyncgens[next(self._asyncgen_numbers)] = agen
 
     def _asyncgen_abandoned(self, agen: AsyncGenerator[Any, Any]) -> None:

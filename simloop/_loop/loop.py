@@ -6,6 +6,7 @@ lifecycle, driving.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from .aside import Aside
@@ -13,8 +14,6 @@ from .processes import Processes
 from .sendfile import Sendfile
 
 if TYPE_CHECKING:
-    from simloop.errors import DeadlockError
-
     from .ports import WorldPort
 
 __all__ = ["SimLoop"]
@@ -50,7 +49,6 @@ class SimLoop(Aside, Sendfile, Processes):
         world: WorldPort | None = None,
     ) -> None:
         super().__init__(seed=seed, start_time=start_time, autojump=autojump, world=world)
-        self._kernel.stuck = self._explain_deadlock
 
     def close(self) -> None:
         """Drop everything that is scheduled, and refuse what comes later."""
@@ -60,7 +58,11 @@ class SimLoop(Aside, Sendfile, Processes):
             self._forget_signal_handlers()
         super().close()
 
-    def _explain_deadlock(self) -> DeadlockError:
-        from .waits import explain_deadlock  # noqa: PLC0415 - only a run that is stuck pays for it
-
-        return explain_deadlock(self._world)
+    def _leaves_nothing(self) -> bool:
+        """Tell whether nothing of a program is left that would have to be ended in steps."""
+        return (
+            not self._asyncgens
+            and self._workers is None
+            and self._default_executor is None
+            and not asyncio.all_tasks(self)
+        )

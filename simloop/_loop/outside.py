@@ -294,9 +294,8 @@ class Outside:
         self.failure = error
         self.watch()
 
-    def forget(self) -> None:
+    def forget(self, foreign: dict[int, Any]) -> None:
         """Forget everybody, because the loops of the world are closed."""
-        foreign = self.baton.surroundings.foreign
         for ident, outsider in self._outsiders.items():
             if foreign.get(ident) is outsider:
                 del foreign[ident]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 import signal
+import weakref
 from asyncio import coroutines
 from contextlib import suppress
 from contextvars import copy_context
@@ -51,7 +52,8 @@ class Dispositions:
         self._interrupt = interrupt
         self._world = world
         self._wakeup_fd = -1
-        self.pids: Pids = Pids(self.raise_signal)
+        me = weakref.proxy(self)
+        self.pids: Pids = Pids(lambda signum: me.raise_signal(signum))  # noqa: PLW0108 - holds nobody
         self.kill: Callable[[int, int], Any] = self.pids.kill
         self.killpg: Callable[[int, int], Any] = self.pids.killpg
         self.getpgid: Callable[[int], Any] = self.pids.getpgid

@@ -53,7 +53,8 @@ class LoopState(asyncio.AbstractEventLoop):
         world.attach(self)
         if not autojump:
             kernel.autojump = False
-        self.set_debug(coroutines._is_debug_mode())  # type: ignore[attr-defined]  # asyncio's own default
+        if coroutines._is_debug_mode():  # type: ignore[attr-defined]  # asyncio's own default
+            self.set_debug(True)
 
     def _take_queue(self) -> None:
         """Take the kernel's ready queue, which may be another one than before."""

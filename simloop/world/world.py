@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,10 @@ from .wire import Wire
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from simloop.errors import DeadlockError
     from simloop.net import Host, NamesTable
 
     from .pace import Pace
@@ -78,21 +81,26 @@ class World:
         self.kernel: Kernel = Kernel(seed, nanoseconds(start_time))
         kernel = self.kernel
         kernel.limits.tidy = _collect
+        kernel.stuck = _weakly(self, World._explain_deadlock)
         self.loops: list[Any] = []
         self.baton: Baton = Baton(kernel)
-        self.dispositions: Dispositions = Dispositions(interrupt, self)
+        # The parts know the world and each other weakly, so that a run leaves no work to the
+        # garbage collector, which would cost more than a small run.
+        self.dispositions: Dispositions = Dispositions(interrupt, weakref.proxy(self))
         self.ambient: Ambient = Ambient(
             clock=kernel,
             streams=kernel.streams,
-            sockets=SystemCalls(self._host_of_caller, self._look_for_host),
+            sockets=SystemCalls(
+                _weakly(self, World._host_of_caller), _weakly(self, World._look_for_host)
+            ),
             threads=self.baton,
             signals=self.dispositions,
-            become_loop=self._become_loop,
+            become_loop=_weakly(self, World._become_loop),
             start_date=start_date,
             allow=allow,
             strict=strict,
         )
-        self.baton.surroundings = Surroundings(self.ambient, self.loops)
+        self.baton.surroundings = Surroundings(weakref.proxy(self.ambient), self.loops)
         self._network: Network | None = None
         self._programs: Programs | None = None
         self._wire = Wire()
@@ -211,6 +219,11 @@ class World:
         self.loops.remove(loop)
         self.kernel.detach()
 
+    def _explain_deadlock(self) -> DeadlockError:
+        from simloop._loop.waits import explain_deadlock  # noqa: PLC0415 - only who is stuck pays
+
+        return explain_deadlock(self)
+
     def _become_loop(self, shell: Any) -> None:
         """Make the empty object that is to be a loop of asyncio's a loop of this world."""
         shell.__class__ = SimLoop
@@ -259,6 +272,19 @@ def _is_in_the_way(path: str) -> bool:
 
 def _collect(full: bool) -> None:  # noqa: FBT001 - a hook of the kernel
     collect(full=full)
+
+
+def _weakly(world: World, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls a method of the world, and does not keep it."""
+    find = weakref.ref(world)
+
+    def call(*args: Any) -> Any:
+        found = find()
+        if found is None:
+            raise UsageError("the world is gone: keep the World for as long as you use its parts")
+        return method(found, *args)
+
+    return call
 
 
 def _make(seed: int | str, start_ns: int) -> World:

@@ -1,0 +1,80 @@
+"""What a run leaves behind in the process: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+import simloop
+
+
+async def sleep() -> None:
+    await asyncio.gather(*[asyncio.sleep(number) for number in range(5)])
+
+
+def test_a_world_goes_with_its_run() -> None:
+    """Nobody holds a world after its run, so it is gone without the garbage collector."""
+    simloop.run(sleep())  # What the first run makes for all stays.
+    gc.collect()
+    gc.disable()
+    try:
+        world = simloop.World(seed=1)
+        gone = weakref.ref(world)
+        simloop.run(sleep(), world=world)
+        del world
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_small_run_leaves_no_garbage() -> None:
+    """A run of tasks and timers leaves nothing at all for the garbage collector."""
+    simloop.run(sleep())
+    gc.collect()
+    gc.disable()
+    try:
+        simloop.run(sleep())
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_parts_of_a_world_that_is_gone_say_so() -> None:
+    """Who keeps only a part of a world is told to keep the world."""
+    ambient = simloop.World().ambient
+    with pytest.raises(simloop.UsageError, match="keep the World"):
+        ambient.sockets.gethostname()
+
+
+def test_what_is_left_is_ended_in_steps() -> None:
+    """Tasks and generators that a program leaves are ended; who leaves none takes no step more."""
+    ended = []
+
+    async def endless() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append("task")
+
+    async def numbers():
+        try:
+            yield 1
+            yield 2
+        finally:
+            ended.append("generator")
+
+    async def leaving() -> None:
+        task = asyncio.create_task(endless())
+        generator = numbers()
+        async for _ in generator:
+            break
+        await asyncio.sleep(1)
+        kept.extend((task, generator))
+
+    kept: list = []
+    simloop.run(leaving())
+    assert ended == ["task", "generator"]
+    assert simloop.simulate(lambda: asyncio.sleep(0)).steps == 3
