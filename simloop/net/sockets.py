@@ -38,7 +38,17 @@ if TYPE_CHECKING:
     from simloop.net.host import Host
     from simloop.net.ports import PortTable
 
-__all__ = ["AF_INET", "AF_INET6", "AF_UNIX", "Ancillary", "InetSocket", "Message", "SocketFile"]
+__all__ = [
+    "AF_INET",
+    "AF_INET6",
+    "AF_UNIX",
+    "MSG_ERRQUEUE",
+    "Ancillary",
+    "InetSocket",
+    "Message",
+    "SocketFile",
+    "cut",
+]
 
 AF_INET = int(socket.AF_INET)
 AF_INET6 = int(socket.AF_INET6)
@@ -46,12 +56,24 @@ AF_UNIX = int(socket.AF_UNIX)
 
 SOL_SOCKET = opt.SOL_SOCKET
 SO_BINDTODEVICE = 25
+MSG_ERRQUEUE = int(socket.MSG_ERRQUEUE)
+_MSG_TRUNC = int(socket.MSG_TRUNC)
 V6ONLY = (opt.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 # (level, type, data) as sendmsg and recvmsg have it; SCM_RIGHTS carries files here, not numbers.
 Ancillary = tuple[int, int, "bytes | list[File]"]
 # What recvmsg gives: data, ancillary items, message flags, the sender.
 Message = tuple[bytes, "list[Ancillary]", int, "Endpoint | None"]
+
+
+def cut(data: bytes, size: int, flags: int) -> bytes:
+    """Return what a receive of ``size`` bytes gives of a message.
+
+    With MSG_TRUNC the length is the message's own, and what lies behind ``size`` means nothing.
+    """
+    if len(data) <= size:
+        return data
+    return data[:size] + bytes(len(data) - size) if flags & _MSG_TRUNC else data[:size]
 
 
 class SocketFile(File):
@@ -171,9 +193,9 @@ class SocketFile(File):
     def recv_into(self, buffer: memoryview, flags: int = 0) -> int:
         """Receive into a buffer of bytes; return how many came."""
         data = self.recv(len(buffer), flags)
-        size = len(data)
-        buffer[:size] = data
-        return size
+        size = min(len(data), len(buffer))
+        buffer[:size] = data[:size]
+        return len(data)
 
     def recvfrom(self, size: int, flags: int = 0) -> tuple[bytes, Endpoint | None]:
         """Receive, with the sender where there is one."""

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from simloop.errors import UnsupportedError
 from simloop.net.buffers import ByteQueue
 from simloop.net.faults import fault
-from simloop.net.sockets import SocketFile
+from simloop.net.sockets import AF_UNIX, MSG_ERRQUEUE, SocketFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,6 +242,8 @@ class StreamSocket(SocketFile):
     def _recv_flagged(self, size: int, flags: int) -> bytes:
         """Receive, bytes being there, with flags: those that only tell to wait change nothing."""
         self._refuse_oob(flags)
+        if flags & MSG_ERRQUEUE and self.family != AF_UNIX:
+            raise fault(errno.EAGAIN)  # No error ever lies in that queue.
         if flags & _MSG_PEEK:
             return self.inbox.peek(size)
         return self.recv(size)

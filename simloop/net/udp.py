@@ -18,7 +18,6 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from simloop.errors import UnsupportedError
 from simloop.net import groups
 from simloop.net import options as opt
 from simloop.net.addresses import (
@@ -33,7 +32,7 @@ from simloop.net.addresses import (
 from simloop.net.datagrams import hear, meant
 from simloop.net.faults import fault
 from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
-from simloop.net.sockets import SOL_SOCKET, Ancillary, InetSocket, Message
+from simloop.net.sockets import MSG_ERRQUEUE, SOL_SOCKET, Ancillary, InetSocket, Message, cut
 
 if TYPE_CHECKING:
     from simloop.net.fabric import Endpoint
@@ -55,6 +54,13 @@ _MSG_OOB = int(socket.MSG_OOB)
 _PKTINFO = (opt.IPPROTO_IP, opt.IP_PKTINFO)
 _RECVPKTINFO = (opt.IPPROTO_IPV6, 49)
 _IPV6_PKTINFO = 50
+_RECVTTL = (opt.IPPROTO_IP, 12)
+_RECVTOS = (opt.IPPROTO_IP, 13)
+_RECVHOPLIMIT = (opt.IPPROTO_IPV6, 51)
+_IPV6_HOPLIMIT = 52
+_RECVTCLASS = (opt.IPPROTO_IPV6, 66)
+_IPV6_TCLASS = 67
+_INT = struct.Struct("i")
 _MULTICAST_IF = (opt.IPPROTO_IP, int(socket.IP_MULTICAST_IF))
 _MULTICAST_IF6 = (opt.IPPROTO_IPV6, int(socket.IPV6_MULTICAST_IF))
 
@@ -293,28 +299,24 @@ class UdpSocket(InetSocket):
         else:
             data, sender, _ = self.inbox.popleft()
             self.held -= len(data) + _OVERHEAD
-        return (data if len(data) <= size else data[:size]), sender
+        return (data if len(data) <= size else cut(data, size, flags)), sender
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Take one datagram; what does not fit in ``size`` is gone."""
         data = self._take(flags)[0]
-        return data if len(data) <= size else data[:size]
+        return data if len(data) <= size else cut(data, size, flags)
 
     def recvmsg(self, size: int, ancillary_size: int, flags: int = 0) -> Message:
-        """Take one datagram, with MSG_TRUNC if it did not fit, and IP_PKTINFO if asked for."""
+        """Take one datagram, with MSG_TRUNC if it did not fit, and what was asked for beside."""
         data, sender, destination = self._take(flags)
         message_flags = _MSG_TRUNC if len(data) > size else 0
         ancillary = self._packet_info(destination) if ancillary_size else []
-        return data[:size], ancillary, message_flags, sender
+        return cut(data, size, flags), ancillary, message_flags, sender
 
     def _take(self, flags: int) -> tuple[bytes, Endpoint, Endpoint]:
         if self.error:
             self.raise_error()
-        if flags & _MSG_OOB:
-            raise UnsupportedError(
-                "recv() with MSG_OOB: datagrams have no urgent data; drop the flag"
-            )
-        if not self.inbox:
+        if not self.inbox or flags & MSG_ERRQUEUE:
             raise fault(errno.EAGAIN)
         if flags & _MSG_PEEK:
             return self.inbox[0]
@@ -326,14 +328,20 @@ class UdpSocket(InetSocket):
         ip = destination[0]
         number = groups.ETH0 if self.host.addresses and ip in self.host.addresses else groups.LO
         if is_ipv6(ip):
-            if not self.flag(*_RECVPKTINFO):
-                return []
             packed = socket.inet_pton(socket.AF_INET6, without_scope(ip))
-            return [(opt.IPPROTO_IPV6, _IPV6_PKTINFO, struct.pack("@16sI", packed, number))]
-        if not self.flag(*_PKTINFO):
-            return []
-        packed = socket.inet_aton(ip)
-        return [(opt.IPPROTO_IP, opt.IP_PKTINFO, struct.pack("i4s4s", number, packed, packed))]
+            known = (
+                (_RECVPKTINFO, _IPV6_PKTINFO, struct.pack("@16sI", packed, number)),
+                (_RECVHOPLIMIT, _IPV6_HOPLIMIT, _INT.pack(1 if is_multicast(ip) else 64)),
+                (_RECVTCLASS, _IPV6_TCLASS, _INT.pack(0)),
+            )
+        else:
+            packed = socket.inet_aton(ip)
+            known = (
+                (_PKTINFO, opt.IP_PKTINFO, struct.pack("i4s4s", number, packed, packed)),
+                (_RECVTTL, int(socket.IP_TTL), _INT.pack(1 if is_multicast(ip) else 64)),
+                (_RECVTOS, int(socket.IP_TOS), bytes(1)),
+            )
+        return [(option[0], kind, data) for option, kind, data in known if self.flag(*option)]
 
     # -- life ----------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from simloop.net import options as opt
 from simloop.net.addresses import SocketAddress, parse_unix, show_unix
 from simloop.net.faults import fault
 from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
-from simloop.net.sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message, SocketFile
+from simloop.net.sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message, SocketFile, cut
 from simloop.net.stream import CLOSED, CONNECTED, LISTENING, StreamSocket
 
 if TYPE_CHECKING:
@@ -484,6 +484,8 @@ class UnixPackets(UnixStream):
     def recvmsg(self, size: int, ancillary_size: int, flags: int = 0) -> Message:
         """Take one packet, with files, and MSG_TRUNC if it did not fit."""
         del ancillary_size
+        if flags & _MSG_OOB:
+            raise fault(errno.EOPNOTSUPP)
         if self.state != CONNECTED:
             raise fault(errno.ENOTCONN)
         if not self.packets:
@@ -491,11 +493,12 @@ class UnixPackets(UnixStream):
         data, files = self.packets[0]
         message_flags = _MSG_TRUNC if len(data) > size else 0
         if flags & _MSG_PEEK:
-            return data[:size], [], message_flags, None
+            return cut(data, size, flags), [], message_flags, None
         self.packets.popleft()
         if self.peer is not None:
             self.peer._room_made()
-        return data[:size], [(*_RIGHTS, files)] if files else [], message_flags, None
+        data = cut(data, size, flags)
+        return data, [(*_RIGHTS, files)] if files else [], message_flags, None
 
     def _has_input(self) -> bool:
         return bool(self.packets)

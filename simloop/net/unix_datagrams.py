@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from simloop.net import options as opt
 from simloop.net.faults import fault
 from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
-from simloop.net.sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message
+from simloop.net.sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message, cut
 from simloop.net.unix import BUFFER, UnixAddresses, files_of
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ class UnixDatagram(UnixAddresses):
     def recvmsg(self, size: int, ancillary_size: int, flags: int = 0) -> Message:
         """Take one message, with files, and MSG_TRUNC if it did not fit."""
         del ancillary_size
+        if flags & _MSG_OOB:
+            raise fault(errno.EOPNOTSUPP)
         if self.error:
             self.raise_error()
         if not self.inbox:
@@ -154,10 +156,11 @@ class UnixDatagram(UnixAddresses):
         data, files, sender, name = self.inbox[0]
         message_flags = _MSG_TRUNC if len(data) > size else 0
         if flags & _MSG_PEEK:
-            return data[:size], [], message_flags, name
+            return cut(data, size, flags), [], message_flags, name
         self.inbox.popleft()
         sender._taken(len(data))
-        return data[:size], [(*_RIGHTS, files)] if files else [], message_flags, name
+        data = cut(data, size, flags)
+        return data, [(*_RIGHTS, files)] if files else [], message_flags, name
 
     def _taken(self, size: int) -> None:
         self.held -= size + _OVERHEAD

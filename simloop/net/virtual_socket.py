@@ -475,7 +475,8 @@ class VirtualSocket(socket.socket):
             raise ValueError("nbytes is greater than the length of the buffer")
         file = self._file
         data, sender = self._wait("recvfrom_into", flags, lambda: file.recvfrom(size, flags))
-        view[: len(data)] = data
+        count = min(len(data), size)
+        view[:count] = data[:count]
         return len(data), file.show_address(sender)
 
     def recvmsg(
@@ -512,7 +513,7 @@ class VirtualSocket(socket.socket):
         ancillary, is_cut = self._incoming(items, room)
         if is_cut:
             message_flags |= _MSG_CTRUNC
-        return data, ancillary, message_flags, file.show_address(sender)
+        return data[:size], ancillary, message_flags, file.show_address(sender)
 
     def _incoming(
         self, items: Sequence[Ancillary], room: int
