@@ -127,7 +127,7 @@ def trace(tmp_path):
     return trace
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def format_checker():
     """The check of a list of events."""
     return check_format
