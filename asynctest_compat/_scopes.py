@@ -136,11 +136,13 @@ class Session:
 
     def __init__(self, patchings: list[Any]) -> None:
         self._patchings = [patching.copy() for patching in patchings]
-        # In the order in which they were entered; what leaves does so in the reverse order.
-        self._in_force: list[Any] = []
+        self._is_limited = [_scope(patching) is LIMITED for patching in self._patchings]
+        # Whether patches of both scopes are at work where each one is.
+        self._is_tangled = [False] * len(self._patchings)
+        # Number and patch, in the order in which they were entered; they leave in the reverse one.
+        self._in_force: list[tuple[int, Any]] = []
         # What to enter at the next step: the patch itself, then one that puts the same mock there.
-        self._again: dict[int, Any] = dict(enumerate(self._patchings))
-        self._tangled = False
+        self._again: list[Any] = list(self._patchings)
         self._changes: list[_Changes] = []
 
     def __enter__(self) -> Self:
@@ -201,7 +203,7 @@ class Session:
                 mocks.append(result)
             if hasattr(patching, "again"):
                 self._again[index] = patching.again()
-        self._tangled = _tangled(self._patchings)
+        self._is_tangled = _tangled(self._patchings)
         for changes in self._changes:
             changes.note_start()
         return (*args, *mocks), kwargs
@@ -210,37 +212,30 @@ class Session:
         """Leave in force only what is GLOBAL."""
         for changes in self._changes:
             changes.note_pause()
-        if self._tangled:
-            self._leave(lambda _: True)
-            self._enter_again(GLOBAL)
-        else:
-            self._leave(lambda patching: _scope(patching) is LIMITED)
+        self._leave(lambda index: self._is_limited[index] or self._is_tangled[index])
+        self._enter_again(lambda index: self._is_tangled[index] and not self._is_limited[index])
 
     def resume(self) -> None:
         """Put everything in force again, and what the body changed in dicts."""
-        if self._tangled:
-            self._leave(lambda _: True)
-            self._enter_again(GLOBAL, LIMITED)
-        else:
-            self._enter_again(LIMITED)
+        self._leave(lambda index: self._is_tangled[index])
+        self._enter_again(lambda index: self._is_limited[index] or self._is_tangled[index])
         for changes in self._changes:
             changes.put_back()
 
-    def _enter_again(self, *scopes: PatchScope) -> None:
-        for index, patching in self._again.items():
-            if _scope(patching) in scopes:
-                self._enter(index)
+    def _enter_again(self, which: Callable[[int], bool]) -> None:
+        for index in filter(which, range(len(self._again))):
+            self._enter(index)
 
     def _enter(self, index: int) -> Any:
         patching = self._again[index]
         result = patching.__enter__()
-        self._in_force.append(patching)
+        self._in_force.append((index, patching))
         return result
 
-    def _leave(self, which: Callable[[Any], bool]) -> None:
-        leaving = [patching for patching in self._in_force if which(patching)]
-        self._in_force = [patching for patching in self._in_force if not which(patching)]
-        for patching in reversed(leaving):
+    def _leave(self, which: Callable[[int], bool]) -> None:
+        leaving = [entry for entry in self._in_force if which(entry[0])]
+        self._in_force = [entry for entry in self._in_force if not which(entry[0])]
+        for _, patching in reversed(leaving):
             patching.__exit__(None, None, None)
 
 
@@ -281,21 +276,34 @@ def _scope(patching: Any) -> PatchScope:
     return scope
 
 
-def _tangled(patchings: list[Any]) -> bool:
-    """Tell whether patches of both scopes change the same attribute or dict."""
-    places: list[tuple[PatchScope, Any, str | None]] = []
-    for patching in patchings:
-        if isinstance(patching, _borrowed.PatchDict):
-            places.append((_scope(patching), patching.in_dict, None))
-        else:
-            parts = (patching, *patching.additional_patchers)
-            places += [(_scope(patching), part.getter(), part.attribute) for part in parts]
-    limited = [(target, name) for scope, target, name in places if scope is LIMITED]
+def _tangled(patchings: list[Any]) -> list[bool]:
+    """Tell which patches change what one of the other scope changes too, by way of others or not.
+
+    These have to be put in force anew at each step, all of them, to be in their order.
+    """
+    groups: list[list[int]] = []
+    places = [_places(patching) for patching in patchings]
+    for index in range(len(patchings)):
+        touched = [g for g in groups if any(_meet(places[index], places[i]) for i in g)]
+        groups = [g for g in groups if g not in touched]
+        groups.append([*(i for group in touched for i in group), index])
+    scopes = [_scope(patching) for patching in patchings]
+    tangled = [i for group in groups for i in group if len({scopes[j] for j in group}) > 1]
+    return [index in tangled for index in range(len(patchings))]
+
+
+def _places(patching: Any) -> list[tuple[Any, str | None]]:
+    """Each target, by identity, and the attribute of it that is patched; of a dict, all."""
+    if isinstance(patching, _borrowed.PatchDict):
+        return [(patching.in_dict, None)]
+    return [(p.getter(), p.attribute) for p in (patching, *patching.additional_patchers)]
+
+
+def _meet(some: list[tuple[Any, str | None]], others: list[tuple[Any, str | None]]) -> bool:
     return any(
         name == other_name and target is other
-        for scope, target, name in places
-        if scope is GLOBAL
-        for other, other_name in limited
+        for target, name in some
+        for other, other_name in others
     )
 
 
