@@ -60,9 +60,11 @@ def allow(*names: str) -> Iterator[None]:
         UsageError: There is nothing of that name.
 
     Example:
-        >>> import subprocess, sys
-        >>> with allow("subprocess"):
-        ...     subprocess.run([sys.executable, "-c", ""], check=True).returncode
+        >>> import subprocess, sys, simloop
+        >>> async def main():
+        ...     with simloop.allow("subprocess"):
+        ...         return subprocess.run([sys.executable, "-c", ""], check=True).returncode
+        >>> simloop.run(main())
         0
     """
     check_names(names)
