@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from simloop import SimLoop
 
-__all__ = ["Hosted", "end"]
+__all__ = ["Hosted", "call_now", "end"]
 
 
 class Hosted:
@@ -74,6 +74,23 @@ class Hosted:
         """Start a coroutine on the loop, now."""
         self.catch_up()
         return self.loop.create_task(coroutine)
+
+
+def call_now(loop: SimLoop, callback: Callable[..., object], *args: Any) -> list[Exception]:
+    """Have the loop call this when it is driven next; the list holds its error after that.
+
+    An error of a callback goes to the loop's handler; one of the host's own is to reach the host.
+    """
+    failed: list[Exception] = []
+
+    def call() -> None:
+        try:
+            callback(*args)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the host raises it
+            failed.append(error)
+
+    loop.call_soon(call)
+    return failed
 
 
 def end(loop: SimLoop) -> None:

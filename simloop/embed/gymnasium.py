@@ -15,7 +15,7 @@ import gymnasium
 
 from simloop import SimLoop
 
-from ._hosted import end
+from ._hosted import call_now, end
 
 if TYPE_CHECKING:
     import asyncio
@@ -99,12 +99,15 @@ class LoopEnv(gymnasium.Env, Generic[_Obs, _Act]):  # type: ignore[misc]  # may 
         """Act, let the system live for an interval, and tell what came of it.
 
         Raises:
-            BaseException: What the system failed with, if it did.
+            BaseException: What the system failed with, if it did, or :meth:`act`.
+            gymnasium.error.ResetNeeded: There is no episode yet.
         """
-        assert self.loop is not None, "reset() comes first"
-        self.loop.call_soon(self.act, action)
+        if self.loop is None or self._system is None:
+            raise gymnasium.error.ResetNeeded("step() has no episode to go on with; reset() first")
+        failed = call_now(self.loop, self.act, action)
         self.loop.run_for(self.interval)
-        assert self._system is not None
+        if failed:
+            raise failed[0]
         if self._system.done():
             self._system.result()
         return self.observe(), self.reward(), self.is_terminated(), False, self._info()

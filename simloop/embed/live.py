@@ -111,21 +111,37 @@ class Live(_Paced):
 
         Raises:
             BaseException: What the task raised, or what ended the guest.
+            UsageError: The context is not entered, or was left meanwhile.
         """
-        assert self._driver is not None, "enter the context first"
+        driver = self._entered("wait")
         done = asyncio.Event()
         task.add_done_callback(lambda _: done.set())
         waiter = self._host.create_task(done.wait())
         try:
-            await asyncio.wait([waiter, self._driver], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([waiter, driver], return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiter.cancel()
         if not task.done():
-            self._driver.result()
+            if driver.cancelled():
+                raise UsageError(
+                    f"the context of this guest was left while {task!r} was waited for"
+                )
+            driver.result()
         return task.result()
+
+    def _entered(self, call: str) -> asyncio.Task[None]:
+        """Return the task that drives the guest."""
+        if self._driver is None or self._driver.cancelled():
+            raise UsageError(f"{call}() would never end: the guest is driven in `async with` only")
+        return self._driver
 
     async def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the guest, and wait for its result in the host."""
+        try:
+            self._entered("run")
+        except UsageError:
+            coroutine.close()
+            raise
         return await self.wait(self.create_task(coroutine))
 
 

@@ -19,7 +19,7 @@ import mosaik_api_v3
 
 from simloop import SimLoop
 
-from ._hosted import end
+from ._hosted import call_now, end
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -107,10 +107,15 @@ class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not b
         del max_advance  # Outputs of a step belong to its own time, so it goes no further.
         now = time * self._resolution
         self.loop.run_until(now, inclusive=False)
-        for eid, attrs in inputs.items():
-            for attr, values in attrs.items():
-                self.loop.call_soon(self.receive, eid, attr, values)
+        failures = [
+            call_now(self.loop, self.receive, eid, attr, values)
+            for eid, attrs in inputs.items()
+            for attr, values in attrs.items()
+        ]
         self.loop.run_until(now)
+        for failed in failures:
+            if failed:
+                raise failed[0]
         for task in self._entities.values():
             if task.done():
                 task.result()  # An entity that failed ends the simulation.

@@ -144,7 +144,7 @@ class LoopProcess(Hosted):
 
     async def wait(self, event: simpy.Event) -> Any:
         """Wait for a SimPy event from a coroutine: return its value, or raise its error."""
-        return await _future_of(event, self.loop, self.catch_up)
+        return await _future_of(event, self.env, self.loop, self.catch_up)
 
     def close(self) -> None:
         """Cancel the tasks on the loop, let them clean up, and close it."""
@@ -226,11 +226,15 @@ class LoopEnvironment(simpy.Environment):  # type: ignore[misc]  # as above
 
     async def wait(self, event: simpy.Event) -> Any:
         """Wait for an event from a coroutine: return its value, or raise its error."""
-        return await _future_of(event, self._loop, lambda: None)
+        return await _future_of(event, self, self._loop, lambda: None)
 
 
-def _future_of(event: simpy.Event, loop: asyncio.AbstractEventLoop, before: Any) -> Any:
+def _future_of(
+    event: Any, env: simpy.Environment, loop: asyncio.AbstractEventLoop, before: Any
+) -> Any:
     """Return a future that is done when an event is processed; cancelled, it lets go of it."""
+    if not isinstance(event, simpy.Event) or event.env is not env:
+        raise UsageError(f"wait({event!r}) takes an event of this environment, {env!r}")
     future: asyncio.Future[Any] = loop.create_future()
 
     def done(event: simpy.Event) -> None:

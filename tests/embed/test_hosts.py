@@ -212,3 +212,16 @@ def test_an_environment_lives_inside_of_a_program(make_env) -> None:
         return played(make_env, 1)
 
     assert asyncio.run(main()) == simloop.run(main()) == played(make_env, 1)
+
+
+def test_errors_of_actions_come_out_of_step(make_env) -> None:
+    """An action that the system cannot take is no matter of the loop's handler."""
+    gymnasium = pytest.importorskip("gymnasium")
+    env = make_env()
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(0)
+    env.reset(seed=1)
+    env.act = lambda action: {}[action]
+    with pytest.raises(KeyError, match="7"):
+        env.step(7)
+    env.close()

@@ -91,6 +91,27 @@ def test_errors_reach_the_host(guest) -> None:
     simloop.run(host())
 
 
+def test_waiting_without_a_driver_is_refused(guest) -> None:
+    """Before the context is entered, after it was left, and if it is left while somebody waits."""
+
+    async def host() -> None:
+        live = Live(guest)
+        task = live.create_task(asyncio.sleep(1000))
+        with pytest.raises(simloop.UsageError, match=r"wait\(\) would never end"):
+            await live.wait(task)
+        async with live:
+            waiting = asyncio.create_task(live.wait(task))
+            await asyncio.sleep(1)
+        with pytest.raises(simloop.UsageError, match="was left while <Task"):
+            await waiting
+        with pytest.raises(simloop.UsageError, match=r"run\(\) would never end"):
+            await live.run(asyncio.sleep(1))
+        async with live:
+            await live.wait(task)
+
+    simloop.run(host())
+
+
 def test_a_real_loop_is_a_host(guest) -> None:
     """In asyncio's own loop an hour passes in a moment of real time, with threads calling in."""
 

@@ -68,6 +68,13 @@ def test_an_entity_that_fails_ends_the_simulation(relays) -> None:
         relays.step(1, {"Relay_0": {"in": {"Other-0.x": None}}}, 100)
 
 
+def test_an_input_that_nobody_can_take_ends_the_simulation(relays) -> None:
+    """The error of receive() comes out of the step, too."""
+    relays.step(0, {}, 100)
+    with pytest.raises(KeyError, match="Relay_7"):
+        relays.step(1, {"Relay_7": {"in": {"Other-0.x": 5}}}, 100)
+
+
 def test_entities_clean_up_at_the_end() -> None:
     """finalize() cancels them and lets them finish, however long that takes."""
     ended = []

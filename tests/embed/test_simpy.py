@@ -295,6 +295,17 @@ def test_interrupts_go_both_ways_in_a_hosted_environment_too() -> None:
     assert seen == [("fire", 5.0), ("done", 15.0)]
 
 
+def test_only_events_of_the_environment_are_waited_for(env, guest) -> None:
+    """Anything else would be waited for in vain; the error shows what was given."""
+
+    async def main() -> None:
+        for wrong in (5, asyncio.sleep, simpy.Environment().event()):
+            with pytest.raises(simloop.UsageError, match=r"wait\(.*takes an event of this env"):
+                await guest.wait(wrong)
+
+    env.run(until=guest.task(main()))
+
+
 def test_nobody_runs_a_hosted_environment() -> None:
     """Its clock would leave the loop's behind; the error says what to do instead."""
 
