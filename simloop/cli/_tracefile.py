@@ -31,7 +31,7 @@ def writing_trace(world: World, path: str, program: str) -> Iterator[EventFile]:
     """
     about = {"simloop": __version__, "program": program, "seed": world.seed, "complete": False}
     file = EventFile(Path(path), about)
-    trace = ChromeTrace(file, lambda: world.network.fabric.receiver, glance)
+    trace = ChromeTrace(file, lambda: world.time_ns, lambda: world.network.fabric.receiver, glance)
     world.watch(trace)
     try:
         yield file

@@ -60,6 +60,7 @@ class ChromeTrace:
 
     Args:
         file: Where events go.
+        clock: Tells the virtual time in nanoseconds.
         receiver: Tells into which file of the network the last message went, or None.
         glance: Tells what a suspended task waits for, and where: ``file:line in function``.
     """
@@ -67,10 +68,12 @@ class ChromeTrace:
     def __init__(
         self,
         file: EventFile,
+        clock: Callable[[], int],
         receiver: Callable[[], Any],
         glance: Callable[[Any], tuple[str, str]],
     ) -> None:
         self._write = file.write
+        self._clock = clock
         self._glance = glance
         self._tracks = Tracks(self._track_began)
         self._messages = Messages(receiver)
@@ -87,6 +90,7 @@ class ChromeTrace:
     def step(self, now_ns: int, handle: Handle | TimerHandle) -> None:
         """Hear that a step begins."""
         self._advance(now_ns)
+        self._bury()
         if self._open:
             self._begin_early(self._open[-1])
         loop = handle._loop
@@ -117,16 +121,16 @@ class ChromeTrace:
             return
         step = self._open.pop()
         track = step.track
-        if step.is_written:
-            self._advance(now_ns)
-            self._write(f'{{"ph":"E","ts":{_us(now_ns)},"pid":{track.pid},"tid":{track.tid}}}')
-        else:
+        if not step.is_written:
             duration = _us(now_ns - step.began_ns)
             self._write(f'{{"ph":"X","ts":{_us(step.began_ns)},"dur":{duration},{step.head}')
-            self._advance(now_ns)
+        self._advance(now_ns)
         for event in step.sent:
             self._write(event)
         self._arrive(step, handle, now_ns)
+        if step.is_written:
+            self._end(track, now_ns)
+        self._bury()
         task = track.task
         if task is None:
             return
@@ -142,6 +146,7 @@ class ChromeTrace:
         if not self._open:
             return  # By something that is no step: the program before its loop runs.
         step = self._open[-1]
+        self._advance(self._clock())  # The step may have blocked the world before.
         about = {"from": _shown(source), "to": _shown(destination), "bytes": len(data)}
         if data:
             about["begins"] = data[:_SHOWN_BYTES].decode("latin-1")
@@ -164,6 +169,7 @@ class ChromeTrace:
             self._end(step.track, now_ns)
         self._advance(now_ns)
         self._rest()
+        self._bury()
         for _, numbers in self._inbound:
             self._lose(numbers)
         self._lose(self._messages.close())
@@ -257,12 +263,15 @@ class ChromeTrace:
         if now_ns > self._now_ns:
             self._rest()
             self._now_ns = now_ns
+
+    def _bury(self) -> None:
+        """End the spans of tasks that were destroyed."""
         while self._tracks.destroyed:
             track = self._tracks.destroyed.pop(0)
             self._resting.pop(track.tid, None)
             if track.is_waiting:
-                self._end(track, now_ns)
-            self._end(track, now_ns, outcome="destroyed while pending")
+                self._end(track, self._now_ns)
+            self._end(track, self._now_ns, outcome="destroyed while pending")
 
     def _rest(self) -> None:
         for track in self._resting.values():

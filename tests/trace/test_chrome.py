@@ -358,7 +358,8 @@ def test_memory_is_flat(tmp_path):
 
     world = simloop.World()
     file = EventFile(tmp_path / "run.json", {})
-    traces.append(ChromeTrace(file, lambda: world.network.fabric.receiver, lambda _: ("", "")))
+    receiver = lambda: world.network.fabric.receiver  # noqa: E731
+    traces.append(ChromeTrace(file, lambda: world.time_ns, receiver, lambda _: ("", "")))
     world.watch(traces[0])
     tasks, pending, senders = simloop.run(main(), world=world)
     assert tasks <= 3
