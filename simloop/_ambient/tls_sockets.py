@@ -99,7 +99,10 @@ class MemoryTLS:
             try:
                 result = call(*args)
             except self._ssl.SSLWantReadError:
-                self._flush(what)
+                if what == "read":  # Whoever reads does not wait for what was written before.
+                    self._flush_if_possible()
+                else:
+                    self._flush(what)
                 self._receive(what)
             except self._ssl.SSLError:
                 self._flush_if_possible()  # The alert that tells the peer why.

@@ -122,7 +122,7 @@ def _runner(world: World, *, debug: bool | None, autojump: bool) -> Iterator[asy
         # The tasks get to clean up, with limits that let them; the first error is what is told.
         world.limit(max_steps=world.steps + _ENDING_STEPS, livelock_steps=_ENDING_STEPS)
         world.kernel.autojump = True
-        with suppress(SimError), warnings.catch_warnings():
+        with suppress(Exception), warnings.catch_warnings():
             # A job that can never end is a part of the error that is told already.
             warnings.filterwarnings("ignore", "The executor did not finish", RuntimeWarning)
             runner.close()

@@ -12,6 +12,10 @@ import faulthandler
 import platform
 import signal
 import struct
+import sys
+
+SEALED = "SIMLOOP_TESTS_SEALED"
+"""The environment variable that test_sealed sets, for a process of its own."""
 
 # By machine: its number in the kernel, and the numbers of its calls.
 _FORBIDDEN = {
@@ -82,7 +86,7 @@ def seal():
     code = b"".join(struct.pack("=HBBI", *line) for line in lines)
     program = ctypes.create_string_buffer(code, len(code))
     header = ctypes.create_string_buffer(struct.pack("@HP", len(lines), ctypes.addressof(program)))
-    faulthandler.register(signal.SIGSYS, chain=True)
+    faulthandler.register(signal.SIGSYS, file=sys.__stderr__, chain=True)
     libc = ctypes.CDLL(None)
     libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     return libc.prctl(_SET_SECCOMP, _FILTER, header, 0, 0) == 0

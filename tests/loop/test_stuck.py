@@ -128,6 +128,20 @@ def test_tasks_are_cancelled_after_a_deadlock() -> None:
     assert "at 0.0 s" in text
 
 
+def test_a_clean_up_that_fails_does_not_hide_the_deadlock() -> None:
+    """A task that stops the loop while it is cancelled breaks the clean-up, not the report."""
+
+    async def main() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            asyncio.get_running_loop().stop()
+            await asyncio.sleep(0)
+
+    with pytest.raises(simloop.DeadlockError, match="waits for the event"):
+        simloop.run(main())
+
+
 def test_a_loop_with_nothing_to_do_says_that_no_task_is_pending(loop) -> None:
     """run_forever with nothing scheduled can never end: that is told at once."""
     with pytest.raises(simloop.DeadlockError, match="no task is pending"):

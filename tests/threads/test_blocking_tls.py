@@ -181,6 +181,39 @@ def test_a_non_blocking_tls_socket_says_what_it_waits_for(run_either):
     assert run_either(main()) == 8_000_000
 
 
+def test_reading_does_not_wait_for_room_to_write(run_either):
+    """While a peer does not read, what it has written can be read, or is not there yet."""
+
+    async def main():
+        def both_ends():
+            left, right = socket.socketpair()
+            ours = lambda: server_context().wrap_socket(left, server_side=True)  # noqa: E731
+            thread = threading.Thread(target=lambda: ends.append(ours()))
+            ends = []
+            thread.start()
+            ends.append(client_context().wrap_socket(right, server_hostname="localhost"))
+            thread.join()
+            return sorted(ends, key=lambda end: end.server_side)
+
+        client, server = await asyncio.to_thread(both_ends)
+        for end in (client, server):
+            end.setblocking(False)
+        with contextlib.suppress(ssl.SSLWantWriteError):
+            while True:
+                client.send(bytes(16_000))
+        with pytest.raises(ssl.SSLWantReadError):
+            client.recv(10)
+        server.send(b"hello")
+        hello = client.recv(10)
+        with pytest.raises(ssl.SSLWantReadError):
+            client.recv(10)
+        for end in (client, server):
+            end.close()
+        return hello
+
+    assert run_either(main()) == b"hello"
+
+
 def test_the_same_seed_ciphers_the_same():
     """What a blocking client sends is drawn from the seed, so a digest is one."""
 
