@@ -177,48 +177,46 @@ def test_a_patch_is_started_in_set_up(run_case, factory) -> None:
     assert not isinstance(asyncio.start_server, CoroutineMock)
 
 
-class Stock(asynctest.TestCase):
-    """Real programs, pipes and threads, which need the stock loop."""
-
-    loop_factory = asyncio.SelectorEventLoop
-
-    async def test_program(self):
-        process = await asyncio.create_subprocess_exec(
-            "echo", "real", stdout=asyncio.subprocess.PIPE
-        )
-        out, _ = await process.communicate()
-        assert (out, process.returncode) == (b"real\n", 0)
-
-    async def test_pipe(self):
-        read_end, write_end = os.pipe()
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        transport, _ = await self.loop.connect_read_pipe(
-            lambda: protocol, os.fdopen(read_end, "rb")
-        )
-        os.write(write_end, b"through a pipe\n")
-        assert await reader.readline() == b"through a pipe\n"
-        os.close(write_end)
-        transport.close()
-
-    async def test_thread_that_blocks_on_a_server(self):
-        async def serve(reader, writer):
-            writer.write(await reader.readline())
-            writer.close()
-
-        def ask(address):
-            with socket.create_connection(address) as sock:
-                sock.sendall(b"echo\n")
-                return sock.recv(100), threading.current_thread() is threading.main_thread()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        address = server.sockets[0].getsockname()
-        answer = await self.loop.run_in_executor(None, ask, address)
-        assert answer == (b"echo\n", False)
-        server.close()
-
-
 @pytest.mark.filterwarnings("ignore:.*child.watcher.*:DeprecationWarning")
 def test_the_stock_loop_does_real_things(run_case) -> None:
     """A program is started, a pipe is read, a thread blocks on a server of the test's loop."""
-    check(run_case(Stock))
+
+    class Case(asynctest.TestCase):
+        loop_factory = asyncio.SelectorEventLoop
+
+        async def test_program(self):
+            process = await asyncio.create_subprocess_exec(
+                "echo", "real", stdout=asyncio.subprocess.PIPE
+            )
+            out, _ = await process.communicate()
+            assert (out, process.returncode) == (b"real\n", 0)
+
+        async def test_pipe(self):
+            read_end, write_end = os.pipe()
+            reader = asyncio.StreamReader()
+            protocol = asyncio.StreamReaderProtocol(reader)
+            transport, _ = await self.loop.connect_read_pipe(
+                lambda: protocol, os.fdopen(read_end, "rb")
+            )
+            os.write(write_end, b"through a pipe\n")
+            assert await reader.readline() == b"through a pipe\n"
+            os.close(write_end)
+            transport.close()
+
+        async def test_thread_that_blocks_on_a_server(self):
+            async def serve(reader, writer):
+                writer.write(await reader.readline())
+                writer.close()
+
+            def ask(address):
+                with socket.create_connection(address) as sock:
+                    sock.sendall(b"echo\n")
+                    return sock.recv(100), threading.current_thread() is threading.main_thread()
+
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            address = server.sockets[0].getsockname()
+            answer = await self.loop.run_in_executor(None, ask, address)
+            assert answer == (b"echo\n", False)
+            server.close()
+
+    check(run_case(Case))
