@@ -227,8 +227,9 @@ class Model {
   }
 
   label(track) {
-    const [, name, coroutine] = this.tracks[track];
-    return coroutine ? `${name} (${coroutine})` : name;
+    const [process, name, coroutine] = this.tracks[track];
+    const host = this.processes.length > 1 ? ` on ${this.processes[process]}` : "";
+    return (coroutine ? `${name} (${coroutine})` : name) + host;
   }
 
   slowest(count, leaveOutSleeps) {

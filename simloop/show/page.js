@@ -64,6 +64,7 @@ function describe(item) {
   const [process, name, coroutine, where, outcome] = model.tracks[track];
   const mine = model.stepsOf[track], waiting = model.waitsOf[track].reduce((sum, wait) => sum + model.waitUs(wait), 0);
   return [coroutine ? `Task ${name}` : `Callbacks of ${model.processes[process]}`, [
+    model.processes.length > 1 && ["host", model.processes[process]],
     coroutine && ["runs", coroutine], where && ["defined in", place(where)],
     ["first step", clock(model.beginUs[mine[0]])], ["last step", clock(model.beginUs[mine[mine.length - 1]])],
     ["steps", mine.length.toLocaleString("en")], coroutine && ["waited", span(waiting)], outcome && ["end", outcome],

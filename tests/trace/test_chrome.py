@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import simloop
+from simloop.cli._tracefile import writing_trace
 from simloop.trace import ChromeTrace, EventFile
 from simloop.trace.messages import PENDING_MAX
 
@@ -60,6 +61,41 @@ def test_tasks_are_threads_of_their_host(trace):
         "client 2",
     ]
     assert len({event["tid"] for event in written.events}) == len(threads)
+
+
+def test_each_host_is_a_process(tmp_path, format_checker):
+    """Loops on two hosts are two processes, and a message goes from one to the other."""
+
+    async def serve():
+        server = await asyncio.start_server(echo, "10.0.0.5", 5432)
+        await asyncio.sleep(10)
+        server.close()
+
+    async def use():
+        await asyncio.sleep(1)
+        reader, writer = await asyncio.open_connection("10.0.0.5", 5432)
+        writer.write(b"hello\n")
+        assert await reader.read() == b"hello\n"
+        writer.close()
+
+    world = simloop.World()
+    path = tmp_path / "run.json"
+    with writing_trace(world, str(path), "p"), world.inside():
+        app, db = (simloop.SimLoop(world=world) for _ in range(2))
+        app._host = world.network.add_host("app", "10.0.0.1")
+        db._host = world.network.add_host("db", "10.0.0.5")
+        serving = db.create_task(serve(), name="server")
+        app.run_until_complete(app.create_task(use(), name="user"))
+        db.run_until_complete(serving)
+        app.close()
+        db.close()
+    events = json.loads(path.read_text())["traceEvents"]
+    format_checker(events)
+    hosts = {
+        each["pid"]: each["args"]["name"] for each in events if each.get("name") == "process_name"
+    }
+    ends = [(hosts[each["pid"]], each["ph"]) for each in events if each.get("cat") == "message"]
+    assert ends == [("app", "s"), ("db", "f"), ("db", "s"), ("app", "f")]
 
 
 def test_a_task_is_a_span_around_its_waits(trace):
