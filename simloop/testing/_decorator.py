@@ -76,4 +76,5 @@ def _decorate(function: Callable[..., Coroutine[Any, Any, _T]], options: Options
         finally:
             life.close()
 
+    in_virtual_time.is_in_virtual_time = True  # type: ignore[attr-defined]  # for our plugin
     return in_virtual_time

@@ -88,17 +88,16 @@ def living(item: pytest.Item) -> Iterator[Any]:
         life.close()
 
 
-def run_test(item: pytest.Function) -> bool:
+def run_test(item: pytest.Function, function: Any) -> bool:
     """Run an async test on its loop."""
     __tracebackhide__ = True
-    function = item.obj
     if hasattr(function, "hypothesis"):
         _let_examples_run(item, function.hypothesis)
         return False  # Hypothesis calls it, as a plain function from now on.
-    if not inspect.iscoroutinefunction(function):
-        function = function.__wrapped__
     arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
-    item.stash[_life].run(function(**arguments))
+    result = function(**arguments)
+    if inspect.iscoroutine(result):
+        item.stash[_life].run(result)
     return True
 
 

@@ -25,6 +25,8 @@ _MARK = "simloop"
 _FIXTURE = "simloop_loop"
 _OTHERS = ("asyncio", "anyio", "trio", "tornado", "twisted", "looptime")
 """Marks of plugins that run async tests themselves: the auto mode leaves those alone."""
+_test = pytest.StashKey[Any]()
+"""The function of a test that is ours to run."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,7 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     for item in items:
         if (
-            _is_async(item)
+            _is_coroutine(item)
             and not _is_case(item)
             and not any(item.get_closest_marker(mark) for mark in _OTHERS)
         ):
@@ -92,7 +94,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let a marked test have its loop, so that its async fixtures find it."""
     if _is_ours(item):
-        if _FIXTURE not in item.fixturenames:  # type: ignore[attr-defined]  # a Function
+        # Before another plugin wraps it, to run it on its own loop.
+        item.stash[_test] = item.obj  # type: ignore[attr-defined]  # a Function
+        if _FIXTURE not in item.fixturenames:  # type: ignore[attr-defined]  # the same
             item.fixturenames.append(_FIXTURE)  # type: ignore[attr-defined]
     elif item.get_closest_marker(_MARK) is not None and _is_case(item) and _is_async(item):
         from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
@@ -127,11 +131,11 @@ def pytest_fixture_setup(
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a marked async test in virtual time."""
     __tracebackhide__ = True
-    if not _is_ours(pyfuncitem):
+    if _test not in pyfuncitem.stash:
         return None
     from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
 
-    return _marked.run_test(pyfuncitem) or None
+    return _marked.run_test(pyfuncitem, pyfuncitem.stash[_test]) or None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -150,12 +154,24 @@ def _is_ours(item: pytest.Item) -> bool:
 
 
 def _is_async(item: pytest.Item) -> bool:
+    """Tell whether a test is a coroutine function, or a decorator's wrapper of one."""
+    function = _function(item)
+    if getattr(function, "is_in_virtual_time", False):
+        return False  # It runs itself, by the decorator of that name.
+    return function is not None and inspect.iscoroutinefunction(inspect.unwrap(function))
+
+
+def _is_coroutine(item: pytest.Item) -> bool:
+    """Tell whether a test is a coroutine function itself."""
+    return inspect.iscoroutinefunction(_function(item))
+
+
+def _function(item: pytest.Item) -> Any:
+    """Return a test's function, or the one within if Hypothesis calls it; else None."""
     function: Any = getattr(item, "obj", None)
-    if hasattr(function, "hypothesis"):
-        function = function.hypothesis.inner_test
-    # Another plugin may have wrapped the function, to run it on its own loop.
-    function = getattr(function, "__wrapped__", function)
-    return isinstance(item, pytest.Function) and inspect.iscoroutinefunction(function)
+    if not isinstance(item, pytest.Function):
+        return None
+    return function.hypothesis.inner_test if hasattr(function, "hypothesis") else function
 
 
 def _is_case(item: pytest.Item) -> bool:

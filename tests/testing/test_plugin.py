@@ -544,3 +544,50 @@ def test_a_fixture_that_is_stuck_tells_where(suite) -> None:
     )
     result.stdout.no_fnmatch_line("*runners.py*")
     result.stdout.no_fnmatch_line("*addfinalizer*")
+
+
+def test_decorated_tests_are_run_as_decorated(suite) -> None:
+    """What a decorator adds is not lost; virtual_time runs its function itself, mark or not."""
+    result = suite(
+        """
+    import functools
+    from unittest.mock import patch
+    from simloop.testing import virtual_time
+
+    def seed():
+        return asyncio.get_running_loop().world.seed
+
+    def twice(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            return function(*args, number=2, **kwargs)
+        return wrapper
+
+    @virtual_time(seed=7)
+    async def test_decorator(tmp_path):
+        assert (seed(), tmp_path.exists()) == (7, True)
+
+    class TestMethods:
+        @virtual_time(seed=8)
+        async def test_decorator(self, tmp_path):
+            assert seed() == 8
+
+        @pytest.mark.simloop(seed=9)
+        @twice
+        async def test_wrapper(self, tmp_path, number=1):
+            assert (seed(), number) == (9, 2)
+
+        @pytest.mark.simloop(seed=10)
+        @virtual_time(seed=11)
+        async def test_both(self):
+            assert seed() == 11
+
+    @patch("os.getcwd", return_value="/nowhere")
+    async def test_patched(getcwd):
+        import os
+        await asyncio.sleep(1)
+        assert os.getcwd() == "/nowhere"
+    """,
+        *("-o", "simloop_mode=auto"),
+    )
+    result.assert_outcomes(passed=5)
