@@ -162,7 +162,8 @@ def test_a_silent_peer_is_given_up(live):
 
 
 async def copy(reader, writer, cut):
-    while data := await reader.read(1 << 16):
-        if not cut.is_set():
-            writer.write(data)
-            await writer.drain()
+    with contextlib.closing(writer):
+        while data := await reader.read(1 << 16):
+            if not cut.is_set():
+                writer.write(data)
+                await writer.drain()
