@@ -108,19 +108,29 @@ class Model {
       end[step] = place;
     }
     const length = place + width(this.end - before) + 1;
+    // Where a time lies that comes after a step: at the first step of that time, or in the jump
+    // over it.
+    const placeOf = (us, step) => {
+      const after = gallop(count, (i) => beginUs[i], us, step), before = after - 1;
+      const next = after < count ? begin[after] : length - 1;
+      const nextUs = after < count ? beginUs[after] : this.end;
+      if (us >= nextUs || before < 0) return next;
+      const share = (us - beginUs[before]) / (nextUs - beginUs[before]);
+      return begin[before] + 1 + share * (next - begin[before] - 1);
+    };
     for (let step = 0; step < count; step++) {
-      if (endUs[step] > beginUs[step]) {
-        const after = gallop(count, (i) => beginUs[i], endUs[step], step);
-        end[step] = Math.max(end[step], after < count ? begin[after] : length - 1);
-      }
+      if (endUs[step] > beginUs[step]) end[step] = Math.max(end[step], placeOf(endUs[step], step));
     }
+    const waitEnd = (step, wait) => (
+      step < 0 ? placeOf(this.moments[waits.end[wait]], waits.after[wait]) : begin[step]
+    );
     return {
       length,
       least: 4,
       begin,
       end,
       waitBegin: Float64Array.from(waits.after, (step) => end[step]),
-      waitEnd: Float64Array.from(waits.before, (step) => (step < 0 ? length - 1 : begin[step])),
+      waitEnd: Float64Array.from(waits.before, waitEnd),
       timeAt: (place) => {
         const step = lowerBound(count, (i) => begin[i], place + 1e-9) - 1;
         if (step < 0) return this.start;

@@ -62,13 +62,17 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    (folder / "pings.py").write_text(PROGRAM)
+def draw(folder, program):
+    """Run a program in a process of its own, and return the page of its trace."""
+    (folder / "pings.py").write_text(program)
     for line in (["run", "pings.py", "--seed", "7", "--trace", "run.json"], ["show", "run.json"]):
         subprocess.run([sys.executable, "-m", "simloop", *line], cwd=folder, check=True)
     return folder / "run.html"
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return draw(tmp_path_factory.mktemp("page"), PROGRAM)
 
 
 @pytest.fixture(params=[(1280, "light"), (400, "dark")], ids=["wide", "narrow"])
@@ -336,6 +340,53 @@ def test_everything_has_a_name_and_can_be_reached(tab):
     for name in ("search", "in", "out", "all", "squeeze", "arrows", "chart"):
         assert name in reached
     assert tab.get_attribute("#chart", "aria-label")
+
+
+ODD = """
+import asyncio, gc, time
+
+async def main():
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    task = asyncio.create_task(asyncio.Event().wait(), name="gone")
+    await asyncio.sleep(1)
+    del task
+    gc.collect()
+    await asyncio.sleep(2)
+    time.sleep(4)
+    asyncio.create_task(asyncio.Event().wait(), name="left")
+    await asyncio.sleep(8)
+"""
+
+
+def test_places_and_times_agree(browser, tmp_path):
+    """On both axes each step, wait and end of a task lies at its time, a blocking one too."""
+    tab = browser.new_page()
+    tab.goto(draw(tmp_path, ODD).as_uri())
+    tab.evaluate("document.getElementById('squeeze').click()")
+    wrong = tab.evaluate(
+        """Object.values(model.axes).flatMap((axis) => {
+            const { steps, waits, moments, count } = model, found = [];
+            const check = (what, place, us) => {
+                if (Math.abs(axis.timeAt(place) - us) > 1) found.push([what, place, us]);
+            };
+            for (let step = 0; step < count; step++) {
+                check("begin", axis.begin[step], model.beginUs[step]);
+                if (model.endUs[step] > model.beginUs[step]) {
+                    check("end", axis.end[step], model.endUs[step]);
+                }
+                if (step && axis.begin[step] < axis.begin[step - 1]) found.push(["order", step]);
+            }
+            waits.begin.forEach((moment, wait) => {
+                check("wait", axis.waitBegin[wait], moments[moment]);
+                check("waited", axis.waitEnd[wait], moments[waits.end[wait]]);
+            });
+            return found;
+        })"""
+    )
+    assert wrong == []
+    ends = tab.evaluate("model.tracks.map(([, name, , , outcome]) => [name, outcome])")
+    assert ["gone", "destroyed while pending"] in ends
+    tab.close()
 
 
 def large_trace(path, tasks, steps):
