@@ -95,7 +95,7 @@ class SpecAware(_borrowed.Base):
 
     __code__ = _PLAIN_CODE
 
-    def __new__(cls, /, *_args: Any, **_kwargs: Any) -> Any:
+    def __new__(cls, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG004  # __init__ takes them
         metaclass: Any = type(cls)
         namespace = {"__doc__": cls.__doc__, "__module__": cls.__module__}
         return object.__new__(metaclass(cls.__name__, (cls,), namespace))
