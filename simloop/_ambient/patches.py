@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop.errors import UsageError
 
-from .redirect import Redirect, is_builtin, type_dict
+from .redirect import Redirect, is_builtin, type_dict, type_modified
 from .rewrite import Rewrite
 from .words import Words
 
@@ -55,6 +55,9 @@ _lock = allocate_lock()
 _users = 0
 
 _MISSING: Any = object()
+
+_IMMUTABLE = 1 << 8
+"""The flag of a class that refuses changes."""
 
 
 class Patch(Protocol):
@@ -109,20 +112,19 @@ class _Entry:
 
 
 class _Entries:
-    """Every name of a module or class that is exchanged without telling anybody but caches."""
+    """Names of modules and Python classes, written to directly; whoever caches them is told."""
 
-    __slots__ = ("_classes", "_entries", "_modified")
+    __slots__ = ("_classes", "_entries")
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
         self._classes: dict[type, dict[str, Any]] = {}
-        self._modified: Callable[[type], None] = type_dict(object)[1]
 
     def add(self, owner: Any, name: str, value: Any) -> None:
         """Put one more there in runs."""
         namespace = owner.__dict__
         if isinstance(owner, type):
-            namespace = self._classes.setdefault(owner, type_dict(owner)[0])
+            namespace = self._classes.setdefault(owner, type_dict(owner))
         self._entries.append(_Entry(namespace, name, value))
 
     def on(self) -> None:
@@ -134,7 +136,7 @@ class _Entries:
                 each.before = before
                 namespace[name] = value
         for cls in self._classes:
-            self._modified(cls)
+            type_modified(cls)
 
     def off(self) -> None:
         """Put back what was there."""
@@ -147,9 +149,37 @@ class _Entries:
             else:
                 namespace[name] = before
         for cls in self._classes:
-            self._modified(cls)
+            type_modified(cls)
 
 
+class _Methods:
+    """Methods of a class written in C: nobody else can have changed them, so all go at once."""
+
+    __slots__ = ("_class", "_namespace", "_ours", "_theirs")
+
+    def __init__(self, cls: type) -> None:
+        self._class = cls
+        self._namespace = type_dict(cls)
+        self._ours: dict[str, Any] = {}
+        self._theirs: dict[str, Any] = {}
+
+    def add(self, name: str, value: Any) -> None:
+        """Put one more there in runs."""
+        self._theirs[name] = self._namespace[name]
+        self._ours[name] = value
+
+    def on(self) -> None:
+        """Put ours there."""
+        self._namespace.update(self._ours)
+        type_modified(self._class)
+
+    def off(self) -> None:
+        """Put theirs back."""
+        self._namespace.update(self._theirs)
+        type_modified(self._class)
+
+
+_methods: dict[type, _Methods] = {}
 _entries = _Entries()
 _patches.append(_entries)
 
@@ -190,7 +220,14 @@ def entry(owner: Any, name: str, value: Any) -> None:
 
     Names that a class must be told of, such as operators, want :func:`attribute`.
     """
-    _entries.add(owner, name, value)
+    if isinstance(owner, type) and owner.__flags__ & _IMMUTABLE:
+        methods = _methods.get(owner)
+        if methods is None:
+            _methods[owner] = methods = _Methods(owner)
+            patch(methods)
+        methods.add(name, value)
+    else:
+        _entries.add(owner, name, value)
 
 
 def attribute(owner: type, name: str, value: Any) -> None:

@@ -46,6 +46,7 @@ __all__ = [
     "clone",
     "is_builtin",
     "type_dict",
+    "type_modified",
 ]
 
 _METH_FASTCALL_KEYWORDS = 0x80 | 0x02
@@ -84,9 +85,9 @@ _new_builtin = ctypes.pythonapi.PyCFunction_NewEx
 _new_builtin.restype = ctypes.py_object
 _new_builtin.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
 
-_type_modified = ctypes.pythonapi.PyType_Modified
-_type_modified.restype = None
-_type_modified.argtypes = (ctypes.py_object,)
+type_modified = ctypes.pythonapi.PyType_Modified
+type_modified.restype = None
+type_modified.argtypes = (ctypes.py_object,)
 
 _call_python = ctypes.cast(ctypes.pythonapi.PyObject_Vectorcall, ctypes.c_void_p).value
 
@@ -107,11 +108,11 @@ def clone(function: Any) -> Any:
     return _new_builtin(_fields_of(function).definition, function.__self__, function.__module__)
 
 
-def type_dict(cls: type) -> tuple[dict[str, Any], Callable[[type], None]]:
-    """Return a class's own namespace, even of one written in C, and what to call after a change."""
+def type_dict(cls: type) -> dict[str, Any]:
+    """Return a class's own namespace, even of one written in C; changing it wants a word after."""
     # A mapping proxy refers to one thing: the dictionary that it protects.
     (namespace,) = gc.get_referents(cls.__dict__)
-    return namespace, _type_modified
+    return namespace  # type: ignore[no-any-return]
 
 
 class Redirect:

@@ -11,7 +11,14 @@ import types
 import pytest
 
 from simloop._ambient import redirect as module
-from simloop._ambient.redirect import Redirect, check_layout, clone, is_builtin, type_dict
+from simloop._ambient.redirect import (
+    Redirect,
+    check_layout,
+    clone,
+    is_builtin,
+    type_dict,
+    type_modified,
+)
 from simloop._ambient.words import memory
 from simloop.errors import UnsupportedError
 
@@ -113,12 +120,12 @@ def test_memory_is_the_object_itself():
 
 def test_a_c_class_can_be_changed():
     """The namespace of a class written in C is the one that lookups use."""
-    namespace, modified = type_dict(types.SimpleNamespace)
+    namespace = type_dict(types.SimpleNamespace)
     namespace["marked"] = 1
-    modified(types.SimpleNamespace)
+    type_modified(types.SimpleNamespace)
     assert types.SimpleNamespace.marked == 1
     del namespace["marked"]
-    modified(types.SimpleNamespace)
+    type_modified(types.SimpleNamespace)
     assert not hasattr(types.SimpleNamespace, "marked")
 
 
