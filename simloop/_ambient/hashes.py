@@ -25,13 +25,16 @@ from __future__ import annotations
 
 import asyncio
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
 
 from .words import memory
 
-__all__ = ["HASH", "number_of", "settle"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["HASH", "number_of", "settle", "unsettle"]
 
 HASH = "_simloop_hash"
 """The attribute that gives a future's hash when it is called."""
@@ -59,8 +62,8 @@ def number_of(future: Any) -> int:
     return 0 if getattr(known, "__self__", future) is future else known()  # type: ignore[misc]
 
 
-def _teach(cls: Any, **names: Any) -> None:
-    """Set attributes of a class that refuses changes; its subclasses follow."""
+def _change(cls: Any, change: Callable[[], None]) -> None:
+    """Change a class that refuses changes; its subclasses follow."""
     flags = memory(cls, _FLAGS_AT, 8).cast("L")
     known = cls.__flags__
     if flags[0] != known:
@@ -70,15 +73,27 @@ def _teach(cls: Any, **names: Any) -> None:
         )
     flags[0] = known & ~_IMMUTABLE
     try:
-        for name, value in names.items():
-            setattr(cls, name, value)
+        change()
     finally:
         flags[0] = cls.__flags__ | (known & _IMMUTABLE)
 
 
+def unsettle() -> None:
+    """Let every future hash by its address again: for whoever measures what other loops cost.
+
+    No future of a simulated loop may be alive meanwhile.
+    """
+    _change(asyncio.Future, lambda: delattr(asyncio.Future, "__hash__"))
+
+
 def settle() -> None:
-    """Let futures hash by number from now on."""
-    _teach(asyncio.Future, **{HASH: _first_hash, "__hash__": property(attrgetter(HASH))})
+    """Let futures of simulated loops hash by number from now on."""
+
+    def change() -> None:
+        setattr(asyncio.Future, HASH, _first_hash)
+        asyncio.Future.__hash__ = property(attrgetter(HASH))  # type: ignore[method-assign,assignment]
+
+    _change(asyncio.Future, change)
 
 
 settle()

@@ -76,6 +76,19 @@ def test_asyncios_classes_refuse_changes_as_before() -> None:
         asyncio.Task.anything = 1
 
 
+def test_who_measures_can_undo_it() -> None:
+    """Unsettled, a future of a simulated loop hashes by address, and settled, by number again."""
+    loop = simloop.SimLoop()
+    hashes.unsettle()
+    try:
+        future = loop.create_future()
+        assert hash(future) == object.__hash__(future)
+    finally:
+        hashes.settle()
+    assert hash(loop.create_future()) == 1
+    loop.close()
+
+
 def test_an_unknown_layout_is_refused(monkeypatch) -> None:
     """Where a class keeps its flags elsewhere, nothing is written."""
     monkeypatch.setattr(hashes, "_FLAGS_AT", 32)
