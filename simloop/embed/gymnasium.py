@@ -86,13 +86,19 @@ class LoopEnv(gymnasium.Env, Generic[_Obs, _Act]):  # type: ignore[misc]  # may 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[_Obs, dict[str, Any]]:
-        """Begin an episode in a new world; without a seed, one is drawn from ``np_random``."""
+        """Begin an episode in a new world; without a seed, one is drawn from ``np_random``.
+
+        Raises:
+            BaseException: What the system failed with at once, if it did.
+        """
         super().reset(seed=seed)
         self._end()
         world_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         self.loop = loop = SimLoop(seed=world_seed)
         self._system = loop.create_task(self.system(options or {}))
         loop.run_ready()
+        if self._system.done():
+            self._system.result()
         return self.observe(), self._info()
 
     def step(self, action: _Act) -> tuple[_Obs, float, bool, bool, dict[str, Any]]:

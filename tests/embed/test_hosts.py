@@ -225,3 +225,16 @@ def test_errors_of_actions_come_out_of_step(make_env) -> None:
     with pytest.raises(KeyError, match="7"):
         env.step(7)
     env.close()
+
+
+def test_a_system_that_cannot_begin_fails_the_reset(make_env) -> None:
+    """Its own error is what is told, not what is missing for an observation then."""
+    env = make_env()
+
+    async def broken(options) -> None:
+        raise LookupError("no power")
+
+    env.system = broken
+    with pytest.raises(LookupError, match="no power"):
+        env.reset(seed=1)
+    env.close()
