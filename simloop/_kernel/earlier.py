@@ -55,6 +55,7 @@ class Earlier:
     def end(self) -> None:
         """Let the kernel be a plain one again."""
         self._kernel.ready = deque(self._kernel.ready)
+        self._kernel.arrived = deque(self._kernel.arrived)
         self._kernel.wheel.__class__ = TimerWheel
 
 
@@ -79,4 +80,5 @@ def exchange(kernel: Kernel, heard: Callable[[int], None]) -> None:
             heard(handle._when_ns)
 
     kernel.ready = NoticingQueue(kernel.ready)
+    kernel.arrived = NoticingQueue(kernel.arrived)
     kernel.wheel.__class__ = NoticingWheel

@@ -14,6 +14,8 @@ Invariants:
   ``horizon_ns``.
 - Ready callbacks run first in, first out, unless the gate has a strategy.
 - A turn runs the callbacks that were ready when it began; what they schedule waits for the next.
+- It begins like a turn of a loop that selects: behind what is ready stand the callbacks of what has
+  arrived through I/O, and behind these the timers that are due.
 - What only some runs want (observers, strategies, debug mode, several loops) is in the watched
   turn; a plain turn spends nothing on it.
 """
@@ -76,6 +78,8 @@ class Kernel:
     def __init__(self, seed: int | str = 0, start_ns: int = 0) -> None:
         self.now_ns = start_ns
         self.ready: deque[Handle | TimerHandle] = deque()
+        # Lines up behind what is ready when the next turn begins.
+        self.arrived: deque[Handle] = deque()
         self.wheel = TimerWheel(start_ns)
         self.streams = RandomStreams(seed)
         self.gate = ChoiceGate()
@@ -194,7 +198,11 @@ class Kernel:
 
     def peek_ns(self) -> int:
         """Return when the next callback is due: now if one is ready, NEVER if there is none."""
-        return self.now_ns if self.ready else self.wheel.next_ns()
+        return self.now_ns if self.has_work() else self.wheel.next_ns()
+
+    def has_work(self) -> bool:
+        """Tell whether a callback is ready now, timers aside."""
+        return bool(self.ready or self.arrived)
 
     def jump(self) -> bool:
         """Move the clock to the next deadline within the horizon; false if there is none."""
@@ -246,19 +254,23 @@ class Kernel:
 
     def turn(self) -> None:
         """Run the callbacks that are ready now, and the timers that are due."""
-        if self.ready or self.wheel.late:
+        if self.has_work() or self.wheel.late:
             self._turns(_ONCE)
 
     def _turns(self, loop: KernelLoop | _Once) -> bool:  # noqa: C901,PLR0912 - the hot loop, flat
         """Run turns until ``loop`` stops, which is true, or nothing may run, which is false."""
         ready = self.ready
+        arrived = self.arrived
         late = self.wheel.late
         limits = self.limits
         popleft = ready.popleft
+        append, arrive = ready.append, arrived.popleft
         while True:
             if self._left:  # Single steps have begun this turn, or it was broken off.
                 count, self._left = self._left, 0
             else:
+                while arrived:  # One by one: another thread may add to them.
+                    append(arrive())
                 if late and late[0][0] <= self.now_ns:
                     self.wheel.move_due(self.now_ns, ready)
                 count = len(ready)
@@ -355,12 +367,19 @@ class Kernel:
         del ready[index]
         return handle
 
+    def _line_up(self) -> None:
+        """Put what has arrived behind what is ready."""
+        while self.arrived:
+            self.ready.append(self.arrived.popleft())
+
     def step(self) -> bool:
         """Run one ready callback, jumping first if none is ready; false if there is nothing."""
         while True:
             if not self._left:
+                self._line_up()
                 if not self.ready and not self._jump_for_step():
                     return False
+                self._line_up()
                 self.wheel.move_due(self.now_ns, self.ready)
                 self._left = len(self.ready)
             self._left -= 1
@@ -413,7 +432,7 @@ class Kernel:
 
     def drop(self, loop: KernelLoop) -> None:
         """Forget everything that is scheduled on a loop, for good."""
-        for handle in [*self.ready, *self.wheel]:
+        for handle in [*self.ready, *self.arrived, *self.wheel]:
             if handle._loop is loop:
                 handle.cancel()
 

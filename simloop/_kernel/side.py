@@ -14,12 +14,13 @@ Invariants:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .earlier import exchange
 from .kernel import Kernel
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
     from .kernel import KernelLoop
@@ -81,11 +82,8 @@ class SideKernel(Kernel):
 
     def take_over(self, loop: KernelLoop) -> None:
         """Take from the main kernel what is scheduled there on a loop."""
-        ready = self._main.ready
-        self.ready.extend([handle for handle in ready if handle._loop is loop])
-        others = [handle for handle in ready if handle._loop is not loop]
-        ready.clear()
-        ready.extend(others)
+        _move(self._main.ready, self.ready, loop)
+        _move(self._main.arrived, self.arrived, loop)
         for timer in self._main.wheel.extract(lambda handle: handle._loop is loop):
             self.wheel.add(timer)
 
@@ -97,3 +95,11 @@ class SideKernel(Kernel):
             if loop._stopping:
                 return
             self._wait(self.peek_ns())
+
+
+def _move(queue: deque[Any], target: deque[Any], loop: KernelLoop) -> None:
+    """Move the handles of a loop from one queue into another."""
+    target.extend([handle for handle in queue if handle._loop is loop])
+    others = [handle for handle in queue if handle._loop is not loop]
+    queue.clear()
+    queue.extend(others)

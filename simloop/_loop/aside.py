@@ -75,7 +75,7 @@ class Aside(Driving, Executors, Signals):
         timeout_ns = None if until_ns >= NEVER else until_ns - now_ns
         self._waiter = waiter = baton.waiter(self, timeout_ns)
         try:
-            if not self._ready:
+            if not self._kernel.has_work():
                 waiter.park()
         finally:
             self._waiter = None

@@ -1,8 +1,7 @@
 """Datagram endpoints: UDP and UNIX, in memory.
 
 Owns: the transport of datagrams, and ``create_datagram_endpoint``. A datagram goes straight into
-the receiver's queue; the receiving transport gives its protocol one per turn, as asyncio does,
-and after what is ready by then: a loop that selects hears of datagrams last.
+the receiver's queue; the receiving transport gives its protocol one per turn, as asyncio does.
 Only UNIX sockets ever lack room, so only they buffer here.
 """
 
@@ -16,7 +15,7 @@ from collections import deque
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import DebugHandle, DebugTimerHandle, Handle, TimerHandle
+from simloop._kernel import DebugHandle, Handle
 from simloop.net.arguments import as_bytes
 from simloop.net.virtual_socket import VirtualSocket
 
@@ -53,7 +52,6 @@ class DatagramTransport(SocketTransport, asyncio.DatagramTransport):
 
     max_size = _SIZE_MAX
     _write_handle: Handle
-    _read_handle: TimerHandle | None
 
     def __init__(
         self,
@@ -72,22 +70,7 @@ class DatagramTransport(SocketTransport, asyncio.DatagramTransport):
         super().__init__(loop, sock, protocol, waiter, extra)
         self._is_connected = bool(self._extra["peername"])
 
-    def _make_read_handle(self, loop: Any) -> TimerHandle:
-        kind = DebugTimerHandle if loop._debug else TimerHandle
-        return kind(0, self._read_step, (), copy_context(), loop)
-
     # Receiving ---------------------------------------------------------------------------------
-
-    def _wake(self) -> None:
-        """Schedule a read step as due now: timers come after what is ready when a turn begins."""
-        if not self._is_awake:
-            self._is_awake = True
-            kernel = self._loop._kernel
-            handle = self._read_handle
-            assert handle is not None
-            handle._when_ns = kernel.now_ns
-            handle._scheduled = True
-            kernel.wheel.add(handle)
 
     def _read_step(self) -> None:
         self._is_awake = False
@@ -193,7 +176,7 @@ class DatagramTransport(SocketTransport, asyncio.DatagramTransport):
     def _wake_writer(self) -> None:
         """Schedule a write step: the receiver may have room."""
         self._file.unwatch_writable(self._write_waker)
-        self._ready.append(self._write_handle)
+        self._arrived.append(self._write_handle)
 
     def _write_step(self) -> None:
         """Send what there is room for now."""

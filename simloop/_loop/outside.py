@@ -329,10 +329,10 @@ class Outside:
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
-        ready = self.baton.kernel.ready
-        while not ready and self.is_at_work():
+        has_work = self.baton.kernel.has_work
+        while not has_work() and self.is_at_work():
             self.wait()
-        return bool(ready)
+        return has_work()
 
     def hears_from_strangers(self) -> bool:
         """Wait a little for threads of which nothing is known; true if one let go of something.
@@ -357,7 +357,7 @@ class Outside:
         Asked when nothing else can happen: such a loop waits for whoever started it.
         """
         waiting = any(each.waits_for is not None for each in self.baton.strands)
-        if waiting and self.hears_from_strangers() and self.baton.kernel.ready:
+        if waiting and self.hears_from_strangers() and self.baton.kernel.has_work():
             return True
         main = threading.main_thread().ident
         if main is None or main == get_ident():
@@ -365,7 +365,7 @@ class Outside:
         if main not in self._outsiders:
             self.heard_from(main)
         for _ in range(_LOOKS):  # Where it waits now may be what the loop has just ended.
-            if not self.baton.kernel.ready:
+            if not self.baton.kernel.has_work():
                 self.wait()
         return self.before_jump()
 

@@ -15,7 +15,7 @@ import selectors
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import DebugHandle, Handle, TimerHandle
+from simloop._kernel import DebugHandle, Handle
 
 from .selector import MemorySelector
 from .state import LoopState
@@ -71,13 +71,12 @@ class Readiness(LoopState):
     def _take_queue(self) -> None:
         super()._take_queue()
         for transport in self._transports.values():
-            if hasattr(transport, "_ready"):
-                transport._ready = self._ready
+            if hasattr(transport, "_arrived"):
+                transport._arrived = self._kernel.arrived
 
     def _ask_for_poll(self) -> None:
         """Poll after everything that is ready by the next turn, as a loop that selects does."""
-        kernel = self._kernel
-        kernel.wheel.add(TimerHandle(kernel.now_ns, self._poll, (), self._poll_context, self))
+        self._kernel.arrived.append(Handle(self._poll, (), self._poll_context, self))
 
     def _poll(self) -> None:
         """Call back for what is ready, and come back next turn if that may stay so.

@@ -23,7 +23,7 @@ from asyncio.log import logger
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import DebugHandle, Handle, TimerHandle
+from simloop._kernel import DebugHandle, Handle
 
 if TYPE_CHECKING:
     import asyncio
@@ -41,6 +41,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
     __slots__ = (
         "__dict__",
         "__weakref__",
+        "_arrived",
         "_closing",
         "_conn_lost",
         "_file",
@@ -50,7 +51,6 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         "_paused",
         "_protocol",
         "_read_handle",
-        "_ready",
         "_server",
         "_sock",
         "_sock_fd",
@@ -65,9 +65,9 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
     _file: Any
     _sock: Any
     _server: Any
-    _ready: deque[Any]
+    _arrived: deque[Any]
     _waker: Callable[[], None]
-    _read_handle: Handle | TimerHandle | None
+    _read_handle: Handle | None
 
     def __init__(
         self,
@@ -87,9 +87,10 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         self._conn_lost = 0
         self._paused = False
         self._is_reading = self._is_awake = self._is_selected = False
-        self._ready = loop._kernel.ready
+        self._arrived = loop._kernel.arrived
         self._waker = self._wake
-        self._read_handle = self._make_read_handle(loop)
+        kind = DebugHandle if loop._debug else Handle
+        self._read_handle = kind(self._read_step, (), copy_context(), loop)
         self.set_protocol(protocol)
         self._server = server
         if server is not None:
@@ -97,10 +98,6 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         loop._transports[self._sock_fd] = self
         loop.call_soon(protocol.connection_made, self)
         loop.call_soon(self._begin, waiter)
-
-    def _make_read_handle(self, loop: Any) -> Handle | TimerHandle:
-        kind = DebugHandle if loop._debug else Handle
-        return kind(self._read_step, (), copy_context(), loop)
 
     def _tell_names(self, sock: VirtualSocket) -> None:
         """Fill in what every transport tells about its socket."""
@@ -126,7 +123,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         """Schedule a read step: the file may have something to read."""
         if not self._is_awake:
             self._is_awake = True
-            self._ready.append(self._read_handle)
+            self._arrived.append(self._read_handle)
 
     def _read_step(self) -> None:
         """Read what is there and give it to the protocol."""

@@ -68,9 +68,9 @@ class Pace:
             return True
         when_ns = kernel.wheel.next_ns()
         if kernel.now_ns < when_ns <= kernel.horizon_ns:
-            while not kernel.ready and (ahead_ns := when_ns - self._virtual_ns()) > 0:
+            while not kernel.has_work() and (ahead_ns := when_ns - self._virtual_ns()) > 0:
                 self._wait(min(ahead_ns / self._factor / NS_PER_SECOND, _WAIT_MAX_S))
-            if kernel.ready:
+            if kernel.has_work():
                 kernel.move_to(max(kernel.now_ns, min(self._virtual_ns(), when_ns)))
                 return True
         return self._jump()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections import deque
 
@@ -167,3 +168,26 @@ def test_a_told_host_never_misses_a_deadline(actions) -> None:
         assert len(told) <= 1
         kernel.check()
     loop.close()
+
+
+def test_bytes_that_arrive_are_news(loop, told) -> None:
+    """What a host writes into a socket between two runs is due at once."""
+
+    async def connect():
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        loop.add_reader(theirs, lambda: received.append(theirs.recv(9)))
+        return ours, theirs
+
+    received: list[bytes] = []
+    ours, theirs = loop.run_until_complete(connect())
+    loop.run_ready()
+    loop.peek()
+    told.clear()
+    ours.send(b"x")
+    assert told == [0.0]
+    assert loop.peek() == 0.0
+    loop.step()
+    assert received == [b"x"]
+    ours.close()
+    theirs.close()

@@ -472,3 +472,20 @@ def test_streams_are_apart_and_the_same_everywhere() -> None:
     assert RandomStreams("7").stream("network").random() == first
     assert RandomStreams(8).stream("network").random() != first
     assert round(first, 6) == round(random.Random("7/network").random(), 6)
+
+
+@pytest.mark.parametrize("drive", ["turn", "step"])
+def test_what_arrived_comes_behind_what_is_ready(drive) -> None:
+    """A turn runs what is ready, then what I/O has brought, then the timers that are due."""
+    kernel = Kernel()
+    loop = Loop(kernel)
+    kernel.arrived.append(Handle(loop.note, ("arrived",), CONTEXT, loop))
+    loop.at(0, loop.note, "due")
+    loop.soon(loop.soon, loop.note, "a turn later")
+    loop.soon(loop.note, "ready")
+    assert kernel.has_work()
+    assert kernel.peek_ns() == 0
+    for _ in range(5):
+        getattr(kernel, drive)()
+    assert [what for _, what in loop.log] == ["ready", "arrived", "due", "a turn later"]
+    assert not kernel.has_work()

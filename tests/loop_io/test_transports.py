@@ -610,3 +610,51 @@ def test_all_errors_are_told_together(arm):
         assert isinstance(caught.value.exceptions[0], ConnectionRefusedError)
 
     arm.run(main)
+
+
+def test_bytes_come_after_what_is_ready_when_they_arrive(arm):
+    """A task that begins in the step that sends has begun when its peer hears of the bytes."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        pair = await connected()
+        await asyncio.sleep(0.01)
+        order = []
+        pair.peer.data_received = order.append
+        loop.call_soon(loop.call_soon, order.append, "a turn later")
+        pair.client.transport.write(b"sent")
+        loop.call_soon(order.append, "soon")
+        loop.call_later(0, order.append, "due")
+        while len(order) < 4:
+            await asyncio.sleep(0.01)
+        assert order == ["soon", b"sent", "due", "a turn later"]
+        await pair.close()
+
+    arm.run(main)
+
+
+def test_a_connection_is_accepted_after_what_is_ready_when_it_comes(arm):
+    """A callback of the step that connects runs before the server hears of the client."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        order = []
+
+        class Server(asyncio.Protocol):
+            def connection_made(self, transport):
+                order.append("accepted")
+                transport.close()
+
+        server = await loop.create_server(Server, "127.0.0.1", 0)
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(server.sockets[0].getsockname())
+        loop.call_soon(order.append, "soon")
+        while len(order) < 2:
+            await asyncio.sleep(0.01)
+        assert order == ["soon", "accepted"]
+        client.close()
+        server.close()
+        await server.wait_closed()
+
+    arm.run(main)
