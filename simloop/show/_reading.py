@@ -61,7 +61,7 @@ class _Reader:
         self.picture = Picture(about=about)
         self._processes: dict[int, int] = {}
         self._tracks: dict[_Key, int] = {}
-        self._spans: dict[_Key, list[Step | Wait | Track]] = {}
+        self._spans: dict[_Key, list[Step | Wait | Track | None]] = {}
         self._last_step: dict[int, int] = {}
         self._waiting: dict[int, Wait] = {}
         self._flows: dict[int, Message] = {}
@@ -113,11 +113,14 @@ class _Reader:
 
     def _begin(self, event: dict[str, Any], key: _Key, time_us: float) -> None:
         index, category = self._track(key), event["cat"]
-        span: Step | Wait | Track
+        span: Step | Wait | Track | None
         if category == "task":
             span = self.picture.tracks[index]
             span.coroutine = str(event["name"])
             span.where = str(event["args"]["where"])
+        elif category == "lost":
+            self._lost[event["args"]["id"]] = None
+            span = None
         elif category == "wait":
             where = str(event["args"]["where"])
             after = self._last_step[index]
@@ -125,26 +128,18 @@ class _Reader:
             self.picture.waits.append(span)
             self._waiting[index] = span
         else:
-            span = self._add_step(event, index, time_us, time_us)
+            span = self._add_step(event, index, time_us)
         self._spans.setdefault(key, []).append(span)
 
     def _end(self, event: dict[str, Any], key: _Key, time_us: float) -> None:
         span = self._spans[key].pop()
         if isinstance(span, Track):
             span.outcome = str(event.get("args", {}).get("outcome", ""))
-        else:
+        elif span is not None:
             span.end_us = time_us
 
-    def _whole(self, event: dict[str, Any], key: _Key, time_us: float) -> None:
-        if event["cat"] == "lost":
-            self._lost[event["args"]["id"]] = None
-        else:
-            end_us = time_us + float(event["dur"])
-            self.picture.end_us = max(self.picture.end_us, end_us)
-            self._add_step(event, self._track(key), time_us, end_us)
-
-    def _add_step(self, event: dict[str, Any], index: int, begin_us: float, end_us: float) -> Step:
-        step = Step(index, begin_us, end_us, str(event["name"]), str(event["args"]["where"]))
+    def _add_step(self, event: dict[str, Any], index: int, time_us: float) -> Step:
+        step = Step(index, time_us, time_us, str(event["name"]), str(event["args"]["where"]))
         self._last_step[index] = number = len(self.picture.steps)
         self.picture.steps.append(step)
         wait = self._waiting.pop(index, None)
@@ -156,7 +151,8 @@ class _Reader:
 
     def _send(self, event: dict[str, Any], key: _Key, _time_us: float) -> None:
         sender = self._last_step[self._track(key)]
-        message = Message(str(event["name"]), dict(event["args"]), sender)
+        about = dict(event["args"])
+        message = Message(str(about.get("kind", "")), about, sender)
         self._flows[event["id"]] = message
         self.picture.messages.append(message)
 
@@ -169,7 +165,6 @@ class _Reader:
 _PHASES = {
     "B": _Reader._begin,
     "E": _Reader._end,
-    "X": _Reader._whole,
     "s": _Reader._send,
     "f": _Reader._arrive,
 }

@@ -2,7 +2,7 @@
 
 Owns: what becomes which event. Hosts are processes, tasks are threads, and one more thread per
 host has the callbacks that belong to no task. On a task's thread lies one span for its life, and
-in it a slice for each step and a span for each wait. A message is a flow from the step that sent it
+in it a span for each step and each wait. A message is a flow from the step that sent it
 to the step that it woke or, if it woke none, to the one that read it.
 
 Must not know: where events go, and why anything happened.
@@ -10,7 +10,8 @@ Must not know: where events go, and why anything happened.
 Invariants:
 
 - Time is virtual, in microseconds; a step has a duration only if it blocked the world. Events are
-  in order of time, spans of a thread are nested, and each flow has both its ends.
+  in order of time, spans of a thread are nested, and each flow has both its ends, within steps.
+  (A step is a pair of events, not one with a duration of 0: viewers pile those up.)
 - The run is the same with and without this watcher, and equal runs give equal events.
 - Memory holds what goes on now: living tasks, the steps of one instant, unread messages.
 """
@@ -51,7 +52,7 @@ class _Step:
         self.head = head  # The fields of its event that follow the time.
         self.queued = queued  # How many callbacks were ready when it began.
         self.is_written = False
-        self.sent: list[str] = []  # Events that come after its own.
+        self.sent: list[str] = []  # Events that come after its beginning.
         self.forwarded: list[int] = []  # Messages that another step read, and this one got.
 
 
@@ -92,7 +93,7 @@ class ChromeTrace:
         self._advance(now_ns)
         self._bury()
         if self._open:
-            self._begin_early(self._open[-1])
+            self._write_down(self._open[-1])  # This one is in the middle of it.
         loop = handle._loop
         task = task_of(handle._callback)
         if task is None:
@@ -121,15 +122,11 @@ class ChromeTrace:
             return
         step = self._open.pop()
         track = step.track
-        if not step.is_written:
-            duration = _us(now_ns - step.began_ns)
-            self._write(f'{{"ph":"X","ts":{_us(step.began_ns)},"dur":{duration},{step.head}')
+        self._write_down(step)
         self._advance(now_ns)
-        for event in step.sent:
-            self._write(event)
         self._arrive(step, handle, now_ns)
-        if step.is_written:
-            self._end(track, now_ns)
+        self._end(track, now_ns)
+        self._lose(self._messages.take_lost())
         self._bury()
         task = track.task
         if task is None:
@@ -147,7 +144,12 @@ class ChromeTrace:
             return  # By something that is no step: the program before its loop runs.
         step = self._open[-1]
         self._advance(self._clock())  # The step may have blocked the world before.
-        about = {"from": _shown(source), "to": _shown(destination), "bytes": len(data)}
+        about = {
+            "kind": kind,
+            "from": _shown(source),
+            "to": _shown(destination),
+            "bytes": len(data),
+        }
         if data:
             about["begins"] = data[:_SHOWN_BYTES].decode("latin-1")
         else:
@@ -157,17 +159,16 @@ class ChromeTrace:
         self._senders[number] = track
         step.sent.append(
             f'{{"ph":"s","ts":{_us(self._now_ns)},"pid":{track.pid},"tid":{track.tid},'
-            f'"cat":"message","name":{quoted(kind)},"id":{number},"args":{json.dumps(about)}}}'
+            f'"cat":"message","name":"message","id":{number},"args":{json.dumps(about)}}}'
         )
 
     def close(self, now_ns: int) -> None:
         """End what still goes on: the run is over."""
-        while self._open:  # Steps that the run's end broke off.
-            step = self._open[-1]
-            self._begin_early(step)
-            self._open.pop()
-            self._end(step.track, now_ns)
+        for step in self._open:  # Those that the run's end broke off.
+            self._write_down(step)
         self._advance(now_ns)
+        while self._open:
+            self._end(self._open.pop().track, now_ns)
         self._rest()
         self._bury()
         for _, numbers in self._inbound:
@@ -191,8 +192,6 @@ class ChromeTrace:
                 self._inbound.append((task_step, numbers))
                 numbers = []
         self._end_flows(step.forwarded + numbers, step.track, now_ns)
-        if self._messages.lost:
-            self._lose(self._messages.take_lost())
 
     def _take_inbound(self, handle: Any) -> list[int]:
         """Return the messages that were read for the task whose step this is."""
@@ -217,10 +216,11 @@ class ChromeTrace:
         for number in numbers:
             track = self._tracks.beside(self._senders[number])
             self._write(
-                f'{{"ph":"X","ts":{_us(self._now_ns)},"dur":0,"pid":{track.pid},"tid":{track.tid},'
+                f'{{"ph":"B","ts":{_us(self._now_ns)},"pid":{track.pid},"tid":{track.tid},'
                 f'"cat":"lost","name":"a message that nobody read","args":{{"id":{number}}}}}'
             )
             self._end_flows([number], track, self._now_ns)
+            self._end(track, self._now_ns)
 
     # Spans ---------------------------------------------------------------------------------
 
@@ -245,8 +245,8 @@ class ChromeTrace:
             f'{{"ph":"M","pid":{pid},"tid":{tid},"name":"{what}","args":{{"name":{quoted(name)}}}}}'
         )
 
-    def _begin_early(self, step: _Step) -> None:
-        """Write a step as a span that is still open: something happens in the middle of it."""
+    def _write_down(self, step: _Step) -> None:
+        """Write that a step began, and what it has sent since."""
         if not step.is_written:
             step.is_written = True
             self._write(f'{{"ph":"B","ts":{_us(step.began_ns)},{step.head}')

@@ -405,12 +405,13 @@ def large_trace(path, tasks, steps):
         if waiting.pop(at["tid"], None):
             events.append({**at, "ph": "E"})
         about = {"step": step + 1, "where": f"x.py:{step % 50}"}
-        events.append({**at, "ph": "X", "dur": 0, "cat": "step", "name": "work", "args": about})
-        flow = {**at, "cat": "message", "name": "tcp", "id": step // 2, "args": {"bytes": 1}}
-        events.append({**flow, "ph": "f" if step % 2 else "s"})
-        events.append(
-            {**at, "ph": "B", "cat": "wait", "name": "a sleep", "args": {"where": "x.py:9"}}
-        )
+        flow = {"cat": "message", "name": "message", "id": step // 2, "args": {"bytes": 1}}
+        events += [
+            {**at, "ph": "B", "cat": "step", "name": "work", "args": about},
+            {**at, **flow, "ph": "f" if step % 2 else "s"},
+            {**at, "ph": "E"},
+            {**at, "ph": "B", "cat": "wait", "name": "a sleep", "args": {"where": "x.py:9"}},
+        ]
         waiting[at["tid"]] = True
     path.write_text(json.dumps(events))
 

@@ -112,7 +112,7 @@ def test_a_bare_list_is_a_trace(traced, tmp_path):
     assert len(read(path).steps) == content["otherData"]["steps"]
 
 
-STEP = {"ph": "X", "ts": 0, "dur": 0, "pid": 1, "tid": 1, "cat": "step", "name": "n"}
+STEP = {"ph": "B", "ts": 0, "pid": 1, "tid": 1, "cat": "step", "name": "n"}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ STEP = {"ph": "X", "ts": 0, "dur": 0, "pid": 1, "tid": 1, "cat": "step", "name":
         ("[{}]", "event 0 is not as simloop writes it (KeyError: 'ph')"),
         (json.dumps([STEP]), "event 0 is not as simloop writes it (KeyError: 'args')"),
         ('[{"ph": "E", "ts": 0, "pid": 1, "tid": 1}]', "event 0 is not"),
-        ('[{"ph": "X", "ts": "soon", "pid": 1, "tid": 1}]', "could not convert"),
+        ('[{"ph": "B", "ts": "soon", "pid": 1, "tid": 1}]', "could not convert"),
         ('[{"ph": "f", "ts": 0, "pid": 1, "tid": 1, "id": 5}]', "event 0 is not"),
     ],
 )

@@ -75,7 +75,7 @@ class Trace:
 
 def check_format(events):
     """Times rise, spans nest, slices lie within them, flows have two ends, all has a name."""
-    named, last, stacks, flows, slices = set(), 0, {}, {}, {}
+    named, last, stacks, flows = set(), 0, {}, {}
     for event in events:
         thread = (event["pid"], event["tid"])
         if event["ph"] == "M":
@@ -92,19 +92,16 @@ def check_format(events):
             stack.append(event)
         elif event["ph"] == "E":
             assert stack.pop()["ts"] <= event["ts"]
-        elif event["ph"] == "X":
-            assert event["dur"] >= 0
-            slices[thread] = event
-        elif event["ph"] == "s":
-            assert event["id"] not in flows
-            flows[event["id"]] = None
         else:
-            assert event["ph"] == "f"
-            assert event["bp"] == "e"
-            assert flows.pop(event["id"], 0) is None
-        if event["ph"] in ("s", "f"):
-            around = slices.get(thread) or stack[-1]
-            assert around["ts"] <= event["ts"]
+            assert stack[-1]["cat"] in ("step", "lost")
+            flow = (event["cat"], event["name"], event["id"])
+            if event["ph"] == "s":
+                assert flow not in flows
+                flows[flow] = None
+            else:
+                assert event["ph"] == "f"
+                assert event["bp"] == "e"
+                assert flows.pop(flow, 0) is None
     assert not flows
     assert not any(stacks.values())
 
