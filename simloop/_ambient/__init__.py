@@ -27,8 +27,8 @@ simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
 ``clock``, ``dates``, ``entropy``, ``garbage``, ``hashes``, ``variables``, ``arrays``, ``masks``,
 ``order``, ``sockets``, ``descriptors``, ``controls``, ``epoll``, ``paths``, ``signals``, ``loops``,
-``tasks``, ``tls``, ``tls_sockets``, ``threads``, ``waits``, ``allowance`` and ``escapes`` (the
-guard), and ``ambient``, which puts them together.
+``reads``, ``tasks``, ``tls``, ``tls_sockets``, ``threads``, ``waits``, ``allowance`` and
+``escapes`` (the guard), and ``ambient``, which puts them together.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from . import (  # noqa: F401
     masks,
     order,
     paths,
+    reads,
     real,
     tasks,
     threads,

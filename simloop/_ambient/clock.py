@@ -13,6 +13,7 @@ else would move it.
 from __future__ import annotations
 
 import operator
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +135,15 @@ def _strftime(*format_and_moment: Any) -> Any:
     return _real_strftime(*format_and_moment)
 
 
+def _times() -> Any:
+    run = running.get(get_ident())
+    if run is None:
+        return _real_times()
+    now = run.clock.now_ns / NS_PER_SECOND
+    return os.times_result((now, 0.0, 0.0, 0.0, now))
+
+
+_real_times: Callable[[], os.times_result] = redirect(os.times, _times)
 _real_time: Callable[[], float] = redirect(time.time, _time)
 _real_time_ns: Callable[[], int] = redirect(time.time_ns, _time_ns)
 _real_clock_gettime = redirect(time.clock_gettime, _clock_gettime)

@@ -27,6 +27,8 @@ from .redirect import is_builtin
 from .runs import get_ident, running
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .ambient import Seat
 
 __all__: list[str] = []
@@ -99,13 +101,27 @@ def _find_bound() -> None:
     if len(sys.modules) == _modules_seen:
         return
     _modules_seen = len(sys.modules)
-    for function in gc.get_referrers(_Date):
-        if not is_builtin(function) or function.__self__ is not _Date:
+    for function in gc.get_referrers(*_classes(_Date)):
+        if not is_builtin(function) or not _is_ours(function.__self__, function.__name__):
             continue
-        ours = _bound.get(function.__name__)
-        if ours is not None and not any(function is each for each in _found):
+        if not any(function is each for each in _found):
             _found.append(function)
-            redirect(function, ours.__get__(_Date))
+            redirect(function, _bound[function.__name__].__get__(function.__self__))
+
+
+def _classes(cls: type) -> Iterator[type]:
+    """Give a class and all its subclasses."""
+    yield cls
+    subclasses: list[type] = cls.__subclasses__()
+    for each in subclasses:
+        yield from _classes(each)
+
+
+def _is_ours(cls: Any, name: str) -> bool:
+    """Tell whether a method is the one of ``datetime``, which a subclass may replace."""
+    if name not in _bound or not isinstance(cls, type) or not issubclass(cls, _Date):
+        return False
+    return next(each for each in cls.__mro__ if name in vars(each)) is _Date
 
 
 before_install(_find_bound)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .ambient import Seat
 
-__all__ = ["events_of", "number_of", "wait"]
+__all__ = ["events_of", "number_of", "refuse_waiting", "wait"]
 
 
 def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | None = None) -> Any:
@@ -54,7 +54,7 @@ def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | No
     return real
 
 
-def _refuse_waiting(name: str, fd: int) -> None:
+def refuse_waiting(call: str, fd: int) -> None:
     """Refuse to wait for a real pipe, socket or terminal that has nothing to read."""
     try:
         mode = _real_fstat(fd).st_mode
@@ -65,7 +65,11 @@ def _refuse_waiting(name: str, fd: int) -> None:
     poll = _real_poll()
     poll.register(fd, select.POLLIN)
     if not poll.poll(0) and os.get_blocking(fd) and not is_allowed("subprocess"):
-        raise escape(f"os.{name}({fd})", "the descriptor is real and has nothing to read", "pipes")
+        raise escape(call, "the descriptor is real and has nothing to read", "pipes")
+
+
+def _refuse_waiting(name: str, fd: int) -> None:
+    refuse_waiting(f"os.{name}({fd})", fd)
 
 
 def _pipe() -> Any:

@@ -16,6 +16,7 @@ Invariants:
 
 from __future__ import annotations
 
+import _posixsubprocess
 import _socket
 import _thread
 import os
@@ -135,6 +136,8 @@ _guards: dict[str, Guard] = {
         (
             "http.client.connect",
             "ftplib.connect",
+            "nntplib.connect",
+            "telnetlib.Telnet.open",
             "smtplib.connect",
             "poplib.connect",
             "imaplib.open",
@@ -220,12 +223,42 @@ def _guard_method(name: str) -> None:
     def method(self: socket.socket, *args: Any, **kwargs: Any) -> Any:
         seat = running.get(get_ident())
         if seat is not None and not is_allowed("sockets") and not _is_private_pair(self):
-            raise escape(f"socket.{name}()", f"{self!r} is real", "sockets")
+            shown = name.removeprefix("_")
+            raise escape(f"socket.{shown}()", f"{self!r} is real", "sockets")
         return real(self, *args, **kwargs)
 
     method.__name__, method.__qualname__ = name, f"socket.{name}"
     entry(socket.socket, name, method)
 
 
-for _name in ("send", "sendall", "recv", "recv_into"):
+for _name in (
+    *("send", "sendall", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg"),
+    *("recvmsg_into", "_accept"),
+):
     _guard_method(_name)
+
+
+def _fork_exec(args: Any, *rest: Any) -> Any:
+    """Refuse the processes that ``multiprocessing`` spawns, which Python does not announce."""
+    if get_ident() in running and not is_allowed("subprocess") and not _is_for_cleaning():
+        shown = [os.fsdecode(arg) for arg in args[:1]]
+        raise escape(f"fork_exec({', '.join(shown)})", _STARTS, "subprocess")
+    return _real_fork_exec(args, *rest)
+
+
+def _is_for_cleaning() -> bool:
+    """Tell whether ``multiprocessing`` starts the process that cleans up after all others.
+
+    Making a lock does so; it only waits for this process to end.
+    """
+    frame = sys._getframe(2).f_back  # Who called multiprocessing.util.spawnv_passfds.
+    for _ in range(2):
+        if frame is None:
+            return False
+        if frame.f_globals.get("__name__") == "multiprocessing.resource_tracker":
+            return True
+        frame = frame.f_back
+    return False
+
+
+_real_fork_exec = redirect(_posixsubprocess.fork_exec, _fork_exec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 from time import monotonic as held_monotonic
 
@@ -53,6 +54,16 @@ def test_clocks_by_number_follow(make, clock):
             time.clock_gettime(12345)
     assert time.clock_gettime_ns(time.CLOCK_REALTIME) > (START_S + 1) * 10**9
     assert time.clock_gettime(time.CLOCK_REALTIME) > START_S + 1
+
+
+def test_times_of_the_process_follow(make, clock):
+    """``os.times`` tells the run's time, as ``process_time`` does."""
+    clock.now_ns = 2_500_000_000
+    with make():
+        times = os.times()
+    assert (times.user, times.system, times.elapsed) == (2.5, 0.0, 2.5)
+    assert type(times) is os.times_result
+    assert os.times().elapsed > 2.5
 
 
 def test_sleep_moves_the_clock(make, clock):

@@ -25,6 +25,17 @@ class Moment(datetime):
     """A program's own subclass."""
 
 
+class Fixed(datetime):
+    """A subclass that says itself what time it is."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls(1999, 12, 31, tzinfo=tz)
+
+
+held_now, held_utcnow, held_fixed = Moment.now, Moment.utcnow, Fixed.now
+
+
 class Eastern(dt.tzinfo):
     """Five hours behind, and counts how often it is asked."""
 
@@ -80,6 +91,16 @@ def test_bound_methods_follow():
 
 
 @pytest.mark.usefixtures("noon")
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
+def test_bound_methods_of_subclasses_follow():
+    """So does one of a subclass, unless that has a method of its own."""
+    assert held_now(dt.UTC) == datetime(2024, 1, 1, 12, 0, 0, 123456, dt.UTC)
+    assert type(held_now()) is type(held_utcnow()) is Moment
+    assert held_utcnow().year == 2024
+    assert held_fixed().year == 1999
+
+
+@pytest.mark.usefixtures("noon")
 def test_types_stay():
     """The classes are the ones they were, for ``type``, ``isinstance``, subclasses and pickles."""
     now = datetime.now(dt.UTC)
@@ -124,3 +145,4 @@ def test_outside_all_is_real():
     assert datetime.now(dt.UTC).year > 2024
     assert type(vars(datetime)["now"]).__name__ == "classmethod_descriptor"
     assert Record().created.year > 2024
+    assert held_now().year > 2024

@@ -10,12 +10,27 @@ import tempfile
 import types
 import uuid
 from os import urandom as held_urandom
+from pathlib import Path
 from random import randint as held_randint
 from random import seed as held_seed
 
 import pytest
 
 from simloop._ambient import patches, tls
+
+
+class Dice(random.Random):
+    """A program's own generator, which nobody seeds."""
+
+    def roll(self):
+        return self.randrange(10**9)
+
+
+def read_random(*, buffering, path="/dev/urandom"):
+    """Read the kernel's random file."""
+    with Path(path).open("rb", buffering=buffering) as file:
+        return file.read(8)
+
 
 SOURCES = {
     "random": random.random,
@@ -33,7 +48,13 @@ SOURCES = {
     "getnode": uuid.getnode,
     "mktemp": tempfile.mktemp,
     "RAND_bytes": lambda: ssl.RAND_bytes(8),
+    "urandom file": lambda: read_random(buffering=-1),
+    "random file": lambda: read_random(buffering=0, path="/dev/random"),
+    "Random of a subclass": lambda: Dice().roll(),
 }
+for _name in ("uuid6", "uuid7", "uuid8"):  # From Python 3.14 on.
+    if hasattr(uuid, _name):
+        SOURCES[_name] = getattr(uuid, _name)
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
@@ -155,10 +176,17 @@ def test_numpy_follows(make):
     drawn = []
     for seed in (1, 1, 2):
         with make(seed):
-            drawn.append((numpy.random.rand(), numpy.random.default_rng().random()))
+            drawn.append(
+                (
+                    numpy.random.rand(),
+                    numpy.random.default_rng().random(),
+                    numpy.random.RandomState().rand(),
+                    numpy.random.Generator(numpy.random.MT19937()).random(),
+                    numpy.random.SeedSequence().entropy,
+                )
+            )
     after = numpy.random.get_state(legacy=False)
     assert drawn[0] == drawn[1]
-    assert drawn[0][0] != drawn[2][0]
-    assert drawn[0][1] != drawn[2][1]
+    assert all(one != other for one, other in zip(drawn[0], drawn[2], strict=True))
     assert (before["state"]["key"] == after["state"]["key"]).all()
     assert before["state"]["pos"] == after["state"]["pos"]

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ctypes.util
+import ftplib
 import http.client
+import imaplib
+import multiprocessing
 import os
 import platform
+import poplib
+import pty
+import select
+import selectors
 import signal
+import smtplib
 import socket
 import sqlite3
 import subprocess
@@ -19,6 +27,7 @@ from pathlib import Path
 
 import pytest
 
+import simloop
 from simloop._ambient import allow
 from simloop.errors import EscapeError, UsageError
 
@@ -30,6 +39,13 @@ def datagram():
     """A real socket, made outside."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         yield made
+
+
+def start_process(method):
+    """Start a process as ``multiprocessing`` does."""
+    process = multiprocessing.get_context(method).Process(target=int)
+    process.start()
+    process.join()
 
 
 ESCAPES = {
@@ -100,6 +116,46 @@ ESCAPES = {
         "signal.raise_signal(10)",
     ),
     "alarm": (lambda _: signal.alarm(1), "signals", "signal.alarm(1)"),
+    "setitimer": (
+        lambda _: signal.setitimer(signal.ITIMER_REAL, 1),
+        "signals",
+        "signal.setitimer(0, 1)",
+    ),
+    "pause": (lambda _: signal.pause(), "signals", "signal.pause()"),
+    "sigwait": (lambda _: signal.sigwait([signal.SIGUSR1]), "signals", "signal.sigwait("),
+    "sigtimedwait": (
+        lambda _: signal.sigtimedwait([signal.SIGUSR1], 1),
+        "signals",
+        "signal.sigtimedwait(",
+    ),
+    "recvfrom": (lambda sock: sock.recvfrom(1), "sockets", "socket.recvfrom()"),
+    "recvfrom_into": (
+        lambda sock: sock.recvfrom_into(bytearray(1)),
+        "sockets",
+        "socket.recvfrom_into()",
+    ),
+    "recvmsg": (lambda sock: sock.recvmsg(1), "sockets", "socket.recvmsg()"),
+    "recvmsg_into": (
+        lambda sock: sock.recvmsg_into([bytearray(1)]),
+        "sockets",
+        "socket.recvmsg_into()",
+    ),
+    "accept": (lambda sock: sock.accept(), "sockets", "socket.accept()"),
+    "ftplib": (lambda _: ftplib.FTP("192.0.2.1"), "sockets", "ftplib.connect('192.0.2.1', 21)"),  # noqa: S321
+    "smtplib": (lambda _: smtplib.SMTP("192.0.2.1"), "sockets", "smtplib.connect('192.0.2.1', 25)"),
+    "imaplib": (lambda _: imaplib.IMAP4("192.0.2.1"), "sockets", "imaplib.open('192.0.2.1', 143)"),
+    "poplib": (lambda _: poplib.POP3("192.0.2.1"), "sockets", "poplib.connect('192.0.2.1', 110)"),
+    "spawnv": (lambda _: os.spawnv(os.P_WAIT, "/bin/true", ["true"]), "subprocess", "os.fork()"),  # noqa: S606
+    "posix_spawnp": (
+        lambda _: os.posix_spawnp("true", ["true"], {}),
+        "subprocess",
+        "os.posix_spawn('true'",
+    ),
+    "popen": (lambda _: os.popen("true"), "subprocess", "subprocess.Popen('/bin/sh'"),  # noqa: S605, S607
+    "pty.fork": (lambda _: pty.fork(), "subprocess", "os.forkpty()"),
+    "pty.spawn": (lambda _: pty.spawn(["true"]), "subprocess", "pty.spawn(['true'])"),
+    "a forked Process": (lambda _: start_process("fork"), "subprocess", "os.fork()"),
+    "a spawned Process": (lambda _: start_process("spawn"), "subprocess", "fork_exec("),
 }
 
 
@@ -115,6 +171,81 @@ def test_an_escape_is_refused(escape, name, call, make, datagram):
     lines = [frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert __file__ in lines[1:]
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+@pytest.fixture
+def silent():
+    """A real pipe, made outside, to which nobody writes."""
+    reading, writing = os.pipe()
+    yield reading
+    os.close(reading)
+    os.close(writing)
+
+
+READS = {
+    "os.read": lambda fd: os.read(fd, 1),
+    "os.readv": lambda fd: os.readv(fd, [bytearray(1)]),
+    "raw": lambda fd: open(fd, "rb", buffering=0, closefd=False).read(1),  # noqa: SIM115
+    "raw, all": lambda fd: open(fd, "rb", buffering=0, closefd=False).read(),  # noqa: SIM115
+    "buffered": lambda fd: open(fd, "rb", closefd=False).read(1),  # noqa: SIM115
+    "text": lambda fd: open(fd, closefd=False).readline(),  # noqa: SIM115
+    "select": lambda fd: select.select([fd], [], []),
+    "poll": lambda fd: wait_by(selectors.PollSelector(), fd),
+}
+
+
+def wait_by(selector, fd):
+    """Wait until a descriptor can be read."""
+    with selector:
+        selector.register(fd, selectors.EVENT_READ)
+        selector.select()
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
+def test_waiting_for_a_real_pipe_is_refused(read, make, silent):
+    """Whatever a real pipe is read by, waiting for it is an escape at that line."""
+    with make(), pytest.raises(EscapeError) as caught:
+        read(silent)
+    assert 'with simloop.allow("pipes")' in str(caught.value)
+    lines = [frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert __file__ in lines[1:]
+
+
+@pytest.mark.parametrize("name", ["raw", "buffered", "text", "os.read"])
+def test_what_a_real_pipe_has_is_read(name, make):
+    """A read that need not wait is none: what was written before the run, an end, a file."""
+    reading, writing = os.pipe()
+    os.write(writing, b"a\n")
+    os.close(writing)
+    with make():
+        assert READS[name](reading) in (b"a", "a\n")
+        with Path(__file__).open("rb") as file:
+            assert READS[name](file.fileno())
+    os.close(reading)
+
+
+def test_standard_input_is_read_as_ever(make):
+    """What comes by standard input is the program's input, and waited for."""
+    program = (
+        "import sys, simloop\nasync def main(): return sys.stdin.readline() + input()\n"
+        "print(simloop.run(main()))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(simloop.__file__).parents[1])},
+    )
+    out, _ = process.communicate("typed\nlater\n", timeout=60)
+    assert out == "typed\nlater\n"
+
+
+def test_locks_of_multiprocessing_are_no_escape(make):
+    """Making a lock of processes starts a real one that cleans up; it is none of the program's."""
+    with make():
+        lock = multiprocessing.get_context("spawn").Lock()
+    assert lock.acquire(timeout=1)
 
 
 def test_the_world_goes_on_after_an_escape(make, datagram):
