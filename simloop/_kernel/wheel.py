@@ -100,14 +100,24 @@ class TimerWheel:
 
     def next_ns(self) -> int:
         """Return the earliest deadline of a handle that is not cancelled, or NEVER."""
-        if not (self._open and self._open[-1]._callback is not None and not self.late):
-            self._settle()
-        if self._open:
-            when_ns = self._open[-1]._when_ns
-            if self.late and self.late[0][0] < when_ns:
-                return self.late[0][0]
-            return when_ns
-        return self.late[0][0] if self.late else NEVER
+        late = self.late
+        while late and late[0][2]._callback is None:
+            heappop(late)[2]._scheduled = False
+            self.shells -= 1
+        while True:
+            opened = self._open
+            while opened:
+                head = opened[-1]
+                if head._callback is not None:
+                    when_ns = head._when_ns
+                    return late[0][0] if late and late[0][0] < when_ns else when_ns
+                opened.pop()._scheduled = False
+                self.shells -= 1
+            if not self._order:
+                return late[0][0] if late else NEVER
+            if late and late[0][0] >> self._bits < self._order[0]:
+                return late[0][0]  # The slot's turn is not yet: keep it, where adding is cheap.
+            self._open_next()
 
     def move_due(self, now_ns: int, ready: deque[Handle | TimerHandle]) -> None:
         """Append every handle whose deadline is not after ``now_ns``, in order, to ``ready``."""
@@ -150,23 +160,6 @@ class TimerWheel:
             for handle in self._slots.pop(heappop(self._order)):
                 heappush(late, (handle._when_ns, next(self._numbers), handle))
         self._open_slot = max(slot, self._open_slot)
-
-    def _settle(self) -> None:
-        """Drop cancelled heads, and open the next slot if the open one is used up."""
-        late = self.late
-        while late and late[0][2]._callback is None:
-            heappop(late)[2]._scheduled = False
-            self.shells -= 1
-        while True:
-            opened = self._open
-            while opened and opened[-1]._callback is None:
-                opened.pop()._scheduled = False
-                self.shells -= 1
-            if opened or not self._order:
-                return
-            if late and late[0][0] >> self._bits < self._order[0]:
-                return  # Not its turn yet: keep it a slot, where adding is cheap.
-            self._open_next()
 
     def _open_next(self) -> None:
         """Sort the earliest slot: the only time that its handles are compared."""
