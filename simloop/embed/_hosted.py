@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Hosted", "call_now", "end"]
 
+_ENDING_STEPS = 100_000
+"""How many steps the tasks of a loop get to clean up when it is closed."""
+
 
 class Hosted:
     """The part that all hosts share; a subclass says what time it is."""
@@ -96,10 +99,15 @@ def call_now(loop: SimLoop, callback: Callable[..., object], *args: Any) -> list
 def end(loop: SimLoop) -> None:
     """Cancel what is left on a loop, let it clean up, and close the loop, as ``asyncio.run`` does.
 
-    What waits for the host, which does not run now, is left where it is.
+    What waits for the host, which does not run now, is left where it is. Limits that ended the
+    world make room for the cleanup, which has its own.
+
+    Raises:
+        LimitError: The cleanup itself does not end.
     """
     if loop.is_closed():
         return
+    loop.world.limit(max_steps=loop.world.steps + _ENDING_STEPS, livelock_steps=_ENDING_STEPS)
     finishing = loop.create_task(_finish(loop))
     finishing._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's, for its own
     try:

@@ -227,6 +227,35 @@ def test_tasks_clean_up_when_the_guest_is_closed(env) -> None:
     assert guest.loop.is_closed()
 
 
+def test_tasks_clean_up_in_a_world_that_a_limit_ended(env) -> None:
+    """The limit's error comes out of run(); closing works all the same, unless that spins, too."""
+    guest = LoopProcess(env)
+    guest.loop.world.limit(max_steps=10)
+    seen = []
+
+    async def spin(*, for_ever: bool) -> None:
+        while True:
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                seen.append("cleaned up")
+                if not for_ever:
+                    raise
+
+    guest.create_task(spin(for_ever=False))
+    with pytest.raises(simloop.LimitError, match="max_steps"):
+        env.run()
+    guest.close()
+    assert seen == ["cleaned up"]
+
+    guest = LoopProcess(env)
+    task = guest.create_task(spin(for_ever=True))
+    task._log_destroy_pending = False
+    with pytest.raises(simloop.LimitError, match="100000 steps"):
+        guest.close()
+    assert guest.loop.is_closed()
+
+
 def test_an_environment_lives_in_a_loop() -> None:
     """SimPy's clock is the loop's; events go both ways there, too."""
     seen = []
