@@ -111,8 +111,9 @@ def end(loop: SimLoop) -> None:
     finishing = loop.create_task(_finish(loop))
     finishing._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's, for its own
     try:
-        while not finishing.done() and loop.step():
-            pass
+        with loop.world.inside():  # Once, and not for each step.
+            while not finishing.done() and loop.step():
+                pass
     finally:
         loop.close()
 
