@@ -11,7 +11,7 @@ import sys
 import unittest
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simloop.errors import SimError
+from simloop.errors import SimError, UsageError
 
 from ._life import Life, Options
 
@@ -94,6 +94,14 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
     def loop(self) -> Any:
         """The test's loop, a :class:`simloop.SimLoop`."""
         return self._life.loop
+
+    @loop.setter
+    def loop(self, value: Any) -> None:
+        """Let other cases, such as aiohttp's, take note of the loop that runs."""
+        if value is not self._life.loop:
+            raise UsageError(
+                f"the loop of a SimTestCase is its own, {self.loop!r}, and not {value!r}"
+            )
 
     @property
     def world(self) -> World:

@@ -124,6 +124,32 @@ def test_a_failure_tells_seed_and_time() -> None:
     assert run_case(Case, "skipped").skipped[0][1] == "enough"
 
 
+def test_aiohttps_case_is_one_of_ours() -> None:
+    """Mixed into aiohttp's own test case, its application is served in virtual time."""
+    web = pytest.importorskip("aiohttp.web")
+    from aiohttp.test_utils import AioHTTPTestCase
+
+    class Case(SimTestCase, AioHTTPTestCase):
+        async def get_application(self):
+            async def slow(request):
+                await asyncio.sleep(200)
+                return web.Response(text="at last")
+
+            app = web.Application()
+            app.router.add_get("/", slow)
+            return app
+
+        async def live(self) -> None:
+            async with self.client.get("/") as answer:
+                assert await answer.text() == "at last"
+            assert self.loop.time() >= 200
+            with pytest.raises(simloop.UsageError, match="loop of a SimTestCase is its own"):
+                self.loop = None
+
+    result = run_case(Case)
+    assert result.wasSuccessful(), result.errors + result.failures
+
+
 class Stubborn(SimTestCase):
     """A test that leaves a task behind which nothing can end."""
 
