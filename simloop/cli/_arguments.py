@@ -124,6 +124,8 @@ def parse(argv: Sequence[str]) -> RunArguments | ShowArguments:
     if theirs:
         parser.error(f"unrecognized arguments: -- {' '.join(theirs)}")
     output = options["output"] or str(Path(options["trace"]).with_suffix(".html"))
+    if Path(output).absolute() == Path(options["trace"]).absolute():
+        parser.error(f"the page would be written over the trace {output!r}; name another file: -o")
     return ShowArguments(trace=options["trace"], output=output)
 
 

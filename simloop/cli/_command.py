@@ -79,6 +79,8 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
             ending = Execution(world).run(program.run)
         else:
             ending = look_closely(world, program.run, arguments.look, arguments.memory)
+        if trace is not None:
+            trace.tell(status=ending.status, error=_named(ending.error), digest=ending.digest)
     if isinstance(ending.error, NoProgramError):
         raise ending.error
     _tell(ending, arguments.seed)
@@ -90,11 +92,15 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
     return ending
 
 
+def _named(error: BaseException | None) -> str | None:
+    return None if error is None else f"{type(error).__name__}: {error}"
+
+
 def _tell(ending: Ending, seed: int) -> None:
     """Say why the program ended, if it did not just return, and the closing line."""
     error = ending.error
     if ending.is_ours:
-        say(f"{type(error).__name__}: {error}")
+        say(str(_named(error)))
     elif error is not None:
         sys.stdout.flush()
         print_error(error)

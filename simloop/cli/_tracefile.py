@@ -38,4 +38,5 @@ def writing_trace(world: World, path: str, program: str) -> Iterator[EventFile]:
     finally:
         world.unwatch(trace)
         trace.close(world.time_ns)
-        file.close(complete=True, steps=world.steps)
+        file.tell(complete=True, steps=world.steps)
+        file.close()

@@ -282,7 +282,9 @@ function begin() {
     about.seed !== undefined && `seed ${about.seed}`, `${clock(model.end)} virtual`, number(model.processes.length, "host"),
     number(tasks, "task"), number(model.count, "step"), number(model.messages.sender.length, "message"),
     about.complete === false && "the run was broken off",
+    about.status ? `ended with status ${about.status}` : "", about.digest && `digest ${about.digest}`,
   ].filter(Boolean).join(" · ");
+  byId("error").textContent = about.error || "";
   const isSleep = model.waitKinds.reduce((sum, kind) => sum + (kind === 0), 0);
   byId("sleeps").checked = isSleep > 0 && isSleep < model.waitKinds.length;
   byId("sleeps").onchange = listSlowest;

@@ -62,9 +62,12 @@ class EventFile:
         if self._size >= _BATCH_SIZE:
             self._flush()
 
-    def close(self, **about: Any) -> None:
-        """Write what is left and the end, with what is known about the run by now."""
+    def tell(self, **about: Any) -> None:
+        """Say more of the run, beside the events."""
         self._about.update(about)
+
+    def close(self) -> None:
+        """Write what is left and the end, with what is known of the run by now."""
         self._flush()
         try:
             if not self._is_regular and self.error is None:

@@ -91,6 +91,8 @@ def test_dates_are_utc_by_default():
         ("run app.py --max-steps 1.2.3e4", "'1.2.3e4' is no whole number above 0"),
         ("run app.py --start-date monday", "'monday' is no ISO date"),
         ("show", "required: TRACE"),
+        ("show run.html", "the page would be written over the trace 'run.html'"),
+        ("show run.json -o ./run.json", "would be written over the trace"),
         ("show run.json -- x", "unrecognized arguments: -- x"),
         ("run app.py --max 3", "unrecognized arguments: --max 3"),
     ],

@@ -228,7 +228,16 @@ def test_the_trace_has_each_step(run, tmp_path):
     assert times[-1] == 3_600_500_000
     places = [step["args"]["where"] for step in steps]
     assert f"{tmp_path / 'app.py'}:5 in main" in places
-    assert content["otherData"]["program"] == "app.py"
+    about = content["otherData"]
+    assert (about["program"], about["status"], about["error"]) == ("app.py", 0, None)
+    assert about["digest"] == closing(done)["digest"]
+
+
+def test_a_trace_says_how_the_run_ended(run, tmp_path):
+    """The file of a run that failed is whole, and says by what it failed."""
+    done = run("async def main():\n    raise LookupError('gone')\n", "--trace", "run.json")
+    about = json.loads((tmp_path / "run.json").read_text())["otherData"]
+    assert (done.status, about["status"], about["error"]) == (1, 1, "LookupError: gone")
 
 
 def test_a_trace_changes_nothing(run):

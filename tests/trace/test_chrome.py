@@ -421,7 +421,8 @@ def test_a_file_is_whole_at_any_moment(tmp_path):
         if number % 500 == 0:
             sizes.append(len(json.loads(path.read_text())["traceEvents"]))
     assert 0 < sizes[-1] < 5000
-    file.close(complete=True)
+    file.tell(complete=True)
+    file.close()
     content = json.loads(path.read_text())
     assert [event["number"] for event in content["traceEvents"]] == list(range(5000))
     assert content["otherData"] == {"complete": True}
