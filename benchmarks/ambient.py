@@ -1,20 +1,24 @@
-"""What sealing a run costs: entering and leaving, and each call inside.
+"""What sealing a run costs: entering and leaving, each step, and each call inside.
 
     python benchmarks/ambient.py [--tiny]
 
-Prints microseconds per round trip, and nanoseconds per call outside and inside of a run.
+Prints microseconds per round trip, nanoseconds per step of a loop that is sealed and of one that is
+not, and nanoseconds per call outside and inside of a run.
 """
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import os
 import random
 import sys
 import time
 import uuid
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
+import simloop
 from simloop._ambient import Ambient, real
 from simloop._kernel import RandomStreams
 
@@ -56,6 +60,28 @@ def seconds_each(function: Callable[[], object], count: int) -> float:
     return min(rounds)
 
 
+async def spin(count: int) -> None:
+    """Take so many steps."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def seconds_per_step(count: int, *, sealed: bool) -> float:
+    """Return the least of five runs, in seconds per step, without what a run costs by itself."""
+    rounds = []
+    for _ in range(5):
+        elapsed = []
+        for steps in (count, 11 * count):
+            world: Any = simloop.World()
+            if not sealed:
+                world.inside = nullcontext
+            start = real.perf_counter()
+            simloop.run(spin(steps), world=world)
+            elapsed.append(real.perf_counter() - start)
+        rounds.append((elapsed[1] - elapsed[0]) / (10 * count))
+    return min(rounds)
+
+
 def main(count: int) -> None:
     """Measure and print."""
     ambient = Ambient(clock=Clock(), streams=RandomStreams(0))
@@ -71,6 +97,9 @@ def main(count: int) -> None:
     visit()
     print(f"{'enter and exit':20} {seconds_each(visit, count) * 1e6:8.1f} us")
     print(f"{'of a new world':20} {seconds_each(first_visit, count) * 1e6:8.1f} us")
+    for name, sealed in (("sealed", True), ("not sealed", False)):
+        step = seconds_per_step(count, sealed=sealed)
+        print(f"{f'a step, {name}':20} {step * 1e9:8.0f} ns")
     for name, call in CALLS.items():
         outside = seconds_each(call, count)
         with ambient:

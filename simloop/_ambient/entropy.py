@@ -24,7 +24,8 @@ import _random
 import os
 import random
 import uuid
-from typing import Any, NamedTuple
+from _thread import LockType, allocate_lock
+from typing import Any
 
 from .patches import entry, redirect, rewrite
 from .runs import get_ident, running
@@ -44,12 +45,21 @@ _STATE_BYTES = _random.Random.__basicsize__ - HEAD_SIZE
 _state = memory(_hidden, HEAD_SIZE, _STATE_BYTES)
 
 
-class _Saved(NamedTuple):
-    """What a run found in the process, to be put back."""
+class _Saved:
+    """What a run found in place, to be put back: the process's own, or an outer world's."""
 
-    state: bytes
-    gauss: float | None
-    values: Values
+    __slots__ = ("gauss", "state", "values")
+
+    def __init__(self, state: bytes, gauss: float | None, values: Values) -> None:
+        self.state = state
+        self.gauss = gauss
+        self.values = values
+
+
+_entered: list[_Saved] = []
+"""Of all runs that are on, in whatever thread, in the order in which they began."""
+_lock = allocate_lock()
+_acquire, _release = LockType.acquire, LockType.release  # Real ones, held before any run.
 
 
 class Entropy:
@@ -85,24 +95,45 @@ class Entropy:
         return self._uuid_time, self._clock_sequence
 
     def enter(self, start_ns: int) -> _Saved:
-        """Put the world's state in place; returns the process's own."""
+        """Put the world's state in place; returns what was there."""
         if self._state is None:
             self._state = _first_state(self._streams)
         hidden: Any = _hidden
-        saved = _Saved(
-            bytes(_state), hidden.gauss_next, exchange(self._values, Start(self._streams, start_ns))
-        )
-        _state[:] = self._state
-        hidden.gauss_next = self._gauss
+        _acquire(_lock)
+        try:
+            values = exchange(self._values, Start(self._streams, start_ns))
+            saved = _Saved(bytes(_state), hidden.gauss_next, values)
+            _state[:] = self._state
+            hidden.gauss_next = self._gauss
+            _entered.append(saved)
+        finally:
+            _release(_lock)
         return saved
 
     def exit(self, saved: _Saved) -> None:
-        """Keep the world's state for its next run and put the process's own in place."""
+        """Keep the world's state for its next run and put back what was there."""
         hidden: Any = _hidden
-        self._state, self._gauss = bytes(_state), hidden.gauss_next
-        _state[:] = saved.state
-        hidden.gauss_next = saved.gauss
-        give_back(self._values, saved.values)
+        _acquire(_lock)
+        try:
+            if _entered[-1] is saved:
+                _entered.pop()
+                self._state, self._gauss = bytes(_state), hidden.gauss_next
+                _state[:] = saved.state
+                hidden.gauss_next = saved.gauss
+                give_back(self._values, saved.values)
+            else:
+                self._leave_to_later(saved)
+        finally:
+            _release(_lock)
+
+    def _leave_to_later(self, saved: _Saved) -> None:
+        """Leave while a run that began later is on: that one found our state, and has it."""
+        position = next(at for at, each in enumerate(_entered) if each is saved)
+        del _entered[position]
+        later = _entered[position]
+        self._state, self._gauss = later.state, later.gauss
+        self._values.update(later.values)
+        later.state, later.gauss, later.values = saved.state, saved.gauss, saved.values
 
 
 _first_states: dict[str, bytes] = {}

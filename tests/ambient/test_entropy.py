@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import secrets
 import ssl
 import tempfile
+import threading
 import types
 import uuid
 from os import urandom as held_urandom
@@ -16,7 +18,7 @@ from random import seed as held_seed
 
 import pytest
 
-from simloop._ambient import patches, tls
+from simloop._ambient import current, patches, tls
 
 
 class Dice(random.Random):
@@ -190,3 +192,33 @@ def test_numpy_follows(make):
     assert all(one != other for one, other in zip(drawn[0], drawn[2], strict=True))
     assert (before["state"]["key"] == after["state"]["key"]).all()
     assert before["state"]["pos"] == after["state"]["pos"]
+
+
+def test_runs_of_two_threads_may_end_in_any_order(make, new_clock):
+    """The process has its own state again when the last of two runs has left, in either order."""
+    uuid.getnode()
+    for first_leaves_first in (True, False):
+        random.seed(5)
+        before = (random.getstate(), uuid._node, tempfile._name_sequence, logging._startTime)
+        entered, left = threading.Event(), threading.Event()
+        other = make(2, clock=new_clock())
+
+        def run_beside(other=other, entered=entered, left=left, wait=first_leaves_first):
+            with other:
+                uuid.getnode(), random.random()
+                entered.set()
+                if wait:
+                    left.wait()
+
+        thread = threading.Thread(target=run_beside)
+        with make(1):
+            random.random()
+            with current().outside():
+                thread.start()
+                entered.wait()
+                if not first_leaves_first:
+                    thread.join()
+        left.set()
+        thread.join()
+        after = (random.getstate(), uuid._node, tempfile._name_sequence, logging._startTime)
+        assert after == before
