@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -591,3 +592,37 @@ def test_decorated_tests_are_run_as_decorated(suite) -> None:
         *("-o", "simloop_mode=auto"),
     )
     result.assert_outcomes(passed=5)
+
+
+@pytest.mark.slow
+def test_everything_that_is_installed_is_loaded_beside(pytester, monkeypatch) -> None:
+    """As pytest finds it: our plugin by its entry point, with all others that are there."""
+    names = [each.name for each in metadata.entry_points(group="pytest11")]
+    if "simloop_engine" not in names:
+        pytest.skip("simloop is run from its files here, not installed")
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+    pytester.makepyfile(
+        HEAD
+        + """
+@pytest.fixture
+async def began():
+    await asyncio.sleep(60)
+    return asyncio.get_running_loop().time()
+
+@pytest.mark.simloop
+async def test_ours(began):
+    await asyncio.sleep(3600)
+    assert asyncio.get_running_loop().time() == began + 3600.0
+
+@pytest.mark.asyncio
+async def test_theirs():
+    assert not hasattr(asyncio.get_running_loop(), "world")
+
+def test_plain():
+    pass
+"""
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=3)
