@@ -223,8 +223,8 @@ def fail_on(**checks: bool) -> _fail_on:
     those of its parents.
 
     - ``unused_loop`` (off): the loop ran during the test. A coroutine test always passes.
-    - ``active_selector_callbacks`` (on): what ``add_reader`` and ``add_writer`` registered during
-      the test has been removed.
+    - ``active_selector_callbacks`` (on): what the test registered by ``add_reader`` and
+      ``add_writer`` has been removed. Transports and servers may be left, for cleanups to close.
     - ``active_handles`` (off): no timer is left on the loop.
     - ``unhandled_exceptions`` (off): no exception ended in the loop's exception handler.
     - ``pending_tasks`` (off): no task that the test began is unfinished.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -226,6 +227,44 @@ def test_a_reader_that_is_left_is_shown(run_case, factory) -> None:
     assert "some events watched during the tests were not removed" in text_of(result)
     assert "add_reader" in text_of(result)
     assert "on_read" in text_of(result)
+
+
+def test_transports_and_servers_may_be_closed_in_cleanups(run_case, factory) -> None:
+    """What the loop registered for itself is no reader of the test; a public method of it is."""
+
+    class Case(asynctest.TestCase):
+        loop_factory = factory
+
+        async def setUp(self):
+            server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+            self.addCleanup(server.wait_closed)
+            self.addCleanup(server.close)
+            address = server.sockets[0].getsockname()
+            _, self.writer = await asyncio.open_connection(*address)
+            self.addCleanup(self.writer.close)
+
+        async def test_streams(self):
+            self.writer.write(b"x")
+
+        async def test_sock_recv(self):
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            self.task = self.loop.create_task(self.loop.sock_recv(ours, 1))
+            self.addCleanup(theirs.close)
+            self.addCleanup(ours.close)
+            self.addCleanup(asyncio.sleep, 0)
+            self.addCleanup(self.task.cancel)
+            await asyncio.sleep(0)
+
+        async def test_own_reader(self):
+            mock = asynctest.FileMock()
+            self.loop.add_reader(mock, self.loop.stop)
+            self.addCleanup(self.loop.remove_reader, mock)
+
+    result = run_case(Case)
+    assert [case._testMethodName for case, _ in result.failures] == ["test_own_reader"], text_of(result)
+    assert not result.errors, text_of(result)
+    assert "stop()" in text_of(result)
 
 
 def test_pull_60_exceptions_that_nobody_saw_are_shown(run_case, factory) -> None:
