@@ -89,6 +89,11 @@ class StreamSocket(SocketFile):
         """Whether it accepts connections."""
         return self.state == LISTENING
 
+    @property
+    def is_shut_both(self) -> bool:
+        """Whether neither direction is open any more."""
+        return self.is_shut_read and self.is_shut_write
+
     # -- sending -------------------------------------------------------------------------------
 
     def send(self, data: bytes, flags: int = 0) -> int:
@@ -184,6 +189,7 @@ class StreamSocket(SocketFile):
             and not self.error
             and self.peer is not None
             and not self.peer.is_released
+            and not self.peer.is_shut_both
         )
 
     def _delivered(self, peer: StreamSocket, data: bytes) -> None:

@@ -216,6 +216,17 @@ class TcpSocket(InetSocket, StreamSocket):
             self.let_go()
             self.local = None
 
+    def bind(self, endpoint: Endpoint) -> None:
+        """Take an address and a port; after a connection is over, a new one."""
+        before = self.local
+        if self.state == CLOSED and not self.is_bound:
+            self.local = None  # Its port was given back when the connection ended.
+        try:
+            super().bind(endpoint)
+        except OSError:
+            self.local = before
+            raise
+
     # -- listening -----------------------------------------------------------------------------
 
     def listen(self, backlog: int) -> None:
@@ -313,13 +324,15 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def recv_nothing(self) -> bytes:
         """Answer in the order in which Linux looks: end of stream, error, end by shutdown."""
+        if self.state == LISTENING:
+            raise fault(errno.ENOTCONN)
         if self.is_fin_taken:
             return b""
         if self.error:
             self.raise_error()
         if self.is_shut_read:
             return b""
-        if self.state in (CLOSED, LISTENING):
+        if self.state == CLOSED:
             raise fault(errno.ENOTCONN)
         raise fault(errno.EAGAIN)
 
@@ -330,12 +343,16 @@ class TcpSocket(InetSocket, StreamSocket):
         if how not in (0, 1, 2):
             raise fault(errno.EINVAL)
         if self.state == CLOSED:
+            # Linux remembers it all the same.
+            self.is_shut_read |= how in _SHUT_READ
+            self.is_shut_write |= how in _SHUT_WRITE
             raise fault(errno.ENOTCONN)
         if self.state == CONNECTING:
             self._disconnect()
         elif self.state == LISTENING:
             if how in _SHUT_READ:
                 self._stop_listening()
+                self.is_shut_read = self.is_shut_write = False
                 self.notify_readable()
         else:
             self._shut(how)
@@ -348,6 +365,17 @@ class TcpSocket(InetSocket, StreamSocket):
             self.is_shut_write = True
             self._flush()
             self.notify_writable()
+        if self.peer is not None:
+            self.peer._refresh()
+
+    def _arrive(self, data: bytes) -> None:
+        """Take bytes that the peer sent, unless both directions were shut: then break off."""
+        if self.is_shut_both and not self.is_released:
+            self.error = errno.ECONNRESET
+            self.reset_peer()
+            self.notify_readable()
+            return
+        super()._arrive(data)
 
     def _fin_arrives(self) -> None:
         self.is_fin_taken = True
@@ -433,7 +461,7 @@ class TcpSocket(InetSocket, StreamSocket):
         if state == LISTENING:
             return IN if self.queue else 0
         mask = ERR if self.error else 0
-        if state == CLOSED or (self.is_shut_read and self.is_shut_write):
+        if state == CLOSED or self.is_shut_both:
             mask |= HUP
         if self.is_shut_read:
             mask |= IN | RDHUP

@@ -82,7 +82,9 @@ class UnixAddresses(SocketFile):
         name = endpoint[0]
         if self.is_bound:
             if name:
-                raise fault(errno.EINVAL)
+                # A path is made, or found to be there, before anything is asked of the socket.
+                is_there = not name.startswith("\0") and self.host.unix.exists(name)
+                raise fault(errno.EADDRINUSE if is_there else errno.EINVAL)
             return
         self.local = endpoint
         try:
@@ -175,7 +177,7 @@ class UnixStream(UnixAddresses, StreamSocket):
             listener = self.find(endpoint)
         except OSError as error:
             return error.errno or errno.EINVAL
-        if not isinstance(listener, UnixStream) or listener.queue is None:
+        if not isinstance(listener, UnixStream) or listener.queue is None or listener.is_shut_read:
             return errno.ECONNREFUSED
         if len(listener.queue) > listener.backlog:
             return errno.EAGAIN
@@ -204,7 +206,8 @@ class UnixStream(UnixAddresses, StreamSocket):
         if self.queue is None:
             raise fault(errno.EINVAL)
         if not self.queue:
-            raise fault(errno.EAGAIN)
+            is_over = self.is_shut_read and self.is_blocking
+            raise fault(errno.EINVAL if is_over else errno.EAGAIN)
         child = self.queue.popleft()
         self.notify_writable()
         return child
@@ -337,7 +340,7 @@ class UnixStream(UnixAddresses, StreamSocket):
     def release(self) -> None:
         """Close: the peer reads what is left, then the end; a reset if we left bytes unread."""
         self.is_released = True
-        was_unread = self._has_input()
+        was_unread = self._is_unread()
         peer, self.peer = self.peer, None
         queue, self.queue = self.queue, None
         self.state = CLOSED
@@ -361,6 +364,9 @@ class UnixStream(UnixAddresses, StreamSocket):
     def _has_input(self) -> bool:
         return self.inbox.size > 0
 
+    def _is_unread(self) -> bool:
+        return self.inbox.size > 0
+
     def _forget_input(self) -> None:
         self.inbox.clear()
         rights, self.rights = self.rights, None
@@ -373,9 +379,10 @@ class UnixStream(UnixAddresses, StreamSocket):
     def poll(self) -> int:
         """Return what the system call poll shows."""
         if self.state == LISTENING:
-            return IN if self.queue else 0
+            ends = (IN | RDHUP if self.is_shut_read else 0) | (HUP if self.is_shut_both else 0)
+            return ends | (IN if self.queue else 0)
         mask = ERR if self.error else 0
-        if self.state == CLOSED or (self.is_shut_read and self.is_shut_write):
+        if self.state == CLOSED or self.is_shut_both:
             mask |= HUP
         if self.is_shut_read:
             mask |= IN | RDHUP
@@ -441,6 +448,12 @@ class UnixPackets(UnixStream):
         super().__init__(host, type_, proto)
         self.packets: deque[tuple[bytes, list[File]]] = deque()
 
+    def check_sending(self) -> None:
+        """Raise the pending error before all others."""
+        if self.error:
+            self.raise_error()
+        super().check_sending()
+
     def send(self, data: bytes, flags: int = 0) -> int:
         """Send one packet."""
         return self.sendmsg(data, [], flags, None)
@@ -502,6 +515,10 @@ class UnixPackets(UnixStream):
 
     def _has_input(self) -> bool:
         return bool(self.packets)
+
+    def _is_unread(self) -> bool:
+        # Linux overlooks a packet of nothing if it is the first one.
+        return len(self.packets) > 1 or any(data for data, _ in self.packets)
 
     def _forget_input(self) -> None:
         super()._forget_input()

@@ -73,8 +73,21 @@ class UnixDatagram(UnixAddresses):
             peer = self._find(endpoint)
         except OSError as error:
             return error.errno or errno.EINVAL
+        before = self.peer
         self._set_peer(peer)
+        if before is not None and before is not peer:
+            self._part_from(before)
         return 0
+
+    def _part_from(self, peer: UnixDatagram) -> None:
+        """Lose what was not read yet, and tell the old peer of the loss, as Linux does."""
+        if not self.inbox:
+            return
+        self._forget_input()
+        if peer.references and peer.peer is self:
+            peer.error = errno.ECONNRESET
+            peer.notify_readable()
+            peer.notify_writable()
 
     def _find(self, endpoint: Endpoint) -> UnixDatagram:
         found = self.find(endpoint)
@@ -102,8 +115,12 @@ class UnixDatagram(UnixAddresses):
         files = files_of(ancillary)
         if len(data) > self.sndbuf - 32:
             raise fault(errno.EMSGSIZE)
+        if self.is_shut_write:
+            raise fault(errno.EPIPE)
+        if endpoint is None and self.peer is None:
+            raise fault(errno.ENOTCONN)
         receiver = self._peer_to_send() if endpoint is None else self._find(endpoint)
-        if self.is_shut_write or receiver.is_shut_read:
+        if receiver.is_shut_read:
             raise fault(errno.EPIPE)
         cost = len(data) + _OVERHEAD
         is_full = len(receiver.inbox) > _QUEUE_MAX
@@ -121,10 +138,10 @@ class UnixDatagram(UnixAddresses):
     def _peer_to_send(self) -> UnixDatagram:
         """Return the peer; ECONNREFUSED once where it is closed, and there is none from then on."""
         peer = self.peer
-        if peer is None:
-            raise fault(errno.ENOTCONN)
+        assert peer is not None
         if peer.references == 0:
             self.peer = self.remote = None
+            self._forget_input()
             raise fault(errno.ECONNREFUSED)
         return peer
 
@@ -150,7 +167,7 @@ class UnixDatagram(UnixAddresses):
         if self.error:
             self.raise_error()
         if not self.inbox:
-            if self.is_shut_read:
+            if self.is_shut_read and self.is_blocking:
                 return b"", [], 0, None
             raise fault(errno.EAGAIN)
         data, files, sender, name = self.inbox[0]
@@ -182,6 +199,9 @@ class UnixDatagram(UnixAddresses):
         """Close; messages that nobody took are gone."""
         self.release_name()
         self.peer = None
+        self._forget_input()
+
+    def _forget_input(self) -> None:
         while self.inbox:
             data, files, sender, _ = self.inbox.popleft()
             for file in files:

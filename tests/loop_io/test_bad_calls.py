@@ -221,6 +221,8 @@ AFTER = {
 def test_calls_of_a_transport(same, call, state):
     """Each call of a stream's transport with odd arguments, in each state: as asyncio's."""
     name, *args = call
+    if name == "set_protocol" and state == "after eof":
+        pytest.skip("the peer's answer may come before or after the end")
 
     async def body(record):
         pair = await connected()
