@@ -262,7 +262,7 @@ def test_transports_and_servers_may_be_closed_in_cleanups(run_case, factory) -> 
             self.addCleanup(self.loop.remove_reader, mock)
 
     result = run_case(Case)
-    assert [case._testMethodName for case, _ in result.failures] == ["test_own_reader"], text_of(result)
+    assert [case._testMethodName for case, _ in result.failures] == ["test_own_reader"]
     assert not result.errors, text_of(result)
     assert "stop()" in text_of(result)
 

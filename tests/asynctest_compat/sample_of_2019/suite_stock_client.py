@@ -1,7 +1,6 @@
 """Tests of the client, in the way of asynctest's users of 2019. Run by test_sample.py, unedited."""
 
 import asyncio
-import contextlib
 import socket
 
 import asynctest
@@ -99,16 +98,14 @@ class TestProtocol(asynctest.TestCase):
             writer.close()
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        self.addCleanup(server.close)
         host, port = server.sockets[0].getsockname()
         transport, _ = await self.loop.create_connection(lambda: Quotes(prices), host, port)
+        self.addCleanup(transport.close)
         self.assertEqual(await asked, b"SUBSCRIBE\n")
         while "A" not in prices:
             await asyncio.sleep(0)
         self.assertEqual(prices, {"A": 2.0})
-        transport.close()
-        server.close()
-        with contextlib.suppress(asyncio.CancelledError):
-            await server.wait_closed()
 
 
 class TestCanary(asynctest.TestCase):
