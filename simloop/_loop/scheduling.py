@@ -171,6 +171,9 @@ class Scheduling(LoopState):
         self._wheel.add(handle)
         return handle
 
+    def _timer_handle_cancelled(self, handle: object) -> None:
+        """Do nothing: a timer handle that a program made by asyncio's class waits nowhere."""
+
 
 def check_callback(callback: object, method: str) -> None:
     """Refuse what is no callback; made in debug mode only, as asyncio does."""

@@ -21,3 +21,16 @@ def test_a_method_is_ours(name):
     """No method of AbstractEventLoop is left to raise NotImplementedError."""
     method = inspect.getattr_static(simloop.SimLoop, name)
     assert method is not inspect.getattr_static(asyncio.AbstractEventLoop, name)
+
+
+def test_a_handle_of_asyncio_s_own_class_can_be_cancelled():
+    """A TimerHandle that a program makes itself for the loop is cancelled like any other."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        handle = asyncio.TimerHandle(loop.time() + 1, print, (), loop)
+        handle._scheduled = True
+        handle.cancel()
+        return handle.cancelled()
+
+    assert simloop.run(main())
