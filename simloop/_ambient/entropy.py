@@ -4,10 +4,7 @@ Owns: the bytes behind ``os.urandom`` and all that stands on it (``secrets``, ``
 ``uuid4``, numpy's ``default_rng``), the state of the ``random`` module, seeds that nobody gave,
 and the node and the clock sequence of ``uuid1``.
 
-How the ``random`` module is kept. Its functions are methods of one hidden generator, and programs
-hold them by reference; so the generator stays and its state changes hands: the world's when a run
-begins, the caller's when it ends. The state is one piece of memory of 2.5 KB; copying it takes a
-fraction of a microsecond, where ``getstate`` and ``setstate`` take forty.
+How the state of the ``random`` module is kept is told in :mod:`.generators`.
 
 Must not know: how streams are made from a seed.
 
@@ -20,17 +17,17 @@ Invariants:
 
 from __future__ import annotations
 
-import _random
 import os
 import random
 import uuid
 from _thread import LockType, allocate_lock
 from typing import Any
 
+from . import generators
+from .generators import Drawer, own, state_of
 from .patches import entry, redirect, rewrite
 from .runs import get_ident, running
 from .variables import Start, Streams, Values, exchange, give_back
-from .words import HEAD_SIZE, memory
 
 __all__ = ["Entropy"]
 
@@ -40,19 +37,13 @@ _SEED_BYTES = 32
 _UUID_EPOCH = 0x01B2_1DD2_1381_4000
 """Intervals of 100 ns from 1582-10-15, where UUID times begin, to 1970."""
 
-_hidden: random.Random = random._inst
-_STATE_BYTES = _random.Random.__basicsize__ - HEAD_SIZE
-_state = memory(_hidden, HEAD_SIZE, _STATE_BYTES)
-
 
 class _Saved:
     """What a run found in place, to be put back: the process's own, or an outer world's."""
 
-    __slots__ = ("gauss", "state", "values")
+    __slots__ = ("values",)
 
-    def __init__(self, state: bytes, gauss: float | None, values: Values) -> None:
-        self.state = state
-        self.gauss = gauss
+    def __init__(self, values: Values) -> None:
         self.values = values
 
 
@@ -70,13 +61,14 @@ class Entropy:
             ``program/os`` the operating system's.
     """
 
-    __slots__ = ("_clock_sequence", "_gauss", "_os", "_state", "_streams", "_uuid_time", "_values")
+    __slots__ = ("_clock_sequence", "_os", "_streams", "_uuid_time", "_values", "drawer")
+
+    drawer: Drawer
+    """Who draws from the ``random`` module in this world, from its first run on."""
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
         self._os: random.Random | None = None
-        self._state: bytes | None = None
-        self._gauss: float | None = None
         self._values: Values = {}
         self._clock_sequence: int | None = None
         self._uuid_time = 0
@@ -96,30 +88,24 @@ class Entropy:
 
     def enter(self, start_ns: int) -> _Saved:
         """Put the world's state in place; returns what was there."""
-        if self._state is None:
-            self._state = _first_state(self._streams)
-        hidden: Any = _hidden
+        if not hasattr(self, "drawer"):
+            self.drawer = Drawer(_first_state(self._streams))
         _acquire(_lock)
         try:
-            values = exchange(self._values, Start(self._streams, start_ns))
-            saved = _Saved(bytes(_state), hidden.gauss_next, values)
-            _state[:] = self._state
-            hidden.gauss_next = self._gauss
+            saved = _Saved(exchange(self._values, Start(self._streams, start_ns)))
             _entered.append(saved)
+            generators.enter(self.drawer)
         finally:
             _release(_lock)
         return saved
 
     def exit(self, saved: _Saved) -> None:
         """Keep the world's state for its next run and put back what was there."""
-        hidden: Any = _hidden
         _acquire(_lock)
         try:
+            generators.leave(self.drawer)
             if _entered[-1] is saved:
                 _entered.pop()
-                self._state, self._gauss = bytes(_state), hidden.gauss_next
-                _state[:] = saved.state
-                hidden.gauss_next = saved.gauss
                 give_back(self._values, saved.values)
             else:
                 self._leave_to_later(saved)
@@ -127,13 +113,12 @@ class Entropy:
             _release(_lock)
 
     def _leave_to_later(self, saved: _Saved) -> None:
-        """Leave while a run that began later is on: that one found our state, and has it."""
+        """Leave while a run that began later is on: that one found our values, and has them."""
         position = next(at for at, each in enumerate(_entered) if each is saved)
         del _entered[position]
         later = _entered[position]
-        self._state, self._gauss = later.state, later.gauss
         self._values.update(later.values)
-        later.state, later.gauss, later.values = saved.state, saved.gauss, saved.values
+        later.values = saved.values
 
 
 _first_states: dict[str, bytes] = {}
@@ -147,7 +132,7 @@ def _first_state(streams: Streams) -> bytes:
         if len(_first_states) >= _FIRST_STATES_MAX:
             _first_states.clear()
         program = streams.stream("program")
-        _first_states[seed] = known = bytes(memory(program, HEAD_SIZE, _STATE_BYTES))
+        _first_states[seed] = known = state_of(program)
     return known
 
 
@@ -171,7 +156,7 @@ def _seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
         run = running.get(get_ident())
         if run is not None:
             a = int.from_bytes(run.entropy.draw(_SEED_BYTES), "big")
-    _real_seed(generator, a, version)
+    _real_seed(own(generator), a, version)
 
 
 def _generate_time_safe() -> Any:

@@ -76,16 +76,16 @@ class Kernel:
     """
 
     def __init__(self, seed: int | str = 0, start_ns: int = 0) -> None:
-        self.now_ns = start_ns
+        self.now_ns: int = start_ns
         self.ready: deque[Handle | TimerHandle] = deque()
         # Lines up behind what is ready when the next turn begins.
         self.arrived: deque[Handle] = deque()
-        self.wheel = TimerWheel(start_ns)
-        self.streams = RandomStreams(seed)
-        self.gate = ChoiceGate()
-        self.limits = Limits()
-        self.steps = 0
-        self.horizon_ns = NEVER - 1
+        self.wheel: TimerWheel = TimerWheel(start_ns)
+        self.streams: RandomStreams = RandomStreams(seed)
+        self.gate: ChoiceGate = ChoiceGate()
+        self.limits: Limits = Limits()
+        self.steps: int = 0
+        self.horizon_ns: int = NEVER - 1
         self._autojump = True
         self._reach_ns: int | None = None
         self._driven_ns: int | None = None
@@ -455,4 +455,5 @@ _NEVER_STOPS = _Once(stopping=False)
 
 
 def _nothing_left() -> DeadlockError:
+    """Make the error for a world in which nothing can run, where nobody knows more about it."""
     return DeadlockError("nothing is ready and no deadline is left, so nothing can ever run again")

@@ -60,8 +60,8 @@ class Limits:
 
     def __init__(self) -> None:
         self._steps_max: int | None = None
-        self.time_max_ns = NEVER
-        self.livelock_steps = LIVELOCK_STEPS
+        self.time_max_ns: int = NEVER
+        self.livelock_steps: int = LIVELOCK_STEPS
         # Collects garbage: of young objects, or of all.
         self.tidy: Callable[[bool], None] | None = None
         self._tidy_at = _TIDY_STEPS
@@ -86,7 +86,7 @@ class Limits:
 
     def _schedule(self, look_at: int) -> None:
         self._look_at = look_at
-        self.check_at = min(look_at, self._tidy_at)
+        self.check_at: int = min(look_at, self._tidy_at)
         if self._steps_max is not None:
             self.check_at = min(self.check_at, self._steps_max)
 

@@ -31,7 +31,7 @@ class RandomStreams:
     __slots__ = ("_streams", "seed")
 
     def __init__(self, seed: int | str) -> None:
-        self.seed = seed
+        self.seed: int | str = seed
         self._streams: dict[str, random.Random] = {}
 
     def stream(self, name: str) -> random.Random:
