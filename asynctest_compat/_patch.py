@@ -220,6 +220,10 @@ def _decorate_class(klass: Any, patching: Any) -> Any:
 class _patch_dict(_borrowed.PatchDict):  # noqa: N801  # unittest.mock's name
     """Change a dict and restore it. Made by ``patch.dict``, not by hand."""
 
+    # What pytest asks of each patch on a test, to tell the mocks among its arguments from fixtures.
+    attribute_name = None
+    new = None
+
     def __init__(
         self,
         in_dict: Any,

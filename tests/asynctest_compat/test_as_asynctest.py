@@ -31,6 +31,24 @@ def test_the_clock_works_under_pytest_asyncio(run_pytest, tmp_path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        (
+            *("-p", "pytest_asyncio.plugin", "-o", "asyncio_mode=auto"),
+            *("-o", "asyncio_default_fixture_loop_scope=function"),
+        ),
+        ("-p", "simloop.testing.plugin", "-o", "simloop_mode=auto"),
+    ],
+    ids=["pytest-asyncio", "simloop"],
+)
+def test_mocks_and_patches_live_beside_fixtures(run_pytest, options) -> None:
+    """Coroutine tests of either plugin take mocks of patches and fixtures, in this order."""
+    done = run_pytest("-W", "error", *options, "suite_of_pytest.py")
+    assert "10 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", ["virtual", "stock"])
 def test_removed_names_come_back_under_pytest(run_pytest, loop) -> None:
     """A suite of 2014 passes with the option, on either loop."""
