@@ -66,7 +66,7 @@ def draw(folder, program):
     """Run a program in a process of its own, and return the page of its trace."""
     (folder / "pings.py").write_text(program)
     for line in (["run", "pings.py", "--seed", "7", "--trace", "run.json"], ["show", "run.json"]):
-        subprocess.run([sys.executable, "-m", "simloop", *line], cwd=folder, check=True)
+        subprocess.run([sys.executable, "-m", "simloop", *line], cwd=folder, check=False)
     return folder / "run.html"
 
 
@@ -356,6 +356,17 @@ async def main():
     asyncio.create_task(asyncio.Event().wait(), name="left")
     await asyncio.sleep(8)
 """
+
+
+def test_an_error_is_told(browser, tmp_path):
+    """The page of a run that failed says so, in a text that the keyboard can scroll."""
+    tab = browser.new_page()
+    program = "import asyncio\n\nasync def main():\n    await asyncio.Event().wait()\n"
+    tab.goto(draw(tmp_path, program).as_uri())
+    assert "ended with status 80" in tab.inner_text("#summary")
+    assert tab.inner_text("#error").startswith("DeadlockError: nothing is ready at 0.0 s")
+    assert tab.get_attribute("#error", "tabindex") == "0"
+    tab.close()
 
 
 def test_places_and_times_agree(browser, tmp_path):
