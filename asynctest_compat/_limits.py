@@ -41,7 +41,8 @@ def time_limit(seconds: float | None = None, *, real: float | None = None) -> Ca
 
     Args:
         seconds: Of the loop's time, virtual on a SimLoop, for set-up, test and tear-down together.
-        real: Seconds of real time, for the same and the cleanups.
+        real: Seconds of real time, for the same and the cleanups. Needs the main thread and the
+            signal SIGALRM, and is not applied where somebody else has that.
 
     A method's limits win over those of its class.
 

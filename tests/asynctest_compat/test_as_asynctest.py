@@ -114,6 +114,15 @@ def test_the_command_takes_a_factory(python, tmp_path) -> None:
 
 
 @pytest.mark.slow
+def test_the_command_tells_its_options(python) -> None:
+    """--help has those of this package and those of unittest."""
+    done = python(*COMMAND, "--help")
+    assert done.returncode == 0
+    for option in ("--loop", "--removed-names", "--failfast"):
+        assert option in done.stdout
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", ["nonsense", "suite:missing"])
 def test_an_unknown_loop_is_refused(python, run_pytest, loop) -> None:
     """A loop that nobody knows ends the run before a test, with its name."""
