@@ -83,6 +83,9 @@ class _Notes:
         return [task for note in self._notes if (task := note()) is not None]
 
 
+_notes: _Notes
+
+
 def _all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> Any:
     """Do what ``asyncio.all_tasks`` does, filling the set in the order of the tasks' making."""
     if loop is None:
