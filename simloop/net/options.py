@@ -45,6 +45,7 @@ _RCVBUF_MIN = 2_304
 IP_MULTICAST_ALL = 49
 IP_PKTINFO = 8
 IPV6_ADDRFORM_FIRST = 1
+PASSCRED = (int(SOL_SOCKET), 16)  # Only UNIX sockets know senders.
 
 
 def _boolean(value: int) -> int:
@@ -73,11 +74,13 @@ def _doubled(least: int) -> Callable[[int], int]:
     return size
 
 
-def _hops(value: int) -> int:
-    """A time to live for groups, where -1 restores the default of 1."""
-    if value == -1:
-        return 1
-    return _between(0, 255)(value)
+def _hops(default: int, *, least: int = 0) -> Callable[[int], int]:
+    """Make the check of a time to live, where -1 restores the default."""
+
+    def check(value: int) -> int:
+        return default if value == -1 else _between(least, 255)(value)
+
+    return check
 
 
 def _read_only(value: int) -> int:
@@ -103,6 +106,7 @@ _INTEGERS: dict[Key, tuple[int, Callable[[int], int]]] = {
     (SOL_SOCKET, socket.SO_OOBINLINE): (0, _boolean),
     (SOL_SOCKET, 12): (0, _any),  # SO_PRIORITY
     (SOL_SOCKET, socket.SO_REUSEPORT): (0, _boolean),
+    PASSCRED: (0, _boolean),
     (SOL_SOCKET, socket.SO_RCVLOWAT): (1, lambda value: max(1, value)),
     (SOL_SOCKET, socket.SO_SNDLOWAT): (1, _read_only),
     (SOL_SOCKET, 29): (0, _boolean),  # SO_TIMESTAMP
@@ -129,7 +133,7 @@ _INTEGERS: dict[Key, tuple[int, Callable[[int], int]]] = {
     (IPPROTO_TCP, 25): (0, _any),  # TCP_NOTSENT_LOWAT
     (IPPROTO_TCP, 30): (0, _boolean),  # TCP_FASTOPEN_CONNECT
     (IPPROTO_IP, socket.IP_TOS): (0, lambda value: value & 0xFF),
-    (IPPROTO_IP, socket.IP_TTL): (64, _between(1, 255)),
+    (IPPROTO_IP, socket.IP_TTL): (64, _hops(64, least=1)),
     (IPPROTO_IP, IP_PKTINFO): (0, _boolean),
     (IPPROTO_IP, 10): (1, _between(0, 5)),  # IP_MTU_DISCOVER
     (IPPROTO_IP, 11): (0, _boolean),  # IP_RECVERR
@@ -139,12 +143,12 @@ _INTEGERS: dict[Key, tuple[int, Callable[[int], int]]] = {
     (IPPROTO_IP, 15): (0, _boolean),  # IP_FREEBIND
     (IPPROTO_IP, 19): (0, _boolean),  # IP_TRANSPARENT
     (IPPROTO_IP, 24): (0, _boolean),  # IP_BIND_ADDRESS_NO_PORT
-    (IPPROTO_IP, socket.IP_MULTICAST_TTL): (1, _hops),
+    (IPPROTO_IP, socket.IP_MULTICAST_TTL): (1, _hops(1)),
     (IPPROTO_IP, socket.IP_MULTICAST_LOOP): (1, _boolean),
     (IPPROTO_IP, IP_MULTICAST_ALL): (1, _between(0, 1)),
-    (IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS): (64, _any),
+    (IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS): (64, _hops(64)),
     (IPPROTO_IPV6, socket.IPV6_MULTICAST_IF): (0, _any),
-    (IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS): (1, _hops),
+    (IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS): (1, _hops(1)),
     (IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP): (1, _between(0, 1)),
     (IPPROTO_IPV6, 23): (1, _between(0, 5)),  # IPV6_MTU_DISCOVER
     (IPPROTO_IPV6, 25): (0, _boolean),  # IPV6_RECVERR

@@ -392,12 +392,15 @@ class InetSocket(SocketFile):
             raise fault(errno.EINVAL)
         if level == opt.IPPROTO_IPV6 and self.family != AF_INET6:
             raise fault(errno.ENOPROTOOPT)
+        if (level, name) == opt.PASSCRED:
+            raise fault(errno.EOPNOTSUPP)
         if (level, name) == (SOL_SOCKET, SO_BINDTODEVICE):
             self.host.check_device(value)
         super().setsockopt(level, name, value)
 
     def getsockopt(self, level: int, name: int) -> opt.Value:
         """Return an option; those of IPv6 only where the family has them."""
-        if level == opt.IPPROTO_IPV6 and self.family != AF_INET6:
+        no_ipv6 = level == opt.IPPROTO_IPV6 and self.family != AF_INET6
+        if no_ipv6 or (level, name) == opt.PASSCRED:
             raise fault(errno.EOPNOTSUPP)
         return super().getsockopt(level, name)

@@ -81,7 +81,10 @@ class UdpSocket(InetSocket):
     )
 
     kind: ClassVar[str] = "udp"
-    levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET, opt.IPPROTO_IP, opt.IPPROTO_IPV6)
+    levels: ClassVar[tuple[int, ...]] = (
+        *(SOL_SOCKET, opt.IPPROTO_IP, opt.IPPROTO_IPV6),
+        int(socket.IPPROTO_UDP),
+    )
     # Inherited, and said again where this class sets them: type checkers infer each its own.
     local: Endpoint | None
     remote: Endpoint | None

@@ -44,6 +44,7 @@ _NOBODY = (0, -1, -1)
 _RIGHTS = (SOL_SOCKET, int(socket.SCM_RIGHTS))
 _CREDS = (SOL_SOCKET, 2)  # SCM_CREDENTIALS
 _PEERCRED = 17
+_REUSEPORT = (SOL_SOCKET, int(socket.SO_REUSEPORT))
 
 _SHUT_RD, _SHUT_WR, _SHUT_RDWR = int(socket.SHUT_RD), int(socket.SHUT_WR), int(socket.SHUT_RDWR)
 _MSG_PEEK = int(socket.MSG_PEEK)
@@ -110,6 +111,21 @@ class UnixAddresses(SocketFile):
         if found.type != self.type:
             raise fault(errno.EPROTOTYPE)
         return found
+
+    def beside(self, data: bytes, files: list[File]) -> list[Ancillary]:
+        """Return what comes beside bytes: the sender's credentials, if asked for, and files."""
+        items: list[Ancillary] = [(*_RIGHTS, files)] if files else []
+        if self.options is not None and self.flag(*opt.PASSCRED):
+            host = self.host
+            known = (host.pid, host.uid, host.gid) if data else (0, 0, 0)
+            items.insert(0, (*_CREDS, _CREDENTIALS.pack(*known)))
+        return items
+
+    def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
+        """Set an option; a name cannot be shared."""
+        if (level, name) == _REUSEPORT and opt.integer_of(value):
+            raise fault(errno.EOPNOTSUPP)
+        super().setsockopt(level, name, value)
 
     def special_option(self, name: int) -> opt.Value | None:
         """Answer SO_PEERCRED: the virtual process of the host is on the other side."""
@@ -279,9 +295,10 @@ class UnixStream(UnixAddresses, StreamSocket):
         """Return bytes, and the files that came with them: the caller owns their references."""
         del ancillary_size
         if not self.rights:
-            return super().recv(size, flags), [], 0, self._sender()
+            data = super().recv(size, flags)
+            return data, self.beside(data, []), 0, self._sender()
         data, files = self._recv_with_files(size, flags)
-        return data, [(*_RIGHTS, files)] if files else [], 0, self._sender()
+        return data, self.beside(data, files), 0, self._sender()
 
     def _sender(self) -> Endpoint | None:
         """The peer's name, which a stream shows only where there is one."""
@@ -506,12 +523,11 @@ class UnixPackets(UnixStream):
         data, files = self.packets[0]
         message_flags = _MSG_TRUNC if len(data) > size else 0
         if flags & _MSG_PEEK:
-            return cut(data, size, flags), [], message_flags, None
+            return cut(data, size, flags), self.beside(data, []), message_flags, None
         self.packets.popleft()
         if self.peer is not None:
             self.peer._room_made()
-        data = cut(data, size, flags)
-        return data, [(*_RIGHTS, files)] if files else [], message_flags, None
+        return cut(data, size, flags), self.beside(data, files), message_flags, None
 
     def _has_input(self) -> bool:
         return bool(self.packets)

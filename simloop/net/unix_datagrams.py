@@ -31,7 +31,6 @@ __all__ = ["UnixDatagram"]
 _OVERHEAD = 768  # What a queued message costs beyond its bytes, as on Linux.
 _QUEUE_MAX = 512  # net.unix.max_dgram_qlen
 _UNNAMED: Endpoint = ("", 0)
-_RIGHTS = (SOL_SOCKET, int(socket.SCM_RIGHTS))
 _MSG_PEEK = int(socket.MSG_PEEK)
 _MSG_TRUNC = int(socket.MSG_TRUNC)
 _MSG_OOB = int(socket.MSG_OOB)
@@ -173,11 +172,10 @@ class UnixDatagram(UnixAddresses):
         data, files, sender, name = self.inbox[0]
         message_flags = _MSG_TRUNC if len(data) > size else 0
         if flags & _MSG_PEEK:
-            return cut(data, size, flags), [], message_flags, name
+            return cut(data, size, flags), self.beside(b"x", []), message_flags, name
         self.inbox.popleft()
         sender._taken(len(data))
-        data = cut(data, size, flags)
-        return data, [(*_RIGHTS, files)] if files else [], message_flags, name
+        return cut(data, size, flags), self.beside(b"x", files), message_flags, name
 
     def _taken(self, size: int) -> None:
         self.held -= size + _OVERHEAD

@@ -572,6 +572,60 @@ def test_descriptors_that_travel(same, kind):
     same(body)
 
 
+@pytest.mark.parametrize("kind", PAIRS)
+def test_credentials_that_travel(same, kind):
+    """SO_PASSCRED tells whoever receives by recvmsg who sent; the internet does not know."""
+
+    async def body(record):
+        ours, theirs = await PAIRS[kind]()
+        await record.do("get", ours.getsockopt, socket.SOL_SOCKET, socket.SO_PASSCRED)
+        await record.do("set", ours.setsockopt, socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        await record.do("get", ours.getsockopt, socket.SOL_SOCKET, socket.SO_PASSCRED)
+        theirs.send(b"one")
+        await settled(2)
+        data, ancillary, flags, _ = ours.recvmsg(10, 100)
+        record.note("one", (data, [(*item[:2], len(item[2])) for item in ancillary], flags))
+        if ancillary:
+            pid, uid, _ = struct.unpack("3i", ancillary[0][2])
+            record.note("who", (pid > 0, uid >= 0))
+            reading, writing = os.pipe()
+            theirs.sendmsg([b"two"], rights(reading))
+            data, ancillary, flags, _ = ours.recvmsg(10, 100)
+            record.note("two", (data, [item[:2] for item in ancillary], flags))
+            for fd in (reading, writing, *array.array("i", ancillary[1][2])):
+                os.close(fd)
+            theirs.close()
+            if kind != "unix datagrams":
+                await record.do("end", ours.recvmsg, 10, 100)
+        ours.close()
+        theirs.close()
+
+    same(body)
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_options_at_their_limits(same, kind):
+    """Options that are refused, restored to a default, or belong to another protocol."""
+
+    async def body(record):
+        ours, theirs = await PAIRS[kind]()
+        for level, option, values in (
+            (socket.IPPROTO_IP, socket.IP_TTL, (0, 1, 255, 256, -1)),
+            (socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, (0, 255, 256, -1, -2)),
+            (socket.SOL_SOCKET, socket.SO_REUSEPORT, (0, 1)),
+            (socket.IPPROTO_UDP, 77, (1,)),
+        ):
+            if kind != "udp" and level == socket.IPPROTO_UDP:
+                continue
+            for value in values:
+                await record.do(f"set {level} {option}", ours.setsockopt, level, option, value)
+                await record.do(f"get {level} {option}", ours.getsockopt, level, option)
+        ours.close()
+        theirs.close()
+
+    same(body)
+
+
 @pytest.mark.parametrize(
     ("family", "level", "option", "enable"),
     [
