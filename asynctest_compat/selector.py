@@ -276,9 +276,18 @@ class _Keys(Mapping[Any, "SelectorKey"]):
         return iter(self._of._fd_to_key)
 
 
-def _set_event_ready(fileobj: Any, loop: Any, event: int) -> None:
-    selector = loop._selector
-    key = selector.get_map().get(fileobj)
+def _make_ready(fileobj: Any, loop: Any, event: int) -> None:
+    if not hasattr(loop, "_selector"):
+        raise TypeError(
+            f"{loop!r} has no selector that could find {fileobj!r} ready: use a SimLoop, or a"
+            " selector loop of asyncio"
+        )
+    # A selector would be asked at the start of the next iteration: let this one end first.
+    loop.call_soon_threadsafe(_process_event, fileobj, loop, event)
+
+
+def _process_event(fileobj: Any, loop: Any, event: int) -> None:
+    key = loop._selector.get_map().get(fileobj)
     if key is not None:
         loop._process_events([(key, event)])
 
@@ -303,13 +312,12 @@ def set_read_ready(fileobj: Any, loop: Any) -> None:
     received: b'Data'
     >>> loop.close()
     """
-    # A selector would be asked at the start of the next iteration: let this one end first.
-    loop.call_soon_threadsafe(_set_event_ready, fileobj, loop, selectors.EVENT_READ)
+    _make_ready(fileobj, loop, selectors.EVENT_READ)
 
 
 def set_write_ready(fileobj: Any, loop: Any) -> None:
     """Let ``loop`` find ``fileobj`` ready to be written to. See ``set_read_ready``."""
-    loop.call_soon_threadsafe(_set_event_ready, fileobj, loop, selectors.EVENT_WRITE)
+    _make_ready(fileobj, loop, selectors.EVENT_WRITE)
 
 
 def get_registered_events(selector: Any) -> set[SelectorKey]:

@@ -133,6 +133,18 @@ def test_a_mock_is_registered_once() -> None:
         selector.register(file.fileno(), READ)
 
 
+@pytest.mark.parametrize("make_ready", [asynctest.set_read_ready, asynctest.set_write_ready])
+def test_a_loop_without_a_selector_is_named(make_ready) -> None:
+    """A loop that has none to be seen, as uvloop, is refused, with what works."""
+
+    class Loop:
+        def __repr__(self):
+            return "<its loop>"
+
+    with pytest.raises(TypeError, match=r"<its loop> has no selector .*the_file"):
+        make_ready(asynctest.FileMock(name="the_file"), Loop())
+
+
 @pytest.mark.parametrize("method", ["unregister", "modify", "get_key"])
 def test_an_unregistered_descriptor_is_named(method) -> None:
     """What is not registered can't be removed, changed or looked up."""

@@ -1,4 +1,4 @@
-"""Patches and the clock against naive models: whatever the stack, whatever the timers."""
+"""Patches, the clock and mocks against naive models: whatever is stacked, set or awaited."""
 
 from __future__ import annotations
 
@@ -185,3 +185,62 @@ def test_any_timers_run_at_their_own_time(factory, timers, steps) -> None:
         assert runs == expected  # timers of one time in the order in which they were set
     else:
         assert sorted(time for time, _ in runs) == sorted(time for time, _ in expected)
+
+
+OPERATIONS = st.lists(
+    st.tuples(st.sampled_from(["call", "step", "close", "throw", "reset"]), st.integers(0, 5)),
+    max_size=20,
+)
+
+
+class TwoSteps:
+    """What a call gives: it waits twice, so that awaits overlap."""
+
+    def __await__(self):
+        yield
+        yield
+        return "result"
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(OPERATIONS)
+def test_any_awaits_are_recorded_when_they_end(operations) -> None:
+    """However calls overlap, end or are given up, the records hold what has ended, in order."""
+    mock = asynctest.CoroutineMock(side_effect=lambda _number: TwoSteps())
+    pending, called, ended, count = [], [], [], 0
+    for operation, index in operations:
+        if operation == "call":
+            pending.append([count, mock(count), 0])
+            called.append(asynctest.call(count))
+            count += 1
+        elif operation == "reset":
+            mock.reset_mock()
+            called, ended = [], []
+        elif pending:
+            entry = pending[index % len(pending)]
+            number, steps, done = entry
+            entry[2] += 1
+            if operation == "step" and done < 2:
+                assert steps.send(None) is None
+                continue
+            with pytest.raises(StopIteration if operation == "step" else KeyError) as caught:
+                steps.send(None) if operation == "step" else end(steps, operation)
+            assert operation != "step" or caught.value.value == "result"
+            pending.remove(entry)
+            if done:  # what never began has not been awaited
+                ended.append(asynctest.call(number))
+        assert mock.await_args_list == ended
+        assert mock.await_count == len(ended)
+        assert mock.await_args == (ended[-1] if ended else None)
+        assert mock.call_args_list == called
+        assert bool(mock.awaited) == bool(ended)
+    for _, steps, _ in pending:
+        steps.close()
+
+
+def end(steps, how):
+    """Close it or throw into it; both are told as a KeyError."""
+    if how == "throw":
+        steps.throw(KeyError())
+    steps.close()
+    raise KeyError
