@@ -22,12 +22,16 @@ import _socket
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
+from simloop._kernel import nanoseconds
+
 from .allowance import is_allowed
 from .patches import attribute, redirect
 from .runs import get_ident, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .ambient import Seat
 
 __all__ = ["Sockets"]
 
@@ -37,9 +41,9 @@ class Sockets(Protocol):
 
     All methods take what the system's take and raise what it raises. Besides these, a method
     that is there is used: ``gethostbyname_ex``, ``gethostbyaddr``, ``if_nameindex``, ``pipe``,
-    ``set_blocking``, ``get_blocking``, ``set_inheritable``, ``get_inheritable``, ``fcntl``,
-    ``ioctl``, ``isatty``, ``fstat``, ``fdopen``, and ``watch(fd, callback)``, which has the
-    callback called when ``poll`` may answer otherwise, and returns what ends that. ``paths``, if
+    ``delay_of``, ``set_blocking``, ``get_blocking``, ``set_inheritable``, ``get_inheritable``,
+    ``fcntl``, ``ioctl``, ``isatty``, ``fstat``, ``fdopen``, and ``watch(fd, callback)``, which has
+    the callback called when ``poll`` may answer otherwise, and returns what ends that. ``paths``, if
     it is there, answers for paths that are names of sockets: ``has(path)``, ``stat``, ``access``,
     ``unlink``, ``chmod``, ``chown``, ``rename`` and ``umask``.
     """
@@ -128,10 +132,23 @@ def _redirect_name(name: str) -> None:
         if run is not None and not is_allowed("names"):
             method = getattr(run.sockets, name, None)
             if method is not None:
+                if name in _SLOW and args:
+                    _wait(run, args[0])
                 return method(*args, **kwargs)
         return real(*args, **kwargs)
 
     real = redirect(target, look_up)
+
+
+_SLOW = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
+
+
+def _wait(run: Seat, host: Any) -> None:
+    """Let the time pass that the world says a lookup takes, as a sleep of the caller."""
+    delay_of = getattr(run.sockets, "delay_of", None)
+    delay = 0.0 if delay_of is None else delay_of(host)
+    if delay:
+        run.clock.block(nanoseconds(delay))
 
 
 for _name in (

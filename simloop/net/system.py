@@ -101,6 +101,10 @@ class SystemCalls(DescriptorCalls):
             )
         ]
 
+    def delay_of(self, host: object, /) -> float:
+        """Return the seconds that a lookup of a name takes."""
+        return self._find_host().network.names.delay_of(host)
+
     def getnameinfo(self, sockaddr: tuple[Any, ...], flags: int, /) -> tuple[str, str]:
         """Look an address up."""
         return self._find_host().network.names.getnameinfo(sockaddr, flags)

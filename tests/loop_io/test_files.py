@@ -226,6 +226,28 @@ def test_names_come_from_the_world():
     simloop.run(main(), world=world)
 
 
+def test_a_lookup_that_blocks_takes_its_time():
+    """socket.getaddrinfo and its kin take as long as the world says, wherever they are called."""
+    world = simloop.World()
+    world.names.add("slow.internal", "10.0.0.5", "10.0.0.6")
+    world.names.delay("slow.internal", 3)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        found = socket.getaddrinfo("slow.internal", 80, type=socket.SOCK_STREAM)
+        assert [info[4] for info in found] == [("10.0.0.5", 80), ("10.0.0.6", 80)]
+        assert loop.time() == 3  # Like time.sleep on the loop's thread, it kept the world waiting.
+        ticks = []
+        timer = loop.call_later(1, ticks.append, "the loop went on")
+        assert await asyncio.to_thread(socket.gethostbyname, "slow.internal") == "10.0.0.5"
+        assert (loop.time(), ticks) == (6, ["the loop went on"])
+        timer.cancel()
+        assert socket.gethostbyname_ex("10.0.0.9")[2] == ["10.0.0.9"]
+        return loop.time()
+
+    assert simloop.run(main(), world=world) == 6
+
+
 def test_a_patched_resolver_is_asked(arm, monkeypatch):
     """A test that replaces socket.getaddrinfo is heard."""
     asked = []
