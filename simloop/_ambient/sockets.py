@@ -39,13 +39,13 @@ __all__ = ["Sockets"]
 class Sockets(Protocol):
     """Who stands in for the system's sockets, names and descriptors in a run.
 
-    All methods take what the system's take and raise what it raises. Besides these, a method
-    that is there is used: ``gethostbyname_ex``, ``gethostbyaddr``, ``if_nameindex``, ``pipe``,
+    All methods take what the system's take and raise what it raises. Besides these, a method that
+    is there is used: ``gethostbyname_ex``, ``gethostbyaddr``, ``if_nameindex``, ``pipe``,
     ``delay_of``, ``set_blocking``, ``get_blocking``, ``set_inheritable``, ``get_inheritable``,
     ``fcntl``, ``ioctl``, ``isatty``, ``fstat``, ``fdopen``, and ``watch(fd, callback)``, which has
-    the callback called when ``poll`` may answer otherwise, and returns what ends that. ``paths``, if
-    it is there, answers for paths that are names of sockets: ``has(path)``, ``stat``, ``access``,
-    ``unlink``, ``chmod``, ``chown``, ``rename`` and ``umask``.
+    the callback called when ``poll`` may answer otherwise, and returns what ends that. ``paths``,
+    if it is there, answers for paths that are names of sockets: ``has(path)``, ``stat``,
+    ``access``, ``unlink``, ``chmod``, ``chown``, ``rename`` and ``umask``.
     """
 
     socket_class: type[socket.socket]
