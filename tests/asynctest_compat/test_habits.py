@@ -48,6 +48,39 @@ def test_asyncio_may_be_patched_under_a_test(run_case, factory, base) -> None:
     check(run_case(Case))
 
 
+@pytest.mark.parametrize("base", [asynctest.TestCase, asynctest.ClockedTestCase])
+def test_plain_code_runs_the_loop_itself(run_case, factory, base) -> None:
+    """A plain setUp, test or tearDown may call run_until_complete, on self.loop or the current."""
+    log = []
+
+    async def note(what):
+        await asyncio.sleep(0)
+        log.append(what)
+        return what
+
+    class Case(base):
+        loop_factory = factory
+
+        def setUp(self):
+            self.task = asyncio.ensure_future(note("task"))
+            assert self.loop.run_until_complete(note("setUp")) == "setUp"
+
+        def test_it(self):
+            asyncio.get_event_loop().run_until_complete(note("test"))
+            if base is asynctest.ClockedTestCase:
+                self.loop.run_until_complete(self.advance(10))
+                assert self.loop.time() == 10
+            self.loop.call_soon(self.loop.stop)
+            self.loop.run_forever()
+            assert self.task.done()
+
+        def tearDown(self):
+            self.loop.run_until_complete(note("tearDown"))
+
+    check(run_case(Case))
+    assert log == ["task", "setUp", "test", "tearDown"]
+
+
 def test_attributes_of_the_loop_may_be_set(run_case, factory) -> None:
     """What a test puts on the loop object is used, also its close, at the end."""
     log = []
