@@ -33,7 +33,10 @@ _TIDY_STEPS = 10_000
 """Steps between two collections of garbage; most look at young objects only."""
 
 _FULL_STEPS = 500_000
-"""Steps before the first collection of all objects; each pause is a quarter longer."""
+"""Steps before the first collection of all objects; each pause is twice as long as the last,"""
+
+_FULL_STEPS_MAX = 4_000_000
+"""up to this many: a large world is looked at seldom, and garbage does not pile up for ever."""
 
 _SAMPLE = 10_000
 """Steps watched before a livelock is reported, to name the callbacks that run most."""
@@ -115,7 +118,7 @@ class Limits:
         full = steps > self._tidy_full_at
         self._tidy_at = steps + _TIDY_STEPS
         if full:
-            self._tidy_full_at = steps + max(_FULL_STEPS, steps // 4)
+            self._tidy_full_at = steps + min(max(_FULL_STEPS, steps), _FULL_STEPS_MAX)
         self._schedule(self._look_at)
         if self.tidy is not None:
             self.tidy(full)
