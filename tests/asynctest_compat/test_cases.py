@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import types
 import warnings
 
@@ -267,3 +268,24 @@ def test_subtests_are_unittest_s(run_case, factory) -> None:
         "(number=1)",
         "(number=3)",
     ]
+
+
+FORGOTTEN = {
+    "assertAsyncRaises": lambda case: case.assertAsyncRaises(OSError, case.loop.create_future()),
+    "advance": lambda case: case.advance(1),
+    "exhaust_callbacks": lambda case: asynctest.exhaust_callbacks(case.loop),
+    "wait": lambda _: asynctest.CoroutineMock().awaited.wait(),
+}
+
+
+@pytest.mark.parametrize("name", FORGOTTEN)
+def test_what_nobody_awaits_is_warned_of(run_case, name) -> None:
+    """An assertion, an advance() or a helper that is only called does not go unseen."""
+
+    class Case(asynctest.ClockedTestCase):
+        async def test_it(self):
+            FORGOTTEN[name](self)
+            gc.collect()
+
+    with pytest.warns(RuntimeWarning, match=rf"{name}' was never awaited"):
+        assert run_case(Case).wasSuccessful()
