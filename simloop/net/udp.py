@@ -60,6 +60,7 @@ _RECVHOPLIMIT = (opt.IPPROTO_IPV6, 51)
 _IPV6_HOPLIMIT = 52
 _RECVTCLASS = (opt.IPPROTO_IPV6, 66)
 _IPV6_TCLASS = 67
+_MAPPED = bytes(10) + b"\xff\xff"
 _INT = struct.Struct("i")
 _MULTICAST_IF = (opt.IPPROTO_IP, int(socket.IP_MULTICAST_IF))
 _MULTICAST_IF6 = (opt.IPPROTO_IPV6, int(socket.IPV6_MULTICAST_IF))
@@ -330,20 +331,24 @@ class UdpSocket(InetSocket):
     def _packet_info(self, destination: Endpoint) -> list[Ancillary]:
         ip = destination[0]
         number = groups.ETH0 if self.host.addresses and ip in self.host.addresses else groups.LO
+        hops = _INT.pack(1 if is_multicast(ip) else 64)
         if is_ipv6(ip):
             packed = socket.inet_pton(socket.AF_INET6, without_scope(ip))
-            known = (
+            known = [
                 (_RECVPKTINFO, _IPV6_PKTINFO, struct.pack("@16sI", packed, number)),
-                (_RECVHOPLIMIT, _IPV6_HOPLIMIT, _INT.pack(1 if is_multicast(ip) else 64)),
+                (_RECVHOPLIMIT, _IPV6_HOPLIMIT, hops),
                 (_RECVTCLASS, _IPV6_TCLASS, _INT.pack(0)),
-            )
+            ]
         else:
             packed = socket.inet_aton(ip)
-            known = (
+            known = [
                 (_PKTINFO, opt.IP_PKTINFO, struct.pack("i4s4s", number, packed, packed)),
-                (_RECVTTL, int(socket.IP_TTL), _INT.pack(1 if is_multicast(ip) else 64)),
+                (_RECVTTL, int(socket.IP_TTL), hops),
                 (_RECVTOS, int(socket.IP_TOS), bytes(1)),
-            )
+            ]
+            if self.family == int(socket.AF_INET6):  # It shows the address as a mapped one, too.
+                mapped = struct.pack("@16sI", _MAPPED + packed, number)
+                known.insert(0, (_RECVPKTINFO, _IPV6_PKTINFO, mapped))
         return [(option[0], kind, data) for option, kind, data in known if self.flag(*option)]
 
     # -- life ----------------------------------------------------------------------------------
