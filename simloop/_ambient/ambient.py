@@ -63,6 +63,7 @@ class Seat:
         "become_loop",
         "clock",
         "entropy",
+        "idle_polls",
         "signals",
         "sockets",
         "start_ns",
@@ -82,6 +83,8 @@ class Seat:
     become_loop: Callable[[Any], None] | None
     allowed: tuple[str, ...]
     strict: bool
+    idle_polls: tuple[int, int]
+    """When, in nanoseconds, and how often by then, the thread asked in vain what is ready."""
 
 
 class Ambient(Seat):
@@ -128,6 +131,7 @@ class Ambient(Seat):
         check_names(allow)
         self.allowed = allow
         self.strict = strict
+        self.idle_polls = (0, 0)
         self._frames: list[tuple[int, Seat | None, Any] | None] = []
 
     def enter(self) -> None:
@@ -232,6 +236,7 @@ class Guest(Seat):
         self.become_loop = host.become_loop
         self.allowed = host.allowed
         self.strict: bool = host.strict
+        self.idle_polls = (0, 0)
         self._outer: Seat | None = None
         self._ident = 0
 

@@ -109,8 +109,10 @@ def wait(
 ) -> Any:
     """Return what is ready; if nothing is, wait for it in virtual time, as the thread waits."""
     found = ready()
-    if found or timeout_ns == 0:
+    if found:
         return found
+    if timeout_ns == 0:
+        return ready() if _has_let_time_pass(run) else found
     watch = getattr(run.sockets, "watch", None)
     if run.threads is not None and watch is not None:
         waiter = run.threads.waiter(call, timeout_ns)
@@ -127,6 +129,27 @@ def wait(
         raise escape(call, "nothing is ready, and nothing can get ready while it waits", "pipes")
     run.clock.block(timeout_ns)
     return ready()
+
+
+def _has_let_time_pass(run: Seat) -> bool:
+    """Let a little time pass if the thread asks on and on at one instant what is ready.
+
+    Outside each question takes its time, and so a loop of them ends: at a deadline that it compares
+    with the clock, or because of what other threads do meanwhile.
+    """
+    now_ns = run.clock.now_ns
+    asked_ns, times = run.idle_polls
+    times = times + 1 if asked_ns == now_ns else 0
+    if times >= _PATIENT_POLLS:
+        run.clock.block(min(1 << (times - _PATIENT_POLLS), _POLL_NS_MAX))
+    run.idle_polls = (run.clock.now_ns, times)
+    return times >= _PATIENT_POLLS
+
+
+_PATIENT_POLLS = 100
+"""How often a thread may ask at one instant for nothing; then each time takes twice the last."""
+
+_POLL_NS_MAX = 1_000_000
 
 
 def _select(

@@ -206,6 +206,60 @@ def test_blocking_sockets_and_pipes_wait(simulate) -> None:
     assert simulate(main).value == [b"HELLO\n", 1.0, 1.25, b"piped"]
 
 
+POLLS = {
+    "select": lambda sock, timeout: select.select([sock], [], [], timeout)[0],
+    "poll": lambda sock, timeout: poll_once(select.poll(), sock, timeout * 1000),
+    "epoll": lambda sock, timeout: poll_once(select.epoll(), sock, timeout),
+}
+
+
+def poll_once(poll, sock, timeout):
+    poll.register(sock, select.POLLIN)
+    return poll.poll(timeout)
+
+
+@pytest.mark.parametrize("ask", POLLS.values(), ids=POLLS)
+def test_asking_again_and_again_takes_time(simulate, ask) -> None:
+    """A thread that asks in a loop what is ready lets others run, and its deadline comes."""
+
+    def until_ready(sock: socket.socket) -> float:
+        while not ask(sock, 0):
+            pass
+        return time.monotonic()
+
+    def until_later(sock: socket.socket) -> float:
+        deadline = time.monotonic() + 1
+        timeout = 1.0
+        while not ask(sock, timeout) and (timeout := deadline - time.monotonic()) >= 0:
+            pass  # Exactly at the deadline it asks once more.
+        return round(time.monotonic(), 3)
+
+    async def main() -> object:
+        first, second = socket.socketpair()
+        with first, second:
+            at_home = until_later(first)
+            late = await asyncio.to_thread(until_later, first)
+            job = asyncio.create_task(asyncio.to_thread(until_ready, first))
+            await asyncio.sleep(0.5)
+            second.send(b"x")
+            return at_home, late, 2.5 <= await job < 2.502
+
+    assert simulate(main).value == (1.0, 2.0, True)
+
+
+def test_asking_a_few_times_takes_none(simulate) -> None:
+    """What programs ask by the way, as before using a connection again, moves no clock."""
+
+    async def main() -> float:
+        first, second = socket.socketpair()
+        with first, second:
+            for _ in range(50):
+                assert not select.select([first], [], [], 0)[0]
+        return time.monotonic()
+
+    assert simulate(main).value == 0.0
+
+
 def test_the_loops_own_thread_may_wait_for_a_job(simulate) -> None:
     """Waiting in a coroutine lets threads run; callbacks are late, as behind a real wait."""
 
