@@ -37,14 +37,14 @@ def label(handle: Handle | TimerHandle) -> str:
 
 
 def name_of(task: Any) -> str:
-    """Return a task's name; "Task" if that is a number that counts for the whole process.
+    """Return a task's name without addresses; "Task" if it counts for the whole process.
 
     So are those that a library makes by ``asyncio.Task(...)``, past the loop, which counts its own
     and marks the tasks that it made.
     """
     name: str = task.get_name()
     if hasattr(task, "_simloop_made") or type(task) is not asyncio.Task:
-        return name
+        return _ADDRESS.sub("", name) if "0x" in name else name
     return "Task" if _PROCESS_NAME.fullmatch(name) else name
 
 

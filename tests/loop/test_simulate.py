@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import subprocess
@@ -117,6 +118,7 @@ def test_a_keyboard_interrupt_is_not_an_outcome() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         simloop.simulate(main)
+    gc.collect()  # asyncio tells of the task's error when it is collected: here, not later.
 
 
 def test_digests_tell_programs_apart() -> None:
@@ -264,3 +266,14 @@ def test_a_program_does_not_wait_for_real() -> None:
     began = time.perf_counter()
     simloop.run(asyncio.sleep(365 * 86_400))
     assert time.perf_counter() - began < 60
+
+
+def test_addresses_in_names_of_tasks_make_no_difference() -> None:
+    """A library that names tasks by what an object shows as has one digest all the same."""
+    kept = []
+
+    async def main() -> None:
+        kept.append(object())  # So that the next one lies elsewhere.
+        await asyncio.create_task(asyncio.sleep(1), name=f"request of {kept[-1]!r}")
+
+    assert simloop.simulate(main).digest == simloop.simulate(main).digest
