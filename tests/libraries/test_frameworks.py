@@ -337,3 +337,24 @@ def test_threads_of_anyio(live):
         return loop.time()
 
     assert live(main).value == 200.0
+
+
+def test_asgiref(live):
+    """The bridge of Django and Flask between plain functions and coroutines, both ways."""
+    sync = pytest.importorskip("asgiref.sync")
+
+    async def inner(seconds):
+        await asyncio.sleep(seconds)
+        return seconds
+
+    def plain(seconds):
+        time.sleep(seconds)
+        return sync.async_to_sync(inner)(seconds)  # On the loop that called.
+
+    async def main():
+        calls = [sync.sync_to_async(plain, thread_sensitive=False)(n) for n in (3, 1, 2)]
+        assert await asyncio.gather(*calls) == [3, 1, 2]
+        assert await asyncio.to_thread(sync.async_to_sync(inner), 60) == 60  # On one of its own.
+        return asyncio.get_running_loop().time()
+
+    assert live(main).value == 66.0

@@ -134,3 +134,34 @@ def test_aioquic(live):
         tasks.clear()
 
     assert live(main).time >= 300
+
+
+def test_aiocoap(live):
+    """CoAP over UDP, by ``recvmsg``: a burst, half a megabyte in blocks, a peer that is gone."""
+    aiocoap = pytest.importorskip("aiocoap")
+    resource = pytest.importorskip("aiocoap.resource")
+
+    class Reverse(resource.Resource):
+        async def render_post(self, request):
+            return aiocoap.Message(payload=request.payload[::-1])
+
+    async def main():
+        site = resource.Site()
+        site.add_resource(["reverse"], Reverse())
+        server = await aiocoap.Context.create_server_context(site, bind=(HERE, 5683))
+        client = await aiocoap.Context.create_client_context()
+
+        async def post(data):
+            uri = f"coap://{HERE}/reverse"
+            message = aiocoap.Message(code=aiocoap.POST, uri=uri, payload=data)
+            return (await client.request(message).response).payload
+
+        answers = await asyncio.gather(*[post(b"%3d" % number) for number in range(20)])
+        assert answers == [(b"%3d" % number)[::-1] for number in range(20)]
+        assert await post(BIG[:500_000]) == BIG[:500_000][::-1]
+        await server.shutdown()
+        with pytest.raises(aiocoap.error.NetworkError):
+            await post(b"nobody")
+        await client.shutdown()
+
+    live(main)
