@@ -23,6 +23,9 @@ import pytest
 from .bodies import BIG, HERE, measure
 from .test_asgi import uvicorn_serving
 
+with contextlib.suppress(ImportError):
+    import requests  # Now, because when it is imported it tries a socket of IPv6.
+
 # What a library warns about is not ours.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -150,7 +153,7 @@ def test_log_records_over_a_socket(live):
 
 def test_requests(live):
     """The client that most programs have, in worker threads."""
-    requests = pytest.importorskip("requests")
+    pytest.importorskip("requests")
     pytest.importorskip("uvicorn")
 
     def work(number):

@@ -137,7 +137,7 @@ def test_aioquic(live):
 
 
 def test_aiocoap(live):
-    """CoAP over UDP, by ``recvmsg``: a burst, half a megabyte in blocks, a peer that is gone."""
+    """CoAP over UDP, by ``recvmsg``: a burst, a big one in blocks, a peer that is gone."""
     aiocoap = pytest.importorskip("aiocoap")
     resource = pytest.importorskip("aiocoap.resource")
 
@@ -158,7 +158,7 @@ def test_aiocoap(live):
 
         answers = await asyncio.gather(*[post(b"%3d" % number) for number in range(20)])
         assert answers == [(b"%3d" % number)[::-1] for number in range(20)]
-        assert await post(BIG[:500_000]) == BIG[:500_000][::-1]
+        assert await post(BIG[:100_000]) == BIG[:100_000][::-1]
         await server.shutdown()
         with pytest.raises(aiocoap.error.NetworkError):
             await post(b"nobody")
