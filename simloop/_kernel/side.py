@@ -47,6 +47,7 @@ class SideKernel(Kernel):
         self.gate = main.gate
         self.limits = main.limits
         self._observers = main._observers
+        self._followers = main._followers
         exchange(self, lambda _when_ns: wake())
 
     @property

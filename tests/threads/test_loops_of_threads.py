@@ -304,3 +304,31 @@ def test_a_real_loop_on_request() -> None:
         return type(loop)
 
     assert simloop.run(main()) is asyncio.SelectorEventLoop
+
+
+def test_whoever_watches_hears_of_each_step_and_its_end() -> None:
+    """Steps of a thread's loop are told within the step of the thread, begun and ended."""
+    told: list[tuple[str, object]] = []
+
+    class Watcher:
+        def step(self, _now_ns, handle) -> None:
+            told.append(("begun", handle))
+
+        def stepped(self, _now_ns, handle) -> None:
+            told.append(("ended", handle))
+
+    async def main() -> None:
+        await asyncio.to_thread(asyncio.run, asyncio.sleep(1))
+
+    world = simloop.World()
+    world.watch(Watcher())
+    simloop.run(main(), world=world)
+    open_steps = []
+    deepest = 0
+    for what, handle in told:
+        if what == "begun":
+            open_steps.append(handle)
+        else:
+            assert open_steps.pop() is handle
+        deepest = max(deepest, len(open_steps))
+    assert (open_steps, deepest) == ([], 2)
