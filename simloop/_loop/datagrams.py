@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from asyncio import selector_events
+from asyncio import base_events, selector_events
 from collections import deque
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -349,7 +349,7 @@ class _Opening:
     def apply(self, sock: VirtualSocket) -> None:
         sock.setblocking(False)
         if self.reuse_port:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            base_events._set_reuseport(sock)  # type: ignore[attr-defined]  # private
         if self.allow_broadcast:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 

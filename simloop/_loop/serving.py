@@ -14,7 +14,7 @@ import asyncio
 import errno
 import socket
 import sys
-from asyncio import constants, trsock
+from asyncio import base_events, constants, trsock
 from asyncio.base_events import Server as StockServer
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -232,15 +232,17 @@ class _Listening:
             name
             for name, wanted in (
                 (socket.SO_REUSEADDR, reuse_address),
-                (socket.SO_REUSEPORT, reuse_port),
                 (socket.SO_KEEPALIVE, keep_alive),
             )
             if wanted
         ]
+        self._reuse_port = reuse_port
 
     def apply(self, sock: VirtualSocket) -> None:
         for flag in self._flags:
             sock.setsockopt(socket.SOL_SOCKET, flag, 1)
+        if self._reuse_port:
+            base_events._set_reuseport(sock)  # type: ignore[attr-defined]  # private
         if sock.family == socket.AF_INET6:
             # asyncio opens one socket per family, so none of them may take the other's clients.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
