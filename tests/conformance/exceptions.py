@@ -11,7 +11,6 @@ import sys
 
 LEFT_OUT = {
     "test_proactor_events": "Windows' loop.",
-    "test_selector_events": "The selector loop's own methods and transports, fed with mocks.",
     "test_tools": "Looks into other real processes, from outside; no loop of this one takes part.",
     "test_windows_events": "Windows' loop.",
     "test_windows_utils": "Windows' pipes.",
@@ -88,6 +87,23 @@ SelectEventLoopTests test_internal_fds test_timeout_rounding""",
             "Spins on sleep(0) until a tenth of a second has passed: in virtual time nothing passes"
             " while something is ready, and the run says that it is a livelock.": """
 RunnerTests test_interrupt_call_soon""",
+        }
+    ),
+    "test_selector_events": _reasons(
+        {
+            "Puts a mock in the place of the selector, and checks what the loop asks it.": """
+BaseSelectorEventLoopTests test_add_reader test_add_reader_existing
+BaseSelectorEventLoopTests test_add_reader_existing_writer test_add_writer test_add_writer_existing
+BaseSelectorEventLoopTests test_remove_reader test_remove_reader_read_write
+BaseSelectorEventLoopTests test_remove_reader_unknown test_remove_writer
+BaseSelectorEventLoopTests test_remove_writer_read_write test_remove_writer_unknown
+BaseSelectorEventLoopTests test_process_events_read test_process_events_write""",
+            "Inspects the sockets by which threads wake the selector loop.": """
+BaseSelectorEventLoopTests test_read_from_self_tryagain test_read_from_self_exception
+BaseSelectorEventLoopTests test_write_to_self_tryagain test_write_to_self_exception test_close""",
+            "Calls the selector loop's private method that accepts.": """
+BaseSelectorEventLoopTests test_accept_connection_multiple test_accept_connection_zero_one
+BaseSelectorEventLoopTests test_accept_connection_skip_connectionabortederror""",
         }
     ),
     "test_sendfile": _reasons(

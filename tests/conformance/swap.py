@@ -19,6 +19,7 @@ import asyncio.unix_events
 import re
 import socket
 from typing import Any
+from unittest import mock
 
 from programs import register
 
@@ -77,6 +78,11 @@ class Loop(simloop.SimLoop):
         """The machine; its sockets are the test's mocks while asyncio's are."""
         mocked = _mocked_socket()
         return super().host if mocked is None else _MockedHost(super().host, mocked)
+
+    def _ensure_fd_no_transport(self, fd: Any) -> None:
+        """Refuse a descriptor in use; the tests' mocks of sockets have none."""
+        if not isinstance(fd, mock.Mock):
+            super()._ensure_fd_no_transport(fd)
 
     async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
         """Look up a name, in the test's mock while there is one."""
