@@ -118,7 +118,7 @@ class UdpSocket(InetSocket):
 
     def getpeername(self) -> SocketAddress:
         """Return the peer's name; ENOTCONN without one."""
-        if self.remote is None:
+        if self.remote is None or not self.remote[1]:
             raise fault(errno.ENOTCONN)
         return show_inet(self.family, self.remote)
 
@@ -126,11 +126,11 @@ class UdpSocket(InetSocket):
         """Set the peer: only its datagrams come in, and send() goes to it."""
         ip, port = self.target(endpoint)
         try:
+            if self.local is None:
+                self.bind_any()
             if not is_multicast(ip):
                 self._check_broadcast(ip)
             source = self._source(ip)
-            if self.local is None:
-                self.bind_any()
         except OSError as error:
             return error.errno or errno.EINVAL
         assert self.local is not None
@@ -143,6 +143,8 @@ class UdpSocket(InetSocket):
 
     def send(self, data: bytes, flags: int = 0) -> int:
         """Send one datagram to the peer."""
+        if self.local is None:
+            self.bind_any()
         if self.remote is None:
             raise fault(errno.EDESTADDRREQ)
         return self._send(data, flags, self.remote)
@@ -171,11 +173,13 @@ class UdpSocket(InetSocket):
         return self._send_anywhere(data, flags, destination)
 
     def _send_anywhere(self, data: bytes, flags: int, destination: Endpoint) -> int:
-        """Find out what a destination is, and send there."""
+        """Find out what a destination is, and send there; the first try takes a port anyway."""
+        if self.local is None:
+            self.bind_any()
         if flags & _MSG_OOB:
             raise fault(errno.EOPNOTSUPP)
         ip, port = destination
-        if port == 0:
+        if port == 0 and destination != self.remote:
             raise fault(errno.EINVAL)
         if len(data) > (_SIZE_MAX_IPV6 if is_ipv6(ip) else _SIZE_MAX):
             raise fault(errno.EMSGSIZE)
@@ -186,8 +190,6 @@ class UdpSocket(InetSocket):
             self.raise_error()
         if self.is_shut_write:
             raise fault(errno.EPIPE)
-        if self.local is None:
-            self.bind_any()
         assert self.local is not None
         sender = (source, self.local[1])
         self.fabric.observe("udp", sender, destination, data)

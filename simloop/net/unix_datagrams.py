@@ -47,7 +47,7 @@ class UnixDatagram(UnixAddresses):
         super().__init__(host, AF_UNIX, type_, proto)
         self.peer: UnixDatagram | None = None
         # (data, files, the sender, the sender's name or None), oldest first.
-        self.inbox: deque[tuple[bytes, list[File], UnixDatagram, Endpoint | None]] = deque()
+        self.inbox: deque[tuple[bytes, list[File], UnixDatagram]] = deque()
         self.held: int = 0
         self.sndbuf: int = BUFFER
         self.rcvbuf: int = BUFFER
@@ -112,6 +112,8 @@ class UnixDatagram(UnixAddresses):
         if flags & _MSG_OOB:
             raise fault(errno.EOPNOTSUPP)
         files = files_of(ancillary)
+        if endpoint is not None and not endpoint[0]:
+            raise fault(errno.EINVAL)
         if len(data) > self.sndbuf - 32:
             raise fault(errno.EMSGSIZE)
         if self.is_shut_write:
@@ -130,7 +132,7 @@ class UnixDatagram(UnixAddresses):
         for file in files:
             file.acquire()
         self.held += cost
-        receiver.inbox.append((data, files, self, self.local))
+        receiver.inbox.append((data, files, self))
         receiver.notify_readable()
         return len(data)
 
@@ -142,6 +144,8 @@ class UnixDatagram(UnixAddresses):
             self.peer = self.remote = None
             self._forget_input()
             raise fault(errno.ECONNREFUSED)
+        if peer.peer is not None and peer.peer is not self:
+            raise fault(errno.EPERM)
         return peer
 
     # -- receiving -----------------------------------------------------------------------------
@@ -169,7 +173,8 @@ class UnixDatagram(UnixAddresses):
             if self.is_shut_read and self.is_blocking:
                 return b"", [], 0, None
             raise fault(errno.EAGAIN)
-        data, files, sender, name = self.inbox[0]
+        data, files, sender = self.inbox[0]
+        name = sender.local  # As it is by now.
         message_flags = _MSG_TRUNC if len(data) > size else 0
         if flags & _MSG_PEEK:
             return cut(data, size, flags), self.beside(b"x", []), message_flags, name
@@ -201,7 +206,7 @@ class UnixDatagram(UnixAddresses):
 
     def _forget_input(self) -> None:
         while self.inbox:
-            data, files, sender, _ = self.inbox.popleft()
+            data, files, sender = self.inbox.popleft()
             for file in files:
                 file.drop()
             sender._taken(len(data))

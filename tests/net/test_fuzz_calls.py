@@ -37,6 +37,8 @@ BEGINNINGS = [
     st.tuples(st.just("accept"), SIDES, st.just(0)),
     st.tuples(st.just("bind"), SIDES, st.just(0)),
     st.tuples(st.just("listen"), SIDES, st.just(0)),
+    st.tuples(st.just("sendto"), SIDES, SIDES),
+    st.tuples(st.just("recvfrom"), SIDES, st.just(0)),
 ]
 
 
@@ -68,6 +70,13 @@ class Program:
     def error(self, sock, _):
         return sock.getsockopt(*SO_ERROR)
 
+    def sendto(self, sock, other):
+        self.count += 1
+        return sock.sendto(b"%d" % self.count, self.socks[other].getsockname())
+
+    def recvfrom(self, sock, _):
+        return sock.recvfrom(100)
+
     def names(self, sock, _):
         return sock.getsockname(), sock.getpeername()
 
@@ -75,10 +84,15 @@ class Program:
         return sock.setsockopt(*LINGER)
 
     def connect(self, sock, other):
-        return sock.connect(self.socks[other].getsockname())
+        name = self.socks[other].getsockname()
+        if name[1:] == (0,):  # Linux lets datagrams of every port in then; who would ask for it?
+            return None
+        return sock.connect(name)
 
     def bind(self, sock, _):
-        return sock.bind(self.arm.path(f"path{self.socks.index(sock)}"))
+        if sock.family == socket.AF_UNIX:
+            return sock.bind(self.arm.path(f"path{self.socks.index(sock)}"))
+        return sock.bind(("127.0.0.1", 0))
 
     def listen(self, sock, _):
         return sock.listen(3)
@@ -130,6 +144,11 @@ PAIRS = {
     "unix packets": lambda arm: list(arm.socketpair(socket.SOCK_SEQPACKET)),
     "unconnected tcp": lambda arm: [arm.tcp(), arm.tcp()],
     "unconnected unix": lambda arm: [arm.unix(), arm.unix()],
+    "unconnected udp": lambda arm: [arm.udp(), arm.udp()],
+    "unconnected unix datagrams": lambda arm: [
+        arm.unix(socket.SOCK_DGRAM),
+        arm.unix(socket.SOCK_DGRAM),
+    ],
 }
 
 
@@ -182,6 +201,9 @@ FOUND = [
     ("unix datagrams", [READ_NO_MORE, RECV, SEND, RECV]),
     ("unix datagrams", [("close", 1, 0), WRITE_NO_MORE, ("send", 0, 0)]),
     ("unix datagrams", [("send", 0, 1), CLOSE, SEND, ("recv", 1, 5)]),
+    ("unconnected unix datagrams", [BIND, ("connect", 1, 0), ("connect", 0, 0), SEND]),
+    ("unconnected unix datagrams", [BIND, ("sendto", 1, 0), ("bind", 1, 0), ("recvfrom", 0, 0)]),
+    ("unconnected udp", [SEND, ("names", 1, 0), ("bind", 1, 0)]),
 ]
 
 
