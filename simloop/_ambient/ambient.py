@@ -131,7 +131,7 @@ class Ambient(Seat):
         check_names(allow)
         self.allowed = allow
         self.strict = strict
-        self.idle_polls = (0, 0)
+        self.idle_polls: tuple[int, int] = (0, 0)
         self._frames: list[tuple[int, Seat | None, Any] | None] = []
 
     def enter(self) -> None:
@@ -236,7 +236,7 @@ class Guest(Seat):
         self.become_loop = host.become_loop
         self.allowed = host.allowed
         self.strict: bool = host.strict
-        self.idle_polls = (0, 0)
+        self.idle_polls: tuple[int, int] = (0, 0)
         self._outer: Seat | None = None
         self._ident = 0
 

@@ -44,7 +44,7 @@ class _Saved:
     __slots__ = ("values",)
 
     def __init__(self, values: Values) -> None:
-        self.values = values
+        self.values: Values = values
 
 
 _entered: list[_Saved] = []

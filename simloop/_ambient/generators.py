@@ -53,7 +53,7 @@ class Drawer:
     __slots__ = ("gauss", "generator", "state")
 
     def __init__(self, state: bytes) -> None:
-        self.state = state
+        self.state: bytes = state
         self.gauss: float | None = None
         self.generator: Any = None
         """Its own, while each has one."""
