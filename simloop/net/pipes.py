@@ -85,10 +85,10 @@ class PipeWriter(File):
     def write(self, data: bytes) -> int:
         """Put bytes in: up to PIPE_BUF of them whole or not at all, of more what fits."""
         reader = self.reader
-        if reader is None:
-            raise fault(errno.EPIPE)
         if not data:
             return 0
+        if reader is None:
+            raise fault(errno.EPIPE)
         room = CAPACITY - reader.buffer.size
         if room == 0 or (len(data) <= PIPE_BUF and room < len(data)):
             raise fault(errno.EAGAIN)

@@ -350,6 +350,7 @@ def broken_pipe(arm):
     reader, writer = arm.pipe()
     arm.close_fd(reader)
     arm.poll("reader gone", writer)
+    arm.do("write nothing", arm.write, writer, b"")
     arm.do("write", arm.write, writer, b"x")
     arm.do("closed", arm.read, reader, 1)
     arm.do("closed", arm.close_fd, reader)
