@@ -224,16 +224,31 @@ class Again:
         self.errors: str = ""
         """What the process wrote to stderr, when it has ended."""
 
-    def result(self) -> list[Observed] | None:
-        """Wait for the runs; None if the process broke off."""
+    def result(self, patience_s: float | None = None) -> list[Observed] | None:
+        """Wait for the runs, for so many seconds; None if the process broke off or takes longer."""
         try:
-            self.errors = self._process.communicate()[1]
-            if not self._result.exists():
-                return None
-            seen: list[Observed] = pickle.loads(self._result.read_bytes())  # noqa: S301 - ours
-            return seen
+            self.errors = self._process.communicate(timeout=patience_s)[1]
+        except subprocess.TimeoutExpired:
+            return None
+        else:
+            return self._read()
         finally:
-            self._folder.cleanup()
+            self._end()
+
+    def _read(self) -> list[Observed] | None:
+        if not self._result.exists():
+            return None
+        seen: list[Observed] = pickle.loads(self._result.read_bytes())  # noqa: S301 - ours
+        return seen
+
+    def _end(self) -> None:
+        """End the process, if it still runs, and remove its files."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+        self._folder.cleanup()
 
 
 def holding_still(command: list[str]) -> list[str]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simloop._ambient import real
 from simloop.errors import NondeterminismError, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     Main = Callable[[], Coroutine[Any, Any, Any]]
 
 __all__ = ["check"]
+
+_PATIENCE_S, _PATIENCE = 60.0, 20.0
+"""How long a fresh process that nobody asked for may take: so long, and as many times as here."""
 
 
 def check(
@@ -77,9 +81,10 @@ def check(
     if processes:
         _check_in_processes(program, seeds, runs)  # type: ignore[arg-type]  # just tested
         return
+    began_s = real.monotonic()
     digests = [_check_here(main, seed, runs, options, program) for seed in seeds]
     if program is not None:
-        _check_beside(program, seeds, digests)
+        _check_beside(program, seeds, digests, real.monotonic() - began_s)
 
 
 def _check_here(
@@ -124,11 +129,14 @@ _CAUSES = (
 )
 
 
-def _check_beside(program: Program, seeds: list[int | str], digests: list[str]) -> None:
+def _check_beside(
+    program: Program, seeds: list[int | str], digests: list[str], took_s: float
+) -> None:
     """Compare with a fresh process, and where it differs, fresh ones with each other."""
     from .again import Again, hash_seed_here  # noqa: PLC0415 - as above
 
-    seen = Again(program, seeds, "2" if hash_seed_here() == "1" else "1").result()
+    elsewhere = Again(program, seeds, "2" if hash_seed_here() == "1" else "1")
+    seen = elsewhere.result(_PATIENCE_S + _PATIENCE * took_s)
     for seed, digest, observed in zip(seeds, digests, seen or (), strict=False):
         if observed.digest != digest:
             diagnosis = _diagnose(program, seed)

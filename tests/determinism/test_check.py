@@ -177,6 +177,21 @@ def test_a_process_that_breaks_off_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_fresh_process_that_hangs_is_given_up(tmp_path, monkeypatch):
+    """A module that never ends loading elsewhere is left alone, where nobody asked for it."""
+    (tmp_path / "hanging.py").write_text(
+        "import os, time\nif os.environ['PYTHONHASHSEED'] == '1':\n    time.sleep(1000)\n"
+        "async def main():\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    monkeypatch.setattr("simloop.world.checking._PATIENCE_S", 0.5)
+    import hanging
+
+    simloop.check(hanging.main, seeds=[0])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("guard", ["if __name__ == '__main__':\n    ", ""])
 def test_a_script_checks_itself(guard, tmp_path):
     """A script may check its own main, guarded or not, and is not started over and over."""
