@@ -239,6 +239,7 @@ def test_a_connection_beyond_the_backlog_waits_for_room(arm):
             assert await reader.read(1) == b"!"
             await close(writer)
         server.close()
+        await asyncio.sleep(1)  # The server's ends hear of it, and close.
 
     # The real kernel answers a lost SYN after a second; one arm is proof enough.
     if arm.is_virtual:
