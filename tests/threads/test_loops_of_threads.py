@@ -332,3 +332,81 @@ def test_whoever_watches_hears_of_each_step_and_its_end() -> None:
             assert open_steps.pop() is handle
         deepest = max(deepest, len(open_steps))
     assert (open_steps, deepest) == ([], 2)
+
+
+def test_the_whole_operating_system_is_there(simulate) -> None:
+    """A thread's loop has the world's names, datagrams, processes and pipes."""
+
+    async def upper(process) -> None:
+        process.stdout.write((await process.stdin.read()).upper())
+
+    class Hear(asyncio.DatagramProtocol):
+        def __init__(self) -> None:
+            self.heard = asyncio.get_running_loop().create_future()
+
+        def datagram_received(self, data, _address) -> None:
+            self.heard.set_result(data)
+
+    async def inner() -> list[object]:
+        loop = asyncio.get_running_loop()
+        (found, *_) = await loop.getaddrinfo("db.internal", 5432)
+        transport, hear = await loop.create_datagram_endpoint(Hear, local_addr=("127.0.0.1", 9000))
+        transport.sendto(b"udp", ("127.0.0.1", 9000))
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec("upper", stdin=pipe, stdout=pipe)
+        told = [found[-1][0], await hear.heard, await process.communicate(b"abc"), loop.time()]
+        transport.close()
+        return told
+
+    async def main() -> list[object]:
+        world = asyncio.get_running_loop().world
+        world.names.add("db.internal", "10.0.0.5")
+        world.names.delay("db.internal", 3)
+        world.programs.register("upper", upper)
+        return await asyncio.to_thread(asyncio.run, inner())
+
+    assert simulate(main).value == ["10.0.0.5", b"udp", (b"ABC", None), 3.0]
+
+
+def test_threads_of_threads_run_loops(simulate) -> None:
+    """A loop's job may run a loop whose job runs a loop."""
+
+    async def inner(depth: int) -> float:
+        if depth:
+            return await asyncio.to_thread(asyncio.run, inner(depth - 1))
+        await asyncio.sleep(60)
+        return asyncio.get_running_loop().time()
+
+    assert simulate(lambda: inner(4)).value == 60.0
+
+
+def test_a_run_ends_the_loops_that_its_threads_still_run(simulate) -> None:
+    """A daemon's loop is ended where it waits, and its tasks clean up, as the run ends."""
+    seen: list[float] = []
+
+    async def forever() -> None:
+        try:
+            while True:
+                await asyncio.sleep(1)
+        finally:
+            seen.append(asyncio.get_running_loop().time())
+
+    async def main() -> None:
+        threading.Thread(target=lambda: asyncio.run(forever()), daemon=True).start()
+        await asyncio.sleep(10.5)
+
+    simulate(main)
+    assert seen == [10.5, 10.5]
+
+
+def test_real_pools_serve_a_threads_loop(run_either) -> None:
+    """An executor of the user's runs for real, and answers the loop that asked."""
+
+    async def inner() -> int:
+        with cf.ThreadPoolExecutor(1) as pool:
+            return await asyncio.get_running_loop().run_in_executor(pool, pow, 2, 5)
+
+    async def main() -> int:
+        return await asyncio.to_thread(asyncio.run, inner())
+
+    assert run_either(main()) == 32
