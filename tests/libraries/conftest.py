@@ -13,7 +13,7 @@ import pytest
 import simloop
 from simloop.net import VirtualSocket
 
-from .sealed import SEALED, seal
+from .sealed import NO_FILTERS, SEALED, seal
 
 WATCHED = ("socket.", "subprocess.", "os.fork", "os.exec", "os.posix_spawn", "os.spawn", "os.kill")
 WATCHED += ("os.system", "os.pidfd", "signal.", "time.sleep", "fcntl.", "pty.")
@@ -36,7 +36,7 @@ def counting(tmp_path_factory):
     sys.addaudithook(_count)
     tmp_path_factory.getbasetemp()  # Asks the system who the user is, by a socket perhaps.
     if SEALED in os.environ and not seal():
-        pytest.skip("the kernel has no filters of system calls, or not for us")
+        pytest.skip(NO_FILTERS)
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ import sys
 SEALED = "SIMLOOP_TESTS_SEALED"
 """The environment variable that test_sealed sets, for a process of its own."""
 
+NO_FILTERS = "the kernel has no filters of system calls, or not for us"
+
 # By machine: its number in the kernel, and the numbers of its calls.
 _FORBIDDEN = {
     "x86_64": (

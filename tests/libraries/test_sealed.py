@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .sealed import SEALED
+from .sealed import NO_FILTERS, SEALED
 
 FOLDER = Path(__file__).parent
 
@@ -29,5 +29,7 @@ def test_no_library_makes_a_system_call_for_a_socket_a_pipe_a_process_or_a_timer
         check=False,
         timeout=600,
     )
+    if NO_FILTERS in done.stdout:
+        pytest.skip(NO_FILTERS)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert " passed" in done.stdout, done.stdout
