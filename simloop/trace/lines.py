@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType
 
-__all__ = ["Culprit", "Line", "LineRecorder", "first_culprits", "in_words", "is_foreign"]
+__all__ = [
+    "COMMAND_LINE",
+    "Culprit",
+    "Line",
+    "LineRecorder",
+    "first_culprits",
+    "in_words",
+    "is_foreign",
+    "know_source",
+]
 
 _LINES_MAX = 300_000
 """How many lines are recorded; what comes later is not looked at."""
@@ -81,11 +90,23 @@ class Culprit(NamedTuple):
         )
 
 
+COMMAND_LINE = "<string>"
+"""What Python calls the file of ``python -c CODE``."""
+_known: list[str] = []
+
+
+def know_source(file: str, source: str) -> None:
+    """Take code that is in no file for the program's, and show its lines."""
+    _known.append(file)
+    is_foreign.cache_clear()
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+
+
 @functools.cache
 def is_foreign(file: str) -> bool:
     """Whether a file's lines are simloop's or the standard library's, or no file's at all."""
     if not file.endswith(".py"):
-        return True
+        return file not in _known
     if _is_library(file):
         return False
     folders = (str(Path(__file__).parents[1]), sysconfig.get_paths()["stdlib"])
@@ -134,6 +155,8 @@ class LineRecorder:
     def _called(self, frame: FrameType, _event: str, _arg: object) -> Any:
         if is_foreign(frame.f_code.co_filename) or self._importing or not self._is_inside():
             return None
+        if frame.f_code.co_qualname.startswith("__create_fn__"):
+            return None  # What dataclasses make has no file, as a command line has none.
         if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") != "__main__":
             self._importing += 1
             return self._in_import

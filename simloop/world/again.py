@@ -8,9 +8,9 @@ Must not know: what the runs are compared for.
 
 Invariants:
 
-- A function goes by its name. Its module is imported there, or read from its file; the main module
-  without what it guards by ``if __name__ == "__main__":``, and only as far as to its own call of
-  ``check``, if it has one outside of that.
+- A function's module is imported there, or read from its file or from the command line. The main
+  module comes without what it guards by ``if __name__ == "__main__":``, and only as far as to its
+  own call of ``check``, if it has one outside of that.
 - What the program prints there is not shown: it is what it prints here, or it is shown why not.
 """
 
@@ -35,9 +35,10 @@ import attrs
 from simloop._ambient import current
 from simloop.trace import Recorder, canonical
 from simloop.trace.causes import Observed
-from simloop.trace.lines import LineRecorder
+from simloop.trace.lines import COMMAND_LINE, LineRecorder, know_source
 
 from .running import outcome_in
+from .shipping import pack, unpack
 from .world import World
 
 if TYPE_CHECKING:
@@ -91,19 +92,21 @@ class Program:
     """A coroutine function and its options, on the way to another process."""
 
     main: bytes
-    """The function and its options, pickled: by name."""
+    """The function and its options."""
     module: str
     file: str | None
     package: str | None
     argv: list[str]
+    code: str | None
+    """The main module, if it is ``python -c CODE``."""
 
     @classmethod
     def of(cls, main: Main, options: dict[str, Any]) -> Program | None:
-        """Pack a function up; None if it has no name by which it can be found elsewhere."""
+        """Pack a function up; None if it cannot be had elsewhere."""
         if current() is not None:
             return None  # Starting processes is for those outside.
         try:
-            packed = pickle.dumps((main, options))
+            packed = pack((main, options))
         except Exception:  # noqa: BLE001 - whatever pickling raises for what it can't do
             return None
         inner: Any = main
@@ -114,10 +117,14 @@ class Program:
         if module is None or loaded is None:
             return None
         file = getattr(loaded, "__file__", None)
+        code = None
         if module == "__main__" and not (file and Path(file).is_file()):
-            return None
+            code, file = _command_line_code(), None
+            if code is None:
+                return None
         file = None if file is None else str(Path(file).absolute())
-        return cls(packed, module, file, getattr(loaded, "__package__", None), list(sys.argv))
+        package = getattr(loaded, "__package__", None)
+        return cls(packed, module, file, package, list(sys.argv), code)
 
     def load(self) -> tuple[Main, dict[str, Any]]:
         """Find the function again, in the process that it was sent to."""
@@ -130,13 +137,15 @@ class Program:
             pass
         finally:
             _loading = False
-        main, options = pickle.loads(self.main)  # noqa: S301 - it comes from the process that asks
+        main, options = unpack(self.main)
         return main, options
 
     def _load_module(self) -> None:
         if self.module == "__main__":
-            assert self.file is not None, self
-            _run_as_main(Path(self.file), self.package)
+            if self.code is not None:
+                _run_as_main(self.code, COMMAND_LINE, self.package)
+            elif self.file is not None:
+                _run_as_main(Path(self.file).read_bytes(), self.file, self.package)
             return
         try:
             importlib.import_module(self.module)
@@ -146,14 +155,27 @@ class Program:
             _import_file(self.module, self.file)
 
 
-def _run_as_main(path: Path, package: str | None) -> None:
-    """Run a file as the main module, without what it does only as such."""
-    tree = ast.parse(path.read_bytes(), str(path))
+def _command_line_code() -> str | None:
+    """Return what ``python -c`` was given, if this is one."""
+    if "-c" not in sys.orig_argv:
+        return None
+    code = sys.orig_argv[sys.orig_argv.index("-c") + 1]
+    know_source(COMMAND_LINE, code)
+    return code
+
+
+def _run_as_main(source: str | bytes, file: str, package: str | None) -> None:
+    """Run source as the main module, without what it does only as such."""
+    tree = ast.parse(source, file)
     tree.body = [each for each in tree.body if not _is_guarded(each)]
     module = ModuleType("__main__")
-    vars(module).update(__file__=str(path), __package__=package, __builtins__=__builtins__)
+    vars(module).update(__package__=package, __builtins__=__builtins__)
+    if isinstance(source, str):
+        know_source(file, source)
+    else:
+        vars(module)["__file__"] = file
     sys.modules["__main__"] = module
-    exec(compile(tree, str(path), "exec", dont_inherit=True), vars(module))  # noqa: S102 - the program
+    exec(compile(tree, file, "exec", dont_inherit=True), vars(module))  # noqa: S102 - the program
 
 
 def _is_guarded(statement: ast.stmt) -> bool:

@@ -49,10 +49,11 @@ def check(
         main: A coroutine function that takes no arguments.
         seeds: The seeds to try.
         runs: How often each is run, at least twice.
-        processes: True runs each time in a fresh process with another ``PYTHONHASHSEED``; ``main``
-            must be a function of a module then. False runs in this process only. None runs in
-            this process, and, if ``main`` is a function of a module, once more in a fresh process
-            with another hash seed, which finds what depends on the order of a set of strings.
+        processes: True runs each time in a fresh process with another ``PYTHONHASHSEED``. False
+            runs in this process only. None runs in this process and, if a fresh one can have
+            ``main``, once more there with another hash seed, which finds what depends on the
+            order of a set of strings. A fresh process can have functions of modules and scripts,
+            and others unless they hold what cannot be pickled.
         **options: What :func:`run` takes beside.
 
     Raises:
@@ -75,8 +76,9 @@ def check(
     program = None if processes is False else Program.of(main, options)
     if processes and program is None:
         raise UsageError(
-            f"check({main!r}, processes=True): a fresh process finds a function by its name in a "
-            "module, and this one has none there; define it at the top level of a file"
+            f"check({main!r}, processes=True): a fresh process cannot have this function, because"
+            " what it holds cannot be pickled, or its module is in no file; define it at the top"
+            " level of a file"
         )
     if processes:
         _check_in_processes(program, seeds, runs)  # type: ignore[arg-type]  # just tested

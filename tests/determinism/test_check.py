@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -109,18 +110,42 @@ def test_state_that_a_run_leaves_behind_is_told():
 
 
 @pytest.mark.slow
-def test_what_has_no_name_is_looked_at_here():
-    """A function that no other process can find is compared here, and its lines looked at."""
+@pytest.mark.parametrize("holds_a_lock", [False, True])
+def test_a_function_within_a_function_is_looked_at(holds_a_lock):
+    """A function made in another one is looked at elsewhere, or here if it cannot go there."""
+    held = threading.Lock() if holds_a_lock else None
 
     async def main():
         drawn = Path("/proc/sys/kernel/random/uuid").read_text()
         await asyncio.sleep(int(drawn[:4], 16))
+        return held is None
 
     with pytest.raises(simloop.NondeterminismError) as caught:
         simloop.check(main, seeds=[0])
     text = str(caught.value)
     assert "Likely cause: unseeded entropy (by 'random' in that line)" in text
     assert f"It begins at {__file__}:" in text
+
+
+@pytest.mark.slow
+def test_an_order_within_a_function_is_told():
+    """Functions within a test, and what they have closed over, go to fresh processes, too."""
+    hosts = [f"host{number}" for number in range(9)]
+
+    async def visit(host, *, depth=1):
+        await asyncio.sleep(len(host))
+        if depth:
+            await visit(host, depth=depth - 1)
+
+    async def main():
+        for host in set(hosts):
+            await asyncio.create_task(visit(host), name=host)
+
+    with pytest.raises(simloop.NondeterminismError) as caught:
+        simloop.check(main, seeds=[0])
+    text = str(caught.value)
+    assert "Likely cause: hash order" in text
+    assert "      for host in set(hosts):\n" in text
 
 
 @pytest.mark.slow
@@ -151,14 +176,35 @@ def test_what_is_replaced_here_is_no_difference(monkeypatch):
     simloop.check(suspects.innocent, seeds=[0])
 
 
-def test_a_fresh_process_needs_a_name():
-    """Fresh processes cannot be asked for a function without a name; the error says what to do."""
+def test_what_cannot_go_elsewhere_is_told():
+    """Fresh processes cannot have a function that holds a lock; the error says what to do."""
+    lock = threading.Lock()
 
     async def main():
-        pass
+        return lock
 
     with pytest.raises(simloop.UsageError, match="define it at the top level of a file"):
         simloop.check(main, processes=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["check(main)", "def test():\n    check(main)\ntest()"])
+def test_a_command_line_checks_itself(ending):
+    """A program that is ``python -c CODE`` is checked across hash seeds as a script is."""
+    code = (
+        "import asyncio\nfrom simloop import check\n\nasync def main():\n"
+        "    for name in {'a', 'b', 'c', 'd', 'e', 'f', 'g'}:\n"
+        f"        await asyncio.create_task(asyncio.sleep(1), name=name)\n\n{ending}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(simloop.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Likely cause: hash order" in done.stderr
+    assert "It begins at <string>:5, in main:\n      for name in {'a'" in done.stderr
 
 
 @pytest.mark.slow

@@ -232,7 +232,7 @@ def test_check_names_the_first_step_that_differs() -> None:
     assert "runs 1 and 2 of seed 8 differ" in text
     assert "at 1.0 s" in text
     assert "at 2.0 s" in text
-    assert "Usual causes" in text
+    assert "Likely cause: state that the first run left behind" in text
 
 
 def test_check_sees_a_difference_in_the_end_alone() -> None:
