@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import array
 import asyncio
+import inspect
 import io
 import math
 import os
 import re
 import socket
+import sys
 
 import pytest
 
@@ -207,6 +209,10 @@ WRITES = [
     ("get_extra_info", None),
     ("write_eof", 1),
 ]
+# Early releases of 3.12 and 3.13 sent what was given to a closed transport into its buffer.
+DROPS_LINES = sys.version_info < (3, 12) or "_conn_lost" in inspect.getsource(
+    asyncio.selector_events._SelectorSocketTransport.writelines
+)
 AFTER = {
     "fresh": [],
     "after eof": ["write_eof"],
@@ -223,6 +229,8 @@ def test_calls_of_a_transport(same, call, state):
     name, *args = call
     if name == "set_protocol" and state == "after eof":
         pytest.skip("the peer's answer may come before or after the end")
+    if name == "writelines" and state in {"closed", "aborted"} and not DROPS_LINES:
+        pytest.skip("later releases of this Python drop what is written after the end")
 
     async def body(record):
         pair = await connected()
