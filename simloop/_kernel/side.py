@@ -8,7 +8,8 @@ wait has ended or was cut short.
 
 Invariants:
 
-- Between two turns, and while nothing is due, the thread waits, so that others have their turns.
+- Between two turns the thread waits if others are due, so that they have theirs; and so it does
+  while nothing is due.
 - Whatever is scheduled while it waits cuts the wait short.
 """
 
@@ -89,13 +90,19 @@ class SideKernel(Kernel):
             self.wheel.add(timer)
 
     def run(self, loop: KernelLoop) -> None:
-        """Run turns until ``loop`` is told to stop, waiting before each."""
+        """Run turns until ``loop`` is told to stop, waiting between them where others are due."""
         while True:
             self.wheel.move_due(self.now_ns, self.ready)
             self.turn()
             if loop._stopping:
                 return
-            self._wait(self.peek_ns())
+            until_ns = self.peek_ns()
+            if until_ns > self.now_ns or self._others_are_due():
+                self._wait(until_ns)
+
+    def _others_are_due(self) -> bool:
+        main = self._main
+        return main.has_work() or main.wheel.next_ns() <= main.now_ns
 
 
 def _move(queue: deque[Any], target: deque[Any], loop: KernelLoop) -> None:
