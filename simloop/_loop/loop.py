@@ -61,7 +61,8 @@ class SimLoop(Aside, Sendfile, Processes):
     def _leaves_nothing(self) -> bool:
         """Tell whether nothing of a program is left that would have to be ended in steps."""
         return (
-            not self._asyncgens
+            not self._kernel.has_work()  # asyncio's runner lets two more turns go by.
+            and not self._asyncgens
             and self._workers is None
             and self._default_executor is None
             and not asyncio.all_tasks(self)

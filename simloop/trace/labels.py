@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import random
 import re
+from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["canonical", "label", "location", "name_of", "qualified_name", "task_of"]
 
+# Owners of builtin functions that come and go: the functions of ``random`` belong to a generator,
+# and while several threads draw, to a function that finds the caller's.
+_PASSED_ON = (FunctionType, random.Random)
 _PROCESS_NAME = re.compile(r"Task-\d+")
 _ADDRESS = re.compile(r"\b(?:at )?0x[0-9a-fA-F]{4,}\b")
 
@@ -62,6 +67,8 @@ def qualified_name(thing: Any) -> str:
     if name is None:
         kind = type(thing)
         return f"{kind.__module__}.{kind.__qualname__} object"
+    if type(thing) is BuiltinFunctionType and isinstance(thing.__self__, _PASSED_ON):
+        name = thing.__name__
     module = getattr(thing, "__module__", None)
     return f"{module}.{name}" if module else str(name)
 

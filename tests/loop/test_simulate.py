@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -277,3 +278,22 @@ def test_addresses_in_names_of_tasks_make_no_difference() -> None:
         await asyncio.create_task(asyncio.sleep(1), name=f"request of {kept[-1]!r}")
 
     assert simloop.simulate(main).digest == simloop.simulate(main).digest
+
+
+def test_functions_of_random_have_one_name() -> None:
+    """A step that calls random.random is the same one beside other threads and alone."""
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(1, random.random)
+        await asyncio.sleep(2)
+
+    alone = simloop.simulate(main).digest
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait)
+    thread.start()
+    try:
+        beside = simloop.simulate(main).digest
+    finally:
+        release.set()
+        thread.join()
+    assert beside == alone

@@ -54,6 +54,19 @@ def test_parts_of_a_world_that_is_gone_say_so() -> None:
         ambient.sockets.gethostname()
 
 
+@pytest.mark.parametrize("run", [simloop.run, asyncio.run], ids=["simloop", "asyncio"])
+def test_what_a_program_scheduled_last_runs(run) -> None:
+    """A callback that is ready when the program ends runs, and what it schedules, too."""
+    log = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, log.append, "ran")
+
+    run(main())
+    assert log == ["ran"]
+
+
 def test_what_is_left_is_ended_in_steps() -> None:
     """Tasks and generators that a program leaves are ended; who leaves none takes no step more."""
     ended = []
