@@ -15,21 +15,35 @@ ROOT = str(Path(simloop.__file__).parents[1])
 
 
 @pytest.fixture
-def processes():
-    """Run a command line of Python in several processes at once; return what each wrote."""
+def processes(tmp_path):
+    """Run a command line of Python in several processes at once; return what each wrote.
+
+    Each has a folder of its own for temporary files: their names follow the seed, and where one is
+    taken, by a process with the same seed, the next is drawn.
+    """
+
+    def folder(number):
+        path = tmp_path / f"temporary {number}"
+        path.mkdir(exist_ok=True)
+        return str(path)
 
     def processes(*line, hash_seeds=(1, 2, 3), **options):
         started = [
             subprocess.Popen(
                 [sys.executable, *line],
-                env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": ROOT},
+                env={
+                    **os.environ,
+                    "PYTHONHASHSEED": str(seed),
+                    "PYTHONPATH": ROOT,
+                    "TMPDIR": folder(number),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
                 **options,
             )
-            for seed in hash_seeds
+            for number, seed in enumerate(hash_seeds)
         ]
         ended = [(*process.communicate(), process.returncode) for process in started]
         for out, err, status in ended:

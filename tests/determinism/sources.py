@@ -146,7 +146,7 @@ SOURCES = {
     "uuid1": lambda: (uuid1(), uuid.uuid1(), uuid.getnode()),
     "uuid4": lambda: (uuid4(), uuid.uuid4()),
     "uuid7": lambda: (uuid.uuid6(), uuid.uuid7()) if hasattr(uuid, "uuid7") else uuid4(),
-    "temporary names": lambda: (tempfile.mktemp(), name_of_a_file()),
+    "temporary names": lambda: (Path(tempfile.mktemp()).name, name_of_a_file()),
     "message id": lambda: email.utils.make_msgid().split(".")[2],
     "ssl": lambda: ssl.RAND_bytes(4),
     "numpy": arrays,
