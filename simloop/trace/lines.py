@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import linecache
+import os
 import sys
 import sysconfig
 import threading
@@ -102,15 +103,17 @@ def know_source(file: str, source: str) -> None:
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
 
 
+_OURS = str(Path(__file__).parents[1]) + os.sep
+
+
 @functools.cache
 def is_foreign(file: str) -> bool:
     """Whether a file's lines are simloop's or the standard library's, or no file's at all."""
     if not file.endswith(".py"):
         return file not in _known
-    if _is_library(file):
-        return False
-    folders = (str(Path(__file__).parents[1]), sysconfig.get_paths()["stdlib"])
-    return file.startswith(tuple(f"{folder}/" for folder in folders))
+    if file.startswith(_OURS):  # First: where simloop is installed, libraries are beside it.
+        return True
+    return not _is_library(file) and file.startswith(sysconfig.get_paths()["stdlib"] + os.sep)
 
 
 @functools.cache
