@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 # asyncio's: advancing is reported where slow callbacks are.
 _logger = getLogger("asyncio")
 
+_SLICE_S = 0.1
+_SLICES = 100
+"""How often, of a slice each, threads that do something are waited for in real time."""
+
 #: What every message about a clock that stands still says.
 WAY_OUT = "the clock moves only when the test awaits advance(seconds)"
 
@@ -196,7 +200,12 @@ class _StockHand:
         if timeout is not None and timeout <= 0:
             return self._own_select(timeout)
         ready = self._own_select(0)
-        if ready or self._may_be_woken():
+        # Threads that idle look like threads at work, so their time is limited.
+        for _ in range(_SLICES):
+            if ready or not self._may_be_woken():
+                break
+            ready = self._own_select(_SLICE_S)
+        if ready or self._watches_files():
             return ready or self._own_select(timeout)
         raise simloop.DeadlockError(
             f"nothing is ready, and the clock stands still at {self.now} s (the next timer is set"
@@ -205,8 +214,10 @@ class _StockHand:
 
     def _may_be_woken(self) -> bool:
         """Tell whether a thread or a real file could still make something ready."""
-        if threading.active_count() > 1:
-            return True
+        return threading.active_count() > 1 or self._watches_files()
+
+    def _watches_files(self) -> bool:
+        """Tell whether a real file is watched."""
         own = self._loop._ssock.fileno()  # by which a loop wakes itself up
         keys = self._loop._selector.get_map().values()
         return any(not isfilemock(key.fileobj) and key.fd != own for key in keys)

@@ -47,7 +47,8 @@ class FileDescriptor(int):
     Without an argument it takes the value of ``next_fd``, which is always one more than the highest
     so far.
 
-    >>> FileDescriptor(5) + 1 == FileDescriptor()
+    >>> highest = FileDescriptor()
+    >>> FileDescriptor() == highest + 1
     True
     """
 

@@ -316,12 +316,19 @@ class Baton:
     def end(self, loop: Any) -> None:
         """End the threads of a loop that closes: each gets ``SystemExit`` where it waits."""
         for strand in [each for each in self.strands if each.loop is loop]:
-            strand.is_ending = True
-            for _ in range(_TURNS_TO_END):
-                if strand.has_ended or strand.is_lost:
-                    break
-                self.lend(strand)
-            else:
-                self._lose(strand)
+            self._end(strand)
         if all(each is loop for each in self.surroundings.loops):
             self.outside.forget(self.surroundings.foreign)
+
+    def end_all(self) -> None:
+        """End every thread that is left, because nobody will run the world again."""
+        for strand in list(self.strands):
+            self._end(strand)
+
+    def _end(self, strand: Strand) -> None:
+        strand.is_ending = True
+        for _ in range(_TURNS_TO_END):
+            if strand.has_ended or strand.is_lost:
+                return
+            self.lend(strand)
+        self._lose(strand)

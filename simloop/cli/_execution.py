@@ -90,6 +90,11 @@ class Execution:
         real_s = real.perf_counter() - began_s
         self.world.unwatch(digest)
         digest.ended(value, error)
+        if (
+            self.world.baton.strands
+        ):  # A thread that runs a loop for ever would outlive the program.
+            with self.world.inside():
+                self.world.baton.end_all()
         return Ending(
             status=self._status(value, error),
             error=error,
@@ -99,6 +104,14 @@ class Execution:
             time_ns=self.world.time_ns,
             real_s=real_s,
         )
+
+    def _end_threads(self) -> None:
+        """End what would outlive the program: threads that run loops for ever, and these loops."""
+        if self.world.baton.strands:
+            with self.world.inside():
+                self.world.baton.end_all()
+            for loop in [*self.world.loops]:
+                loop.close()
 
     @contextmanager
     def _making_loops(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import sys
+import threading
 
 import pytest
 
@@ -90,7 +91,9 @@ asyncio.run_coroutine_threadsafe(main(), loop).result()""",
 )
 def test_threads_of_a_script_run_loops(run, use):
     """A loop that a thread runs, and one of asyncio's own class, is of the script's world."""
+    before = threading.active_count()
     done = run(f"import threading\n{NAP}\n{use}\n")
+    assert threading.active_count() == before
     assert (done.status, done.out) == (0, "slept\n")
     assert closing(done)["virtual"] == "1:00:00.5"
 
