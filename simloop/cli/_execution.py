@@ -90,11 +90,7 @@ class Execution:
         real_s = real.perf_counter() - began_s
         self.world.unwatch(digest)
         digest.ended(value, error)
-        if (
-            self.world.baton.strands
-        ):  # A thread that runs a loop for ever would outlive the program.
-            with self.world.inside():
-                self.world.baton.end_all()
+        self._end_threads()
         return Ending(
             status=self._status(value, error),
             error=error,
