@@ -73,6 +73,8 @@ class Scheduling(LoopState):
             context = copy_context()
         if self._debug:
             return self._call_soon_checked(callback, args, context)
+        if callback is None:  # That would be a cancelled handle.
+            callback = _no_callback
         handle = Handle(callback, args, context, self)
         self._ready.append(handle)
         return handle
@@ -97,6 +99,8 @@ class Scheduling(LoopState):
         kind = _DEBUG_KIND if self._debug else _KIND
         if context is None:  # An empty context is false, and still the one to run in.
             context = copy_context()
+        if callback is None:  # That would be a cancelled handle.
+            callback = _no_callback
         handle = kind(callback, args, context, self)
         self._ready.append(handle)
         self._heard_from_outside()
@@ -124,6 +128,8 @@ class Scheduling(LoopState):
             return self._call_at_ns(when_ns, callback, args, context, "call_later")
         if context is None:
             context = copy_context()
+        if callback is None:  # That would be a cancelled handle.
+            callback = _no_callback
         handle = TimerHandle(when_ns, callback, args, context, self)
         self._wheel.add(handle)
         return handle
@@ -147,6 +153,8 @@ class Scheduling(LoopState):
             return self._call_at_ns(when_ns, callback, args, context, "call_at")
         if context is None:
             context = copy_context()
+        if callback is None:  # That would be a cancelled handle.
+            callback = _no_callback
         handle = TimerHandle(when_ns, callback, args, context, self)
         self._wheel.add(handle)
         return handle
@@ -173,6 +181,12 @@ class Scheduling(LoopState):
 
     def _timer_handle_cancelled(self, handle: object) -> None:
         """Do nothing: a timer handle that a program made by asyncio's class waits nowhere."""
+
+
+def _no_callback(*args: object) -> None:
+    """Stand in for None, which asyncio calls like any callback, and reports."""
+    del args
+    raise TypeError("'NoneType' object is not callable")
 
 
 def check_callback(callback: object, method: str) -> None:

@@ -328,3 +328,19 @@ def test_a_never_awaited_coroutine_warns_as_ever(loop) -> None:
         asyncio.sleep(0)
         gc.collect()
     assert any("never awaited" in str(each.message) for each in caught)
+
+
+def test_none_is_no_callback(either) -> None:
+    """A callback that is None is reported where it would have run, and loses nothing."""
+    reported = []
+    either.set_exception_handler(lambda _, context: reported.append(str(context["exception"])))
+    for schedule in (
+        lambda: either.call_soon(None),
+        lambda: either.call_soon_threadsafe(None),
+        lambda: either.call_later(0.001, None),
+        lambda: either.call_at(either.time() + 0.001, None),
+    ):
+        schedule()
+    either.call_later(0.01, either.stop)
+    either.run_forever()
+    assert reported == ["'NoneType' object is not callable"] * 4
