@@ -200,35 +200,27 @@ def _caller_stack() -> traceback.StackSummary:
     return stack
 
 
-class DebugHandle(Handle):
+class _Traced:
+    """The part of a handle that remembers where it was made, in debug mode."""
+
+    __slots__ = ()
+    _source_traceback = asyncio.Handle._source_traceback  # type: ignore[attr-defined]  # the slot
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._source_traceback = _caller_stack()
+
+
+class DebugHandle(_Traced, Handle):  # type: ignore[misc,override]  # as above
     """A handle that remembers where it was made."""
 
     __slots__ = ()
-    _source_traceback = asyncio.Handle._source_traceback  # type: ignore[attr-defined]  # the slot
-
-    def __init__(
-        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context, loop: Any
-    ) -> None:
-        super().__init__(callback, args, context, loop)
-        self._source_traceback = _caller_stack()
 
 
-class DebugTimerHandle(TimerHandle):
+class DebugTimerHandle(_Traced, TimerHandle):  # type: ignore[misc,override]  # as above
     """A timer handle that remembers where it was made."""
 
     __slots__ = ()
-    _source_traceback = asyncio.Handle._source_traceback  # type: ignore[attr-defined]  # the slot
-
-    def __init__(
-        self,
-        when_ns: int,
-        callback: Callable[..., Any],
-        args: tuple[Any, ...],
-        context: Context,
-        loop: Any,
-    ) -> None:
-        super().__init__(when_ns, callback, args, context, loop)
-        self._source_traceback = _caller_stack()
 
 
 class _Exclusive:
@@ -272,17 +264,10 @@ class ThreadSafeHandle(Handle):
         return self._context.context  # type: ignore[no-any-return]
 
 
-class DebugThreadSafeHandle(ThreadSafeHandle):
+class DebugThreadSafeHandle(_Traced, ThreadSafeHandle):  # type: ignore[misc,override]  # as above
     """A handle for other threads that remembers where it was made."""
 
     __slots__ = ()
-    _source_traceback = asyncio.Handle._source_traceback  # type: ignore[attr-defined]  # the slot
-
-    def __init__(
-        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context, loop: Any
-    ) -> None:
-        super().__init__(callback, args, context, loop)
-        self._source_traceback = _caller_stack()
 
 
 # What people and logs see is asyncio's name, whatever the mode.
