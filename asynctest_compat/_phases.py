@@ -64,6 +64,12 @@ class Phases:
         self._is_entered = False
         # Whether code of the test is running, on the loop or off it.
         self.is_inside = False
+        self._steps: _InContext | None = None
+
+    @property
+    def is_on_loop(self) -> bool:
+        """Whether a loop runs something of the test that has not ended yet."""
+        return self._steps is not None and self._steps.cr_frame is not None
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function of the test off the loop, and return what it gives."""
@@ -80,7 +86,7 @@ class Phases:
         if self._is_entered:
             return _finish_inside(loop, awaitable)
         self.is_inside = True
-        steps = _InContext(as_coroutine(awaitable), self._context)
+        self._steps = steps = _InContext(as_coroutine(awaitable), self._context)
         try:
             return loop.run_until_complete(steps)
         except BaseException as error:  # noqa: BLE001 - raised again
@@ -89,6 +95,7 @@ class Phases:
             raise error.with_traceback(_own_part(error.__traceback__)) from error.__cause__
         finally:
             self.is_inside = False
+            self._steps = None
 
 
 def _give_up(loop: Any, steps: _InContext) -> None:

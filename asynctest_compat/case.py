@@ -24,7 +24,7 @@ import types
 import unittest
 import unittest.case
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from unittest.case import SkipTest, expectedFailure, skip, skipIf, skipUnless
 
@@ -44,7 +44,7 @@ from asynctest_compat._phases import Phases, must_wait
 from asynctest_compat.selector import TestSelector
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
 __all__ = [
@@ -95,6 +95,8 @@ class TestCase(unittest.TestCase):
     _asynctest_phases: Phases | None = None
     _asynctest_in_force: InForce | None = None
     _asynctest_deadline: float | None = None
+    # Raises once the test has used up its real time.
+    _asynctest_end_late: Callable[[], None] = staticmethod(lambda: None)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -158,9 +160,8 @@ class TestCase(unittest.TestCase):
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test with a loop of its own; see ``unittest.TestCase.run``."""
-        limits = self._asynctest_limits()
         try:
-            with told(limits), real_limit(limits.get("real")):
+            with told(), self._asynctest_real_limit():
                 return super().run(result)
         except TimeLimitError:  # between two phases, where unittest takes it for Ctrl-C
             if result is None:
@@ -178,9 +179,8 @@ class TestCase(unittest.TestCase):
         method = getattr(self, self._testMethodName)
         if any(getattr(part, "__unittest_skip__", False) for part in (type(self), method)):
             super().debug()  # raises
-        limits = self._asynctest_limits()
         try:
-            with told(limits), real_limit(limits.get("real")), ExitStack() as stack:
+            with told(), self._asynctest_real_limit(), ExitStack() as stack:
                 stack.callback(self._asynctest_debug_cleanups)
                 self._callSetUp()
                 stack.callback(self._callTearDown)
@@ -210,10 +210,19 @@ class TestCase(unittest.TestCase):
     def _asynctest_limits(self) -> dict[str, float]:
         return limits_of(self, getattr(self, self._testMethodName, None))
 
+    @contextmanager
+    def _asynctest_real_limit(self) -> Iterator[None]:
+        seconds = self._asynctest_limits().get("real")
+        with real_limit(seconds, self._asynctest_is_on_loop) as self._asynctest_end_late:
+            yield
+
+    def _asynctest_is_on_loop(self) -> bool:
+        return self._asynctest_phases is not None and self._asynctest_phases.is_on_loop
+
     def _callSetUp(self) -> None:
         self._asynctest_phases = Phases()
         limits = self._asynctest_limits()
-        with told(limits):
+        with told():
             self._init_loop()
             if "seconds" in limits:
                 self._asynctest_deadline = self.loop.time() + limits["seconds"]
@@ -226,11 +235,11 @@ class TestCase(unittest.TestCase):
             self.loop._asynctest_ran = False
 
     def _callTestMethod(self, method: Callable[[], Any]) -> None:
-        with told(self._asynctest_limits()):
+        with told():
             self._run_test_method(method)
 
     def _callTearDown(self) -> None:
-        with told(self._asynctest_limits()):
+        with told():
             if type(self).asyncTearDown is not TestCase.asyncTearDown:
                 # Ours does nothing, and running it would count as use of the loop.
                 self._asynctest_fixture(self.asyncTearDown)
@@ -256,6 +265,7 @@ class TestCase(unittest.TestCase):
             limit = self._asynctest_limits()["seconds"]
             awaitable = until(self._asynctest_deadline, as_coroutine(awaitable), limit)
         result: _T = phases.finish(self.loop, awaitable)
+        self._asynctest_end_late()
         return result
 
     def doCleanups(self) -> Any:
@@ -395,7 +405,7 @@ def _synchronised(function: Callable[..., Awaitable[Any]]) -> Any:
         is_mine = function is not TestCase._asynctest_cleanups
         while is_mine or self._cleanups:
             before = len(self._cleanups)
-            with outcome.testPartExecutor(self), told(self._asynctest_limits()):
+            with outcome.testPartExecutor(self), told():
                 self._asynctest_finish(function(self))
             is_mine = False
             if len(self._cleanups) >= before:

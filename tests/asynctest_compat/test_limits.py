@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
+import unittest
+from itertools import count
 
 import pytest
 
@@ -113,6 +116,8 @@ def test_a_limit_that_ends_between_two_phases_is_a_failure(run_case, monkeypatch
     """When the signal comes while unittest itself is at work, it does not end the whole run."""
     from asynctest_compat import _limits
 
+    limit = _limits._RealLimit(60, lambda: True)
+
     @asynctest.time_limit(real=60)
     class Case(asynctest.TestCase):
         def test_it(self):
@@ -120,7 +125,7 @@ def test_a_limit_that_ends_between_two_phases_is_a_failure(run_case, monkeypatch
 
         def doCleanups(self):
             super().doCleanups()
-            raise _limits._TimeIsUp
+            raise _limits._TimeIsUp(limit)
 
         def test_next(self):
             pass
@@ -128,6 +133,91 @@ def test_a_limit_that_ends_between_two_phases_is_a_failure(run_case, monkeypatch
     result = run_case(Case)
     assert sorted(texts(result)) == ["test_it", "test_next"]
     assert all("within 60 s of real time" in text for text in texts(result).values())
+
+
+class Strikes:
+    """A tracer that lets the limit's signal come at the nth line that runs under it."""
+
+    #: Lines of code between two signals: a busy machine gets through no fewer in that time.
+    INTERVAL = 61
+
+    def __init__(self, first):
+        self.until_next = first
+        self.place = None
+        self._get_handler = signal.getsignal  # inside of a run it is the world's
+
+    def __call__(self, frame, event, _arg):
+        strike = self._get_handler(signal.SIGALRM) if event == "line" else None
+        if callable(strike) and strike != signal.SIG_DFL:
+            self.until_next -= 1
+            if not self.until_next:
+                self.until_next = self.INTERVAL
+                self.place = self.place or f"{frame.f_code.co_qualname}, line {frame.f_lineno}"
+                strike(signal.SIGALRM, frame)
+        return self
+
+    def run(self, case):
+        """Run a test case, and return the texts of what went wrong."""
+        result = unittest.TestResult()
+        outer = sys.gettrace()
+        sys.settrace(self)
+        try:
+            case.run(result)
+        finally:
+            sys.settrace(outer)
+        return [text for _, text in result.failures + result.errors]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:coroutine .* was never awaited")
+def test_wherever_the_signal_comes_the_test_fails_once_and_the_next_passes(factory) -> None:
+    """In the middle of the loop, of unittest or of the test: one failure, and nothing is left."""
+
+    class Case(asynctest.TestCase):
+        loop_factory = factory
+
+        async def setUp(self):
+            await asyncio.sleep(0)
+
+        @asynctest.time_limit(real=60)
+        async def test_it(self):
+            self.addCleanup(asyncio.sleep, 0)
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+        async def test_next(self):
+            await asyncio.sleep(0)
+
+    for first in count(1, step=37):
+        strikes = Strikes(first)
+        texts = strikes.run(Case("test_it"))
+        if strikes.place is None:
+            break  # the test ended before
+        assert ["TimeLimitError" in text for text in texts] == [True], (strikes.place, texts)
+        assert asyncio._get_running_loop() is None, strikes.place
+        assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL, strikes.place
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0), strikes.place
+        assert not Strikes(0).run(Case("test_next")), strikes.place
+    assert first > 1000
+
+
+@pytest.mark.slow
+def test_an_error_that_is_swallowed_is_raised_again(run_case) -> None:
+    """A test that catches everything does not outlive its limit by more than another."""
+
+    @asynctest.time_limit(real=0.05)
+    class Case(asynctest.TestCase):
+        def test_it(self):
+            caught = []
+            while len(caught) < 2:
+                try:
+                    while True:
+                        pass
+                except BaseException as error:  # noqa: BLE001 - that is the point
+                    caught.append(error)
+            raise caught[-1]
+
+    assert "within 0.05 s of real time" in texts(run_case(Case))["test_it"]
 
 
 @pytest.mark.parametrize("arguments", [(), (0,), (-1,)])
