@@ -60,7 +60,7 @@ from .allowance import ALLOWANCES, allow
 from .ambient import START_DATE, Ambient, Clock, Guest, Seat
 from .garbage import collect
 from .runs import current
-from .signals import Signals, interrupt
+from .signals import Signals, interrupt, leave_interrupts, take_interrupts
 from .sockets import Sockets
 from .threads import Threads, foreign, join_for_real, wake_all
 from .variables import Streams
@@ -82,6 +82,8 @@ __all__ = [
     "foreign",
     "interrupt",
     "join_for_real",
+    "leave_interrupts",
     "real",
+    "take_interrupts",
     "wake_all",
 ]

@@ -60,9 +60,12 @@ class Drawer:
 
     def store(self) -> None:
         """Take the state from where it is: the own generator, or the hidden one."""
-        source = _hidden if self.generator is None else self.generator
-        self.state = state_of(source)
-        self.gauss = source.__dict__["gauss_next"]
+        if self.generator is None:
+            self.state = bytes(_in_place)
+            self.gauss = _hidden.__dict__["gauss_next"]
+            return
+        self.state = state_of(self.generator)
+        self.gauss = self.generator.__dict__["gauss_next"]
         self.generator = None
 
     def place(self) -> None:

@@ -99,25 +99,14 @@ class Attribute:
             setattr(self._owner, self._name, self._before)
 
 
-class _Entry:
-    """A name in a namespace that is written to directly, and what was there before."""
-
-    __slots__ = ("before", "name", "namespace", "value")
-
-    def __init__(self, namespace: dict[str, Any], name: str, value: Any) -> None:
-        self.namespace = namespace
-        self.name = name
-        self.value = value
-        self.before = _MISSING
-
-
 class _Entries:
     """Names of modules and Python classes, written to directly; whoever caches them is told."""
 
-    __slots__ = ("_classes", "_entries")
+    __slots__ = ("_before", "_classes", "_entries")
 
     def __init__(self) -> None:
-        self._entries: list[_Entry] = []
+        self._entries: list[tuple[dict[str, Any], str, Any]] = []
+        self._before: list[Any] = []
         self._classes: dict[type, dict[str, Any]] = {}
 
     def add(self, owner: Any, name: str, value: Any) -> None:
@@ -125,24 +114,24 @@ class _Entries:
         namespace = owner.__dict__
         if isinstance(owner, type):
             namespace = self._classes.setdefault(owner, type_dict(owner))
-        self._entries.append(_Entry(namespace, name, value))
+        self._entries.append((namespace, name, value))
+        self._before.append(_MISSING)
 
     def on(self) -> None:
         """Put our values there."""
-        for each in self._entries:
-            namespace, name, value = each.namespace, each.name, each.value
-            before = namespace.get(name, _MISSING)
-            if before is not value:
-                each.before = before
-                namespace[name] = value
+        self._before = [  # What we find may be ours, put back by somebody who patched it in a run.
+            before if (found := namespace.get(name, _MISSING)) is value else found
+            for (namespace, name, value), before in zip(self._entries, self._before, strict=True)
+        ]
+        for namespace, name, value in self._entries:
+            namespace[name] = value
         for cls in self._classes:
             type_modified(cls)
 
     def off(self) -> None:
         """Put back what was there."""
-        for each in self._entries:
-            namespace, name, before = each.namespace, each.name, each.before
-            if namespace.get(name) is not each.value:
+        for (namespace, name, value), before in zip(self._entries, self._before, strict=True):
+            if namespace.get(name) is not value:
                 continue  # Never put there, or somebody else's patch came later: theirs to undo.
             if before is _MISSING:
                 del namespace[name]

@@ -14,14 +14,17 @@ import _signal  # type: ignore[import-not-found] # The part in C of signal; type
 import os
 import sys
 import threading
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .allowance import escape, is_allowed
 from .patches import redirect
 from .redirect import clone
 from .runs import get_ident, running
 
-__all__ = ["Signals", "interrupt"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Signals", "interrupt", "leave_interrupts", "take_interrupts"]
 
 
 class Signals(Protocol):
@@ -75,6 +78,30 @@ def _redirect_signal(name: str, *, harmless: bool = False) -> None:
 
 
 _real_getsignal = clone(_signal.getsignal)
+_real_signal = clone(_signal.signal)
+
+
+def take_interrupts(handler: Callable[[int, Any], object]) -> bool:
+    """Let Ctrl-C call ``handler`` from now on; false if it is not ours to take.
+
+    It is if nobody else took it, in the main thread. Unlike ``signal.signal`` this looks for no
+    enum, which would cost as much as a small run.
+    """
+    if get_ident() != threading.main_thread().ident:
+        return False
+    if _real_getsignal(_signal.SIGINT) is not _signal.default_int_handler:
+        return False
+    try:
+        _real_signal(_signal.SIGINT, handler)
+    except ValueError:  # An interpreter that was embedded without signals.
+        return False
+    return True
+
+
+def leave_interrupts(handler: Callable[[int, Any], object]) -> None:
+    """Let Ctrl-C raise again, unless somebody else has taken it meanwhile."""
+    if _real_getsignal(_signal.SIGINT) is handler:
+        _real_signal(_signal.SIGINT, _signal.default_int_handler)
 
 
 def interrupt() -> None:

@@ -35,10 +35,8 @@ __all__ = ["Aside"]
 class Aside(Driving, Executors, Signals):
     """The part of a loop that lets another thread of the run have it."""
 
-    def __init__(self, **options: Any) -> None:
-        self._is_aside = False
-        self._waiter: Any = None
-        super().__init__(**options)
+    _is_aside = False
+    _waiter: Any = None
 
     def step_aside(self) -> None:
         """Keep a schedule of its own from now on, which the thread that runs the loop runs."""

@@ -35,9 +35,7 @@ __all__ = ["Driving"]
 class Driving(Lifecycle):
     """The part of a loop that others drive."""
 
-    def __init__(self, **options: Any) -> None:
-        self._advancing: asyncio.Future[None] | None = None
-        super().__init__(**options)
+    _advancing: asyncio.Future[None] | None = None
 
     @property
     def autojump(self) -> bool:

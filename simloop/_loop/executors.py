@@ -28,13 +28,12 @@ __all__ = ["Executors"]
 class Executors(Scheduling):
     """The part of a loop that runs functions in executors."""
 
-    def __init__(self, **options: Any) -> None:
-        self.real_wait_limit: float = 10.0
-        """For how many real seconds a thread may stand still in a way that the loop can't see."""
-        self._default_executor: ThreadPoolExecutor | None = None
-        self._executor_shutdown_called = False
-        self._workers: Workers | None = None
-        super().__init__(**options)
+    real_wait_limit: float = 10.0
+    """For how many real seconds a thread may stand still in a way that the loop can't see."""
+
+    _default_executor: ThreadPoolExecutor | None = None
+    _executor_shutdown_called = False
+    _workers: Workers | None = None
 
     @property
     def _baton(self) -> Any:

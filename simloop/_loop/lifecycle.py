@@ -14,7 +14,6 @@ import warnings
 import weakref
 from asyncio import futures, tasks
 from contextlib import suppress
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .reporting import Reporting
@@ -63,14 +62,12 @@ class _Outer:
 class Lifecycle(Reporting, Tasks, Scheduling):
     """The part of a loop that runs, stops and closes."""
 
-    def __init__(self, **options: Any) -> None:
-        # By number, not in a WeakSet: they are closed in the order in which they began. None until
-        # the first does: most loops see none.
-        self._asyncgens: weakref.WeakValueDictionary[int, AsyncGenerator[Any, Any]] | None = None
-        self._asyncgen_numbers = count()
-        self._asyncgens_shutdown_called = False
-        self._origin_tracking_depth: int | None = None
-        super().__init__(**options)
+    # By number, not in a WeakSet: they are closed in the order in which they began. None until the
+    # first does: most loops see none.
+    _asyncgens: weakref.WeakValueDictionary[int, AsyncGenerator[Any, Any]] | None = None
+    _asyncgens_begun = 0
+    _asyncgens_shutdown_called = False
+    _origin_tracking_depth: int | None = None
 
     # Running -------------------------------------------------------------------------------
 
@@ -200,7 +197,8 @@ class Lifecycle(Reporting, Tasks, Scheduling):
             )
         if self._asyncgens is None:
             self._asyncgens = weakref.WeakValueDictionary()
-        self._asyncgens[next(self._asyncgen_numbers)] = agen
+        self._asyncgens[self._asyncgens_begun] = agen
+        self._asyncgens_begun += 1
 
     def _asyncgen_abandoned(self, agen: AsyncGenerator[Any, Any]) -> None:
         if not self._closed:

@@ -34,10 +34,11 @@ _WRITE = selectors.EVENT_WRITE
 class Readiness(LoopState):
     """The part of a loop that calls back when a descriptor is ready."""
 
+    _host: Host | None = None
+    _own_selector: MemorySelector | None = None
+    _set_selector: Any = None
+
     def __init__(self, **options: Any) -> None:
-        self._host: Host | None = None
-        self._own_selector: MemorySelector | None = None
-        self._set_selector: Any = None
         self._transports: dict[int, Any] = {}
         super().__init__(**options)
 

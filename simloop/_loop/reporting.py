@@ -29,9 +29,7 @@ _HEADERS = {
 class Reporting(LoopState):
     """The part of a loop that reports errors and slow callbacks."""
 
-    def __init__(self, **options: Any) -> None:
-        self._exception_handler: Callable[..., object] | None = None
-        super().__init__(**options)
+    _exception_handler: Callable[..., object] | None = None
 
     def get_exception_handler(self) -> Callable[..., object] | None:
         """Return the handler that was set, or None."""

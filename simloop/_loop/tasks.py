@@ -29,14 +29,15 @@ _T = TypeVar("_T")
 class Tasks(LoopState):
     """The part of a loop that makes tasks and futures."""
 
+    _chosen_factory: Callable[..., Any] | None = None
+    _marks_tasks = False
+
     def __init__(self, **options: Any) -> None:
         # Gives the hash of the next task or future that is asked for one.
         self._next_hash = map(attrgetter("__hash__"), count(1)).__next__
         self._task_count = 0
-        self._chosen_factory: Callable[..., Any] | None = None
         # The user's, or one of ours below.
         self._task_factory: Callable[..., Any] | None = None
-        self._marks_tasks = False
         super().__init__(**options)
 
     def create_future(self) -> asyncio.Future[Any]:

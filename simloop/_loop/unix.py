@@ -16,6 +16,7 @@ import socket
 import stat
 import sys
 from asyncio import unix_events
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
@@ -40,10 +41,10 @@ _CLEANS_UP = sys.version_info >= (3, 13)
 class Unix(Datagrams):
     """The part of a loop that speaks through paths and pipes."""
 
-    def __init__(self, **options: Any) -> None:
-        # Listening sockets whose path goes when they do, with the number of the path's entry.
-        self._unix_paths: dict[Any, tuple[str, int]] = {}
-        super().__init__(**options)
+    @cached_property
+    def _unix_paths(self) -> dict[Any, tuple[str, int]]:
+        """Listening sockets whose path goes when they do, with the number of the path's entry."""
+        return {}
 
     async def create_unix_connection(
         self,

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import warnings
-from asyncio import runners
+from asyncio import CancelledError, runners
 from contextlib import contextmanager, suppress
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from simloop._ambient import leave_interrupts, take_interrupts
 from simloop._loop import SimLoop
 from simloop.errors import SimError, UsageError
 
@@ -22,6 +24,7 @@ from .world import World
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Coroutine, Iterator
+    from contextvars import Context
 
     from simloop.trace import Digest, Recorder
 
@@ -93,13 +96,36 @@ def run(
 
 
 class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
-    """The runner of asyncio, less the steps that end tasks, generators and threads if none is left.
+    """The runner of asyncio, less what would be most of a small run's cost.
 
-    They would be half of what a small run costs.
+    That is, the search for handlers of signals by enum, and the steps that end tasks, generators
+    and threads if none is left.
     """
 
     _loop: Any
     _state: Any
+    _context: Context
+    _interrupt_count: int
+    _lazy_init: Any
+    _on_sigint: Any
+
+    def run(self, coro: Any, *, context: Context | None = None) -> Any:
+        if type(coro) is not CoroutineType or asyncio._get_running_loop() is not None:
+            return super().run(coro, context=context)  # Says what is wrong with it, if anything.
+        self._lazy_init()
+        task = self._loop.create_task(coro, context=self._context if context is None else context)
+        handler = functools.partial(self._on_sigint, main_task=task)
+        is_taken = take_interrupts(handler)
+        self._interrupt_count = 0
+        try:
+            return self._loop.run_until_complete(task)
+        except CancelledError:
+            if self._interrupt_count and task.uncancel() == 0:
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            if is_taken:
+                leave_interrupts(handler)
 
     def close(self) -> None:
         loop = self._loop
