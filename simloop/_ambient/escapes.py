@@ -21,7 +21,6 @@ import _socket
 import _thread
 import os
 import reprlib
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ from .patches import before_install, entry, redirect
 from .runs import get_ident, running
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from .ambient import Seat
@@ -228,7 +228,7 @@ def _guard_method(name: str) -> None:
         return real(self, *args, **kwargs)
 
     method.__name__, method.__qualname__ = name, f"socket.{name}"
-    entry(socket.socket, name, method)
+    entry(_socket.socket, name, method)
 
 
 for _name in (

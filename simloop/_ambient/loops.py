@@ -22,12 +22,10 @@ from typing import Any
 from simloop.errors import UnsupportedError
 
 from .allowance import is_allowed
-from .patches import attribute
+from .patches import rewrite
 from .runs import get_ident, running
 
 __all__: list[str] = []
-
-_real_init: Any = SelectorEventLoop.__init__
 
 
 def _init(self: Any, selector: Any = None) -> None:
@@ -48,4 +46,4 @@ def _init(self: Any, selector: Any = None) -> None:
     )
 
 
-attribute(SelectorEventLoop, "__init__", _init)
+_real_init: Any = rewrite(SelectorEventLoop.__init__, _init)

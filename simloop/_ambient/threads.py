@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop._kernel import nanoseconds
 
-from .patches import entry, redirect, when_loaded
+from .patches import entry, redirect, rewrite, when_loaded
 from .runs import get_ident, running
 from .variables import keeper, variable
 
@@ -113,7 +113,6 @@ _real_save: Any = RLock._release_save  # type: ignore[attr-defined] # What Condi
 _real_restore: Any = RLock._acquire_restore  # type: ignore[attr-defined] # The same.
 _real_get: Any = SimpleQueue.get
 _real_put: Any = SimpleQueue.put
-_real_join: Any = threading.Thread.join
 _TIMEOUT_MAX = threading.TIMEOUT_MAX
 
 
@@ -347,7 +346,7 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
             _real_join(self)
 
 
-entry(threading.Thread, "join", _join)
+_real_join: Any = rewrite(threading.Thread.join, _join)
 
 
 def _join_handle(self: Any, timeout: float | None = None) -> None:

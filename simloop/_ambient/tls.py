@@ -57,10 +57,11 @@ class _RandomMethod:
             _Draw(_drawing(real.pseudo_bytes)),
             real.status,
         )
+        self._our_address = ctypes.addressof(self._ours)
 
     def on(self) -> None:
         """Let OpenSSL draw from us."""
-        self._set(ctypes.addressof(self._ours))
+        self._set(self._our_address)
 
     def off(self) -> None:
         """Let OpenSSL draw from its own generator."""

@@ -432,7 +432,10 @@ class Kernel:
 
     def drop(self, loop: KernelLoop) -> None:
         """Forget everything that is scheduled on a loop, for good."""
-        for handle in [*self.ready, *self.arrived, *self.wheel]:
+        held = [*self.ready, *self.arrived]
+        if not self.wheel.is_empty():
+            held += self.wheel
+        for handle in held:
             if handle._loop is loop:
                 handle.cancel()
 

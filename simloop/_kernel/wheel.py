@@ -217,6 +217,10 @@ class TimerWheel:
         """Count the handles that are not cancelled; takes time in their number."""
         return sum(1 for handle in self if handle._callback is not None)
 
+    def is_empty(self) -> bool:
+        """Tell whether no handle is held, not even a cancelled one."""
+        return not (self._order or self._open or self.late or self._never)
+
     def __iter__(self) -> Iterator[TimerHandle]:
         """Visit every handle that is held, the cancelled too, in no promised order."""
         yield from reversed(self._open)

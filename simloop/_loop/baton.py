@@ -315,9 +315,11 @@ class Baton:
 
     def end(self, loop: Any) -> None:
         """End the threads of a loop that closes: each gets ``SystemExit`` where it waits."""
-        for strand in [each for each in self.strands if each.loop is loop]:
-            self._end(strand)
-        if all(each is loop for each in self.surroundings.loops):
+        if self.strands:
+            for strand in [each for each in self.strands if each.loop is loop]:
+                self._end(strand)
+        loops = self.surroundings.loops
+        if loops == [loop] or not loops:
             self.outside.forget(self.surroundings.foreign)
 
     def end_all(self) -> None:

@@ -12,7 +12,7 @@ import threading
 import warnings
 from asyncio import futures
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .jobs import Workers
@@ -148,8 +148,10 @@ class Executors(Scheduling):
             self._default_executor.shutdown(wait=False)
         baton = self._baton
         # A thread of the run that closes a loop of its own is inside already.
-        is_inside = not baton.strands or baton.holds(threading.get_ident())
-        with nullcontext() if is_inside else self._world.inside():
+        if not baton.strands or baton.holds(threading.get_ident()):
+            baton.end(self)
+            return
+        with self._world.inside():
             baton.end(self)
 
     def _heard_from_outside(self) -> None:

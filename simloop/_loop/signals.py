@@ -17,6 +17,7 @@ from asyncio import coroutines
 from contextlib import suppress
 from contextvars import copy_context
 from errno import EINVAL
+from functools import cached_property
 from os import strerror
 from typing import TYPE_CHECKING, Any
 
@@ -52,12 +53,30 @@ class Dispositions:
         self._interrupt = interrupt
         self._world = world
         self._wakeup_fd = -1
+
+    @cached_property
+    def pids(self) -> Pids:
+        """The simulated processes by their numbers."""
         me = weakref.proxy(self)
-        self.pids: Pids = Pids(lambda signum: me.raise_signal(signum))  # noqa: PLW0108 - holds nobody
-        self.kill: Callable[[int, int], Any] = self.pids.kill
-        self.killpg: Callable[[int, int], Any] = self.pids.killpg
-        self.getpgid: Callable[[int], Any] = self.pids.getpgid
-        self.waitpid: Callable[[int, int], Any] = self.pids.waitpid
+        return Pids(lambda signum: me.raise_signal(signum))  # noqa: PLW0108 - holds nobody
+
+    # What a program calls, by the functions of ``os`` ----------------------------------------
+
+    def kill(self, pid: int, signum: int, /) -> Any:
+        """Send a signal to a process; ``NotImplemented`` if it is not the world's."""
+        return self.pids.kill(pid, signum)
+
+    def killpg(self, pgid: int, signum: int, /) -> Any:
+        """Send a signal to a group of processes; ``NotImplemented`` as above."""
+        return self.pids.killpg(pgid, signum)
+
+    def getpgid(self, pid: int, /) -> Any:
+        """Return the group of a process; ``NotImplemented`` as above."""
+        return self.pids.getpgid(pid)
+
+    def waitpid(self, pid: int, options: int, /) -> Any:
+        """Wait for a process; ``NotImplemented`` as above."""
+        return self.pids.waitpid(pid, options)
 
     # What a program calls, by the functions of ``signal`` ------------------------------------
 
