@@ -25,6 +25,13 @@ __all__ = ["Tasks"]
 
 _T = TypeVar("_T")
 
+_NUMBERS_TASKS = sys.version_info >= (3, 14)
+"""Whether a task gets the number that it hashes by when it is made, not when that is asked for.
+
+Most tasks are gathered or in a group, and are asked. Up to 3.13 making one costs so much more that
+those that are only awaited matter more.
+"""
+
 
 class Tasks(LoopState):
     """The part of a loop that makes tasks and futures."""
@@ -70,12 +77,17 @@ class Tasks(LoopState):
         if name is None:
             self._task_count = number = self._task_count + 1
             name = f"Task-{number}"
-        # Two calls, because one with ``**options`` builds two dictionaries.
+        # Three calls: ``**options`` builds two dictionaries, and each keyword is looked for.
         task: asyncio.Task[_T]
         if options:
             task = asyncio.Task(coro, loop=self, name=name, context=context, **options)  # type: ignore[arg-type,unused-ignore]  # up to 3.11 a generator will do
         else:
-            task = asyncio.Task(coro, loop=self, name=name, context=context)  # type: ignore[arg-type,unused-ignore]
+            if context is None:
+                task = asyncio.Task(coro, loop=self, name=name)  # type: ignore[arg-type,unused-ignore]
+            else:
+                task = asyncio.Task(coro, loop=self, name=name, context=context)  # type: ignore[arg-type,unused-ignore]
+            if _NUMBERS_TASKS:
+                task._simloop_hash = self._next_hash()  # type: ignore[attr-defined]  # hashes.HASH
         if self._debug and task._source_traceback:  # type: ignore[attr-defined]
             del task._source_traceback[-1]  # type: ignore[attr-defined]  # this frame
         try:
