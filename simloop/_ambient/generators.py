@@ -25,7 +25,6 @@ from __future__ import annotations
 import _random
 import random
 import threading
-from _thread import LockType, allocate_lock
 from typing import Any
 
 from .patches import rewrite
@@ -37,9 +36,6 @@ __all__ = ["Drawer", "enter", "leave", "own", "state_of"]
 
 _STATE_BYTES = _random.Random.__basicsize__ - HEAD_SIZE
 _hidden: Any = random._inst
-
-_acquire, _release = LockType.acquire, LockType.release  # Real ones, held before any run.
-_lock = allocate_lock()
 
 
 def state_of(generator: random.Random) -> bytes:
@@ -97,41 +93,36 @@ def _mine() -> Any:
 
 
 def enter(drawer: Drawer) -> None:
-    """Let a run draw, by the calling thread."""
-    _acquire(_lock)
-    try:
-        if _is_shared():
-            drawer.settle()
-        elif _entered or len(threading._active) == 1:  # type: ignore[attr-defined]
-            if _entered and get_ident() not in running:  # A second thread.
-                _share()
-                drawer.settle()
-            else:
-                (_entered[-1] if _entered else _process).store()
-                drawer.place()
-        else:
-            _process.store()
+    """Let a run draw, by the calling thread. One thread at a time may enter or leave."""
+    if _is_shared():
+        drawer.settle()
+    elif _entered or len(threading._active) == 1:  # type: ignore[attr-defined]
+        if _entered and get_ident() not in running:  # A second thread.
             _share()
             drawer.settle()
-        _entered.append(drawer)
-    finally:
-        _release(_lock)
+        else:
+            (_entered[-1] if _entered else _process).store()
+            drawer.place()
+    else:
+        _process.store()
+        _share()
+        drawer.settle()
+    _entered.append(drawer)
 
 
 def leave(drawer: Drawer) -> None:
     """Let a run draw no more."""
-    _acquire(_lock)
-    try:
-        drawer.store()
+    drawer.store()
+    if _entered[-1] is drawer:
+        _entered.pop()
+    else:
         del _entered[max(at for at, each in enumerate(_entered) if each is drawer)]
-        if not _is_shared():
-            (_entered[-1] if _entered else _process).place()
-        elif not _entered:
-            _unshare()
-        elif any(each is drawer for each in _entered):
-            drawer.settle()  # It is on further out, too.
-    finally:
-        _release(_lock)
+    if not _is_shared():
+        (_entered[-1] if _entered else _process).place()
+    elif not _entered:
+        _unshare()
+    elif any(each is drawer for each in _entered):
+        drawer.settle()  # It is on further out, too.
 
 
 def _is_shared() -> bool:

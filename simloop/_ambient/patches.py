@@ -24,7 +24,7 @@ from simloop.errors import UsageError
 
 from .redirect import Redirect, is_builtin, type_dict, type_modified
 from .rewrite import Rewrite
-from .words import Words
+from .words import Words, address_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,21 +99,28 @@ class Attribute:
             setattr(self._owner, self._name, self._before)
 
 
-class _Entries:
-    """Names of modules and Python classes, written to directly; whoever caches them is told."""
+class _Names:
+    """Names of modules and classes, written to directly; whoever caches a class's is told."""
 
-    __slots__ = ("_before", "_classes", "_entries")
+    __slots__ = ("_before", "_classes", "_entries", "_methods")
 
     def __init__(self) -> None:
         self._entries: list[tuple[dict[str, Any], str, Any]] = []
         self._before: list[Any] = []
-        self._classes: dict[type, dict[str, Any]] = {}
+        # Of classes written in C: nobody else can have changed them, so all of one go at once.
+        self._methods: dict[int, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {}
+        self._classes: dict[int, type] = {}
 
     def add(self, owner: Any, name: str, value: Any) -> None:
         """Put one more there in runs."""
         namespace = owner.__dict__
         if isinstance(owner, type):
-            namespace = self._classes.setdefault(owner, type_dict(owner))
+            self._classes[address_of(owner)] = owner
+            namespace = type_dict(owner)
+            if owner.__flags__ & _IMMUTABLE:
+                _, ours, theirs = self._methods.setdefault(address_of(owner), (namespace, {}, {}))
+                ours[name], theirs[name] = value, namespace[name]
+                return
         self._entries.append((namespace, name, value))
         self._before.append(_MISSING)
 
@@ -125,8 +132,10 @@ class _Entries:
         ]
         for namespace, name, value in self._entries:
             namespace[name] = value
-        for cls in self._classes:
-            type_modified(cls)
+        for namespace, ours, _ in self._methods.values():
+            namespace.update(ours)
+        for address in self._classes:
+            type_modified(address)
 
     def off(self) -> None:
         """Put back what was there."""
@@ -137,40 +146,14 @@ class _Entries:
                 del namespace[name]
             else:
                 namespace[name] = before
-        for cls in self._classes:
-            type_modified(cls)
+        for namespace, _, theirs in self._methods.values():
+            namespace.update(theirs)
+        for address in self._classes:
+            type_modified(address)
 
 
-class _Methods:
-    """Methods of a class written in C: nobody else can have changed them, so all go at once."""
-
-    __slots__ = ("_class", "_namespace", "_ours", "_theirs")
-
-    def __init__(self, cls: type) -> None:
-        self._class = cls
-        self._namespace = type_dict(cls)
-        self._ours: dict[str, Any] = {}
-        self._theirs: dict[str, Any] = {}
-
-    def add(self, name: str, value: Any) -> None:
-        """Put one more there in runs."""
-        self._theirs[name] = self._namespace[name]
-        self._ours[name] = value
-
-    def on(self) -> None:
-        """Put ours there."""
-        self._namespace.update(self._ours)
-        type_modified(self._class)
-
-    def off(self) -> None:
-        """Put theirs back."""
-        self._namespace.update(self._theirs)
-        type_modified(self._class)
-
-
-_methods: dict[type, _Methods] = {}
-_entries = _Entries()
-_patches.append(_entries)
+_names = _Names()
+_patches.append(_names)
 
 
 def redirect(target: Any, function: Callable[..., Any]) -> Any:
@@ -209,14 +192,7 @@ def entry(owner: Any, name: str, value: Any) -> None:
 
     Names that a class must be told of, such as operators, want :func:`attribute`.
     """
-    if isinstance(owner, type) and owner.__flags__ & _IMMUTABLE:
-        methods = _methods.get(owner)
-        if methods is None:
-            _methods[owner] = methods = _Methods(owner)
-            patch(methods)
-        methods.add(name, value)
-    else:
-        _entries.add(owner, name, value)
+    _names.add(owner, name, value)
 
 
 def attribute(owner: type, name: str, value: Any) -> None:

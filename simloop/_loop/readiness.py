@@ -38,10 +38,6 @@ class Readiness(LoopState):
     _own_selector: MemorySelector | None = None
     _set_selector: Any = None
 
-    def __init__(self, **options: Any) -> None:
-        self._transports: dict[int, Any] = {}
-        super().__init__(**options)
-
     @property
     def host(self) -> Host:
         """The virtual machine that the loop runs on."""

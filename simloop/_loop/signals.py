@@ -164,10 +164,6 @@ def _leave_to_asyncio(_signum: int, _frame: object) -> None:
 class Signals(Scheduling):
     """The part of a loop that handles signals."""
 
-    def __init__(self, **options: Any) -> None:
-        self._signal_handlers: dict[int, Handle] = {}
-        super().__init__(**options)
-
     def add_signal_handler(  # type: ignore[override]  # typeshed's TypeVarTuple says no more
         self, sig: int, callback: Callable[..., object], *args: Any
     ) -> None:

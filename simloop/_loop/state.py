@@ -1,8 +1,8 @@
 """What every part of a loop shares: its world, its state, and the checks that asyncio makes.
 
 Owns: the attributes of :class:`~simloop._loop.loop.SimLoop`. The other files of this folder each
-add one part of asyncio's surface on top of :class:`LoopState`; none of them has state that is not
-declared here or in its own class.
+add one part of asyncio's surface on top of :class:`LoopState`; what they keep beside has a default
+in their class, and no constructor.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from asyncio import coroutines
+from itertools import count
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds
@@ -19,12 +21,15 @@ from .ports import new_world
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Callable
 
     from simloop._kernel import Handle, TimerHandle
 
     from .ports import WorldPort
 
 __all__ = ["LoopState"]
+
+_hash_of = attrgetter("__hash__")
 
 
 class LoopState(asyncio.AbstractEventLoop):
@@ -49,6 +54,15 @@ class LoopState(asyncio.AbstractEventLoop):
         self._thread_id: int | None = None
         self._debug = False
         self.slow_callback_duration: float = 0.1
+        # Here, because a chain of constructors would cost as much as the rest of a loop. How many
+        # tasks got names, the user's factory of tasks or one of ours, and what gives the hash of
+        # the next task or future that is asked for one.
+        self._task_count = 0
+        self._task_factory: Callable[..., Any] | None = None
+        self._next_hash: Callable[[], Any] = map(_hash_of, count(1)).__next__
+        # By descriptor, and by signal.
+        self._transports: dict[int, Any] = {}
+        self._signal_handlers: dict[int, Handle] = {}
         kernel.attach()
         world.attach(self)
         if not autojump:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from itertools import count
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .state import LoopState
@@ -38,14 +36,6 @@ class Tasks(LoopState):
 
     _chosen_factory: Callable[..., Any] | None = None
     _marks_tasks = False
-
-    def __init__(self, **options: Any) -> None:
-        # Gives the hash of the next task or future that is asked for one.
-        self._next_hash = map(attrgetter("__hash__"), count(1)).__next__
-        self._task_count = 0
-        # The user's, or one of ours below.
-        self._task_factory: Callable[..., Any] | None = None
-        super().__init__(**options)
 
     def create_future(self) -> asyncio.Future[Any]:
         """Make a future of this loop."""

@@ -19,7 +19,7 @@ from simloop._ambient.redirect import (
     type_dict,
     type_modified,
 )
-from simloop._ambient.words import memory
+from simloop._ambient.words import address_of, memory
 from simloop.errors import UnsupportedError
 
 # One of each calling convention: no arguments, one, a tuple, an array, an array with keywords.
@@ -122,10 +122,10 @@ def test_a_c_class_can_be_changed():
     """The namespace of a class written in C is the one that lookups use."""
     namespace = type_dict(types.SimpleNamespace)
     namespace["marked"] = 1
-    type_modified(types.SimpleNamespace)
+    type_modified(address_of(types.SimpleNamespace))
     assert types.SimpleNamespace.marked == 1
     del namespace["marked"]
-    type_modified(types.SimpleNamespace)
+    type_modified(address_of(types.SimpleNamespace))
     assert not hasattr(types.SimpleNamespace, "marked")
 
 
