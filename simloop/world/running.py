@@ -91,8 +91,16 @@ def run(
     if realtime is not None:
         world.pace(realtime)
     world.limit(max_time=max_time, max_steps=max_steps, livelock_steps=livelock_steps)
-    with world.inside(), _runner(world, debug=debug, autojump=autojump) as runner:
-        return runner.run(main)
+    factory = functools.partial(SimLoop, world=world, autojump=autojump)
+    with world.inside():
+        runner = _Runner(debug=debug, loop_factory=factory)
+        try:
+            return runner.run(main)
+        except SimError:
+            _end_failed(world, runner)
+            raise
+        finally:
+            runner.close()
 
 
 class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
@@ -109,7 +117,7 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
     _lazy_init: Any
     _on_sigint: Any
 
-    def run(self, coro: Any, *, context: Context | None = None) -> Any:
+    def run(self, coro: Coroutine[Any, Any, _T], *, context: Context | None = None) -> _T:
         if type(coro) is not CoroutineType or asyncio._get_running_loop() is not None:
             return super().run(coro, context=context)  # Says what is wrong with it, if anything.
         self._lazy_init()
@@ -118,7 +126,7 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
         is_taken = take_interrupts(handler)
         self._interrupt_count = 0
         try:
-            return self._loop.run_until_complete(task)
+            return self._loop.run_until_complete(task)  # type: ignore[no-any-return]
         except CancelledError:
             if self._interrupt_count and task.uncancel() == 0:
                 raise KeyboardInterrupt from None
@@ -137,26 +145,13 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
         self._state = runners._State.CLOSED  # type: ignore[attr-defined]
 
 
-@contextmanager
-def _runner(world: World, *, debug: bool | None, autojump: bool) -> Iterator[asyncio.Runner]:
-    """Make asyncio's runner for a loop in the world, and close it however the run ends."""
-    factory = functools.partial(SimLoop, world=world, autojump=autojump)
-    runner = _Runner(debug=debug, loop_factory=factory)
-    try:
-        yield runner
-    except SimError:
-        # The tasks get to clean up, with limits that let them; the first error is what is told.
-        world.limit(max_steps=world.steps + _ENDING_STEPS, livelock_steps=_ENDING_STEPS)
-        world.kernel.autojump = True
-        with suppress(Exception), warnings.catch_warnings():
-            # A job that can never end is a part of the error that is told already.
-            warnings.filterwarnings("ignore", "The executor did not finish", RuntimeWarning)
-            runner.close()
-        raise
-    except BaseException:
-        runner.close()
-        raise
-    else:
+def _end_failed(world: World, runner: asyncio.Runner) -> None:
+    """Let the tasks clean up, with limits that let them; the first error is what is told."""
+    world.limit(max_steps=world.steps + _ENDING_STEPS, livelock_steps=_ENDING_STEPS)
+    world.kernel.autojump = True
+    with suppress(Exception), warnings.catch_warnings():
+        # A job that can never end is a part of the error that is told already.
+        warnings.filterwarnings("ignore", "The executor did not finish", RuntimeWarning)
         runner.close()
 
 
