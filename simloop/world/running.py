@@ -95,12 +95,13 @@ def run(
     with world.inside():
         runner = _Runner(debug=debug, loop_factory=factory)
         try:
-            return runner.run(main)
+            result: _T = runner.run(main)
         except SimError:
             _end_failed(world, runner)
             raise
         finally:
             runner.close()
+    return result
 
 
 class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
@@ -117,7 +118,7 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
     _lazy_init: Any
     _on_sigint: Any
 
-    def run(self, coro: Coroutine[Any, Any, _T], *, context: Context | None = None) -> _T:
+    def run(self, coro: Any, *, context: Context | None = None) -> Any:
         if type(coro) is not CoroutineType or asyncio._get_running_loop() is not None:
             return super().run(coro, context=context)  # Says what is wrong with it, if anything.
         self._lazy_init()
@@ -126,7 +127,7 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
         is_taken = take_interrupts(handler)
         self._interrupt_count = 0
         try:
-            return self._loop.run_until_complete(task)  # type: ignore[no-any-return]
+            return self._loop.run_until_complete(task)
         except CancelledError:
             if self._interrupt_count and task.uncancel() == 0:
                 raise KeyboardInterrupt from None
