@@ -58,7 +58,7 @@ from . import (  # noqa: F401
 )
 from .allowance import ALLOWANCES, allow
 from .ambient import START_DATE, Ambient, Clock, Guest, Seat
-from .garbage import collect
+from .garbage import collect, set_aside
 from .runs import current
 from .signals import Signals, interrupt, leave_interrupts, take_interrupts
 from .sockets import Sockets
@@ -84,6 +84,7 @@ __all__ = [
     "join_for_real",
     "leave_interrupts",
     "real",
+    "set_aside",
     "take_interrupts",
     "wake_all",
 ]

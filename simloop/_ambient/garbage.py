@@ -5,7 +5,8 @@ ran before, even an import, moves the moment, and with it every finalizer, every
 asynchronous generator and every weak reference. While runs are on, the automatic collection is
 off, and what was there before is frozen: set aside, at constant cost. The kernel asks for a
 collection after so many steps, and the end of a run for a last one; each looks only at what the
-runs have made, at a step that is the same every time.
+runs have made, at a step that is the same every time. A run that grows fast has what it made set
+aside in the same way, up to the next collection of everything.
 
 Must not know: steps. The kernel counts them.
 
@@ -19,16 +20,17 @@ import gc
 
 from .patches import patch
 
-__all__ = ["collect"]
+__all__ = ["collect", "set_aside"]
 
 
 class _Collector:
     """The automatic collector, which is off while runs are on."""
 
-    __slots__ = ("is_ours",)
+    __slots__ = ("has_set_aside", "is_ours")
 
     def __init__(self) -> None:
         self.is_ours = False
+        self.has_set_aside = False
 
     def on(self) -> None:
         """Set every object aside and stop collecting, unless somebody else did either."""
@@ -40,7 +42,7 @@ class _Collector:
     def off(self) -> None:
         """Let Python collect by itself again."""
         if self.is_ours:
-            self.is_ours = False
+            self.is_ours = self.has_set_aside = False
             gc.unfreeze()
             gc.enable()
 
@@ -51,5 +53,16 @@ patch(_collector)
 
 def collect(*, full: bool) -> None:
     """Collect what runs left behind: of their young objects only, or of all of them."""
+    if not _collector.is_ours:
+        return
+    if full and _collector.has_set_aside:
+        _collector.has_set_aside = False
+        gc.unfreeze()  # What was there before the runs, too: it is little beside a large world.
+    gc.collect(2 if full else 0)
+
+
+def set_aside() -> None:
+    """Keep all that there is out of collections of young objects, until all are collected."""
     if _collector.is_ours:
-        gc.collect(2 if full else 0)
+        _collector.has_set_aside = True
+        gc.freeze()

@@ -5,7 +5,8 @@ stands still), and the steps at which to tidy up. All this costs a plain turn on
 kernel asks here only when the count of steps passes ``check_at``.
 
 Invariants: ``check_at`` is never above ``steps_max``; a livelock is found between one and two
-times ``livelock_steps`` steps after the clock last moved; tidying depends on the count alone.
+times ``livelock_steps`` steps after the clock last moved; tidying depends on the count of steps and
+of what is scheduled, and on nothing else.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ _FULL_STEPS = 500_000
 _FULL_STEPS_MAX = 4_000_000
 """up to this many: a large world is looked at seldom, and garbage does not pile up for ever."""
 
+_FULL_STEPS_EACH = 4
+"""Steps before that for each handle that was scheduled: looking costs by what is alive."""
+
 _SAMPLE = 10_000
 """Steps watched before a livelock is reported, to name the callbacks that run most."""
 
@@ -52,11 +56,15 @@ class Limits:
         "_looked_ns",
         "_looked_steps",
         "_sample",
+        "_scheduled",
+        "_scheduled_max",
         "_steps_max",
+        "_tidied_full_at",
         "_tidy_at",
         "_tidy_full_at",
         "check_at",
         "livelock_steps",
+        "set_aside",
         "tidy",
         "time_max_ns",
     )
@@ -67,8 +75,13 @@ class Limits:
         self.livelock_steps: int = LIVELOCK_STEPS
         # Collects garbage: of young objects, or of all.
         self.tidy: Callable[[bool], None] | None = None
+        # Does so for objects that are known to be in use: keeps them out of later collections.
+        self.set_aside: Callable[[], None] | None = None
         self._tidy_at = _TIDY_STEPS
         self._tidy_full_at = _FULL_STEPS
+        self._tidied_full_at = 0
+        self._scheduled = 0
+        self._scheduled_max = 0  # Since all objects were looked at.
         self._looked_ns: int | None = None
         self._looked_steps = 0
         self._sample: _Sample | None = None
@@ -100,7 +113,7 @@ class Limits:
             LimitError: None may: the steps are used up, or the run spins.
         """
         if kernel.steps + count > self._tidy_at:
-            self._tidy(kernel.steps + count)
+            self._tidy(kernel, kernel.steps + count)
         if kernel.steps + count > self._look_at:
             self._look(kernel)
         if self._steps_max is not None and kernel.steps + count > self._steps_max:
@@ -113,15 +126,30 @@ class Limits:
         kernel.steps += count
         return count
 
-    def _tidy(self, steps: int) -> None:
-        """Collect garbage, and say when to do so next."""
-        full = steps > self._tidy_full_at
+    def _tidy(self, kernel: Kernel, steps: int) -> None:
+        """Collect garbage, and say when to do so next.
+
+        Where more was scheduled meanwhile than has run, most of what is new is in use: it is set
+        aside, because to look through it would take longer than to make it.
+        """
+        before, self._scheduled = self._scheduled, len(kernel.ready) + kernel.wheel.held()
+        self._scheduled_max = max(self._scheduled_max, self._scheduled)
         self._tidy_at = steps + _TIDY_STEPS
-        if full:
-            self._tidy_full_at = steps + min(max(_FULL_STEPS, steps), _FULL_STEPS_MAX)
         self._schedule(self._look_at)
-        if self.tidy is not None:
-            self.tidy(full)
+        if self._scheduled - before > _TIDY_STEPS and self.set_aside is not None:
+            self.set_aside()
+        elif self.tidy is not None:
+            self.tidy(self._is_time_for_all(steps))
+
+    def _is_time_for_all(self, steps: int) -> bool:
+        """Tell whether to look at all objects now, and if so, say when to do so next."""
+        pause = min(_FULL_STEPS_EACH * self._scheduled_max, _FULL_STEPS_MAX)
+        if steps <= max(self._tidy_full_at, self._tidied_full_at + pause):
+            return False
+        self._tidied_full_at = steps
+        self._scheduled_max = self._scheduled
+        self._tidy_full_at = steps + min(max(_FULL_STEPS, steps), _FULL_STEPS_MAX)
+        return True
 
     def _look(self, kernel: Kernel) -> None:
         """See whether the clock moved since the last look; if not, sample, then give up."""

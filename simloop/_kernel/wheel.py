@@ -217,6 +217,11 @@ class TimerWheel:
         """Count the handles that are not cancelled; takes time in their number."""
         return sum(1 for handle in self if handle._callback is not None)
 
+    def held(self) -> int:
+        """Count the handles that are held, the cancelled too; takes time in the number of slots."""
+        in_slots = sum(map(len, self._slots.values()))
+        return in_slots + len(self._open) + len(self.late) + len(self._never)
+
     def is_empty(self) -> bool:
         """Tell whether no handle is held, not even a cancelled one."""
         return not (self._order or self._open or self.late or self._never)

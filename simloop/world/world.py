@@ -14,7 +14,7 @@ import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from simloop._ambient import Ambient, collect, current, interrupt
+from simloop._ambient import Ambient, collect, current, interrupt, set_aside
 from simloop._kernel import NEVER, Kernel, nanoseconds
 from simloop._loop import (
     Baton,
@@ -81,6 +81,7 @@ class World:
         self.kernel: Kernel = Kernel(seed, nanoseconds(start_time))
         kernel = self.kernel
         kernel.limits.tidy = _collect
+        kernel.limits.set_aside = set_aside
         kernel.stuck = _weakly(self, World._explain_deadlock)
         self.loops: list[Any] = []
         self.baton: Baton = Baton(kernel)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from contextvars import copy_context
 
 import simloop
+from simloop._kernel import Handle, Kernel
 
 
 class Knot:
@@ -88,6 +90,49 @@ def test_what_a_run_leaves_behind_is_collected_at_its_end() -> None:
 
     simloop.run(main())
     assert log == ["collected"]
+
+
+def test_a_world_that_grows_is_set_aside_and_still_collected() -> None:
+    """What a growing world makes is in no collection of young objects, and is in the last one."""
+    log: list[object] = []
+    collected_in_run: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "stop":
+            collected_in_run.append(info["collected"])
+
+    async def main() -> None:
+        for number in range(100):
+            Knot(log, number)
+        gc.callbacks.append(note)
+        try:
+            await asyncio.gather(*[asyncio.sleep(1 + number) for number in range(30_000)])
+        finally:
+            gc.callbacks.remove(note)
+
+    simloop.run(main())
+    assert collected_in_run  # Of young objects, in which the knots are not any more.
+    assert not any(collected_in_run)
+    assert len(log) == 100
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_large_world_is_gone_through_less_often() -> None:
+    """The more was scheduled, the more steps pass before all objects are looked at."""
+
+    def full_at(scheduled: int) -> list[int]:
+        kernel = Kernel()
+        kernel.ready.extend([Handle(len, (), copy_context(), None)] * scheduled)
+        looks: list[int] = []
+        kernel.limits.tidy = lambda full: looks.append(kernel.steps) if full else None
+        while kernel.steps < 5_000_000:
+            kernel.limits.grant(kernel, kernel.limits.check_at + 1 - kernel.steps)
+            kernel.now_ns += 1
+        return [look // 100_000 / 10 for look in looks]
+
+    assert full_at(0) == [0.5, 1.0, 2.0, 4.0]
+    assert full_at(500_000) == [2.0, 4.0]
+    assert full_at(10_000_000) == [4.0]
 
 
 def test_the_collector_is_as_it_was_after_a_run() -> None:
