@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from simloop.net.virtual_socket import VirtualSocket
 
 from .lowlevel import LowLevel, refuse_ssl_socket
-from .names import interleaved
+from .names import interleaved, numeric_info
 from .streams import StreamTransport, UnixStreamTransport
 
 if TYPE_CHECKING:
@@ -41,10 +41,12 @@ class Connecting(LowLevel):
         server: Any = None,
     ) -> asyncio.Transport:
         """Make the transport that fits the socket."""
-        self._ensure_fd_no_transport(sock)
         if isinstance(sock, VirtualSocket):
+            if sock.fileno() in self._transports:
+                self._ensure_fd_no_transport(sock)
             kind = UnixStreamTransport if sock.family == socket.AF_UNIX else StreamTransport
             return kind(self, sock, protocol, waiter, extra, server)
+        self._ensure_fd_no_transport(sock)
         return selector_events._SelectorSocketTransport(  # type: ignore[attr-defined,no-any-return]
             self, sock, protocol, waiter, extra, server
         )
@@ -83,17 +85,13 @@ class Connecting(LowLevel):
             server_hostname = host  # type: ignore[assignment]  # bytes are asyncio's problem
         if sock is not None:
             refuse_ssl_socket(sock)
-        if happy_eyeballs_delay is not None and interleave is None:
-            interleave = 1
         if host is not None or port is not None:
             if sock is not None:
                 raise ValueError("host/port and sock can not be specified at the same time")
             resolve = {"family": family, "type": socket.SOCK_STREAM, "proto": proto, "flags": flags}
-            infos = await self._resolve_all((host, port), resolve)
-            local_infos = await self._resolve_local(local_addr, resolve)
-            if interleave:
-                infos = interleaved(infos, interleave)
-            sock = await self._connect_any(infos, local_infos, happy_eyeballs_delay, all_errors)
+            sock = await self._connect_any(
+                (host, port), local_addr, resolve, happy_eyeballs_delay, interleave, all_errors
+            )
         elif sock is None:
             raise ValueError("host and port was not specified and no sock specified")
         elif sock.type != socket.SOCK_STREAM:
@@ -107,11 +105,6 @@ class Connecting(LowLevel):
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
 
-    async def _resolve_local(
-        self, address: Any, options: dict[str, Any]
-    ) -> list[AddressInfo] | None:
-        return None if address is None else await self._resolve_all(address, options)
-
     async def _resolve_all(
         self, address: tuple[Any, ...], options: dict[str, Any]
     ) -> list[AddressInfo]:
@@ -122,12 +115,23 @@ class Connecting(LowLevel):
 
     async def _connect_any(
         self,
-        infos: Sequence[AddressInfo],
-        local_infos: Sequence[AddressInfo] | None,
+        address: tuple[Any, Any],
+        local_address: Any,
+        resolve: dict[str, Any],
         delay: float | None,
+        interleave: int | None,
         all_errors: bool,  # noqa: FBT001 - asyncio's option, passed on
     ) -> Any:
-        """Connect to the first of several addresses that answers."""
+        """Connect to the first that answers of what an address stands for."""
+        info = numeric_info(*address, resolve["family"], resolve["type"], resolve["proto"])
+        infos = [info] if info else await self._resolve_all(address, resolve)
+        local_infos = None
+        if local_address is not None:
+            local_infos = await self._resolve_all(local_address, resolve)
+        if interleave is None and delay is not None:
+            interleave = 1
+        if interleave:
+            infos = interleaved(infos, interleave)
         errors: list[list[Exception]] = []
         if delay is None:
             for info in infos:

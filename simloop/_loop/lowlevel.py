@@ -8,8 +8,13 @@ a method is looked up at each try, since a test may change it on the way.
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from simloop.net.addresses import is_plain
+from simloop.net.faults import fault
+from simloop.net.virtual_socket import VirtualSocket
 
 from .names import Names
 
@@ -21,6 +26,7 @@ __all__ = ["LowLevel", "refuse_ssl_socket"]
 
 _T = TypeVar("_T")
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
+_UNDER_WAY = (errno.EINPROGRESS, errno.EAGAIN, errno.EALREADY, errno.EINTR)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -101,23 +107,25 @@ class LowLevel(Names):
             OSError: The connection was refused, or whatever else the network says.
         """
         self._check_socket(sock)
-        if sock.family in _INTERNET:
+        is_virtual = type(sock) is VirtualSocket
+        if sock.family in _INTERNET and not (
+            is_virtual and sock.family == socket.AF_INET and is_plain(address)
+        ):
             infos = await self._ensure_resolved(
                 address, family=sock.family, type=sock.type, proto=sock.proto
             )
             address = infos[0][4]
-        try:
-            sock.connect(address)
-        except _WOULD_BLOCK:
-            pass
-        else:
+        if _connects_at_once(sock, address):
             return
         # A connection within memory stands already; a link may take its time.
         if not _is_settled(sock):
             await self._when_ready(
                 sock, self._add_writer, self.remove_writer, lambda: None, at_once=False
             )
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if is_virtual:
+            code = sock.file.take_error()
+        else:
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, f"Connect call failed {address}")
 
@@ -168,6 +176,20 @@ def _try(future: asyncio.Future[_T], call: Callable[[], _T]) -> None:
         future.set_result(result)
 
 
+def _connects_at_once(sock: Any, address: Any) -> bool:
+    """Call connect(); false if it will be known later how that went."""
+    if type(sock) is VirtualSocket:  # It makes no error that would only be caught here.
+        code = sock.begin_connect(address)
+        if code and code not in _UNDER_WAY:
+            raise fault(code)
+        return not code
+    try:
+        sock.connect(address)
+    except _WOULD_BLOCK:
+        return False
+    return True
+
+
 def _is_settled(sock: Any) -> bool:
     """Tell whether a connection that was begun on a virtual socket stands, or failed."""
     file = getattr(sock, "file", None)
@@ -176,6 +198,8 @@ def _is_settled(sock: Any) -> bool:
 
 def refuse_ssl_socket(sock: Any) -> None:
     """Refuse a socket of the ssl module: asyncio does TLS itself."""
+    if type(sock) is VirtualSocket:
+        return
     import ssl  # noqa: PLC0415 - a loop without connections need not load it
 
     if isinstance(sock, ssl.SSLSocket):

@@ -11,14 +11,14 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from simloop.net.addresses import canonical
+from simloop.net.addresses import canonical, is_plain
 
 from .readiness import Readiness
 
 if TYPE_CHECKING:
     AddressInfo: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 
-__all__ = ["AddressInfo", "Names", "interleaved"]
+__all__ = ["AddressInfo", "Names", "interleaved", "numeric_info"]
 
 _SYSTEM_GETADDRINFO = socket.getaddrinfo
 _SYSTEM_GETNAMEINFO = socket.getnameinfo
@@ -27,6 +27,7 @@ _PROTOCOLS = {
     int(socket.SOCK_DGRAM): int(socket.IPPROTO_UDP),
 }
 _PLAIN = (0, *_PROTOCOLS.values())
+_WITH_IPV4 = (int(socket.AF_UNSPEC), int(socket.AF_INET))
 
 
 class Names(Readiness):
@@ -74,7 +75,7 @@ class Names(Readiness):
         """Resolve an address unless it is a number already."""
         del loop  # asyncio's own helpers pass it.
         host, port = address[:2]
-        info = _numeric_info(host, port, family, type, proto, *address[2:])
+        info = numeric_info(host, port, family, type, proto, *address[2:])
         if info is not None:
             return [info]
         return await self.getaddrinfo(
@@ -82,7 +83,7 @@ class Names(Readiness):
         )
 
 
-def _numeric_info(
+def numeric_info(
     host: Any,
     port: Any,
     family: int,
@@ -98,6 +99,19 @@ def _numeric_info(
     implied = _PROTOCOLS.get(type_)
     if implied is None or proto not in _PLAIN or host is None:
         return None
+    if family in _WITH_IPV4 and is_plain((host, port)):
+        return socket.AF_INET, type_, implied, "", (host, port)
+    where = _numeric_address(host, port, flowinfo, scopeid)
+    if where is None:
+        return None
+    wanted = socket.AF_INET if len(where) == 2 else socket.AF_INET6  # noqa: PLR2004 - its shape
+    if family not in (socket.AF_UNSPEC, wanted):
+        return None
+    return wanted, type_, implied, "", where
+
+
+def _numeric_address(host: Any, port: Any, flowinfo: int, scopeid: int) -> tuple[Any, ...] | None:
+    """Return a numeric address as its family shapes it; None if it is a name."""
     if port in (None, "", b""):
         port = 0
     try:
@@ -115,12 +129,7 @@ def _numeric_info(
         canonical(text)
     except ValueError:
         return None
-    is_ipv6 = ":" in text
-    wanted = socket.AF_INET6 if is_ipv6 else socket.AF_INET
-    if family not in (socket.AF_UNSPEC, wanted):
-        return None
-    where = (text, port, flowinfo, scopeid) if is_ipv6 else (text, port)
-    return wanted, type_, implied, "", where
+    return (text, port, flowinfo, scopeid) if ":" in text else (text, port)
 
 
 def interleaved(infos: list[AddressInfo], first_family_count: int) -> list[AddressInfo]:

@@ -314,11 +314,13 @@ class _Acceptor:
     def _accept_all(self) -> None:
         """Accept whoever is there, and make a connection of each."""
         self._is_awake = False
+        listener = self._sock
+        is_virtual = type(listener) is VirtualSocket  # A subclass may have its own accept().
         for _ in range(self._backlog + 1):
             if self._is_stopped:
                 return
             try:
-                sock, address = self._sock.accept()
+                accepted = listener.accept_ready() if is_virtual else listener.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionAbortedError:
@@ -328,9 +330,12 @@ class _Acceptor:
                     raise
                 self._rest(error)
                 return
+            if accepted is None:
+                return
+            sock, address = accepted
             sock.setblocking(False)
             self._welcome(sock, address)
-        if not self._is_selected and self._sock.file.readable:
+        if not self._is_selected and listener.file.readable:
             self._wake()
 
     def _rest(self, error: OSError) -> None:

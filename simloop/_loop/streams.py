@@ -29,7 +29,7 @@ from simloop.net.buffers import ByteQueue
 from .transports import SocketTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from simloop.net.fabric import Fabric
     from simloop.net.virtual_socket import VirtualSocket
@@ -93,10 +93,13 @@ class StreamTransport(SocketTransport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Give what arrives to another protocol from now on."""
         self._protocol = protocol
-        buffered = isinstance(protocol, asyncio.BufferedProtocol)
-        step = self._read_into_protocol if buffered else self._read_step
         if self._read_handle is not None:
-            self._read_handle._callback = step
+            self._read_handle._callback = self._reader_for(protocol)
+
+    def _reader_for(self, protocol: asyncio.BaseProtocol) -> Callable[[], None]:
+        if isinstance(protocol, asyncio.BufferedProtocol):
+            return self._read_into_protocol
+        return self._read_step
 
     def _read_step(self) -> None:
         self._is_awake = False

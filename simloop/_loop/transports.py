@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SocketTransport", "wake_waiter"]
 
+_HIGH_WATER = 64 * 1024  # asyncio's, and a quarter of it is the other mark.
+
 
 class SocketTransport(transports._FlowControlMixin, transports.Transport):
     """A transport over a virtual socket."""
@@ -69,7 +71,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
     _waker: Callable[[], None]
     _read_handle: Handle | None
 
-    def __init__(
+    def __init__(  # It calls no other: see below.
         self,
         loop: Any,
         sock: VirtualSocket,
@@ -78,7 +80,12 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         extra: dict[str, Any] | None = None,
         server: Any = None,
     ) -> None:
-        super().__init__(extra, loop)
+        # What a chain of asyncio's constructors would do.
+        self._loop = loop
+        self._extra = {} if extra is None else extra
+        self._protocol_paused = False
+        self._high_water = _HIGH_WATER
+        self._low_water = _HIGH_WATER // 4
         self._sock = sock
         self._sock_fd = sock.fileno()
         self._file = sock.file
@@ -90,8 +97,8 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         self._arrived = loop._kernel.arrived
         self._waker = self._wake
         kind = DebugHandle if loop._debug else Handle
-        self._read_handle = kind(self._read_step, (), copy_context(), loop)
-        self.set_protocol(protocol)
+        self._protocol = protocol
+        self._read_handle = kind(self._reader_for(protocol), (), copy_context(), loop)
         self._server = server
         if server is not None:
             server._attach(self)
@@ -124,6 +131,11 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         if not self._is_awake:
             self._is_awake = True
             self._arrived.append(self._read_handle)
+
+    def _reader_for(self, protocol: asyncio.BaseProtocol) -> Callable[[], None]:
+        """Return the read step that suits a protocol."""
+        del protocol
+        return self._read_step
 
     def _read_step(self) -> None:
         """Read what is there and give it to the protocol."""

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,7 @@ __all__ = [
     "is_limited_broadcast",
     "is_loopback",
     "is_multicast",
+    "is_plain",
     "is_wildcard",
     "parse_inet",
     "parse_unix",
@@ -84,7 +86,8 @@ def is_multicast(ip: str) -> bool:
     """Whether it names a group."""
     if ":" in ip:
         return ip.startswith("ff")
-    return 224 <= int(ip.partition(".")[0]) <= 239  # noqa: PLR2004  # 224.0.0.0/4
+    # 224.0.0.0/4
+    return ip.startswith("2") and 224 <= int(ip.partition(".")[0]) <= 239  # noqa: PLR2004
 
 
 def is_limited_broadcast(ip: str) -> bool:
@@ -126,6 +129,31 @@ def canonical(ip: str) -> str:
     return f"{text}%{scope}" if percent and scope != "0" else text
 
 
+@lru_cache(maxsize=1024)
+def _is_canonical_ipv4(text: str) -> bool:
+    try:
+        return ":" not in text and canonical(text) == text
+    except ValueError:
+        return False
+
+
+def is_plain(address: object) -> TypeGuard[Endpoint]:
+    """Whether an AF_INET address needs neither checks nor a look-up: it is canonical as it stands.
+
+    >>> is_plain(("10.0.0.1", 80)), is_plain(("10.0.0.1", 80_000)), is_plain(("localhost", 80))
+    (True, False, False)
+    """
+    if type(address) is not tuple or len(address) != 2:  # noqa: PLR2004
+        return False
+    text, port = address
+    return (
+        type(text) is str
+        and type(port) is int
+        and 0 <= port <= _PORT_MAX
+        and _is_canonical_ipv4(text)
+    )
+
+
 # -- internet ------------------------------------------------------------------------------------
 
 
@@ -156,6 +184,8 @@ def parse_inet(family: int, address: object, what: str, resolve: Resolve) -> End
     ``what`` is the name of the call, for the messages. Raises TypeError, OverflowError (port,
     flow information) or socket.gaierror.
     """
+    if family == AF_INET and is_plain(address):
+        return address
     wanted = "AF_INET" if family == AF_INET else "AF_INET6"
     if not isinstance(address, tuple):
         name = type(address).__name__

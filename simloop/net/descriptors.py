@@ -62,16 +62,18 @@ class DescriptorTable:
 
     def add(self, file: File) -> int:
         """Return the lowest free number, which now names ``file``; EMFILE at the limit."""
-        self.check_room()
+        files = self._files
+        if len(files) >= self.limit:
+            raise fault(errno.EMFILE)
         if self._free and self._free[0] < self._next:
             fd = heapq.heappop(self._free)
         else:
             self._free.clear()
             fd = self._next
             self._next += 1
-        self._files[fd] = file
-        self._peak = max(self._peak, len(self._files))
-        file.acquire()
+        files[fd] = file
+        self._peak = max(self._peak, len(files))
+        file.references += 1
         return fd
 
     def get(self, fd: int) -> File:
@@ -87,7 +89,8 @@ class DescriptorTable:
             file = self._files.pop(fd)
         except KeyError:
             raise fault(errno.EBADF) from None
-        self._inheritable.pop(fd, None)
+        if self._inheritable:
+            self._inheritable.pop(fd, None)
         if fd == self._next - 1:
             self._lower(fd)
         else:

@@ -50,6 +50,8 @@ __all__ = ["Host"]
 _TYPE_FLAGS = int(socket.SOCK_NONBLOCK) | int(socket.SOCK_CLOEXEC)
 _STREAM = int(socket.SOCK_STREAM)
 _DGRAM = int(socket.SOCK_DGRAM)
+_TCP = int(socket.IPPROTO_TCP)
+_UDP = int(socket.IPPROTO_UDP)
 _LINK_LOCAL = ("fe8", "fe9", "fea", "feb")
 INTERFACES = {1: "lo", 2: "eth0"}
 
@@ -117,11 +119,11 @@ class Host:
         kind = type_ & ~_TYPE_FLAGS
         if family in (AF_INET, AF_INET6):
             if kind == _STREAM:
-                if proto not in (0, int(socket.IPPROTO_TCP)):
+                if proto not in (0, _TCP):
                     raise fault(errno.EPROTONOSUPPORT)
                 return TcpSocket(self, family, kind, proto)
             if kind == _DGRAM:
-                if proto not in (0, int(socket.IPPROTO_UDP)):
+                if proto not in (0, _UDP):
                     raise fault(errno.EPROTONOSUPPORT)
                 return UdpSocket(self, family, kind, proto)
             raise _strange_type(kind)

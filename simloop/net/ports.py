@@ -149,7 +149,11 @@ class PortTable(Generic[H]):
 
     def hold(self, socket: H, port: int) -> None:
         """Let ``socket`` hold ``port`` without a question: an accepted connection shares one."""
-        self.holders.setdefault(port, {})[socket] = None
+        there = self.holders.get(port)
+        if there is not None:
+            there[socket] = None
+            return
+        self.holders[port] = {socket: None}
         self._peak = max(self._peak, len(self.holders))
 
     def release(self, socket: H, port: int) -> None:

@@ -168,7 +168,11 @@ class StreamSocket(SocketFile):
 
     def _carry(self, kind: str, deliver: Callable[[], None], data: bytes = b"") -> None:
         """Send a packet to the peer; sockets of one kernel deliver it themselves."""
-        self.fabric.carry(kind, *self._flow(), deliver, data)
+        fabric = self.fabric
+        if fabric.direct:
+            deliver()
+        else:
+            fabric.carry(kind, *self._flow(), deliver, data)
 
     def _flow(self) -> tuple[Endpoint, Endpoint]:
         return self.local or _NOWHERE, self.remote or _NOWHERE
@@ -180,16 +184,17 @@ class StreamSocket(SocketFile):
 
     def _refresh(self) -> None:
         """Settle the two booleans that the hot paths test."""
-        is_queued = self.unsent_size > 0
-        self.blocked = is_queued
+        unsent = self.unsent
+        peer = self.peer
+        self.blocked = is_queued = unsent is not None and unsent.size > 0
         self.direct = (
-            self.state == CONNECTED
+            peer is not None
+            and self.state == CONNECTED
             and not is_queued
             and not self.is_shut_write
             and not self.error
-            and self.peer is not None
-            and not self.peer.is_released
-            and not self.peer.is_shut_both
+            and not peer.is_released
+            and not (peer.is_shut_read and peer.is_shut_write)
         )
 
     def _delivered(self, peer: StreamSocket, data: bytes) -> None:

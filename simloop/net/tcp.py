@@ -26,6 +26,7 @@ from simloop.net import options as opt
 from simloop.net.addresses import (
     SocketAddress,
     is_limited_broadcast,
+    is_loopback,
     is_multicast,
     show_inet,
 )
@@ -149,17 +150,21 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def _prepare(self, endpoint: Endpoint) -> None:
         """Choose both names of the connection to be, and hold the port."""
-        ip, port = self.target(endpoint)
-        if is_multicast(ip) or is_limited_broadcast(ip):
-            raise fault(errno.ENETUNREACH)
-        source = self.source_for(ip)
-        remote = (ip, port)
+        remote = endpoint if is_loopback(endpoint[0]) else self._reachable(endpoint)
+        source = self.source_for(remote[0])
         if self.local is None:
             self.local = (source, self.table.connect(self, source, remote))
         else:
             self._refuse_twin(remote)
             self.local = (source, self.local[1])
         self.remote = remote
+
+    def _reachable(self, endpoint: Endpoint) -> Endpoint:
+        """Return what an endpoint means, unless that is one to which nobody can connect."""
+        ip, port = self.target(endpoint)
+        if is_multicast(ip) or is_limited_broadcast(ip):
+            raise fault(errno.ENETUNREACH)
+        return ip, port
 
     def _refuse_twin(self, remote: Endpoint) -> None:
         """Refuse a second connection with the same four numbers."""
@@ -201,7 +206,6 @@ class TcpSocket(InetSocket, StreamSocket):
         self.peer = child
         self.window = child.rcvbuf
         self._refresh()
-        child._refresh()
         self.notify_writable()
 
     def _disconnect(self) -> None:
@@ -437,7 +441,8 @@ class TcpSocket(InetSocket, StreamSocket):
             self._close_connection()
         else:
             self.state = CLOSED
-        self.inbox.clear()
+        if self.inbox.size:
+            self.inbox.clear()
         self.let_go()
 
     def _close_connection(self) -> None:

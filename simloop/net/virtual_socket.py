@@ -41,6 +41,14 @@ __all__ = ["VirtualSocket", "set_host_finder"]
 
 T = TypeVar("T")
 
+# Under the Python class, whose __new__ may be sent elsewhere: it asks whose socket is to be made.
+_bare = socket.SocketType.__new__
+
+# Looked up here, which a call of the enum's class takes much longer for.
+_FAMILIES: dict[int, Any] = {int(each): each for each in socket.AddressFamily}
+_KINDS: dict[int, Any] = {int(each): each for each in socket.SocketKind}
+
+_STREAM = int(socket.SOCK_STREAM)
 _NONBLOCK = int(socket.SOCK_NONBLOCK)
 _TYPE_FLAGS = _NONBLOCK | int(socket.SOCK_CLOEXEC)
 _MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
@@ -115,21 +123,21 @@ class VirtualSocket(socket.socket):
 
     @classmethod
     def _on_host(cls, host: Host, family: int, type_: int, proto: int) -> VirtualSocket:
-        self = cls.__new__(cls)
+        self: VirtualSocket = _bare(cls)
         family, type_, proto = map(operator.index, (family, type_, proto))
         self._create(host, family, type_, proto)
         return self
 
     @classmethod
     def _of_file(cls, host: Host, file: SocketFile) -> VirtualSocket:
-        self = cls.__new__(cls)
+        self: VirtualSocket = _bare(cls)
         self._start(host, host.descriptors.add(file), file)
         self._family, self._type, self._proto = file.family, file.type, file.proto
         return self
 
     def _create(self, host: Host, family: int, type_: int, proto: int) -> None:
         family = AF_INET if family == -1 else int(family)
-        type_ = int(socket.SOCK_STREAM) if type_ == -1 else int(type_)
+        type_ = _STREAM if type_ == -1 else int(type_)
         proto = 0 if proto == -1 else int(proto)
         file = host.open_socket(family, type_, proto)
         self._start(host, host.descriptors.add(file), file)
@@ -174,13 +182,13 @@ class VirtualSocket(socket.socket):
 
     @property
     def family(self) -> socket.AddressFamily:
-        """The address family."""
-        return _enum(socket.AddressFamily, self._family)
+        """The address family; a plain number where the enum has none, as in the parent."""
+        return _FAMILIES.get(self._family, self._family)  # type: ignore[no-any-return]
 
     @property
     def type(self) -> socket.SocketKind:
         """The kind, without SOCK_NONBLOCK and SOCK_CLOEXEC."""
-        return _enum(socket.SocketKind, self._type)
+        return _KINDS.get(self._type, self._type)  # type: ignore[no-any-return]
 
     @property
     def proto(self) -> int:
@@ -228,7 +236,7 @@ class VirtualSocket(socket.socket):
         fd, self._fd = self._fd, -1
         self._file = _CLOSED
         if fd >= 0:
-            self._host.close(fd)
+            self._host.descriptors.close(fd)
 
     def __del__(self) -> None:
         fd = getattr(self, "_fd", -1)
@@ -268,7 +276,9 @@ class VirtualSocket(socket.socket):
     def setblocking(self, flag: bool, /) -> None:  # noqa: FBT001  # As the parent has it.
         """Let calls wait for ever, or not at all."""
         self._timeout = None if flag else 0.0
-        self.file.is_blocking = bool(flag)
+        if self._fd < 0:
+            raise fault(errno.EBADF)
+        self._file.is_blocking = bool(flag)
 
     def getblocking(self) -> bool:
         """Return whether calls may wait."""
@@ -312,6 +322,17 @@ class VirtualSocket(socket.socket):
         sock._proto = self._proto
         return sock, file.show_address(file.remote)
 
+    def accept_ready(self) -> tuple[VirtualSocket, SocketAddress] | None:
+        """Accept as a non-blocking socket does, but return None where nobody waits."""
+        self._host.descriptors.check_room()
+        listener = self._file
+        if not listener.readable:
+            return None
+        file = listener.accept()
+        sock = VirtualSocket._of_file(self._host, file)
+        sock._proto = self._proto
+        return sock, file.show_address(file.remote)
+
     def _accept(self) -> tuple[int, SocketAddress]:
         self._host.descriptors.check_room()
         file = self._wait("accept", 0, self._file.accept)
@@ -326,6 +347,10 @@ class VirtualSocket(socket.socket):
     def connect_ex(self, address: Any, /) -> int:
         """Connect, or begin to; return 0 or the errno."""
         return self._connect(address, "connect_ex")
+
+    def begin_connect(self, address: object) -> int:
+        """Connect as :meth:`connect` does, and return what that raises: 0 or the errno."""
+        return self._connect(address, "connect")
 
     def _connect(self, address: object, what: str) -> int:
         endpoint = self._endpoint(address, what)
@@ -568,14 +593,3 @@ class VirtualSocket(socket.socket):
             raise OSError("getsockopt buflen out of range")
         value = self._file.getsockopt(level, optname)
         return opt.encode(value, size) if size else opt.integer_of(value)
-
-
-E_ = TypeVar("E_", socket.AddressFamily, socket.SocketKind)
-
-
-def _enum(kind: type[E_], number: int) -> E_:
-    """Return the enum's member, or the plain number where there is none, as the parent does."""
-    try:
-        return kind(number)
-    except ValueError:
-        return number  # type: ignore[return-value]
