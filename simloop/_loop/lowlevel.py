@@ -107,22 +107,21 @@ class LowLevel(Names):
             OSError: The connection was refused, or whatever else the network says.
         """
         self._check_socket(sock)
-        is_virtual = type(sock) is VirtualSocket
-        if sock.family in _INTERNET and not (
-            is_virtual and sock.family == socket.AF_INET and is_plain(address)
-        ):
+        family = sock.family
+        is_ours = type(sock) is VirtualSocket  # Nobody overrides what it does.
+        if family in _INTERNET and not (is_ours and family == socket.AF_INET and is_plain(address)):
             infos = await self._ensure_resolved(
-                address, family=sock.family, type=sock.type, proto=sock.proto
+                address, family=family, type=sock.type, proto=sock.proto
             )
             address = infos[0][4]
-        if _connects_at_once(sock, address):
+        if not (_begin_connect if is_ours else _connect)(sock, address):
             return
         # A connection within memory stands already; a link may take its time.
         if not _is_settled(sock):
             await self._when_ready(
                 sock, self._add_writer, self.remove_writer, lambda: None, at_once=False
             )
-        if is_virtual:
+        if is_ours:
             code = sock.file.take_error()
         else:
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -130,7 +129,8 @@ class LowLevel(Names):
             raise OSError(code, f"Connect call failed {address}")
 
     def _check_socket(self, sock: Any) -> None:
-        refuse_ssl_socket(sock)
+        if type(sock) is not VirtualSocket:
+            refuse_ssl_socket(sock)
         if self._debug and sock.gettimeout() != 0:
             raise ValueError("the socket must be non-blocking")
 
@@ -176,30 +176,30 @@ def _try(future: asyncio.Future[_T], call: Callable[[], _T]) -> None:
         future.set_result(result)
 
 
-def _connects_at_once(sock: Any, address: Any) -> bool:
-    """Call connect(); false if it will be known later how that went."""
-    if type(sock) is VirtualSocket:  # It makes no error that would only be caught here.
-        code = sock.begin_connect(address)
-        if code and code not in _UNDER_WAY:
-            raise fault(code)
-        return not code
+def _connect(sock: Any, address: Any) -> bool:
+    """Call connect(); tell whether it will be known later only how that went."""
     try:
         sock.connect(address)
     except _WOULD_BLOCK:
-        return False
-    return True
+        return True
+    return False
+
+
+def _begin_connect(sock: VirtualSocket, address: Any) -> bool:
+    """Do the same without making an error only to catch it."""
+    code = sock.begin_connect(address)
+    if code and code not in _UNDER_WAY:
+        raise fault(code)
+    return code != 0
 
 
 def _is_settled(sock: Any) -> bool:
     """Tell whether a connection that was begun on a virtual socket stands, or failed."""
-    file = getattr(sock, "file", None)
-    return file is not None and file.writable
+    return isinstance(sock, VirtualSocket) and sock.file.writable
 
 
 def refuse_ssl_socket(sock: Any) -> None:
     """Refuse a socket of the ssl module: asyncio does TLS itself."""
-    if type(sock) is VirtualSocket:
-        return
     import ssl  # noqa: PLC0415 - a loop without connections need not load it
 
     if isinstance(sock, ssl.SSLSocket):

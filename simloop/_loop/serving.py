@@ -35,6 +35,9 @@ __all__ = ["Server", "Serving", "start_server"]
 _LENIENT = sys.version_info >= (3, 13)
 """Whether an address that the host lacks is left out; older versions refuse it."""
 
+_COUNTS = sys.version_info < (3, 13)
+"""Whether asyncio's server counts its clients; newer versions keep them."""
+
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -44,7 +47,7 @@ class Server(StockServer):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._members: dict[Any, None] = {}
-        if hasattr(self, "_clients"):  # Python 3.13 and later: a WeakSet, in no order.
+        if not _COUNTS:  # A WeakSet, in no order.
             self._clients = _Members(self._members)
 
     def _attach(self, transport: Any = None) -> None:
@@ -52,15 +55,16 @@ class Server(StockServer):
         assert self._sockets is not None  # type: ignore[attr-defined]
         if transport is not None:
             self._members[transport] = None
-        if hasattr(self, "_active_count"):
+        if _COUNTS:
             self._active_count += 1
 
     def _detach(self, transport: Any = None) -> None:
         """Count a client less, and wake who waits for the last one."""
         self._members.pop(transport, None)
-        if hasattr(self, "_active_count"):
+        left = len(self._members)
+        if _COUNTS:
             self._active_count -= 1
-        left = getattr(self, "_active_count", len(self._members))
+            left = self._active_count
         if not left and self._sockets is None and self._waiters is not None:  # type: ignore[attr-defined]
             self._wakeup()  # type: ignore[attr-defined]
 

@@ -210,7 +210,8 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         if self._closing:
             return
         self._closing = True
-        self._stop_reading()
+        if self._is_reading:
+            self._stop_reading()
         if not self._has_unsent():
             self._lose(None)
 

@@ -74,19 +74,23 @@ class File:
 
     def watch_readable(self, callback: Callable[[], None]) -> None:
         """Have ``callback()`` called each time this may have become readable."""
-        self.on_readable = _with(self.on_readable, callback)
+        present = self.on_readable
+        self.on_readable = callback if present is None else _with(present, callback)
 
     def unwatch_readable(self, callback: Callable[[], None]) -> None:
         """Undo one ``watch_readable``; a callback that is not there is no error."""
-        self.on_readable = _without(self.on_readable, callback)
+        present = self.on_readable
+        self.on_readable = None if present == callback else _without(present, callback)
 
     def watch_writable(self, callback: Callable[[], None]) -> None:
         """Have ``callback()`` called each time this may have become writable."""
-        self.on_writable = _with(self.on_writable, callback)
+        present = self.on_writable
+        self.on_writable = callback if present is None else _with(present, callback)
 
     def unwatch_writable(self, callback: Callable[[], None]) -> None:
         """Undo one ``watch_writable``; a callback that is not there is no error."""
-        self.on_writable = _without(self.on_writable, callback)
+        present = self.on_writable
+        self.on_writable = None if present == callback else _without(present, callback)
 
     def notify_readable(self) -> None:
         """Tell the watcher, if there is one, to look whether it can read."""
@@ -146,9 +150,7 @@ class _Fan:
             callback()
 
 
-def _with(present: Callable[[], None] | None, callback: Callable[[], None]) -> Callable[[], None]:
-    if present is None:
-        return callback
+def _with(present: Callable[[], None], callback: Callable[[], None]) -> Callable[[], None]:
     if isinstance(present, _Fan):
         return _Fan([*present.callbacks, callback])
     return _Fan([present, callback])
@@ -157,8 +159,6 @@ def _with(present: Callable[[], None] | None, callback: Callable[[], None]) -> C
 def _without(
     present: Callable[[], None] | None, callback: Callable[[], None]
 ) -> Callable[[], None] | None:
-    if present == callback:
-        return None
     if not isinstance(present, _Fan) or callback not in present.callbacks:
         return present
     left = list(present.callbacks)

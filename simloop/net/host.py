@@ -35,6 +35,7 @@ from simloop.net.udp import UdpSocket
 from simloop.net.unix import UnixPackets, UnixStream
 from simloop.net.unix_datagrams import UnixDatagram
 from simloop.net.unix_names import UnixNames
+from simloop.net.virtual_socket import VirtualSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from simloop.net.files import File
     from simloop.net.groups import Membership
     from simloop.net.network import Network
-    from simloop.net.virtual_socket import VirtualSocket
 
 __all__ = ["Host"]
 
@@ -171,14 +171,10 @@ class Host:
         proto: int = 0,
     ) -> VirtualSocket:
         """Make a virtual socket of this host, as ``socket.socket(...)`` would."""
-        from simloop.net.virtual_socket import VirtualSocket  # noqa: PLC0415  # It stands above.
-
         return VirtualSocket._on_host(self, family, type, proto)
 
     def wrap(self, file: SocketFile) -> VirtualSocket:
         """Give a socket file a descriptor and a ``socket.socket`` face."""
-        from simloop.net.virtual_socket import VirtualSocket  # noqa: PLC0415
-
         return VirtualSocket._of_file(self, file)
 
     def choose_listener(self, destination: Endpoint, source: Endpoint) -> TcpSocket | None:

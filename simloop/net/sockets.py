@@ -282,10 +282,8 @@ class InetSocket(SocketFile):
 
     __slots__ = ()
 
-    @property
-    def table(self) -> PortTable[InetSocket]:
-        """The port table of this protocol on this host."""
-        raise NotImplementedError
+    # The ports of this protocol on this host.
+    table: PortTable[InetSocket]
 
     # -- what the port table asks ----------------------------------------------------------------
 
@@ -323,12 +321,14 @@ class InetSocket(SocketFile):
 
     def show_address(self, endpoint: Endpoint | None) -> SocketAddress:
         """Shape an endpoint as this family has it."""
-        return None if endpoint is None else show_inet(self.family, endpoint)
+        if endpoint is None or self.family == AF_INET:
+            return endpoint
+        return show_inet(self.family, endpoint)
 
     def getsockname(self) -> SocketAddress:
         """Return the own name; the wildcard and port 0 before there is one."""
         if self.local is not None:
-            return show_inet(self.family, self.local)
+            return self.show_address(self.local)
         return (ANY, 0) if self.family == AF_INET else (ANY6, 0, 0, 0)
 
     def bind(self, endpoint: Endpoint) -> None:

@@ -28,7 +28,6 @@ from simloop.net.addresses import (
     is_limited_broadcast,
     is_loopback,
     is_multicast,
-    show_inet,
 )
 from simloop.net.faults import fault
 from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
@@ -71,7 +70,7 @@ FREE, PENDING, JOINED = range(3)
 class TcpSocket(InetSocket, StreamSocket):
     """One end of a TCP connection, or a listener."""
 
-    __slots__ = ("backlog", "phase", "queue", "waiting")
+    __slots__ = ("backlog", "phase", "queue", "table", "waiting")
 
     kind: ClassVar[str] = "tcp"
     levels: ClassVar[tuple[int, ...]] = (
@@ -95,15 +94,11 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
         super().__init__(host, family, type_, proto, SNDBUF, RCVBUF)
+        self.table: PortTable[InetSocket] = host.tcp
         self.phase: int = FREE
         self.backlog: int = 0
         self.queue: deque[TcpSocket] | None = None  # Listeners: connected and not yet accepted.
         self.waiting: deque[TcpSocket] | None = None  # Clients that found the queue full.
-
-    @property
-    def table(self) -> PortTable[InetSocket]:
-        """The TCP ports of this host."""
-        return self.host.tcp
 
     @property
     def protocol(self) -> int:
@@ -114,7 +109,7 @@ class TcpSocket(InetSocket, StreamSocket):
         """Return the peer's name; ENOTCONN unless connected."""
         if self.state != CONNECTED or self.remote is None:
             raise fault(errno.ENOTCONN)
-        return show_inet(self.family, self.remote)
+        return self.show_address(self.remote)
 
     # -- connecting ----------------------------------------------------------------------------
 
@@ -299,6 +294,7 @@ class TcpSocket(InetSocket, StreamSocket):
         for child in queue or ():
             child.is_released = True
             child.reset_peer()
+            child.let_go()
         for client in waiting or ():
             if client.state == CONNECTING:
                 self.fabric.carry("refuse", *self._flow(), client._refused)
@@ -401,7 +397,7 @@ class TcpSocket(InetSocket, StreamSocket):
         self.state = CLOSED
         self.direct = self.blocked = False
         self.is_shut_read = self.is_shut_write = True
-        if not self.is_bound or self.is_released:
+        if not (self.is_bound or self.is_released):  # Whoever releases it lets the port go.
             self.let_go()
         peer = self.peer
         if peer is not None and peer.state == CLOSED:

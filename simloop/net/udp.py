@@ -79,6 +79,7 @@ class UdpSocket(InetSocket):
         "rcvbuf",
         "route",
         "sndbuf",
+        "table",
     )
 
     kind: ClassVar[str] = "udp"
@@ -93,6 +94,7 @@ class UdpSocket(InetSocket):
 
     def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
         super().__init__(host, family, type_, proto)
+        self.table: PortTable[InetSocket] = host.udp
         # (data, the sender, what it was sent to), oldest first.
         self.inbox: deque[tuple[bytes, Endpoint, Endpoint]] = deque()
         self.held: int = 0
@@ -105,11 +107,6 @@ class UdpSocket(InetSocket):
         # (destination, own name, how many addresses the host has, sender) of the last datagram
         # to one address: while these are the same, so is the sender.
         self.route: tuple[Endpoint, Endpoint, int, Endpoint] | None = None
-
-    @property
-    def table(self) -> PortTable[InetSocket]:
-        """The UDP ports of this host."""
-        return self.host.udp
 
     @property
     def protocol(self) -> int:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from simloop.errors import UsageError
 from simloop.net import options as opt
-from simloop.net.addresses import parse_inet, parse_unix
+from simloop.net.addresses import is_plain, parse_inet, parse_unix
 from simloop.net.arguments import as_bytes, as_timeout, c_int, joined, size_of, writable_view
 from simloop.net.faults import fault
 from simloop.net.sockets import AF_INET, AF_UNIX, SocketFile
@@ -340,20 +340,20 @@ class VirtualSocket(socket.socket):
 
     def connect(self, address: Any, /) -> None:
         """Connect, or begin to: BlockingIOError (EINPROGRESS) on a non-blocking socket."""
-        code = self._connect(address, "connect")
+        code = self.begin_connect(address)
         if code:
             raise fault(code)
 
     def connect_ex(self, address: Any, /) -> int:
         """Connect, or begin to; return 0 or the errno."""
-        return self._connect(address, "connect_ex")
+        return self.begin_connect(address, "connect_ex")
 
-    def begin_connect(self, address: object) -> int:
-        """Connect as :meth:`connect` does, and return what that raises: 0 or the errno."""
-        return self._connect(address, "connect")
-
-    def _connect(self, address: object, what: str) -> int:
-        endpoint = self._endpoint(address, what)
+    def begin_connect(self, address: object, what: str = "connect") -> int:
+        """Do what the call ``what`` does, and return 0 or the errno."""
+        if self._family == AF_INET and is_plain(address):
+            endpoint = address
+        else:
+            endpoint = self._endpoint(address, what)
         if self._fd < 0:
             return errno.EBADF
         file = self._file
