@@ -75,7 +75,7 @@ class Limits:
         self.livelock_steps: int = LIVELOCK_STEPS
         # Collects garbage: of young objects, or of all.
         self.tidy: Callable[[bool], None] | None = None
-        # Does so for objects that are known to be in use: keeps them out of later collections.
+        # Keeps what there is, most of it in use, out of collections of young objects.
         self.set_aside: Callable[[], None] | None = None
         self._tidy_at = _TIDY_STEPS
         self._tidy_full_at = _FULL_STEPS
