@@ -117,7 +117,7 @@ class LowLevel(Names):
         if not (_begin_connect if is_ours else _connect)(sock, address):
             return
         # A connection within memory stands already; a link may take its time.
-        if not _is_settled(sock):
+        if not (isinstance(sock, VirtualSocket) and sock.file.writable):
             await self._when_ready(
                 sock, self._add_writer, self.remove_writer, lambda: None, at_once=False
             )
@@ -191,11 +191,6 @@ def _begin_connect(sock: VirtualSocket, address: Any) -> bool:
     if code and code not in _UNDER_WAY:
         raise fault(code)
     return code != 0
-
-
-def _is_settled(sock: Any) -> bool:
-    """Tell whether a connection that was begun on a virtual socket stands, or failed."""
-    return isinstance(sock, VirtualSocket) and sock.file.writable
 
 
 def refuse_ssl_socket(sock: Any) -> None:

@@ -99,8 +99,8 @@ def numeric_info(
     implied = _PROTOCOLS.get(type_)
     if implied is None or proto not in _PLAIN or host is None:
         return None
-    if family in _WITH_IPV4 and is_plain((host, port)):
-        return socket.AF_INET, type_, implied, "", (host, port)
+    if family in _WITH_IPV4 and is_plain(address := (host, port)):
+        return socket.AF_INET, type_, implied, "", address
     where = _numeric_address(host, port, flowinfo, scopeid)
     if where is None:
         return None

@@ -44,6 +44,8 @@ _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 class Server(StockServer):
     """asyncio's server, with its clients in order."""
 
+    _active_count: int
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._members: dict[Any, None] = {}

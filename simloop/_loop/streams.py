@@ -52,7 +52,6 @@ class StreamTransport(SocketTransport):
         "_empty_waiter",
         "_eof",
         "_fabric",
-        "_is_flowing",
         "_is_write_awake",
         "_unsent",
         "_write_handle",
@@ -77,7 +76,6 @@ class StreamTransport(SocketTransport):
         self._eof = False
         self._empty_waiter: asyncio.Future[None] | None = None
         self._unsent = None
-        self._is_flowing = True
         self._write_handle: Handle | None = None
         super().__init__(loop, sock, protocol, waiter, extra, server)
         file = self._file
@@ -355,10 +353,6 @@ class StreamTransport(SocketTransport):
 
     def _shut_write(self) -> None:
         self._sock.shutdown(socket.SHUT_WR)
-
-    def _lose(self, exc: BaseException | None) -> None:
-        self._is_flowing = False
-        super()._lose(exc)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
         try:

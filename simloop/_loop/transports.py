@@ -48,6 +48,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         "_conn_lost",
         "_file",
         "_is_awake",
+        "_is_flowing",
         "_is_reading",
         "_is_selected",
         "_paused",
@@ -71,7 +72,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
     _waker: Callable[[], None]
     _read_handle: Handle | None
 
-    def __init__(  # It calls no other: see below.
+    def __init__(
         self,
         loop: Any,
         sock: VirtualSocket,
@@ -82,18 +83,22 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
     ) -> None:
         # What a chain of asyncio's constructors would do.
         self._loop = loop
-        self._extra = {} if extra is None else extra
         self._protocol_paused = False
         self._high_water = _HIGH_WATER
         self._low_water = _HIGH_WATER // 4
         self._sock = sock
         self._sock_fd = sock.fileno()
         self._file = sock.file
-        self._tell_names(sock)
+        self._extra = extra = {} if extra is None else extra
+        extra["socket"] = trsock.TransportSocket(sock)
+        extra["sockname"] = self._file.getsockname()
+        if "peername" not in extra:
+            extra["peername"] = self._peername()
         self._closing = False
         self._conn_lost = 0
         self._paused = False
         self._is_reading = self._is_awake = self._is_selected = False
+        self._is_flowing = True  # Whether a stream's writes may take the short way.
         self._arrived = loop._kernel.arrived
         self._waker = self._wake
         kind = DebugHandle if loop._debug else Handle
@@ -106,16 +111,11 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         loop.call_soon(protocol.connection_made, self)
         loop.call_soon(self._begin, waiter)
 
-    def _tell_names(self, sock: VirtualSocket) -> None:
-        """Fill in what every transport tells about its socket."""
-        extra = self._extra
-        extra["socket"] = trsock.TransportSocket(sock)
-        extra["sockname"] = self._file.getsockname()
-        if "peername" not in extra:
-            try:
-                extra["peername"] = self._file.getpeername()
-            except OSError:
-                extra["peername"] = None
+    def _peername(self) -> Any:
+        try:
+            return self._file.getpeername()
+        except OSError:
+            return None
 
     def _begin(self, waiter: asyncio.Future[None] | None) -> None:
         """Start reading and tell who waits, now that the protocol knows its transport."""
@@ -231,6 +231,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
     def _lose(self, exc: BaseException | None) -> None:
         """Schedule the end: what is written from now on is lost."""
         self._conn_lost += 1
+        self._is_flowing = False
         self._loop.call_soon(self._call_connection_lost, exc)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:

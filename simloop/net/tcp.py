@@ -442,7 +442,7 @@ class TcpSocket(InetSocket, StreamSocket):
         self.let_go()
 
     def _close_connection(self) -> None:
-        if self.inbox.size or self._lingers_for_nothing():
+        if self.inbox.size or (self.options and self._lingers_for_nothing()):
             self.reset_peer()
             return
         if self.peer is not None:

@@ -136,9 +136,9 @@ class VirtualSocket(socket.socket):
         return self
 
     def _create(self, host: Host, family: int, type_: int, proto: int) -> None:
-        family = AF_INET if family == -1 else int(family)
-        type_ = _STREAM if type_ == -1 else int(type_)
-        proto = 0 if proto == -1 else int(proto)
+        family = AF_INET if family == -1 else family
+        type_ = _STREAM if type_ == -1 else type_
+        proto = 0 if proto == -1 else proto
         file = host.open_socket(family, type_, proto)
         self._start(host, host.descriptors.add(file), file)
         self._family, self._type, self._proto = family, type_ & ~_TYPE_FLAGS, proto
