@@ -17,8 +17,9 @@ the collector off, keeps it that way, and gets no collections from here.
 from __future__ import annotations
 
 import gc
+from typing import Any
 
-from .patches import patch
+from .patches import patch, redirect
 
 __all__ = ["collect", "set_aside"]
 
@@ -26,18 +27,20 @@ __all__ = ["collect", "set_aside"]
 class _Collector:
     """The automatic collector, which is off while runs are on."""
 
-    __slots__ = ("has_set_aside", "is_ours")
+    __slots__ = ("are_young", "has_set_aside", "is_ours")
 
     def __init__(self) -> None:
         self.is_ours = False
         self.has_set_aside = False
+        # Whether all objects that runs made are young, because nobody has collected yet.
+        self.are_young = False
 
     def on(self) -> None:
         """Set every object aside and stop collecting, unless somebody else did either."""
         if gc.isenabled() and not gc.get_freeze_count():
             gc.disable()
             gc.freeze()
-            self.is_ours = True
+            self.is_ours = self.are_young = True
 
     def off(self) -> None:
         """Let Python collect by itself again."""
@@ -58,7 +61,19 @@ def collect(*, full: bool) -> None:
     if full and _collector.has_set_aside:
         _collector.has_set_aside = False
         gc.unfreeze()  # What was there before the runs, too: it is little beside a large world.
-    gc.collect(2 if full else 0)
+    elif full and _collector.are_young and not gc.isenabled():
+        full = False  # The same, without what a full collection does beside for the process.
+    _collector.are_young = False
+    _real_collect(2 if full else 0)
+
+
+def _collect(generation: int = 2) -> Any:
+    """Collect as the program says; whoever survives is young no more."""
+    _collector.are_young = False
+    return _real_collect(generation)
+
+
+_real_collect = redirect(gc.collect, _collect)
 
 
 def set_aside() -> None:

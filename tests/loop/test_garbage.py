@@ -6,6 +6,8 @@ import asyncio
 import gc
 from contextvars import copy_context
 
+import pytest
+
 import simloop
 from simloop._kernel import Handle, Kernel
 
@@ -133,6 +135,23 @@ def test_a_large_world_is_gone_through_less_often() -> None:
     assert full_at(0) == [0.5, 1.0, 2.0, 4.0]
     assert full_at(500_000) == [2.0, 4.0]
     assert full_at(10_000_000) == [4.0]
+
+
+@pytest.mark.parametrize("collect", [gc.collect, lambda: gc.collect(0), gc.enable])
+def test_what_outlived_a_collection_of_the_program_is_collected_too(collect) -> None:
+    """Cycles that were in use when the program itself collected are gone after the run."""
+    log: list[object] = []
+
+    async def main() -> None:
+        knot = Knot(log, 1)
+        collect()
+        kept = [[number] for number in range(1000)]  # By itself, too, if it was told to.
+        assert not log
+        del knot, kept
+
+    simloop.run(main())
+    assert len(log) == 1
+    assert gc.isenabled()
 
 
 def test_the_collector_is_as_it_was_after_a_run() -> None:
