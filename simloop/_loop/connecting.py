@@ -123,7 +123,8 @@ class Connecting(LowLevel):
         all_errors: bool,  # noqa: FBT001 - asyncio's option, passed on
     ) -> Any:
         """Connect to the first that answers of what an address stands for."""
-        info = numeric_info(*address, resolve["family"], resolve["type"], resolve["proto"])
+        host, port = address
+        info = numeric_info(host, port, resolve["family"], resolve["type"], resolve["proto"])
         infos = [info] if info else await self._resolve_all(address, resolve)
         local_infos = None
         if local_address is not None:

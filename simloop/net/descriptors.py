@@ -65,14 +65,17 @@ class DescriptorTable:
         files = self._files
         if len(files) >= self.limit:
             raise fault(errno.EMFILE)
-        if self._free and self._free[0] < self._next:
-            fd = heapq.heappop(self._free)
+        free = self._free
+        if free and free[0] < self._next:
+            fd = heapq.heappop(free)
         else:
-            self._free.clear()
+            if free:
+                free.clear()
             fd = self._next
-            self._next += 1
+            self._next = fd + 1
         files[fd] = file
-        self._peak = max(self._peak, len(files))
+        if len(files) > _SMALL:
+            self._peak = max(self._peak, len(files))
         file.references += 1
         return fd
 

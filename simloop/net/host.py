@@ -182,10 +182,9 @@ class Host:
         group = self.tcp.listeners_for(*destination)
         if not group:
             return None
-        index = 0
+        chosen = group[0]
         if len(group) > 1:
-            index = self.network.share(destination, len(group), source)
-        chosen = group[index]
+            chosen = group[self.network.share(destination, len(group), source)]
         assert isinstance(chosen, TcpSocket)
         return chosen
 

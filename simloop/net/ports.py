@@ -154,7 +154,8 @@ class PortTable(Generic[H]):
             there[socket] = None
             return
         self.holders[port] = {socket: None}
-        self._peak = max(self._peak, len(self.holders))
+        if len(self.holders) > _SMALL:
+            self._peak = max(self._peak, len(self.holders))
 
     def release(self, socket: H, port: int) -> None:
         """Give the port back; releasing twice is no error."""
@@ -186,6 +187,10 @@ class PortTable(Generic[H]):
 
     def _free_port(self) -> int:
         """Return the next ephemeral port that nobody holds."""
+        port = self._cursor
+        if self.first <= port < self.last and port not in self.holders:
+            self._cursor = port + 1
+            return port
         ports = (self.first, self.last)
         if ports != self._full:
             for _ in range(self.first, self.last + 1):

@@ -161,10 +161,14 @@ class StreamSocket(SocketFile):
             data = unsent.take(min(room, len(unsent.chunks[0]) - unsent.head))
             self.in_flight += len(data)
             self._carry("data", partial(self._delivered, self.peer, data), data)
-        if self.is_shut_write and not self.is_fin_sent and not self.unsent_size:
+        if not self.is_shut_write:
+            self._refresh()
+            return
+        self.direct = False
+        self.blocked = is_queued = unsent is not None and unsent.size > 0
+        if not (is_queued or self.is_fin_sent):
             self.is_fin_sent = True
             self._carry("fin", self._fin_delivered)
-        self._refresh()
 
     def _carry(self, kind: str, deliver: Callable[[], None], data: bytes = b"") -> None:
         """Send a packet to the peer; sockets of one kernel deliver it themselves."""

@@ -442,7 +442,7 @@ class TcpSocket(InetSocket, StreamSocket):
         self.let_go()
 
     def _close_connection(self) -> None:
-        if self.inbox.size or (self.options and self._lingers_for_nothing()):
+        if self.inbox.size or self._lingers_for_nothing():
             self.reset_peer()
             return
         if self.peer is not None:
@@ -451,7 +451,9 @@ class TcpSocket(InetSocket, StreamSocket):
         self._flush()
 
     def _lingers_for_nothing(self) -> bool:
-        value = None if self.options is None else self.options.get(SO_LINGER)
+        if self.options is None or SO_LINGER not in self.options:
+            return False
+        value = self.options[SO_LINGER]
         return isinstance(value, bytes) and value[0] != 0 and not any(value[4:8])
 
     # -- readiness -----------------------------------------------------------------------------

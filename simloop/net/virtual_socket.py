@@ -124,8 +124,8 @@ class VirtualSocket(socket.socket):
     @classmethod
     def _on_host(cls, host: Host, family: int, type_: int, proto: int) -> VirtualSocket:
         self: VirtualSocket = _bare(cls)
-        family, type_, proto = map(operator.index, (family, type_, proto))
-        self._create(host, family, type_, proto)
+        index = operator.index
+        self._create(host, index(family), index(type_), index(proto))
         return self
 
     @classmethod
