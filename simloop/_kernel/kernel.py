@@ -17,7 +17,8 @@ Invariants:
 - It begins like a turn of a loop that selects: behind what is ready stand the callbacks of what has
   arrived through I/O, and behind these the timers that are due.
 - What only some runs want (observers, strategies, debug mode, several loops) is in the watched
-  turn; a plain turn spends nothing on it.
+  turn; a plain turn spends nothing on it. A run with one observer and nothing else, which is what
+  one with a digest is, has a turn of its own, and differs in nothing but its cost.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
     from .choices import Strategy
     from .handles import Handle, TimerHandle
+
+    _Tell = Callable[[int, Handle | TimerHandle], object]
 
 __all__ = ["Kernel", "KernelLoop", "Observer"]
 
@@ -104,6 +107,8 @@ class Kernel:
         self._debug_ns: int | None = None
         self._loops = 0
         self._watched = False
+        # The one observer's method, if nothing else makes the turn a watched one.
+        self._tell: _Tell | None = None
         self._left = 0  # Callbacks of a turn that has begun and not ended.
         self.earlier: Earlier | None = None
 
@@ -153,12 +158,15 @@ class Kernel:
         self.earlier = None if tell is None else Earlier(self, tell)
 
     def _rewatch(self) -> None:
-        self._watched = (
-            bool(self._observers)
-            or self.gate.strategy is not None
+        observers = self._observers
+        has_more = (
+            self.gate.strategy is not None
             or self._debug_ns is not None
             or self._loops > 1
+            or bool(self._followers)
         )
+        self._watched = has_more or bool(observers)
+        self._tell = None if has_more or len(observers) != 1 else observers[0].step
 
     @property
     def autojump(self) -> bool:
@@ -285,7 +293,10 @@ class Kernel:
             else:
                 self.steps += count
             if self._watched:
-                self._turn_watched(count)
+                if (tell := self._tell) is None:
+                    self._turn_watched(count)
+                else:
+                    self._turn_told(repeat(None, count), popleft, tell)
             else:
                 rest = repeat(None, count)
                 for _ in rest:
@@ -306,6 +317,43 @@ class Kernel:
                             handle._returned(result)
             if loop._stopping:
                 return True
+
+    def _turn_told(
+        self, rest: repeat[None], popleft: Callable[[], Handle | TimerHandle], tell: _Tell
+    ) -> None:
+        """Run a callback for each of ``rest``, telling the one observer that there is.
+
+        This is a plain turn with one call more. If a callback changes who watches, the watched
+        turn takes over from it.
+        """
+        handle: Handle | TimerHandle | None
+        try:
+            for _ in rest:
+                handle = popleft()
+                callback, args = handle._callback, handle._args
+                if callback is None:
+                    self.steps -= 1
+                    continue
+                tell(self.now_ns, handle)
+                try:
+                    result = handle._context.run(callback, *args)  # type: ignore[misc]  # as above
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001 - as above
+                    handle._report(error)
+                else:
+                    if result is not None:
+                        handle._returned(result)
+                if tell is not self._tell:
+                    break
+        except BaseException:
+            self._break_off(rest)
+            raise
+        finally:
+            # As in the handle: a traceback that somebody keeps holds this frame.
+            handle = callback = args = result = None
+        if tell is not self._tell:
+            self._turn_watched(length_hint(rest))
 
     def _turn_watched(self, count: int) -> None:
         """Run ``count`` callbacks, telling whoever watches and asking whoever chooses."""

@@ -10,8 +10,11 @@ it has neither.
 
 from __future__ import annotations
 
+from asyncio import Task
+from asyncio.futures import _set_result_unless_cancelled  # type: ignore[attr-defined]
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from types import CoroutineType, FunctionType
+from typing import TYPE_CHECKING, Any
 
 from .labels import canonical, label
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Digest"]
 
+_SLEPT = "asyncio.futures._set_result_unless_cancelled"
 _BATCH = 512
 """Records joined before they are hashed: one call of the hash costs as much as a record."""
 
@@ -37,10 +41,36 @@ class Digest:
     def __init__(self) -> None:
         self._hash = blake2b(digest_size=16)
         self._pending: list[str] = []
+        self._now_ns = -1
+        self._now = ""
 
     def step(self, now_ns: int, handle: Handle | TimerHandle) -> None:
         """Add a step."""
-        self.note(f"{now_ns} {label(handle)}")
+        if now_ns != self._now_ns:
+            self._now_ns = now_ns
+            self._now = str(now_ns)  # Slow, and many steps share it.
+        # A run with a digest is to cost little more than one without. So what most steps are is
+        # named here, as a label names it: the end of a sleep, a function, a task of the loop.
+        callback = handle._callback
+        if callback is _set_result_unless_cancelled:
+            record = f"{self._now} {_SLEPT}"
+        elif type(callback) is FunctionType and callback.__module__:
+            record = f"{self._now} {callback.__module__}.{callback.__qualname__}"
+        else:
+            try:
+                task: Any = callback.__self__  # type: ignore[union-attr]  # caught below
+                is_ours = type(task) is Task and task._simloop_made  # type: ignore[attr-defined]
+                coro = task.get_coro() if is_ours else None
+            except AttributeError:
+                coro = None
+            if type(coro) is CoroutineType and "0x" not in (name := task.get_name()):
+                record = f"{self._now} {name}: {coro.__qualname__}"
+            else:
+                record = f"{self._now} {label(handle)}"
+        pending = self._pending
+        pending.append(record)
+        if len(pending) >= _BATCH:
+            self._flush()
 
     def sent(self, kind: str, source: object, destination: object, data: bytes) -> None:
         """Add bytes that crossed a socket."""

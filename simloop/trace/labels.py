@@ -48,8 +48,10 @@ def name_of(task: Any) -> str:
     and marks the tasks that it made.
     """
     name: str = task.get_name()
+    if "0x" in name:
+        return _ADDRESS.sub("", name)
     if hasattr(task, "_simloop_made") or type(task) is not asyncio.Task:
-        return _ADDRESS.sub("", name) if "0x" in name else name
+        return name
     return "Task" if _PROCESS_NAME.fullmatch(name) else name
 
 

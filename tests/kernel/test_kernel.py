@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextvars import copy_context
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,9 @@ from simloop._kernel import (
     TimerHandle,
 )
 from simloop.errors import DeadlockError, LimitError, NondeterminismError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONTEXT = copy_context()
 
@@ -221,6 +225,71 @@ def test_an_observer_hears_each_step_until_it_leaves(kernel: Kernel, loop: Loop)
     kernel.run_until_idle()
     assert watcher.seen == [0, 4]
     assert kernel.steps == 4
+
+
+DEEDS = ["nothing", "watch", "leave", "follow", "cancel", "fail", "interrupt", "return"]
+
+
+class Thorough(Kernel):
+    """A kernel that has no shorter way for one observer."""
+
+    def _rewatch(self) -> None:
+        super()._rewatch()
+        self._tell = None
+
+
+def heard(kernel: Kernel, program: list[tuple[str, int]]) -> tuple[object, ...]:
+    """Run a program and return what was heard, done and reported of it."""
+    loop = Loop(kernel)
+    watchers = [Watcher(), Watcher()]
+    handles: list[Handle] = []
+
+    def fail(error: BaseException) -> None:
+        raise error
+
+    def leave() -> None:
+        if kernel._observers:
+            kernel.unobserve(kernel._observers[0])
+
+    async def coroutine() -> None:
+        raise AssertionError
+
+    deeds: dict[str, Callable[[int], object]] = {
+        "nothing": lambda _: None,
+        "watch": lambda _: watchers[1] in kernel._observers or kernel.observe(watchers[1]),
+        "leave": lambda _: leave(),
+        "follow": lambda number: kernel.follow(RandomStrategy(random.Random(number))),
+        "cancel": lambda number: handles[-number - 1].cancel(),
+        "fail": lambda number: fail(ArithmeticError(number)),
+        "interrupt": lambda _: fail(KeyboardInterrupt()),
+        "return": lambda _: coroutine(),
+    }
+
+    def run(number: int, deed: str) -> object:
+        loop.note(number)
+        return deeds[deed](number)
+
+    kernel.observe(watchers[0])
+    for number, (deed, when_ns) in enumerate(program):
+        if when_ns:
+            handles.append(loop.at(when_ns, run, number, deed))
+        else:
+            handles.append(loop.soon(run, number, deed))
+    interrupts = 0
+    while kernel.peek_ns() < NEVER:
+        try:
+            kernel.run_until_idle()
+        except KeyboardInterrupt:
+            interrupts += 1
+        kernel.check()
+    seen = [watcher.seen for watcher in watchers]
+    return seen, loop.log, [repr(each) for each in loop.errors], kernel.steps, interrupts
+
+
+@given(st.lists(st.tuples(st.sampled_from(DEEDS), st.sampled_from([0, 0, 3, 3, 8])), max_size=12))
+def test_one_observer_hears_what_it_hears_among_others(program) -> None:
+    """The turn for one observer differs from that for any in nothing, whatever changes in it."""
+    assert heard(Kernel(), program) == heard(Thorough(), program)
 
 
 class Follower(Watcher):
