@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Connecting", "bind_error", "check_ssl_options"]
 
+_NODELAY = (int(socket.IPPROTO_TCP), int(socket.TCP_NODELAY))
+
 
 class Connecting(LowLevel):
     """The part of a loop that makes stream connections."""
@@ -44,8 +46,14 @@ class Connecting(LowLevel):
         if isinstance(sock, VirtualSocket):
             if sock.fileno() in self._transports:
                 self._ensure_fd_no_transport(sock)
-            kind = UnixStreamTransport if sock.family == socket.AF_UNIX else StreamTransport
-            return kind(self, sock, protocol, waiter, extra, server)
+            if sock.family == socket.AF_UNIX:
+                return UnixStreamTransport(self, sock, protocol, waiter, extra, server)
+            if sock.proto == socket.IPPROTO_TCP:
+                options = sock.file.options
+                if options is None:
+                    options = sock.file.options = {}
+                options[_NODELAY] = 1  # As asyncio does.
+            return StreamTransport(self, sock, protocol, waiter, extra, server)
         self._ensure_fd_no_transport(sock)
         return selector_events._SelectorSocketTransport(  # type: ignore[attr-defined,no-any-return]
             self, sock, protocol, waiter, extra, server

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from simloop.net.fabric import Endpoint
+
 __all__ = ["LowLevel", "refuse_ssl_socket"]
 
 _T = TypeVar("_T")
@@ -109,12 +111,16 @@ class LowLevel(Names):
         self._check_socket(sock)
         family = sock.family
         is_ours = type(sock) is VirtualSocket  # Nobody overrides what it does.
-        if family in _INTERNET and not (is_ours and family == socket.AF_INET and is_plain(address)):
-            infos = await self._ensure_resolved(
-                address, family=family, type=sock.type, proto=sock.proto
-            )
-            address = infos[0][4]
-        if not (_begin_connect if is_ours else _connect)(sock, address):
+        if is_ours and family == socket.AF_INET and is_plain(address):
+            is_pending = _begin_connect(sock, address)
+        else:
+            if family in _INTERNET:
+                infos = await self._ensure_resolved(
+                    address, family=family, type=sock.type, proto=sock.proto
+                )
+                address = infos[0][4]
+            is_pending = _connect(sock, address)
+        if not is_pending:
             return
         # A connection within memory stands already; a link may take its time.
         if not (isinstance(sock, VirtualSocket) and sock.file.writable):
@@ -185,9 +191,9 @@ def _connect(sock: Any, address: Any) -> bool:
     return False
 
 
-def _begin_connect(sock: VirtualSocket, address: Any) -> bool:
+def _begin_connect(sock: VirtualSocket, endpoint: Endpoint) -> bool:
     """Do the same without making an error only to catch it."""
-    code = sock.begin_connect(address)
+    code = sock.begin_connect(endpoint)
     if code and code not in _UNDER_WAY:
         raise fault(code)
     return code != 0

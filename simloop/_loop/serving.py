@@ -340,7 +340,11 @@ class _Acceptor:
                 return
             sock, address = accepted
             sock.setblocking(False)
-            self._welcome(sock, address)
+            context = copy_context()  # Each client has one of its own.
+            if self.ssl is None:
+                context.run(self._connect, sock, address)
+            else:
+                self._loop.create_task(self._connect_ssl(sock, address), context=context)
         if not self._is_selected and listener.file.readable:
             self._wake()
 
@@ -356,15 +360,8 @@ class _Acceptor:
         self._pause()
         self._loop.call_later(constants.ACCEPT_RETRY_DELAY, self.start)
 
-    def _welcome(self, sock: Any, address: Any) -> None:
-        """Make the protocol and the transport of one client, each in a context of its own."""
-        context = copy_context()
-        if self.ssl is None:
-            context.run(self._connect, sock, address)
-        else:
-            self._loop.create_task(self._connect_ssl(sock, address), context=context)
-
     def _connect(self, sock: Any, address: Any) -> None:
+        """Make the protocol and the transport of a client."""
         protocol = None
         try:
             protocol = self._protocol_factory()

@@ -31,13 +31,10 @@ from .transports import SocketTransport
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from simloop.net.fabric import Fabric
-    from simloop.net.virtual_socket import VirtualSocket
 
 __all__ = ["StreamTransport", "UnixStreamTransport"]
 
 _READ_SIZE_MAX = 256 * 1024  # asyncio's: what one step reads at most.
-_NODELAY = (int(socket.IPPROTO_TCP), int(socket.TCP_NODELAY))
 _BYTES_LIKE = (
     "bytes, bytearray, or memoryview object"
     if sys.version_info >= (3, 14)
@@ -48,43 +45,18 @@ _BYTES_LIKE = (
 class StreamTransport(SocketTransport):
     """A connected byte stream."""
 
-    __slots__ = (
-        "_empty_waiter",
-        "_eof",
-        "_fabric",
-        "_is_write_awake",
-        "_unsent",
-        "_write_handle",
-        "_write_waker",
-    )
+    __slots__ = ()
 
     max_size = _READ_SIZE_MAX
     _start_tls_compatible = True
     _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
-    _fabric: Fabric
-    _unsent: ByteQueue | None
-
-    def __init__(
-        self,
-        loop: Any,
-        sock: VirtualSocket,
-        protocol: asyncio.BaseProtocol,
-        waiter: asyncio.Future[None] | None = None,
-        extra: dict[str, Any] | None = None,
-        server: Any = None,
-    ) -> None:
-        self._eof = False
-        self._empty_waiter: asyncio.Future[None] | None = None
-        self._unsent = None
-        self._write_handle: Handle | None = None
-        super().__init__(loop, sock, protocol, waiter, extra, server)
-        file = self._file
-        self._fabric = file.fabric
-        if sock.proto == socket.IPPROTO_TCP:
-            if file.options is None:
-                file.options = {_NODELAY: 1}
-            else:
-                file.options[_NODELAY] = 1
+    # What most connections never need has its beginning here.
+    _eof = False
+    _empty_waiter: asyncio.Future[None] | None = None
+    _unsent: ByteQueue | None = None
+    _write_handle: Handle | None = None
+    _write_waker: Callable[[], None]
+    _is_write_awake: bool
 
     # Reading -----------------------------------------------------------------------------------
 
@@ -200,7 +172,7 @@ class StreamTransport(SocketTransport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send data, now or as soon as there is room."""
         file = self._file
-        if self._is_flowing and file.direct and type(data) is bytes and self._fabric.direct:
+        if self._is_flowing and file.direct and type(data) is bytes and file.fabric.direct:
             peer = file.peer
             inbox = peer.inbox
             size = len(data)

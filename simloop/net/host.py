@@ -10,6 +10,7 @@ Interfaces are lo (1) and, where the host has addresses of its own, eth0 (2).
 from __future__ import annotations
 
 import errno
+import operator
 import socket
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Host"]
 
-_TYPE_FLAGS = int(socket.SOCK_NONBLOCK) | int(socket.SOCK_CLOEXEC)
+_NONBLOCK = int(socket.SOCK_NONBLOCK)
+_TYPE_FLAGS = _NONBLOCK | int(socket.SOCK_CLOEXEC)
 _STREAM = int(socket.SOCK_STREAM)
 _DGRAM = int(socket.SOCK_DGRAM)
 _TCP = int(socket.IPPROTO_TCP)
@@ -171,7 +173,14 @@ class Host:
         proto: int = 0,
     ) -> VirtualSocket:
         """Make a virtual socket of this host, as ``socket.socket(...)`` would."""
-        return VirtualSocket._on_host(self, family, type, proto)
+        index = operator.index
+        family = AF_INET if family == -1 else index(family)
+        kind = _STREAM if type == -1 else index(type)
+        file = self.open_socket(family, kind, 0 if proto == -1 else index(proto))
+        sock = self.wrap(file)
+        if kind & _NONBLOCK:
+            sock.setblocking(False)
+        return sock
 
     def wrap(self, file: SocketFile) -> VirtualSocket:
         """Give a socket file a descriptor and a ``socket.socket`` face."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from simloop.errors import UsageError
 from simloop.net import options as opt
-from simloop.net.addresses import is_plain, parse_inet, parse_unix
+from simloop.net.addresses import parse_inet, parse_unix
 from simloop.net.arguments import as_bytes, as_timeout, c_int, joined, size_of, writable_view
 from simloop.net.faults import fault
 from simloop.net.sockets import AF_INET, AF_UNIX, SocketFile
@@ -122,17 +122,9 @@ class VirtualSocket(socket.socket):
             self._adopt(host, family, type, proto, operator.index(fileno))
 
     @classmethod
-    def _on_host(cls, host: Host, family: int, type_: int, proto: int) -> VirtualSocket:
-        self: VirtualSocket = _bare(cls)
-        index = operator.index
-        self._create(host, index(family), index(type_), index(proto))
-        return self
-
-    @classmethod
     def _of_file(cls, host: Host, file: SocketFile) -> VirtualSocket:
         self: VirtualSocket = _bare(cls)
         self._start(host, host.descriptors.add(file), file)
-        self._family, self._type, self._proto = file.family, file.type, file.proto
         return self
 
     def _create(self, host: Host, family: int, type_: int, proto: int) -> None:
@@ -141,7 +133,6 @@ class VirtualSocket(socket.socket):
         proto = 0 if proto == -1 else proto
         file = host.open_socket(family, type_, proto)
         self._start(host, host.descriptors.add(file), file)
-        self._family, self._type, self._proto = family, type_ & ~_TYPE_FLAGS, proto
         if type_ & _NONBLOCK:
             self._timeout = 0.0
             file.is_blocking = False
@@ -153,8 +144,10 @@ class VirtualSocket(socket.socket):
         if not isinstance(file, SocketFile):
             raise fault(errno.ENOTSOCK)
         self._start(host, fd, file)
-        self._family = file.family if family == -1 else family
-        self._type = file.type if type_ == -1 else type_ & ~_TYPE_FLAGS
+        if family != -1:
+            self._family = family
+        if type_ != -1:
+            self._type = type_ & ~_TYPE_FLAGS
         self._proto = file.protocol if proto == -1 else proto
 
     def _start(self, host: Host, fd: int, file: SocketFile) -> None:
@@ -163,6 +156,9 @@ class VirtualSocket(socket.socket):
         self._host = host
         self._fd = fd
         self._file = file
+        self._family = file.family
+        self._type = file.type
+        self._proto = file.proto
         self._timeout = socket.getdefaulttimeout()
         file.is_blocking = self._timeout is None
 
@@ -340,20 +336,16 @@ class VirtualSocket(socket.socket):
 
     def connect(self, address: Any, /) -> None:
         """Connect, or begin to: BlockingIOError (EINPROGRESS) on a non-blocking socket."""
-        code = self.begin_connect(address)
+        code = self.begin_connect(self._endpoint(address, "connect"))
         if code:
             raise fault(code)
 
     def connect_ex(self, address: Any, /) -> int:
         """Connect, or begin to; return 0 or the errno."""
-        return self.begin_connect(address, "connect_ex")
+        return self.begin_connect(self._endpoint(address, "connect_ex"), "connect_ex")
 
-    def begin_connect(self, address: object, what: str = "connect") -> int:
-        """Do what the call ``what`` does, and return 0 or the errno."""
-        if self._family == AF_INET and is_plain(address):
-            endpoint = address
-        else:
-            endpoint = self._endpoint(address, what)
+    def begin_connect(self, endpoint: Endpoint, what: str = "connect") -> int:
+        """Do what the call ``what`` does with an address in its canonical form; 0 or the errno."""
         if self._fd < 0:
             return errno.EBADF
         file = self._file
