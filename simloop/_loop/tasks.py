@@ -139,7 +139,13 @@ def _marked_task(
     if name is None:
         loop._task_count += 1
         name = f"Task-{loop._task_count}"
-    task: Any = asyncio.Task(coro, loop=loop, name=name, context=context, **options)  # type: ignore[arg-type,unused-ignore]
+    task: Any
+    if options:
+        task = asyncio.Task(coro, loop=loop, name=name, context=context, **options)  # type: ignore[arg-type,unused-ignore]
+    else:
+        task = asyncio.Task(coro, loop=loop, name=name, context=context)  # type: ignore[arg-type,unused-ignore]
+        if _NUMBERS_TASKS:
+            task._simloop_hash = loop._next_hash()
     if loop._debug and task._source_traceback:
         del task._source_traceback[-3:]  # This frame, and those that led here.
     task._simloop_made = True

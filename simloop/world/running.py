@@ -11,7 +11,7 @@ import asyncio
 import functools
 import warnings
 from asyncio import CancelledError, runners
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +23,7 @@ from .world import World
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
     from contextvars import Context
 
     from simloop.trace import Digest, Recorder
@@ -206,21 +206,23 @@ def outcome_in(
     **options: Any,
 ) -> Outcome[_T]:
     """Do what :func:`simulate` does, in a world that was made for it."""
-    from simloop.trace import Digest  # noqa: PLC0415 - who only runs programs pays for no hashing
-
-    from .outcome import Outcome  # noqa: PLC0415 - the same for attrs
-
-    digest = Digest()
+    new_digest, new_outcome = _kinds()
+    digest = new_digest()
+    watchers = (digest,) if recorder is None else (digest, recorder)
     value, error = None, None
-    with _watched(world, digest, recorder):
-        try:
-            value = run(main(), world=world, **options)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
-            error = caught
+    for watcher in watchers:
+        world.watch(watcher)
+    try:
+        value = run(main(), world=world, **options)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
+        error = caught
+    finally:
+        for watcher in watchers:
+            world.unwatch(watcher)
     digest.ended(value, error)
-    return Outcome(
+    return new_outcome(
         value=value,
         error=error,
         seed=world.seed,
@@ -230,14 +232,11 @@ def outcome_in(
     )
 
 
-@contextmanager
-def _watched(world: World, *watchers: Digest | Recorder | None) -> Iterator[None]:
-    """Let watchers hear of each step of the world."""
-    present = [watcher for watcher in watchers if watcher is not None]
-    for watcher in present:
-        world.watch(watcher)
-    try:
-        yield
-    finally:
-        for watcher in present:
-            world.unwatch(watcher)
+@functools.cache
+def _kinds() -> tuple[type[Digest], type[Outcome[Any]]]:
+    """Import, once, what only these runs want: others pay for no hashing and no attrs."""
+    from simloop.trace import Digest  # noqa: PLC0415 - as above
+
+    from .outcome import Outcome  # noqa: PLC0415 - as above
+
+    return Digest, Outcome

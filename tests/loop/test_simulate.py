@@ -122,6 +122,18 @@ def test_a_keyboard_interrupt_is_not_an_outcome() -> None:
     gc.collect()  # asyncio tells of the task's error when it is collected: here, not later.
 
 
+def test_a_digest_moves_no_order() -> None:
+    """A set of tasks has the order in a run with a digest that it has in one without."""
+
+    async def main() -> list[str]:
+        tasks = [asyncio.create_task(asyncio.sleep(1), name=f"{n}") for n in range(4)]
+        ordered = [task.get_name() for task in {tasks[3], tasks[1], tasks[0], tasks[2]}]
+        await asyncio.wait(tasks)
+        return ordered
+
+    assert simloop.simulate(main).value == simloop.run(main())
+
+
 def test_digests_tell_programs_apart() -> None:
     """Another time, another order, another result or another error is another digest."""
 
