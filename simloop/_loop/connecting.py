@@ -46,13 +46,13 @@ class Connecting(LowLevel):
         if isinstance(sock, VirtualSocket):
             if sock.fileno() in self._transports:
                 self._ensure_fd_no_transport(sock)
-            if sock.family == socket.AF_UNIX:
-                return UnixStreamTransport(self, sock, protocol, waiter, extra, server)
             if sock.proto == socket.IPPROTO_TCP:
                 options = sock.file.options
                 if options is None:
                     options = sock.file.options = {}
                 options[_NODELAY] = 1  # As asyncio does.
+            elif sock.family == socket.AF_UNIX:
+                return UnixStreamTransport(self, sock, protocol, waiter, extra, server)
             return StreamTransport(self, sock, protocol, waiter, extra, server)
         self._ensure_fd_no_transport(sock)
         return selector_events._SelectorSocketTransport(  # type: ignore[attr-defined,no-any-return]

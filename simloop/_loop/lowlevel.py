@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from simloop.net.fabric import Endpoint
-
 __all__ = ["LowLevel", "refuse_ssl_socket"]
 
 _T = TypeVar("_T")
@@ -112,7 +110,10 @@ class LowLevel(Names):
         family = sock.family
         is_ours = type(sock) is VirtualSocket  # Nobody overrides what it does.
         if is_ours and family == socket.AF_INET and is_plain(address):
-            is_pending = _begin_connect(sock, address)
+            code = sock.begin_connect(address)  # It makes no error that would only be caught.
+            if code and code not in _UNDER_WAY:
+                raise fault(code)
+            is_pending = code != 0
         else:
             if family in _INTERNET:
                 infos = await self._ensure_resolved(
@@ -189,14 +190,6 @@ def _connect(sock: Any, address: Any) -> bool:
     except _WOULD_BLOCK:
         return True
     return False
-
-
-def _begin_connect(sock: VirtualSocket, endpoint: Endpoint) -> bool:
-    """Do the same without making an error only to catch it."""
-    code = sock.begin_connect(endpoint)
-    if code and code not in _UNDER_WAY:
-        raise fault(code)
-    return code != 0
 
 
 def refuse_ssl_socket(sock: Any) -> None:

@@ -93,7 +93,10 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         extra["socket"] = trsock.TransportSocket(sock)
         extra["sockname"] = self._file.getsockname()
         if "peername" not in extra:
-            extra["peername"] = self._peername()
+            try:
+                extra["peername"] = self._file.getpeername()
+            except OSError:
+                extra["peername"] = None
         self._closing = False
         self._conn_lost = 0
         self._paused = False
@@ -110,12 +113,6 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         loop._transports[self._sock_fd] = self
         loop.call_soon(protocol.connection_made, self)
         loop.call_soon(self._begin, waiter)
-
-    def _peername(self) -> Any:
-        try:
-            return self._file.getpeername()
-        except OSError:
-            return None
 
     def _begin(self, waiter: asyncio.Future[None] | None) -> None:
         """Start reading and tell who waits, now that the protocol knows its transport."""

@@ -177,7 +177,7 @@ class Host:
         family = AF_INET if family == -1 else index(family)
         kind = _STREAM if type == -1 else index(type)
         file = self.open_socket(family, kind, 0 if proto == -1 else index(proto))
-        sock = self.wrap(file)
+        sock = VirtualSocket._of_file(self, file)
         if kind & _NONBLOCK:
             sock.setblocking(False)
         return sock

@@ -327,8 +327,9 @@ class InetSocket(SocketFile):
 
     def getsockname(self) -> SocketAddress:
         """Return the own name; the wildcard and port 0 before there is one."""
-        if self.local is not None:
-            return self.show_address(self.local)
+        local = self.local
+        if local is not None:
+            return local if self.family == AF_INET else show_inet(self.family, local)
         return (ANY, 0) if self.family == AF_INET else (ANY6, 0, 0, 0)
 
     def bind(self, endpoint: Endpoint) -> None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from simloop.net import options as opt
 from simloop.net.addresses import (
+    LOOPBACK,
     SocketAddress,
     is_limited_broadcast,
     is_loopback,
@@ -31,7 +32,7 @@ from simloop.net.addresses import (
 )
 from simloop.net.faults import fault
 from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
-from simloop.net.sockets import SOL_SOCKET, InetSocket
+from simloop.net.sockets import AF_INET, SOL_SOCKET, InetSocket
 from simloop.net.stream import CLOSED, CONNECTED, CONNECTING, LISTENING, StreamSocket
 
 if TYPE_CHECKING:
@@ -145,8 +146,11 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def _prepare(self, endpoint: Endpoint) -> None:
         """Choose both names of the connection to be, and hold the port."""
-        remote = endpoint if is_loopback(endpoint[0]) else self._reachable(endpoint)
-        source = self.source_for(remote[0])
+        if self.local is None and self.family == AF_INET and is_loopback(endpoint[0]):
+            source, remote = LOOPBACK, endpoint  # The rule below, for the most common case.
+        else:
+            remote = self._reachable(endpoint)
+            source = self.source_for(remote[0])
         if self.local is None:
             self.local = (source, self.table.connect(self, source, remote))
         else:
@@ -280,7 +284,7 @@ class TcpSocket(InetSocket, StreamSocket):
         child.window = client.rcvbuf
         assert child.local is not None
         child.table.hold(child, child.local[1])
-        child._refresh()
+        child.direct = not (client.is_shut_read and client.is_shut_write)
         self.queue.append(child)
         child._carry("syn-ack", partial(client._established, child))
         self.notify_readable()
@@ -442,19 +446,14 @@ class TcpSocket(InetSocket, StreamSocket):
         self.let_go()
 
     def _close_connection(self) -> None:
-        if self.inbox.size or self._lingers_for_nothing():
+        options = self.options
+        if self.inbox.size or (options and SO_LINGER in options and _is_zero(options[SO_LINGER])):
             self.reset_peer()
             return
         if self.peer is not None:
             self.peer.direct = False  # Its next bytes meet nobody.
         self.is_shut_read = self.is_shut_write = True
         self._flush()
-
-    def _lingers_for_nothing(self) -> bool:
-        if self.options is None or SO_LINGER not in self.options:
-            return False
-        value = self.options[SO_LINGER]
-        return isinstance(value, bytes) and value[0] != 0 and not any(value[4:8])
 
     # -- readiness -----------------------------------------------------------------------------
 
@@ -553,3 +552,8 @@ class TcpSocket(InetSocket, StreamSocket):
             assert self.inbox.size <= max(self.rcvbuf, self.peer.window), self
             if not self.is_released:
                 assert self in self.table.holders[self.local[1]], self
+
+
+def _is_zero(linger: opt.Value) -> bool:
+    """Whether a value of SO_LINGER is on, and no time at all."""
+    return isinstance(linger, bytes) and linger[0] != 0 and not any(linger[4:8])
