@@ -27,6 +27,9 @@ _SLEPT = "asyncio.futures._set_result_unless_cancelled"
 _BATCH = 512
 """Records joined before they are hashed: one call of the hash costs as much as a record."""
 
+_FLOWS_MAX = 1024
+"""Flows of bytes whose names are kept: naming one takes as long as all the rest of a record."""
+
 
 class Digest:
     """A hash that grows with each step.
@@ -41,6 +44,7 @@ class Digest:
     def __init__(self) -> None:
         self._hash = blake2b(digest_size=16)
         self._pending: list[str] = []
+        self._flows: dict[tuple[str, object, object], str] = {}
         self._now_ns = -1
         self._now = ""
 
@@ -74,9 +78,15 @@ class Digest:
 
     def sent(self, kind: str, source: object, destination: object, data: bytes) -> None:
         """Add bytes that crossed a socket."""
-        self.note(f"{kind} {source} {destination} {len(data)}")
-        self._flush()
+        flow = self._flows.get((kind, source, destination))
+        if flow is None:
+            if len(self._flows) >= _FLOWS_MAX:
+                self._flows.clear()
+            flow = self._flows[kind, source, destination] = f"{kind} {source} {destination}"
+        self._pending.append(f"{flow} {len(data)}\n")
+        self._hash.update("\n".join(self._pending).encode(errors="surrogatepass"))
         self._hash.update(data)
+        self._pending.clear()
 
     def ended(self, value: object, error: BaseException | None) -> None:
         """Add how the run ended."""
@@ -90,8 +100,8 @@ class Digest:
 
     def _flush(self) -> None:
         if self._pending:
+            self._pending.append("")  # The last line ends, too.
             self._hash.update("\n".join(self._pending).encode(errors="surrogatepass"))
-            self._hash.update(b"\n")
             self._pending.clear()
 
     def hexdigest(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 import sys
 
 import simloop
@@ -84,3 +85,18 @@ def digest_of(kind):
 def test_every_kind_of_step_adds_its_label():
     """The short ways to the names of common steps give what a label gives."""
     assert digest_of(Digest) == digest_of(Plain)
+
+
+def test_records_are_lines_and_what_was_sent_follows_its_own():
+    """However records are put together, the hash is that of one text, with the bytes within."""
+    digest = Digest()
+    text = b""
+    for number in range(3000):
+        digest.note(f"step {number}")
+        text += f"step {number}\n".encode()
+        if number % 2:
+            digest.sent("tcp", ("10.0.0.1", number), ("10.0.0.2", 80), bytes(number % 7))
+            text += f"tcp ('10.0.0.1', {number}) ('10.0.0.2', 80) {number % 7}\n".encode()
+            text += bytes(number % 7)
+    assert digest.hexdigest() == hashlib.blake2b(text, digest_size=16).hexdigest()
+    assert digest.hexdigest() == hashlib.blake2b(text, digest_size=16).hexdigest()
