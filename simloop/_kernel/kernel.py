@@ -18,7 +18,7 @@ Invariants:
   arrived through I/O, and behind these the timers that are due.
 - What only some runs want (observers, strategies, debug mode, several loops) is in the watched
   turn; a plain turn spends nothing on it. A run with one observer and nothing else, which is what
-  one with a digest is, has a turn of its own, and differs in nothing but its cost.
+  one with a digest is, has turns of its own, which differ in nothing but their cost.
 """
 
 from __future__ import annotations
@@ -296,7 +296,7 @@ class Kernel:
                 if (tell := self._tell) is None:
                     self._turn_watched(count)
                 else:
-                    self._turn_told(repeat(None, count), popleft, tell)
+                    self._turns_told(count, loop, tell)
             else:
                 rest = repeat(None, count)
                 for _ in rest:
@@ -318,42 +318,55 @@ class Kernel:
             if loop._stopping:
                 return True
 
-    def _turn_told(
-        self, rest: repeat[None], popleft: Callable[[], Handle | TimerHandle], tell: _Tell
+    def _turns_told(  # noqa: C901,PLR0912 - as above
+        self, count: int, loop: KernelLoop | _Once, tell: _Tell
     ) -> None:
-        """Run a callback for each of ``rest``, telling the one observer that there is.
+        """Run a turn of ``count`` callbacks, and others, telling the one observer that there is.
 
-        This is a plain turn with one call more. If a callback changes who watches, the watched
-        turn takes over from it.
+        They are plain turns with one call more, and come one after the other while no more is to
+        be done between them than a jump.
         """
+        ready, arrived, late, limits = self.ready, self.arrived, self.wheel.late, self.limits
+        popleft = ready.popleft
         handle: Handle | TimerHandle | None
         try:
-            for _ in rest:
-                handle = popleft()
-                callback, args = handle._callback, handle._args
-                if callback is None:
-                    self.steps -= 1
-                    continue
-                tell(self.now_ns, handle)
+            while True:
+                rest = repeat(None, count)
                 try:
-                    result = handle._context.run(callback, *args)  # type: ignore[misc]  # as above
-                except (SystemExit, KeyboardInterrupt):
+                    for _ in rest:
+                        handle = popleft()
+                        callback, args = handle._callback, handle._args
+                        if callback is None:
+                            self.steps -= 1
+                            continue
+                        tell(self.now_ns, handle)
+                        try:
+                            result = handle._context.run(callback, *args)  # type: ignore[misc]  # as above
+                        except (SystemExit, KeyboardInterrupt):
+                            raise
+                        except BaseException as error:  # noqa: BLE001 - as above
+                            handle._report(error)
+                        else:
+                            if result is not None:
+                                handle._returned(result)
+                        if tell is not self._tell:
+                            break
+                except BaseException:
+                    self._break_off(rest)
                     raise
-                except BaseException as error:  # noqa: BLE001 - as above
-                    handle._report(error)
-                else:
-                    if result is not None:
-                        handle._returned(result)
                 if tell is not self._tell:
-                    break
-        except BaseException:
-            self._break_off(rest)
-            raise
+                    return self._turn_watched(length_hint(rest))
+                if loop._stopping or self._left or arrived or late:
+                    return None
+                if not ready and not self.jump():
+                    return None
+                count = len(ready)
+                if self.steps + count > limits.check_at:
+                    return None
+                self.steps += count
         finally:
             # As in the handle: a traceback that somebody keeps holds this frame.
             handle = callback = args = result = None
-        if tell is not self._tell:
-            self._turn_watched(length_hint(rest))
 
     def _turn_watched(self, count: int) -> None:
         """Run ``count`` callbacks, telling whoever watches and asking whoever chooses."""
