@@ -137,10 +137,13 @@ class StreamSocket(SocketFile):
         ):
             peer._arrive(data)  # Only the tap kept it from the fast path.
             return len(data)
+        queued = self.unsent_size
         if self.unsent is None:
             self.unsent = ByteQueue()
         self.unsent.append(data)
         self._flush()
+        if self.unsent_size < queued:
+            self.notify_writable()  # The peer closed meanwhile, and its full inbox is gone.
         return len(data)
 
     def check_sending(self) -> None:

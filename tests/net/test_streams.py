@@ -223,6 +223,23 @@ class LinkedStreams(Streams):
         return True  # What is under way when a side closes may reset the connection later.
 
 
+def test_room_that_a_closing_peer_leaves_is_told():
+    """Bytes that go on to a peer which closed with a full inbox leave room: the watcher hears."""
+    state = LinkedStreams()
+    state.connect(sizes=(None, None, None, None))
+    for call, options in (
+        (state.write, {"number": 1, "size": 300_000}),
+        (state.deliver, {"count": 1}),
+        (state.read, {"number": 0, "size": 1}),
+        (state.close, {"number": 0, "by_reset": False}),
+        (state.write, {"number": 1, "size": 1}),
+    ):
+        state.edges_come_with_levels()
+        call(**options)
+    state.edges_come_with_levels()
+    state.teardown()
+
+
 class UnixStreams(Streams):
     """Two connected UNIX sockets."""
 
