@@ -10,6 +10,7 @@ import pytest
 
 from simloop.errors import UnsupportedError, UsageError
 from simloop.net import VirtualSocket, set_host_finder
+from simloop.net.addresses import is_plain, parse_inet
 
 V6 = socket.AF_INET6
 
@@ -512,6 +513,60 @@ def test_whoever_owns_the_threads_decides_about_blocking(host):
     assert asked == [(True, "recv", 5.0), (True, "recv", 4.0), (True, "recv", 3.0)]
     for sock in (first, second):
         sock.close()
+
+
+@pytest.mark.parametrize(("family", "address"), ADDRESSES, ids=_name)
+def test_a_plain_address_needs_no_parsing(host, family, address):
+    """What counts as plain is what the checks and the look-up would leave as it is."""
+    if family == socket.AF_INET and is_plain(address):
+        as_checked = ((address[0].encode()), address[1])  # Bytes go the long way.
+        assert parse_inet(family, as_checked, "connect", host.resolve) == address
+        assert parse_inet(family, address, "connect", host.resolve) is address
+
+
+def test_most_numeric_addresses_are_plain():
+    """Four canonical numbers and a port in its range, in plain types, and nothing else."""
+    assert is_plain(("127.0.0.1", 0))
+    assert is_plain(("10.0.0.255", 65_535))
+    for address in (
+        ("127.0.0.01", 1),
+        ("127.1", 1),
+        ("::1", 1),
+        ("", 1),
+        ("localhost", 1),
+        ("1.2.3.4\0", 1),
+        ("127.0.0.1", True),
+        ("127.0.0.1", 65_536),
+        ["127.0.0.1", 1],
+        ("127.0.0.1", 1, 0),
+        "127.0.0.1",
+    ):
+        assert not is_plain(address), address
+
+
+def test_accept_ready_tells_nobody_from_no_room(host):
+    """It gives None where accept() would block, and the same errors where that fails."""
+    server = host.socket()
+    server.setblocking(False)
+    with pytest.raises(OSError, match="Invalid argument"):
+        server.accept_ready()
+    server.bind(("127.0.0.1", 0))
+    server.listen()
+    assert server.accept_ready() is None
+    client = host.socket()
+    client.setblocking(False)
+    client.connect_ex(server.getsockname())
+    sock, address = server.accept_ready()
+    assert (address, sock.getpeername()) == (client.getsockname(), address)
+    host.descriptors.limit = 3
+    with pytest.raises(OSError, match="Too many open files"):
+        server.accept_ready()
+    for each in (server, client, sock):
+        each.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        server.accept_ready()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        server.setblocking(False)
 
 
 def test_outside_of_a_world_there_is_no_host():

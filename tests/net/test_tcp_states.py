@@ -402,6 +402,18 @@ def options_are_inherited(arm):
         arm.do("option", server.getsockopt, level, name)
 
 
+def shut_before_it_connects(arm):
+    for how in (socket.SHUT_RD, socket.SHUT_WR):
+        server = arm.listener()
+        client = arm.tcp()
+        arm.do(f"{how} shutdown", client.shutdown, how)
+        arm.do(f"{how} connect", client.connect_ex, server.getsockname())
+        arm.wait(server, "in")
+        child = arm.accept(server)
+        arm.do(f"{how} send", child.send, b"x")
+        end(arm, child, f"{how} server")
+
+
 SCENARIOS = [
     fresh_socket,
     listener,
@@ -425,6 +437,7 @@ SCENARIOS = [
     full_backlog,
     listener_closes_with_a_queue,
     client_is_gone_before_accept,
+    shut_before_it_connects,
     buffers_fill,
     close_with_bytes_under_way,
     address_family_of_dual_stack,
