@@ -293,10 +293,7 @@ class Kernel:
             else:
                 self.steps += count
             if self._watched:
-                if (tell := self._tell) is None:
-                    self._turn_watched(count)
-                else:
-                    self._turns_told(count, loop, tell)
+                self._turn_watched(count, loop)
             else:
                 rest = repeat(None, count)
                 for _ in rest:
@@ -317,6 +314,13 @@ class Kernel:
                             handle._returned(result)
             if loop._stopping:
                 return True
+
+    def _turn_watched(self, count: int, loop: KernelLoop | _Once) -> None:
+        """Run a turn of ``count`` callbacks of a run that is watched, and maybe others."""
+        if self._tell is None:
+            self._turn_told_to_all(count)
+        else:
+            self._turns_told(count, loop, self._tell)
 
     def _turns_told(  # noqa: C901,PLR0912 - as above
         self, count: int, loop: KernelLoop | _Once, tell: _Tell
@@ -355,7 +359,7 @@ class Kernel:
                     self._break_off(rest)
                     raise
                 if tell is not self._tell:
-                    return self._turn_watched(length_hint(rest))
+                    return self._turn_told_to_all(length_hint(rest))
                 if loop._stopping or self._left or arrived or late:
                     return None
                 if not ready and not self.jump():
@@ -368,7 +372,7 @@ class Kernel:
             # As in the handle: a traceback that somebody keeps holds this frame.
             handle = callback = args = result = None
 
-    def _turn_watched(self, count: int) -> None:
+    def _turn_told_to_all(self, count: int) -> None:
         """Run ``count`` callbacks, telling whoever watches and asking whoever chooses."""
         rest = repeat(None, count)
         try:
