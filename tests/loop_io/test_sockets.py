@@ -131,6 +131,45 @@ def test_connecting_by_name_and_to_nobody(arm):
     arm.run(main)
 
 
+class Counting(socket.socket):
+    """A socket whose class has its own way with three calls."""
+
+    def connect(self, address):
+        self.calls.append("connect")
+        return super().connect(address)
+
+    def getsockopt(self, *args):
+        self.calls.append("getsockopt")
+        return super().getsockopt(*args)
+
+    def accept(self):
+        self.calls.append("accept")
+        return super().accept()
+
+
+def test_what_a_class_of_sockets_overrides_is_called(arm):
+    """A loop has no short way around the methods of a subclass."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        listening = Counting()
+        listening.calls = []
+        listening.bind(("127.0.0.1", 0))
+        server = await loop.create_server(asyncio.Protocol, sock=listening)
+        client = Counting()
+        client.calls = []
+        client.setblocking(False)
+        await loop.sock_connect(client, listening.getsockname())
+        while "accept" not in listening.calls:
+            await asyncio.sleep(0)
+        assert client.calls == ["connect", "getsockopt"]
+        client.close()
+        server.close()
+        await asyncio.sleep(0.01)
+
+    arm.run(main)
+
+
 def test_a_cancelled_call_gives_the_descriptor_back(arm):
     """After a cancelled sock_recv the descriptor is not watched any more."""
 

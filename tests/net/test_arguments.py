@@ -569,6 +569,20 @@ def test_accept_ready_tells_nobody_from_no_room(host):
         server.setblocking(False)
 
 
+def test_a_socket_may_be_made_non_blocking(host):
+    """SOCK_NONBLOCK is no part of the type; it is the same by the class and by the host."""
+    before = set_host_finder(lambda: host)
+    kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+    for make in (VirtualSocket, host.socket):
+        for family in (-1, socket.AF_INET):
+            with make(family, kind, -1) as sock:
+                assert (sock.family, sock.type, sock.proto) == (socket.AF_INET, 1, 0)
+                assert sock.gettimeout() == 0
+        with make(-1, -1, -1) as sock:
+            assert (sock.family, sock.type, sock.gettimeout()) == (socket.AF_INET, 1, None)
+    set_host_finder(before)
+
+
 def test_outside_of_a_world_there_is_no_host():
     """VirtualSocket() without a world says where it belongs."""
     before = set_host_finder(None)
