@@ -1,8 +1,9 @@
-"""What all tests share: how Hypothesis looks for counterexamples."""
+"""What all tests share: how Hypothesis looks for counterexamples, and that Ctrl-C arrives."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -13,3 +14,6 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),  # There, the same examples each time.
 )
 settings.load_profile("simloop")
+
+# A shell that runs the tests in the background has them, and what they start, ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -214,5 +214,8 @@ def test_a_real_ctrl_c_ends_a_run_cleanly() -> None:
     ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=60)[0] == "cleaned up\ninterrupted\n"
+        try:
+            assert process.communicate(timeout=60)[0] == "cleaned up\ninterrupted\n"
+        finally:
+            process.kill()
     assert process.returncode == 0
