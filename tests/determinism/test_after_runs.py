@@ -202,7 +202,8 @@ def snapshot():
         "environment": dict(os.environ),
         "folder": Path.cwd(),
         "signals": [signal.getsignal(number) for number in signal.valid_signals()],
-        "collector": (gc.isenabled(), gc.get_freeze_count(), gc.get_threshold()),
+        # By thousands: Python 3.12 begins with some hundred frozen objects.
+        "collector": (gc.isenabled(), gc.get_freeze_count() // 1000, gc.get_threshold()),
         "tracing": (sys.gettrace(), threading.gettrace(), sys.getprofile()),
         "hooks": (sys.get_asyncgen_hooks(), sys.unraisablehook, sys.excepthook),
         "asyncio": (asyncio._get_running_loop(), asyncio.new_event_loop, asyncio.Task.__name__),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 from contextvars import copy_context
 
 import pytest
@@ -152,6 +154,20 @@ def test_what_outlived_a_collection_of_the_program_is_collected_too(collect) -> 
     simloop.run(main())
     assert len(log) == 1
     assert gc.isenabled()
+
+
+def test_the_first_run_of_a_process_decides_too() -> None:
+    """Python's own collection is off in the first run, though Python 3.12 begins with a freeze."""
+    program = """if True:
+        import gc, simloop
+        async def main():
+            return gc.isenabled()
+        print(simloop.run(main()), gc.isenabled(), gc.get_freeze_count())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False True 0\n"
 
 
 def test_the_collector_is_as_it_was_after_a_run() -> None:
