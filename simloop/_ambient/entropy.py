@@ -79,6 +79,10 @@ class Entropy:
             self._os = self._streams.stream("program/os")
         return self._os.randbytes(size)
 
+    def stream(self, name: str) -> random.Random:
+        """Return the world's own generator for one purpose, in the state in which it was left."""
+        return self._streams.stream(name)
+
     def uuid_time(self, wall_ns: int) -> tuple[int, int]:
         """Return a time for ``uuid1``, never the same twice, and the world's clock sequence."""
         if self._clock_sequence is None:

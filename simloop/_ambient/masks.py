@@ -1,7 +1,9 @@
 """The generator that aiohttp draws WebSocket masks from, if aiohttp is loaded.
 
-Owns: exchanging its state. It is made once, when the module is loaded, outside of any run, and what
-is drawn from it goes over the wire.
+Owns: lending it. It is made once, when the module is loaded, outside of any run, and what is drawn
+from it goes over the wire. Its state is not exchanged, which would cost each run as much as a third
+of all its sealing: while runs are on it becomes an object of a class that hands out the methods of
+the run's own generator, which is made when it is first asked for.
 
 Must not know: anything else of aiohttp; it never imports it.
 """
@@ -11,44 +13,57 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from .patches import when_loaded
-from .variables import keeper
+from .patches import patch, when_loaded
+from .runs import get_ident, running
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from .variables import Start
-
 __all__: list[str] = []
 
 
-class _Masks:
-    """A generator that is the default of an argument."""
+class _Lent(random.Random):
+    """A generator that is somebody else's for whoever is in a run."""
 
-    key = "aiohttp.WebSocketWriter.random"
+    @property
+    def random(self) -> Any:
+        """The method that gives the next number."""
+        own = _own()
+        return super().random if own is None else own.random
+
+    @property
+    def getrandbits(self) -> Any:
+        """The method that gives the next bits."""
+        own = _own()
+        return super().getrandbits if own is None else own.getrandbits
+
+
+def _own() -> random.Random | None:
+    run = running.get(get_ident())
+    return None if run is None else run.entropy.stream("program/masks")
+
+
+class _Lending:
+    """Lends one generator while runs are on."""
 
     def __init__(self, generator: random.Random) -> None:
         self._generator = generator
 
-    def get(self) -> Any:
-        """Return the state."""
-        return self._generator.getstate()
+    def on(self) -> None:
+        """Hand out the methods of a run's own."""
+        self._generator.__class__ = _Lent
 
-    def set(self, value: Any) -> None:
-        """Put a state in place."""
-        self._generator.setstate(value)
-
-    def begin(self, start: Start) -> None:
-        """Put a new world's first state in place."""
-        self._generator.seed(start.streams.stream("program/masks").getrandbits(64))
+    def off(self) -> None:
+        """Be what it was."""
+        self._generator.__class__ = random.Random
 
 
-def _keep(module: ModuleType) -> None:
+def _lend(module: ModuleType) -> None:
     """Find the generator; a version of aiohttp that has none needs nothing."""
     make = module.WebSocketWriter.__init__
     for default in [*(make.__defaults__ or ()), *(make.__kwdefaults__ or {}).values()]:
-        if isinstance(default, random.Random):
-            keeper(_Masks(default))
+        if type(default) is random.Random:
+            patch(_Lending(default))
 
 
-when_loaded("aiohttp._websocket.writer", _keep)
+when_loaded("aiohttp._websocket.writer", _lend)

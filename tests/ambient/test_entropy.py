@@ -11,6 +11,7 @@ import tempfile
 import threading
 import types
 import uuid
+from functools import partial
 from os import urandom as held_urandom
 from pathlib import Path
 from random import randint as held_randint
@@ -18,7 +19,7 @@ from random import seed as held_seed
 
 import pytest
 
-from simloop._ambient import current, patches, tls
+from simloop._ambient import current, masks, patches, tls
 
 
 class Dice(random.Random):
@@ -192,6 +193,38 @@ def test_numpy_follows(make):
     assert all(one != other for one, other in zip(drawn[0], drawn[2], strict=True))
     assert (before["state"]["key"] == after["state"]["key"]).all()
     assert before["state"]["pos"] == after["state"]["pos"]
+
+
+def test_the_generator_of_masks_is_the_world_s_in_runs(make, monkeypatch):
+    """A generator that a library holds draws for the run that asks, and for others as before."""
+    monkeypatch.setattr(patches, "_patches", [*patches._patches])
+
+    held = random.Random(3)
+
+    class Writer:
+        def __init__(self, generator=held):
+            self.draws = (partial(generator.getrandbits, 32), generator.random)
+
+        def draw(self):
+            return [draw() for draw in self.draws]
+
+    masks._lend(types.SimpleNamespace(WebSocketWriter=Writer))
+    plain, outside = Writer.__new__(Writer), []
+    plain.__init__(random.Random(3))
+    drawn = []
+    for seed in (1, 1, 2):
+        with make(seed):
+            drawn.append((Writer().draw(), Writer().draw()))
+            thread = threading.Thread(target=lambda: outside.append(Writer().draw()))
+            thread.start()
+            thread.join()
+    assert drawn[0] == drawn[1] != drawn[2]
+    again = make(1)
+    for number in range(2):  # A world goes on in its next run.
+        with again:
+            assert Writer().draw() == drawn[0][number]
+    outside.append(Writer().draw())
+    assert outside == [plain.draw() for _ in range(4)]
 
 
 def test_runs_of_two_threads_may_end_in_any_order(make, new_clock):
