@@ -25,7 +25,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["HEAD_SIZE", "WORD_SIZE", "Word", "Words", "address_of", "memory", "words_between"]
+__all__ = [
+    "HEAD_SIZE",
+    "WORD_SIZE",
+    "Word",
+    "Words",
+    "address_of",
+    "memory",
+    "memory_at",
+    "words_between",
+]
 
 HEAD_SIZE = object.__basicsize__
 """Bytes before the first field of an object's C struct."""
@@ -64,7 +73,12 @@ def address_of(target: Any) -> int:
 
 def memory(target: Any, offset: int, size: int) -> memoryview:
     """Return a writable view of part of an object's C struct. The object must outlive it."""
-    return memoryview((ctypes.c_char * size).from_address(address_of(target) + offset)).cast("B")
+    return memory_at(address_of(target) + offset, size)
+
+
+def memory_at(address: int, size: int) -> memoryview:
+    """Return a writable view of memory. It must outlive the view."""
+    return memoryview((ctypes.c_char * size).from_address(address)).cast("B")
 
 
 class Word(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import random
@@ -19,7 +20,7 @@ from random import seed as held_seed
 
 import pytest
 
-from simloop._ambient import current, masks, patches, tls
+from simloop._ambient import current, masks, patches, tls, variables
 
 
 class Dice(random.Random):
@@ -170,29 +171,93 @@ def test_an_unknown_openssl_leaves_handshakes_random(make, monkeypatch):
     assert ssl.RAND_bytes(8) not in drawn
 
 
-def test_numpy_follows(make):
+@pytest.fixture(params=["in memory", "as numpy tells it"])
+def numpy(request, make, monkeypatch):
+    """numpy, whose shared state is kept in this way."""
+    module = pytest.importorskip("numpy")
+    importlib.import_module("numpy.random")
+    with make():
+        (keeper,) = (each for each in variables._keepers if each.key == "numpy.random")
+        keeper.get()
+    assert keeper._views, "the state was not found in memory"
+    if request.param != "in memory":
+        monkeypatch.setattr(keeper, "_views", ())
+        monkeypatch.setattr(keeper, "_gauss_at", None)
+    return module
+
+
+def shared_state(numpy):
+    """Tell all of the state behind numpy's module functions, in a way that compares."""
+    return repr(numpy.random.get_state(legacy=False).items()), numpy.random.mtrand._rand
+
+
+def test_numpy_follows(make, numpy):
     """The generators of numpy follow, shared and unseeded ones; the caller's state is back."""
-    numpy = pytest.importorskip("numpy")
     numpy.random.seed(3)
-    numpy.random.rand()
-    before = numpy.random.get_state(legacy=False)
+    numpy.random.standard_normal()
+    before = shared_state(numpy)
     drawn = []
     for seed in (1, 1, 2):
         with make(seed):
             drawn.append(
                 (
                     numpy.random.rand(),
+                    numpy.random.standard_normal(),
                     numpy.random.default_rng().random(),
                     numpy.random.RandomState().rand(),
                     numpy.random.Generator(numpy.random.MT19937()).random(),
                     numpy.random.SeedSequence().entropy,
                 )
             )
-    after = numpy.random.get_state(legacy=False)
     assert drawn[0] == drawn[1]
     assert all(one != other for one, other in zip(drawn[0], drawn[2], strict=True))
-    assert (before["state"]["key"] == after["state"]["key"]).all()
-    assert before["state"]["pos"] == after["state"]["pos"]
+    assert shared_state(numpy) == before
+
+
+def test_numpy_goes_on_in_a_world_s_next_run(make, numpy):
+    """A world's second run draws what the first would have drawn next, halves of pairs too."""
+    once, twice, drawn = make(1), make(1), []
+    with once:
+        drawn.extend(numpy.random.standard_normal() for _ in range(6))
+    for _ in range(2):
+        with twice:
+            for _ in range(3):
+                assert numpy.random.standard_normal() == drawn.pop(0)
+
+
+def test_a_bit_generator_of_the_program_s_is_the_world_s(make, numpy):
+    """What a program puts behind numpy's module functions is there in its world's runs only."""
+    numpy.random.seed(3)
+    before = shared_state(numpy)
+    world, other = make(1), make(2)
+    own = numpy.random.PCG64(5)
+    with world:
+        numpy.random.set_bit_generator(own)
+        first = numpy.random.rand()
+    assert shared_state(numpy) == before
+    with other:
+        assert numpy.random.get_bit_generator() is not own
+    with world:
+        assert numpy.random.get_bit_generator() is own
+        second = numpy.random.rand()
+    expected = numpy.random.RandomState(numpy.random.PCG64(5))
+    assert [first, second] == [expected.rand(), expected.rand()]
+    assert shared_state(numpy) == before
+
+
+def test_a_bit_generator_of_the_process_s_is_seeded_for_a_world(make, numpy):
+    """A world begins with the process's kind of bit generator, in a state of its own seed."""
+    own = numpy.random.get_bit_generator()
+    numpy.random.set_bit_generator(numpy.random.PCG64(5))
+    try:
+        before, drawn = shared_state(numpy), []
+        for seed in (1, 1, 2):
+            with make(seed):
+                drawn.append(numpy.random.rand())
+        assert drawn[0] == drawn[1] != drawn[2]
+        assert shared_state(numpy) == before
+    finally:
+        numpy.random.set_bit_generator(own)
 
 
 def test_the_generator_of_masks_is_the_world_s_in_runs(make, monkeypatch):
