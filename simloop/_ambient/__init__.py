@@ -62,6 +62,7 @@ from .garbage import collect, set_aside
 from .runs import current
 from .signals import Signals, interrupt, leave_interrupts, take_interrupts
 from .sockets import Sockets
+from .tasks import has_tasks
 from .threads import Threads, foreign, join_for_real, wake_all
 from .variables import Streams
 
@@ -80,6 +81,7 @@ __all__ = [
     "collect",
     "current",
     "foreign",
+    "has_tasks",
     "interrupt",
     "join_for_real",
     "leave_interrupts",

@@ -25,7 +25,7 @@ from .hashes import number_of
 from .patches import patch, rewrite
 from .runs import get_ident, running
 
-__all__: list[str] = []
+__all__ = ["has_tasks"]
 
 _NOTES_MIN = 256
 """Below this many notes a sweep is not worth its call."""
@@ -37,10 +37,11 @@ _loop_of: Any = asyncio.futures._get_loop  # type: ignore[attr-defined]  # What 
 class _Notes:
     """Stands in for two methods of asyncio's weak set, where C and Python code look them up."""
 
-    __slots__ = ("_notes", "_notes_max", "_register")
+    __slots__ = ("_notes", "_notes_max", "_register", "others_make_tasks")
 
     def __init__(self, register: Any) -> None:
         self._register = register
+        self.others_make_tasks = False
         self._notes: list[ref[Any]] = []
         self._notes_max = _NOTES_MIN
 
@@ -61,10 +62,12 @@ class _Notes:
                     self._register.add(task)
             self._notes = []
             self._notes_max = _NOTES_MIN
+        self.others_make_tasks = False
 
     def add(self, task: Any) -> None:
         """Note a task that a run's thread made."""
         if get_ident() not in running:
+            self.others_make_tasks = True
             type(self._register).add(self._register, task)
             return
         notes = self._notes
@@ -83,7 +86,18 @@ class _Notes:
         return [task for note in self._notes if (task := note()) is not None]
 
 
-_notes: _Notes
+_notes: _Notes | None = None
+
+
+def has_tasks(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell, in a run, whether a loop that was made in one has a task that is not done.
+
+    It goes through the notes only: what asyncio's weak set once held, it is as long in going
+    through, and a small run would take a third more time in a process that had many tasks before.
+    """
+    if _notes is None or _notes.others_make_tasks:
+        return bool(asyncio.all_tasks(loop))
+    return any(not task.done() and _loop_of(task) is loop for task in _notes.living())
 
 
 def _all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> Any:
@@ -91,6 +105,7 @@ def _all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> Any:
     if loop is None:
         loop = asyncio.get_running_loop()
     earlier = sorted(_real_all_tasks(loop), key=number_of)
+    assert _notes is not None
     noted = [task for task in _notes.living() if not task.done() and _loop_of(task) is loop]
     # A set, as asyncio gives; which elements come first is what the order of filling decides.
     return set(earlier + noted)

@@ -6,7 +6,6 @@ lifecycle, driving.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from .aside import Aside
@@ -59,11 +58,10 @@ class SimLoop(Aside, Sendfile, Processes):
         super().close()
 
     def _leaves_nothing(self) -> bool:
-        """Tell whether nothing of a program is left that would have to be ended in steps."""
+        """Tell whether nothing is left that would have to be ended in steps, but for tasks."""
         return (
             not self._kernel.has_work()  # asyncio's runner lets two more turns go by.
             and not self._asyncgens
             and self._workers is None
             and self._default_executor is None
-            and not asyncio.all_tasks(self)
         )

@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simloop._ambient import leave_interrupts, take_interrupts
+from simloop._ambient import has_tasks, leave_interrupts, take_interrupts
 from simloop._loop import SimLoop
 from simloop.errors import SimError, UsageError
 
@@ -138,7 +138,7 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
 
     def close(self) -> None:
         loop = self._loop
-        if loop is None or not loop._leaves_nothing():
+        if loop is None or not loop._leaves_nothing() or has_tasks(loop):
             super().close()
             return
         loop.close()

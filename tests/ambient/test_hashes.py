@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 import simloop
-from simloop._ambient import hashes
+from simloop._ambient import has_tasks, hashes
 from simloop._ambient import tasks as tasks_module
 
 
@@ -183,6 +183,25 @@ def test_threads_outside_of_a_run_keep_their_tasks() -> None:
     assert len(found[0]) == 2
     assert "real" in found[0]
     assert "virtual" not in found[0]
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_whether_tasks_are_left_is_known_in_a_run(others) -> None:
+    """A loop that was made in a run is known to have tasks, whatever other threads make."""
+    world = simloop.World()
+    with world.inside():
+        loop = simloop.SimLoop(world=world)
+        if others:
+            with world.ambient.outside():
+                thread = threading.Thread(target=asyncio.run, args=(nothing(),))
+                thread.start()
+                thread.join()
+        assert not has_tasks(loop)
+        task = loop.create_task(asyncio.sleep(1))
+        assert has_tasks(loop)
+        loop.run_until_complete(task)
+        assert not has_tasks(loop)
+        loop.close()
 
 
 def test_a_task_in_pure_python_has_no_number() -> None:
