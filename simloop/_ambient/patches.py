@@ -17,12 +17,11 @@ Invariants:
 from __future__ import annotations
 
 import sys
+import types
 from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from simloop.errors import UsageError
-
-from .redirect import Redirect, is_builtin, type_dict, type_modified
+from .redirect import Redirect, behind, type_dict, type_modified
 from .rewrite import Rewrite
 from .words import Words, address_of
 
@@ -58,6 +57,16 @@ _MISSING: Any = object()
 
 _IMMUTABLE = 1 << 8
 """The flag of a class that refuses changes."""
+
+_IN_C = (
+    types.MethodDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.BuiltinFunctionType,
+)
+"""What such a class has."""
 
 
 class Patch(Protocol):
@@ -107,7 +116,7 @@ class _Names:
     def __init__(self) -> None:
         self._entries: list[tuple[dict[str, Any], str, Any]] = []
         self._before: list[Any] = []
-        # Of classes written in C: nobody else can have changed them, so all of one go at once.
+        # Of classes written in C: they refuse changes by others, so all of one go at once.
         self._methods: dict[int, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {}
         self._classes: dict[int, type] = {}
 
@@ -119,7 +128,7 @@ class _Names:
             namespace = type_dict(owner)
             if owner.__flags__ & _IMMUTABLE:
                 _, ours, theirs = self._methods.setdefault(address_of(owner), (namespace, {}, {}))
-                ours[name], theirs[name] = value, namespace[name]
+                ours[name], theirs[name] = value, behind(namespace[name], _IN_C)
                 return
         self._entries.append((namespace, name, value))
         self._before.append(_MISSING)
@@ -164,11 +173,7 @@ def redirect(target: Any, function: Callable[..., Any]) -> Any:
     Raises:
         UsageError: The name no longer holds the builtin, because somebody replaced it.
     """
-    if not is_builtin(target):
-        raise UsageError(
-            f"simloop was imported while {target!r} stood in for a builtin function "
-            "(freezegun, gevent?); import simloop before that"
-        )
+    target = behind(target)
     earlier = [each for each in _redirects if isinstance(each, Redirect) and each.target is target]
     made = Redirect(target, function)
     _redirects.append(made)

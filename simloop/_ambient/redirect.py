@@ -31,17 +31,20 @@ import builtins
 import ctypes
 import gc
 import sys
+import types
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from simloop.errors import UnsupportedError
+from simloop.errors import UnsupportedError, UsageError
 
-from .words import HEAD_SIZE, Words, address_of, words_between
+from .words import HEAD_SIZE, Words, address_of, interpreter, words_between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = [
     "Redirect",
+    "behind",
     "check_layout",
     "clone",
     "is_builtin",
@@ -81,16 +84,16 @@ _FIELDS = (
     HEAD_SIZE + _Builtin.vectorcall.offset,
 )
 
-_new_builtin = ctypes.pythonapi.PyCFunction_NewEx
+_new_builtin = interpreter.PyCFunction_NewEx
 _new_builtin.restype = ctypes.py_object
 _new_builtin.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
 
 # By address, which is what a call that is made many times a run costs least with.
-type_modified = ctypes.pythonapi.PyType_Modified
+type_modified = interpreter.PyType_Modified
 type_modified.restype = None
 type_modified.argtypes = (ctypes.c_void_p,)
 
-_call_python = ctypes.cast(ctypes.pythonapi.PyObject_Vectorcall, ctypes.c_void_p).value
+_call_python = ctypes.cast(interpreter.PyObject_Vectorcall, ctypes.c_void_p).value
 
 _immortal: list[Any] = []
 
@@ -104,8 +107,34 @@ def _fields_of(function: Any) -> _Builtin:
     return _Builtin.from_address(address_of(function) + HEAD_SIZE)
 
 
+def behind(found: Any, kind: type | tuple[type, ...] = types.BuiltinFunctionType) -> Any:
+    """Return what a name holds, or what it held before somebody put a function in front of it.
+
+    Who watches calls, as blockbuster does, keeps what it calls in its function's closure.
+
+    Raises:
+        UsageError: There is nothing of that kind, or it is not clear what.
+    """
+    if isinstance(found, kind):
+        return found
+    held = [each for each in _closure(found) if isinstance(each, kind)]
+    if len(held) != 1:
+        raise UsageError(
+            f"simloop's engine was loaded while {found!r} stood in for what is written in C"
+            " (freezegun, gevent?); load it before that, by 'import simloop.world'"
+        )
+    return held[0]
+
+
+def _closure(function: Any) -> Iterator[Any]:
+    for cell in getattr(function, "__closure__", None) or ():
+        with suppress(ValueError):  # It is empty.
+            yield cell.cell_contents
+
+
 def clone(function: Any) -> Any:
     """Make another builtin function around the same C function, out of reach of redirects."""
+    function = behind(function)
     return _new_builtin(_fields_of(function).definition, function.__self__, function.__module__)
 
 
@@ -144,7 +173,7 @@ class Redirect:
         model = _new_builtin(ctypes.addressof(definition), function, None)
         # The second reference is the one that the target's struct holds while the redirect is on.
         _immortal.extend((definition, model, function, target))
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(function))
+        interpreter.Py_IncRef(ctypes.py_object(function))
         self.words = words_between(target, model, _FIELDS)
         self._words = Words(self.words)
 

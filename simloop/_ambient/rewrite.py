@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
 
-from .words import HEAD_SIZE, WORD_SIZE, Word, address_of, words_between
+from .words import HEAD_SIZE, WORD_SIZE, Word, address_of, interpreter, words_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ class Rewrite:
         model.__kwdefaults__ = {"call": replacement}
         for held in (model.__code__, model.__kwdefaults__):
             # The second reference is the one that the function's struct has while it is on.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
+            interpreter.Py_IncRef(ctypes.py_object(held))
         _immortal.extend((function, model, self.real))
         version = Word(address_of(function) + _VERSION_AT, 0, 0)
         self.words = (*words_between(function, model, (_CODE_AT, _DEFAULTS_AT)), version)

@@ -31,10 +31,14 @@ __all__ = [
     "Word",
     "Words",
     "address_of",
+    "interpreter",
     "memory",
     "memory_at",
     "words_between",
 ]
+
+interpreter = ctypes.PyDLL(None)
+"""CPython's functions, with types that are ours: those of ``ctypes.pythonapi`` are everybody's."""
 
 HEAD_SIZE = object.__basicsize__
 """Bytes before the first field of an object's C struct."""
@@ -61,7 +65,7 @@ class _Buffer(ctypes.Structure):
     )
 
 
-_new_view = ctypes.pythonapi.PyMemoryView_FromBuffer
+_new_view = interpreter.PyMemoryView_FromBuffer
 _new_view.restype = ctypes.py_object
 _new_view.argtypes = (ctypes.POINTER(_Buffer),)
 

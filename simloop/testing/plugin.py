@@ -78,16 +78,18 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In the auto mode, mark what nobody else runs."""
-    if config.getini("simloop_mode") != "auto":
-        return
-    for item in items:
-        if (
-            _is_coroutine(item)
-            and not _is_case(item)
-            and not any(item.get_closest_marker(mark) for mark in _OTHERS)
-        ):
-            item.add_marker(_MARK)
+    """In the auto mode, mark what nobody else runs; load the engine if a test wants it."""
+    if config.getini("simloop_mode") == "auto":
+        for item in items:
+            if (
+                _is_coroutine(item)
+                and not _is_case(item)
+                and not any(item.get_closest_marker(mark) for mark in _OTHERS)
+            ):
+                item.add_marker(_MARK)
+    if not config.option.collectonly and any(map(_is_ours, items)):
+        # Before a fixture puts others in the place of what the engine patches.
+        from simloop.testing import _marked  # noqa: F401, PLC0415 - as the docstring says
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import datetime as dt
 import os
 import random
 import select
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -297,8 +300,56 @@ def test_later_patches_of_others_stay(make, monkeypatch):
 
 
 def test_replaced_builtins_are_refused():
-    """If a clock is no builtin when simloop is imported, the error says what to do."""
+    """If a clock is no builtin when the engine is loaded, the error says what to do."""
     from simloop._ambient.patches import redirect
 
-    with pytest.raises(UsageError, match="import simloop before that"):
+    with pytest.raises(UsageError, match="load it before that"):
         redirect(lambda: 0.0, lambda: 1.0)
+
+
+WATCHED = """if True:
+    import asyncio, os, time
+    import simloop  # This loads nothing yet.
+
+    def watch(module, name):
+        real, calls = getattr(module, name), []
+
+        def watched(*args, **kwargs):
+            calls.append(name)
+            return real(*args, **kwargs)
+
+        setattr(module, name, watched)
+        return calls, lambda: setattr(module, name, real)
+
+    watches = [watch(time, "monotonic"), watch(time, "sleep"), watch(os, "urandom")]
+
+    async def main():
+        began = time.monotonic()
+        time.sleep(3600)
+        return time.monotonic() - began, os.urandom(8).hex()
+
+    first = simloop.run(main())
+    print(first[0], [len(calls) for calls, _ in watches])
+    for _, undo in watches:
+        undo()
+    print(simloop.run(main()) == first, [len(calls) for calls, _ in watches])
+    began = time.monotonic()
+    time.sleep(0.001)
+    print(time.monotonic() - began < 3600, os.urandom(8) != os.urandom(8))
+"""
+
+
+def test_the_engine_may_be_loaded_while_calls_are_watched():
+    """Who wraps builtin functions before the engine is loaded sees a run's calls, and ours work."""
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "3600.0 [2, 1, 1]\nTrue [2, 1, 1]\nTrue True\n", done.stderr
+
+
+def test_functions_of_ctypes_stay_as_they_are():
+    """The types of ``ctypes.pythonapi``'s functions are everybody's, so we set none."""
+    for name in ("PyType_Modified", "PyCFunction_NewEx", "PyMemoryView_FromBuffer"):
+        function = getattr(ctypes.pythonapi, name)
+        assert function.argtypes is None
+        assert function.restype is ctypes.c_int

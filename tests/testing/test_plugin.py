@@ -626,3 +626,24 @@ def test_plain():
     )
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=3)
+
+
+def test_the_engine_is_loaded_before_fixtures_replace_what_it_patches(pytester, monkeypatch):
+    """A fixture of the session may put something of its own in the place of a clock."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p simloop.testing.plugin")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile("""
+    import time
+    import pytest
+
+    @pytest.fixture(autouse=True, scope="session")
+    def own_clock():
+        real, time.perf_counter = time.perf_counter, lambda: 42.0
+        yield
+        time.perf_counter = real
+
+    @pytest.mark.simloop
+    async def test_whatever():
+        assert time.perf_counter() == 42.0
+    """)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
