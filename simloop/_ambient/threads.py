@@ -66,6 +66,8 @@ class Adopted(Protocol):
 
     ident: int
     """The thread's identifier, known to whoever started it before the thread itself begins."""
+    joined_by: object
+    """By what others join it: its :class:`threading.Thread`, or its handle if it has none."""
 
     def main(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
         """Be the new thread's whole life."""
@@ -86,10 +88,11 @@ class Threads(Protocol):
     def adopt(self, function: Callable[..., object], /) -> Adopted | None:
         """Take in a thread that will run ``function``; None: it stays foreign."""
 
-    def ended(self, ident: int, /) -> object | None:
-        """Return what a thread's end is waited for by, or None for foreign threads.
+    def ended(self, joined_by: object, /) -> object | None:
+        """Return what a thread's end is waited for by, or None for foreign threads and old ones.
 
-        The thing is true when the thread has ended.
+        The thing is true when the thread has ended. It is asked for by the thread's object: the
+        system uses an identifier again as soon as a thread has ended.
         """
 
     def for_real(self) -> Any:
@@ -315,6 +318,8 @@ def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True
         adopted.abandon()
         raise
     adopted.ident = handle.ident
+    if not isinstance(adopted.joined_by, threading.Thread):
+        adopted.joined_by = handle
     return handle
 
 
@@ -335,7 +340,7 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
     if threads is None or self.ident is None or self is threading.current_thread():
         _real_join(self, timeout)  # It raises what is to be raised.
         return
-    end = threads.ended(self.ident)
+    end = threads.ended(self)
     if end is None:
         with threads.for_real():
             _real_join(self, timeout)
@@ -352,7 +357,7 @@ _real_join: Any = rewrite(threading.Thread.join, _join)
 def _join_handle(self: Any, timeout: float | None = None) -> None:
     """Wait for a thread that was started without an object of ``threading.Thread``."""
     threads = _threads()
-    end = None if threads is None else threads.ended(self.ident)
+    end = None if threads is None else threads.ended(self)
     if threads is None or end is None:
         _real_join_handle(self, timeout)
         return

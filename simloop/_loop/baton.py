@@ -136,13 +136,14 @@ class Baton:
             loop = NoLoop(self.kernel)
         strand = Strand(self, loop, self.next_number(), name_of(function))
         strand.function = function
+        strand.joined_by = getattr(function, "__self__", None)
         self.take_in(strand)
         strand.schedule()
         return strand
 
-    def ended(self, ident: int, /) -> Strand | None:
+    def ended(self, joined_by: object, /) -> Strand | None:
         """Return the strand of a thread, which is true when it has ended."""
-        return next((each for each in self.strands if each.ident == ident), None)
+        return next((each for each in self.strands if each.joined_by is joined_by), None)
 
     def for_real(self) -> Any:
         """Return a context in which the calling thread is outside, and waits for real."""

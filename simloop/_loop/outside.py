@@ -141,7 +141,7 @@ class Outsider:
     def adopt(self, _function: Callable[..., object], /) -> None:
         """Leave threads that an outsider starts outside."""
 
-    def ended(self, _ident: int, /) -> None:
+    def ended(self, _joined_by: object, /) -> None:
         """Wait for the ends of threads for real."""
 
     @contextmanager

@@ -129,6 +129,7 @@ class Strand:
         self.number = number
         self.ident: int = 0
         self.function: object = None
+        self.joined_by: object = None
         self.waits_for: object = None
         self.handle: Handle | TimerHandle | None = None
         self.is_parked: bool = False

@@ -170,6 +170,24 @@ def test_threads_outside_of_a_run_stay_real() -> None:
     assert 0.01 <= seen[0] < 10
 
 
+def test_an_ended_thread_is_joined_though_another_has_its_identifier(simulate) -> None:
+    """The system gives identifiers of ended threads to new ones, which nobody then waits for."""
+
+    async def main() -> object:
+        first = threading.Thread(target=time.sleep, args=(1,))
+        first.start()
+        first.join()
+
+        def work() -> bool:
+            first._ident = threading.get_ident()  # As the system may have it.
+            first.join()
+            return first.is_alive()
+
+        return await asyncio.to_thread(work), asyncio.get_running_loop().time()
+
+    assert simulate(main).value == (False, 1.0)
+
+
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="threads have handles from 3.13 on")
 def test_a_thread_s_handle_is_joined_in_virtual_time(simulate) -> None:
     """Low-level threads, which have no object of ``threading``, are waited for like others."""
