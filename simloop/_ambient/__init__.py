@@ -27,8 +27,8 @@ simloop itself asks the real clock by :mod:`simloop._ambient.real`.
 Reading order: ``redirect`` (the trick), ``patches`` (the list), ``runs`` (which thread is where),
 ``clock``, ``dates``, ``entropy``, ``garbage``, ``hashes``, ``variables``, ``arrays``, ``masks``,
 ``order``, ``sockets``, ``descriptors``, ``controls``, ``epoll``, ``paths``, ``signals``, ``loops``,
-``reads``, ``tasks``, ``tls``, ``tls_sockets``, ``threads``, ``waits``, ``allowance`` and
-``escapes`` (the guard), and ``ambient``, which puts them together.
+``reads``, ``resolvers``, ``tasks``, ``tls``, ``tls_sockets``, ``threads``, ``waits``, ``imports``,
+``allowance`` and ``escapes`` (the guard), and ``ambient``, which puts them together.
 """
 
 from __future__ import annotations
@@ -44,12 +44,14 @@ from . import (  # noqa: F401
     epoll,
     escapes,
     hashes,
+    imports,
     loops,
     masks,
     order,
     paths,
     reads,
     real,
+    resolvers,
     tasks,
     threads,
     tls,

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Patch",
     "attribute",
+    "awaits",
     "before_install",
     "entry",
     "install",
+    "loaded",
     "patch",
     "redirect",
     "rewrite",
@@ -210,6 +212,26 @@ def when_loaded(module: str, register: Callable[[ModuleType], None]) -> None:
     _awaited[module] = register
 
 
+def awaits(module: str) -> bool:
+    """Tell whether patches wait for a module to be loaded."""
+    return module in _awaited
+
+
+def loaded(module: ModuleType) -> None:
+    """Apply the patches that have waited for a module, in the middle of a run."""
+    with _lock:
+        register = _awaited.pop(module.__name__, None)
+        if register is None:
+            return
+        known = len(_patches)
+        register(module)
+        if _users:
+            for each in _patches[known:]:
+                each.on()
+            _names.on()
+            _words_of_all().on()
+
+
 def before_install(search: Callable[[], None]) -> None:
     """Let somebody look for more to patch each time before patching; it must be quick."""
     _searches.append(search)
@@ -238,22 +260,21 @@ def uninstall() -> None:
 
 
 def _apply() -> None:
-    global _words  # noqa: PLW0603 - as above
     if _awaited:
         _look_for_awaited()
     for search in _searches:
         search()
-    if _counted != len(_redirects):
-        _words = _gather()
     for each in _patches:
         each.on()
-    _words.on()
+    _words_of_all().on()
 
 
-def _gather() -> Words:
-    global _counted  # noqa: PLW0603 - as above
-    _counted = len(_redirects)
-    return Words(word for each in _redirects for word in each.words)
+def _words_of_all() -> Words:
+    global _words, _counted  # noqa: PLW0603 - as above
+    if _counted != len(_redirects):
+        _counted = len(_redirects)
+        _words = Words(word for each in _redirects for word in each.words)
+    return _words
 
 
 def _undo() -> None:

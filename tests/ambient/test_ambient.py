@@ -267,6 +267,8 @@ def test_interrupted_patching_is_undone(make, monkeypatch):
     """If patching is interrupted half-way, it is undone whole."""
     from simloop._ambient import patches
 
+    with make():  # Now all that is to be patched is known.
+        words = patches._words
     before = snapshot()
 
     class Interrupted:
@@ -279,7 +281,6 @@ def test_interrupted_patching_is_undone(make, monkeypatch):
         def off(self):
             words.off()
 
-    words = patches._words
     with monkeypatch.context() as patch:
         patch.setattr(patches, "_words", Interrupted())
         with pytest.raises(KeyboardInterrupt):

@@ -260,10 +260,8 @@ def test_a_bit_generator_of_the_process_s_is_seeded_for_a_world(make, numpy):
         numpy.random.set_bit_generator(own)
 
 
-def test_the_generator_of_masks_is_the_world_s_in_runs(make, monkeypatch):
+def test_the_generator_of_masks_is_the_world_s_in_runs(make):
     """A generator that a library holds draws for the run that asks, and for others as before."""
-    monkeypatch.setattr(patches, "_patches", [*patches._patches])
-
     held = random.Random(3)
 
     class Writer:
