@@ -19,9 +19,9 @@ from .handles import (
 )
 from .kernel import Kernel, KernelLoop, Observer
 from .limits import LIVELOCK_STEPS, Limits
-from .side import SideKernel
-from .streams import RandomStreams
-from .wheel import TimerWheel
+from .random_streams import RandomStreams
+from .thread_kernel import SideKernel
+from .timer_wheel import TimerWheel
 
 __all__ = [
     "LIVELOCK_STEPS",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contextvars import Context
     from types import FrameType
 
-    from .wheel import TimerWheel
+    from .timer_wheel import TimerWheel
 
 __all__ = [
     "DebugHandle",

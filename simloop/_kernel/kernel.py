@@ -32,10 +32,10 @@ from simloop.errors import DeadlockError
 
 from .choices import ChoiceGate
 from .clock import NEVER
-from .earlier import Earlier
+from .early_deadline import Earlier
 from .limits import Limits
-from .streams import RandomStreams
-from .wheel import TimerWheel
+from .random_streams import RandomStreams
+from .timer_wheel import TimerWheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

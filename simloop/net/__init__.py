@@ -47,23 +47,23 @@ both cost one attribute test. ``network.share`` chooses who serves a shared port
 
 from __future__ import annotations
 
-from simloop.net.descriptor_io import DescriptorIO, open_descriptor
-from simloop.net.descriptors import DescriptorTable
-from simloop.net.fabric import Endpoint, Fabric, Link, Packet, Tap
-from simloop.net.files import File
-from simloop.net.host import Host
-from simloop.net.names import NamesTable
-from simloop.net.network import Network, RoundRobin
-from simloop.net.pipes import PipeReader, PipeWriter
-from simloop.net.sockets import SocketFile
-from simloop.net.stream import StreamSocket
-from simloop.net.system import SystemCalls
-from simloop.net.tcp import TcpSocket
-from simloop.net.udp import UdpSocket
-from simloop.net.unix import UnixPackets, UnixStream
-from simloop.net.unix_datagrams import UnixDatagram
-from simloop.net.unix_names import UnixNames
-from simloop.net.virtual_socket import VirtualSocket, set_host_finder
+from .descriptor_io import DescriptorIO, open_descriptor
+from .descriptors import DescriptorTable
+from .fabric import Endpoint, Fabric, Link, Packet, Tap
+from .files import File
+from .host import Host
+from .names import NamesTable
+from .network import Network, RoundRobin
+from .pipes import PipeReader, PipeWriter
+from .sockets import SocketFile
+from .stream import StreamSocket
+from .system import SystemCalls
+from .tcp import TcpSocket
+from .udp import UdpSocket
+from .unix import UnixPackets, UnixStream
+from .unix_datagrams import UnixDatagram
+from .unix_names import UnixNames
+from .virtual_socket import VirtualSocket, set_host_finder
 
 __all__ = [
     "DescriptorIO",

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simloop.net import options as opt
-from simloop.net.addresses import ANY, ANY6, is_ipv6
-from simloop.net.sockets import AF_INET
+from . import options as opt
+from .addresses import ANY, ANY6, is_ipv6
+from .sockets import AF_INET
 
 if TYPE_CHECKING:
-    from simloop.net.fabric import Endpoint
-    from simloop.net.groups import Membership
-    from simloop.net.host import Host
-    from simloop.net.sockets import InetSocket
+    from .fabric import Endpoint
+    from .groups import Membership
+    from .host import Host
+    from .sockets import InetSocket
 
 __all__ = ["hear", "meant"]
 

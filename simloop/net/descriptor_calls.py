@@ -10,13 +10,13 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from simloop.net.arguments import joined, writable_view
-from simloop.net.faults import fault
+from .arguments import joined, writable_view
+from .faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from simloop.net.host import Host
+    from .host import Host
 
 __all__ = ["DescriptorCalls"]
 

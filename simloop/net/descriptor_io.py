@@ -10,11 +10,11 @@ import errno
 import io
 from typing import TYPE_CHECKING, Any
 
-from simloop.net.arguments import as_bytes, writable_view
-from simloop.net.faults import fault
+from .arguments import as_bytes, writable_view
+from .faults import fault
 
 if TYPE_CHECKING:
-    from simloop.net.host import Host
+    from .host import Host
 
 __all__ = ["DescriptorIO", "open_descriptor"]
 

@@ -16,10 +16,10 @@ import errno
 import heapq
 from typing import TYPE_CHECKING
 
-from simloop.net.faults import fault
+from .faults import fault
 
 if TYPE_CHECKING:
-    from simloop.net.files import File
+    from .files import File
 
 __all__ = ["FIRST_DESCRIPTOR", "DescriptorTable"]
 

@@ -23,7 +23,7 @@ import errno
 import select
 from typing import TYPE_CHECKING
 
-from simloop.net.faults import fault
+from .faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

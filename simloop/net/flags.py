@@ -11,10 +11,11 @@ import termios
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
-from simloop.net.pipes import PipeReader, PipeWriter
+
+from .pipes import PipeReader, PipeWriter
 
 if TYPE_CHECKING:
-    from simloop.net.host import Host
+    from .host import Host
 
 __all__ = ["control", "control_device"]
 

@@ -13,12 +13,12 @@ import socket
 import struct
 from typing import TYPE_CHECKING, TypeAlias
 
-from simloop.net import options as opt
-from simloop.net.addresses import ANY, is_ipv6, is_loopback, is_multicast
-from simloop.net.faults import fault
+from . import options as opt
+from .addresses import ANY, is_ipv6, is_loopback, is_multicast
+from .faults import fault
 
 if TYPE_CHECKING:
-    from simloop.net.host import Host
+    from .host import Host
 
 __all__ = [
     "ETH0",

@@ -15,7 +15,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from simloop.errors import UnsupportedError
-from simloop.net.addresses import (
+
+from .addresses import (
     LOOPBACK,
     LOOPBACK6,
     is_ipv6,
@@ -24,27 +25,27 @@ from simloop.net.addresses import (
     is_multicast,
     is_wildcard,
 )
-from simloop.net.arguments import as_bytes
-from simloop.net.descriptors import DescriptorTable
-from simloop.net.faults import fault
-from simloop.net.files import ERR, HUP, NVAL
-from simloop.net.pipes import make_pipe
-from simloop.net.ports import PortTable, may_share_tcp, may_share_udp
-from simloop.net.sockets import AF_INET, AF_INET6, AF_UNIX, InetSocket, SocketFile
-from simloop.net.tcp import TcpSocket
-from simloop.net.udp import UdpSocket
-from simloop.net.unix import UnixPackets, UnixStream
-from simloop.net.unix_datagrams import UnixDatagram
-from simloop.net.unix_names import UnixNames
-from simloop.net.virtual_socket import VirtualSocket
+from .arguments import as_bytes
+from .descriptors import DescriptorTable
+from .faults import fault
+from .files import ERR, HUP, NVAL
+from .pipes import make_pipe
+from .ports import PortTable, may_share_tcp, may_share_udp
+from .sockets import AF_INET, AF_INET6, AF_UNIX, InetSocket, SocketFile
+from .tcp import TcpSocket
+from .udp import UdpSocket
+from .unix import UnixPackets, UnixStream
+from .unix_datagrams import UnixDatagram
+from .unix_names import UnixNames
+from .virtual_socket import VirtualSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simloop.net.fabric import Endpoint
-    from simloop.net.files import File
-    from simloop.net.groups import Membership
-    from simloop.net.network import Network
+    from .fabric import Endpoint
+    from .files import File
+    from .groups import Membership
+    from .network import Network
 
 __all__ = ["Host"]
 

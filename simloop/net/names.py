@@ -18,7 +18,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from simloop.errors import UsageError
-from simloop.net.addresses import (
+
+from .addresses import (
     ANY,
     ANY6,
     LOOPBACK,
@@ -30,8 +31,8 @@ from simloop.net.addresses import (
     show_inet,
     without_scope,
 )
-from simloop.net.arguments import c_int
-from simloop.net.services import port_of, service_of
+from .arguments import c_int
+from .services import port_of, service_of
 
 if TYPE_CHECKING:
     AddressInfo: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, SocketAddress]

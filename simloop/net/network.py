@@ -12,16 +12,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simloop.errors import UsageError
-from simloop.net.addresses import LOOPBACK, canonical, is_loopback, is_multicast, is_wildcard
-from simloop.net.descriptors import FIRST_DESCRIPTOR
-from simloop.net.fabric import Fabric
-from simloop.net.host import Host
-from simloop.net.names import NamesTable
+
+from .addresses import LOOPBACK, canonical, is_loopback, is_multicast, is_wildcard
+from .descriptors import FIRST_DESCRIPTOR
+from .fabric import Fabric
+from .host import Host
+from .names import NamesTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop.net.fabric import Endpoint, Link, Tap
+    from .fabric import Endpoint, Link, Tap
 
 __all__ = ["Network", "RoundRobin"]
 

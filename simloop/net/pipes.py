@@ -12,12 +12,12 @@ import errno
 import select
 from typing import TYPE_CHECKING
 
-from simloop.net.buffers import ByteQueue
-from simloop.net.faults import fault
-from simloop.net.files import ERR, HUP, IN, OUT, File
+from .buffers import ByteQueue
+from .faults import fault
+from .files import ERR, HUP, IN, OUT, File
 
 if TYPE_CHECKING:
-    from simloop.net.fabric import Endpoint, Fabric
+    from .fabric import Endpoint, Fabric
 
 __all__ = ["CAPACITY", "PIPE_BUF", "PipeReader", "PipeWriter", "make_pipe"]
 

@@ -17,13 +17,13 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from simloop.net.addresses import ANY, ANY6, is_ipv6
-from simloop.net.faults import fault
+from .addresses import ANY, ANY6, is_ipv6
+from .faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop.net.fabric import Endpoint
+    from .fabric import Endpoint
 
 __all__ = [
     "FIRST_EPHEMERAL",

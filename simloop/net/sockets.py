@@ -17,8 +17,8 @@ import errno
 import socket
 from typing import TYPE_CHECKING, ClassVar
 
-from simloop.net import options as opt
-from simloop.net.addresses import (
+from . import options as opt
+from .addresses import (
     ANY,
     ANY6,
     LOOPBACK,
@@ -30,13 +30,13 @@ from simloop.net.addresses import (
     parse_inet,
     show_inet,
 )
-from simloop.net.faults import fault
-from simloop.net.files import File
+from .faults import fault
+from .files import File
 
 if TYPE_CHECKING:
-    from simloop.net.fabric import Endpoint, Fabric
-    from simloop.net.host import Host
-    from simloop.net.ports import PortTable
+    from .fabric import Endpoint, Fabric
+    from .host import Host
+    from .ports import PortTable
 
 __all__ = [
     "AF_INET",

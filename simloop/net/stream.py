@@ -23,15 +23,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from simloop.errors import UnsupportedError
-from simloop.net.buffers import ByteQueue
-from simloop.net.faults import fault
-from simloop.net.sockets import AF_UNIX, MSG_ERRQUEUE, SocketFile
+
+from .buffers import ByteQueue
+from .faults import fault
+from .sockets import AF_UNIX, MSG_ERRQUEUE, SocketFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop.net.fabric import Endpoint
-    from simloop.net.host import Host
+    from .fabric import Endpoint
+    from .host import Host
 
 __all__ = ["CLOSED", "CONNECTED", "CONNECTING", "LISTENING", "STATES", "StreamSocket"]
 

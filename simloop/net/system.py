@@ -15,19 +15,19 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
-from simloop.net.descriptor_calls import DescriptorCalls
-from simloop.net.descriptor_io import open_descriptor
-from simloop.net.faults import fault
-from simloop.net.flags import control, control_device
-from simloop.net.services import port_of, service_of
-from simloop.net.sockets import SocketFile
-from simloop.net.unix_paths import UnixPaths
-from simloop.net.virtual_socket import VirtualSocket
+from .descriptor_calls import DescriptorCalls
+from .descriptor_io import open_descriptor
+from .faults import fault
+from .flags import control, control_device
+from .services import port_of, service_of
+from .sockets import SocketFile
+from .unix_paths import UnixPaths
+from .virtual_socket import VirtualSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop.net.host import Host
+    from .host import Host
 
 __all__ = ["SystemCalls"]
 

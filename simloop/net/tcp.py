@@ -22,24 +22,18 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from simloop.net import options as opt
-from simloop.net.addresses import (
-    LOOPBACK,
-    SocketAddress,
-    is_limited_broadcast,
-    is_loopback,
-    is_multicast,
-)
-from simloop.net.faults import fault
-from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
-from simloop.net.sockets import AF_INET, SOL_SOCKET, InetSocket
-from simloop.net.stream import CLOSED, CONNECTED, CONNECTING, LISTENING, StreamSocket
+from . import options as opt
+from .addresses import LOOPBACK, SocketAddress, is_limited_broadcast, is_loopback, is_multicast
+from .faults import fault
+from .files import ERR, HUP, IN, OUT, RDHUP
+from .sockets import AF_INET, SOL_SOCKET, InetSocket
+from .stream import CLOSED, CONNECTED, CONNECTING, LISTENING, StreamSocket
 
 if TYPE_CHECKING:
-    from simloop.net.buffers import ByteQueue
-    from simloop.net.fabric import Endpoint
-    from simloop.net.host import Host
-    from simloop.net.ports import PortTable
+    from .buffers import ByteQueue
+    from .fabric import Endpoint
+    from .host import Host
+    from .ports import PortTable
 
 __all__ = ["RCVBUF", "SNDBUF", "TcpSocket"]
 

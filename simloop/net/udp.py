@@ -18,9 +18,9 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from simloop.net import groups
-from simloop.net import options as opt
-from simloop.net.addresses import (
+from . import groups
+from . import options as opt
+from .addresses import (
     SocketAddress,
     is_ipv6,
     is_multicast,
@@ -29,15 +29,15 @@ from simloop.net.addresses import (
     show_inet,
     without_scope,
 )
-from simloop.net.datagrams import hear, meant
-from simloop.net.faults import fault
-from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
-from simloop.net.sockets import MSG_ERRQUEUE, SOL_SOCKET, Ancillary, InetSocket, Message, cut
+from .datagrams import hear, meant
+from .faults import fault
+from .files import ERR, HUP, IN, OUT, RDHUP
+from .sockets import MSG_ERRQUEUE, SOL_SOCKET, Ancillary, InetSocket, Message, cut
 
 if TYPE_CHECKING:
-    from simloop.net.fabric import Endpoint
-    from simloop.net.host import Host
-    from simloop.net.ports import PortTable
+    from .fabric import Endpoint
+    from .host import Host
+    from .ports import PortTable
 
 __all__ = ["BUFFER", "UdpSocket"]
 

@@ -20,19 +20,19 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
-from simloop.net import options as opt
-from simloop.net.addresses import SocketAddress, parse_unix, show_unix
-from simloop.net.faults import fault
-from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
-from simloop.net.sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message, SocketFile, cut
-from simloop.net.stream import CLOSED, CONNECTED, LISTENING, StreamSocket
+from . import options as opt
+from .addresses import SocketAddress, parse_unix, show_unix
+from .faults import fault
+from .files import ERR, HUP, IN, OUT, RDHUP
+from .sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message, SocketFile, cut
+from .stream import CLOSED, CONNECTED, LISTENING, StreamSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop.net.fabric import Endpoint
-    from simloop.net.files import File
-    from simloop.net.host import Host
+    from .fabric import Endpoint
+    from .files import File
+    from .host import Host
 
 __all__ = ["BUFFER", "UnixAddresses", "UnixPackets", "UnixStream", "files_of"]
 

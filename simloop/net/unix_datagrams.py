@@ -14,17 +14,17 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
-from simloop.net import options as opt
-from simloop.net.faults import fault
-from simloop.net.files import ERR, HUP, IN, OUT, RDHUP
-from simloop.net.sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message, cut
-from simloop.net.unix import BUFFER, UnixAddresses, files_of
+from . import options as opt
+from .faults import fault
+from .files import ERR, HUP, IN, OUT, RDHUP
+from .sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message, cut
+from .unix import BUFFER, UnixAddresses, files_of
 
 if TYPE_CHECKING:
-    from simloop.net.fabric import Endpoint
-    from simloop.net.files import File
-    from simloop.net.host import Host
-    from simloop.net.sockets import SocketFile
+    from .fabric import Endpoint
+    from .files import File
+    from .host import Host
+    from .sockets import SocketFile
 
 __all__ = ["UnixDatagram"]
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from simloop.net.faults import fault
+from .faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop.net.sockets import SocketFile
+    from .sockets import SocketFile
 
 __all__ = ["UnixName", "UnixNames"]
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simloop
-from simloop._kernel.wheel import TimerWheel
+from simloop._kernel.timer_wheel import TimerWheel
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from simloop._kernel import NEVER, TimerHandle, TimerWheel
-from simloop._kernel import wheel as wheel_module
+from simloop._kernel import timer_wheel as wheel_module
 
 CONTEXT = copy_context()
 

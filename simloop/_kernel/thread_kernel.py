@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .earlier import exchange
+from .early_deadline import exchange
 from .kernel import Kernel
 
 if TYPE_CHECKING:
