@@ -14,7 +14,7 @@ import sys
 from asyncio import selector_events, staggered
 from typing import TYPE_CHECKING, Any
 
-from simloop.net.virtual_socket import VirtualSocket
+from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 from .lowlevel import LowLevel, refuse_ssl_socket
 from .names import interleaved, numeric_info

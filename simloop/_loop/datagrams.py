@@ -16,8 +16,8 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
-from simloop.net.arguments import as_bytes
-from simloop.net.virtual_socket import VirtualSocket
+from simloop.net.syscalls.argument_checks import as_bytes
+from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 from .tls import Tls
 from .transports import SocketTransport

@@ -12,9 +12,9 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simloop.net.addresses import is_plain
-from simloop.net.faults import fault
-from simloop.net.virtual_socket import VirtualSocket
+from simloop.net.addressing.addresses import is_plain
+from simloop.net.errnos import fault
+from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 from .names import Names
 

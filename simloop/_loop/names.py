@@ -11,7 +11,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from simloop.net.addresses import canonical, is_plain
+from simloop.net.addressing.addresses import canonical, is_plain
 
 from .readiness import Readiness
 

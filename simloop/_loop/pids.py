@@ -18,7 +18,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
-from simloop.net.faults import fault
+from simloop.net.errnos import fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

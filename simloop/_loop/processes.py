@@ -20,7 +20,7 @@ from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
-from simloop.net.pipes import PipeReader, PipeWriter
+from simloop.net.files.pipes import PipeReader, PipeWriter
 
 from .children import Child, Process, RealFile, print_to
 from .programs import as_text, parse_shell
@@ -203,7 +203,7 @@ class _Pipes:
         self.childs[number], self.parents[number] = ends if number == 0 else reversed(ends)
 
     def _open(self, fd: int, mode: str) -> Any:
-        from simloop.net.descriptor_io import DescriptorIO  # noqa: PLC0415 - who starts nothing needs none
+        from simloop.net.syscalls.descriptor_io import DescriptorIO  # noqa: PLC0415 - who starts nothing needs none
 
         return DescriptorIO(self._host, fd, mode)
 

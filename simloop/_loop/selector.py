@@ -22,14 +22,14 @@ import selectors
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
-from simloop.net.arguments import c_int
+from simloop.net.syscalls.argument_checks import c_int
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from _typeshed import FileDescriptorLike
 
-    from simloop.net.files import File
+    from simloop.net.files.open_file import File
     from simloop.net.host import Host
 
 __all__ = ["MemorySelector"]

@@ -20,7 +20,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
-from simloop.net.virtual_socket import VirtualSocket
+from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 from .connecting import Connecting, bind_error, check_ssl_options
 from .lowlevel import refuse_ssl_socket

@@ -23,8 +23,8 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
-from simloop.net.arguments import as_bytes
-from simloop.net.buffers import ByteQueue
+from simloop.net.inet.buffers import ByteQueue
+from simloop.net.syscalls.argument_checks import as_bytes
 
 from .transports import SocketTransport
 

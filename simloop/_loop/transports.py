@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
-    from simloop.net.virtual_socket import VirtualSocket
+    from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 __all__ = ["SocketTransport", "wake_waiter"]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from simloop.net.virtual_socket import VirtualSocket
+    from simloop.net.syscalls.virtual_socket import VirtualSocket
 
     from .serving import Server
 

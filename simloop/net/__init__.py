@@ -47,23 +47,23 @@ both cost one attribute test. ``network.share`` chooses who serves a shared port
 
 from __future__ import annotations
 
-from .descriptor_io import DescriptorIO, open_descriptor
-from .descriptors import DescriptorTable
+from .addressing.names import NamesTable
 from .fabric import Endpoint, Fabric, Link, Packet, Tap
-from .files import File
+from .files.descriptor_table import DescriptorTable
+from .files.open_file import File
+from .files.pipes import PipeReader, PipeWriter
 from .host import Host
-from .names import NamesTable
+from .inet.byte_stream import StreamSocket
+from .inet.socket_file import SocketFile
+from .inet.tcp import TcpSocket
+from .inet.udp import UdpSocket
 from .network import Network, RoundRobin
-from .pipes import PipeReader, PipeWriter
-from .sockets import SocketFile
-from .stream import StreamSocket
-from .system import SystemCalls
-from .tcp import TcpSocket
-from .udp import UdpSocket
-from .unix import UnixPackets, UnixStream
-from .unix_datagrams import UnixDatagram
-from .unix_names import UnixNames
-from .virtual_socket import VirtualSocket, set_host_finder
+from .syscalls.descriptor_io import DescriptorIO, open_descriptor
+from .syscalls.system_calls import SystemCalls
+from .syscalls.virtual_socket import VirtualSocket, set_host_finder
+from .unix.unix_datagram import UnixDatagram
+from .unix.unix_names import UnixNames
+from .unix.unix_stream import UnixPackets, UnixStream
 
 __all__ = [
     "DescriptorIO",

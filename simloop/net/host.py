@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from simloop.errors import UnsupportedError
 
-from .addresses import (
+from .addressing.addresses import (
     LOOPBACK,
     LOOPBACK6,
     is_ipv6,
@@ -25,26 +25,26 @@ from .addresses import (
     is_multicast,
     is_wildcard,
 )
-from .arguments import as_bytes
-from .descriptors import DescriptorTable
-from .faults import fault
-from .files import ERR, HUP, NVAL
-from .pipes import make_pipe
-from .ports import PortTable, may_share_tcp, may_share_udp
-from .sockets import AF_INET, AF_INET6, AF_UNIX, InetSocket, SocketFile
-from .tcp import TcpSocket
-from .udp import UdpSocket
-from .unix import UnixPackets, UnixStream
-from .unix_datagrams import UnixDatagram
-from .unix_names import UnixNames
-from .virtual_socket import VirtualSocket
+from .addressing.port_tables import PortTable, may_share_tcp, may_share_udp
+from .errnos import fault
+from .files.descriptor_table import DescriptorTable
+from .files.open_file import ERR, HUP, NVAL
+from .files.pipes import make_pipe
+from .inet.socket_file import AF_INET, AF_INET6, AF_UNIX, InetSocket, SocketFile
+from .inet.tcp import TcpSocket
+from .inet.udp import UdpSocket
+from .syscalls.argument_checks import as_bytes
+from .syscalls.virtual_socket import VirtualSocket
+from .unix.unix_datagram import UnixDatagram
+from .unix.unix_names import UnixNames
+from .unix.unix_stream import UnixPackets, UnixStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .fabric import Endpoint
-    from .files import File
-    from .groups import Membership
+    from .files.open_file import File
+    from .inet.multicast import Membership
     from .network import Network
 
 __all__ = ["Host"]

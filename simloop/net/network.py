@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from simloop.errors import UsageError
 
-from .addresses import LOOPBACK, canonical, is_loopback, is_multicast, is_wildcard
-from .descriptors import FIRST_DESCRIPTOR
+from .addressing.addresses import LOOPBACK, canonical, is_loopback, is_multicast, is_wildcard
+from .addressing.names import NamesTable
 from .fabric import Fabric
+from .files.descriptor_table import FIRST_DESCRIPTOR
 from .host import Host
-from .names import NamesTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if hasattr(config, "workerinput"):
             config.option.simloop_seed = config.workerinput["simloop_seed"]
             return
-        from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+        from . import _marked  # noqa: PLC0415 - as the docstring says
 
         config.option.simloop_seed = str(_marked.draw_seed())
 
@@ -89,7 +89,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(_MARK)
     if not config.option.collectonly and any(map(_is_ours, items)):
         # Before a fixture puts others in the place of what the engine patches.
-        from simloop.testing import _marked  # noqa: F401, PLC0415 - as the docstring says
+        from . import _marked  # noqa: F401, PLC0415 - as the docstring says
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -101,7 +101,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if _FIXTURE not in item.fixturenames:  # type: ignore[attr-defined]  # the same
             item.fixturenames.append(_FIXTURE)  # type: ignore[attr-defined]
     elif item.get_closest_marker(_MARK) is not None and _is_case(item) and _is_async(item):
-        from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+        from . import _marked  # noqa: PLC0415 - as the docstring says
 
         _marked.refuse_case(item)
 
@@ -109,7 +109,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def simloop_loop(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Return the test's loop in virtual time: a simloop.SimLoop with the options of its mark."""
-    from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+    from . import _marked  # noqa: PLC0415 - as the docstring says
 
     yield from _marked.living(request.node)
 
@@ -123,7 +123,7 @@ def pytest_fixture_setup(
     is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
     if not is_async or _FIXTURE not in request.fixturenames:
         return (yield)
-    from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+    from . import _marked  # noqa: PLC0415 - as the docstring says
 
     with _marked.fixture_on_loop(fixturedef, request):
         return (yield)
@@ -135,7 +135,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     __tracebackhide__ = True
     if _test not in pyfuncitem.stash:
         return None
-    from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+    from . import _marked  # noqa: PLC0415 - as the docstring says
 
     return _marked.run_test(pyfuncitem, pyfuncitem.stash[_test]) or None
 
@@ -145,7 +145,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Tell of a failure in virtual time what replays it."""
     report = yield
     if report.failed and _FIXTURE in getattr(item, "fixturenames", ()):
-        from simloop.testing import _marked  # noqa: PLC0415 - as the docstring says
+        from . import _marked  # noqa: PLC0415 - as the docstring says
 
         report.sections += [(_MARK, text) for text in _marked.tell(item)]
     return report

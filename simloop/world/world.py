@@ -26,7 +26,7 @@ from simloop._loop import (
 )
 from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder
-from simloop.net.system import SystemCalls
+from simloop.net.syscalls.system_calls import SystemCalls
 
 from .surroundings import Surroundings
 from .wire import Wire

@@ -10,7 +10,7 @@ import pytest
 
 from simloop.errors import UnsupportedError, UsageError
 from simloop.net import VirtualSocket, set_host_finder
-from simloop.net.addresses import is_plain, parse_inet
+from simloop.net.addressing.addresses import is_plain, parse_inet
 
 V6 = socket.AF_INET6
 

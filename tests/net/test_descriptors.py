@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from simloop.net import DescriptorTable
-from simloop.net.files import File
+from simloop.net.files.open_file import File
 
 
 class Descriptors(RuleBasedStateMachine):

@@ -12,7 +12,7 @@ import pytest
 
 from simloop.errors import UnsupportedError, UsageError
 from simloop.net import DescriptorTable, Network, SystemCalls
-from simloop.net.files import File
+from simloop.net.files.open_file import File
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from simloop.net import Network
-from simloop.net.ports import PortTable, may_share_tcp
+from simloop.net.addressing.port_tables import PortTable, may_share_tcp
 
 ANY = "0.0.0.0"  # noqa: S104  # An address in a virtual world, mostly.
 SOL = socket.SOL_SOCKET

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from simloop.net import Network
-from simloop.net.buffers import ByteQueue
+from simloop.net.inet.buffers import ByteQueue
 
 SIDES = st.sampled_from([0, 1])
 SIZES = st.sampled_from([0, 1, 2, 7, 100, 2304, 5000, 40_000, 300_000])

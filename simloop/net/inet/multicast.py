@@ -13,12 +13,13 @@ import socket
 import struct
 from typing import TYPE_CHECKING, TypeAlias
 
+from simloop.net.addressing.addresses import ANY, is_ipv6, is_loopback, is_multicast
+from simloop.net.errnos import fault
+
 from . import options as opt
-from .addresses import ANY, is_ipv6, is_loopback, is_multicast
-from .faults import fault
 
 if TYPE_CHECKING:
-    from .host import Host
+    from simloop.net.host import Host
 
 __all__ = [
     "ETH0",

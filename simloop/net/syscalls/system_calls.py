@@ -15,19 +15,20 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
+from simloop.net.addressing.service_names import port_of, service_of
+from simloop.net.errnos import fault
+from simloop.net.files.fcntl_flags import control, control_device
+from simloop.net.inet.socket_file import SocketFile
+from simloop.net.unix.unix_paths import UnixPaths
+
 from .descriptor_calls import DescriptorCalls
 from .descriptor_io import open_descriptor
-from .faults import fault
-from .flags import control, control_device
-from .services import port_of, service_of
-from .sockets import SocketFile
-from .unix_paths import UnixPaths
 from .virtual_socket import VirtualSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .host import Host
+    from simloop.net.host import Host
 
 __all__ = ["SystemCalls"]
 

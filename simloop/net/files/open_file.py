@@ -23,7 +23,7 @@ import errno
 import select
 from typing import TYPE_CHECKING
 
-from .faults import fault
+from simloop.net.errnos import fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from .faults import fault
+from simloop.net.errnos import fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .sockets import SocketFile
+    from simloop.net.inet.socket_file import SocketFile
 
 __all__ = ["UnixName", "UnixNames"]
 

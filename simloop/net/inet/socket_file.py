@@ -17,8 +17,7 @@ import errno
 import socket
 from typing import TYPE_CHECKING, ClassVar
 
-from . import options as opt
-from .addresses import (
+from simloop.net.addressing.addresses import (
     ANY,
     ANY6,
     LOOPBACK,
@@ -30,13 +29,15 @@ from .addresses import (
     parse_inet,
     show_inet,
 )
-from .faults import fault
-from .files import File
+from simloop.net.errnos import fault
+from simloop.net.files.open_file import File
+
+from . import options as opt
 
 if TYPE_CHECKING:
-    from .fabric import Endpoint, Fabric
-    from .host import Host
-    from .ports import PortTable
+    from simloop.net.addressing.port_tables import PortTable
+    from simloop.net.fabric import Endpoint, Fabric
+    from simloop.net.host import Host
 
 __all__ = [
     "AF_INET",

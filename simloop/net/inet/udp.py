@@ -18,9 +18,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from . import groups
-from . import options as opt
-from .addresses import (
+from simloop.net.addressing.addresses import (
     SocketAddress,
     is_ipv6,
     is_multicast,
@@ -29,15 +27,18 @@ from .addresses import (
     show_inet,
     without_scope,
 )
-from .datagrams import hear, meant
-from .faults import fault
-from .files import ERR, HUP, IN, OUT, RDHUP
-from .sockets import MSG_ERRQUEUE, SOL_SOCKET, Ancillary, InetSocket, Message, cut
+from simloop.net.errnos import fault
+from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
+
+from . import multicast as groups
+from . import options as opt
+from .socket_file import MSG_ERRQUEUE, SOL_SOCKET, Ancillary, InetSocket, Message, cut
+from .udp_demux import hear, meant
 
 if TYPE_CHECKING:
-    from .fabric import Endpoint
-    from .host import Host
-    from .ports import PortTable
+    from simloop.net.addressing.port_tables import PortTable
+    from simloop.net.fabric import Endpoint
+    from simloop.net.host import Host
 
 __all__ = ["BUFFER", "UdpSocket"]
 

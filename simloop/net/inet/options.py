@@ -16,7 +16,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING, TypeAlias
 
-from .faults import fault
+from simloop.net.errnos import fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

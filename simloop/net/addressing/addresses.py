@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .fabric import Endpoint
+    from simloop.net.fabric import Endpoint
 
     # resolve(host, family) -> address text of that family; raises socket.gaierror.
     Resolve: TypeAlias = Callable[[str, int], str]

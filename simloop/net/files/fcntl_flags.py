@@ -15,7 +15,7 @@ from simloop.errors import UnsupportedError
 from .pipes import PipeReader, PipeWriter
 
 if TYPE_CHECKING:
-    from .host import Host
+    from simloop.net.host import Host
 
 __all__ = ["control", "control_device"]
 

@@ -22,18 +22,26 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from simloop.net.addressing.addresses import (
+    LOOPBACK,
+    SocketAddress,
+    is_limited_broadcast,
+    is_loopback,
+    is_multicast,
+)
+from simloop.net.errnos import fault
+from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
+
 from . import options as opt
-from .addresses import LOOPBACK, SocketAddress, is_limited_broadcast, is_loopback, is_multicast
-from .faults import fault
-from .files import ERR, HUP, IN, OUT, RDHUP
-from .sockets import AF_INET, SOL_SOCKET, InetSocket
-from .stream import CLOSED, CONNECTED, CONNECTING, LISTENING, StreamSocket
+from .byte_stream import CLOSED, CONNECTED, CONNECTING, LISTENING, StreamSocket
+from .socket_file import AF_INET, SOL_SOCKET, InetSocket
 
 if TYPE_CHECKING:
+    from simloop.net.addressing.port_tables import PortTable
+    from simloop.net.fabric import Endpoint
+    from simloop.net.host import Host
+
     from .buffers import ByteQueue
-    from .fabric import Endpoint
-    from .host import Host
-    from .ports import PortTable
 
 __all__ = ["RCVBUF", "SNDBUF", "TcpSocket"]
 

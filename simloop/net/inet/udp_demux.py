@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simloop.net.addressing.addresses import ANY, ANY6, is_ipv6
+
 from . import options as opt
-from .addresses import ANY, ANY6, is_ipv6
-from .sockets import AF_INET
+from .socket_file import AF_INET
 
 if TYPE_CHECKING:
-    from .fabric import Endpoint
-    from .groups import Membership
-    from .host import Host
-    from .sockets import InetSocket
+    from simloop.net.fabric import Endpoint
+    from simloop.net.host import Host
+
+    from .multicast import Membership
+    from .socket_file import InetSocket
 
 __all__ = ["hear", "meant"]
 

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from simloop.errors import UsageError
+from simloop.net.syscalls.argument_checks import c_int
 
 from .addresses import (
     ANY,
@@ -31,8 +32,7 @@ from .addresses import (
     show_inet,
     without_scope,
 )
-from .arguments import c_int
-from .services import port_of, service_of
+from .service_names import port_of, service_of
 
 if TYPE_CHECKING:
     AddressInfo: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, SocketAddress]

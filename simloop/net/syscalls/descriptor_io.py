@@ -10,11 +10,12 @@ import errno
 import io
 from typing import TYPE_CHECKING, Any
 
-from .arguments import as_bytes, writable_view
-from .faults import fault
+from simloop.net.errnos import fault
+
+from .argument_checks import as_bytes, writable_view
 
 if TYPE_CHECKING:
-    from .host import Host
+    from simloop.net.host import Host
 
 __all__ = ["DescriptorIO", "open_descriptor"]
 

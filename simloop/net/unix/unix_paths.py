@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .host import Host
+    from simloop.net.host import Host
 
 __all__ = ["UnixPaths"]
 

@@ -20,19 +20,26 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
-from . import options as opt
-from .addresses import SocketAddress, parse_unix, show_unix
-from .faults import fault
-from .files import ERR, HUP, IN, OUT, RDHUP
-from .sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message, SocketFile, cut
-from .stream import CLOSED, CONNECTED, LISTENING, StreamSocket
+from simloop.net.addressing.addresses import SocketAddress, parse_unix, show_unix
+from simloop.net.errnos import fault
+from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
+from simloop.net.inet import options as opt
+from simloop.net.inet.byte_stream import CLOSED, CONNECTED, LISTENING, StreamSocket
+from simloop.net.inet.socket_file import (
+    AF_UNIX,
+    SOL_SOCKET,
+    Ancillary,
+    Message,
+    SocketFile,
+    cut,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .fabric import Endpoint
-    from .files import File
-    from .host import Host
+    from simloop.net.fabric import Endpoint
+    from simloop.net.files.open_file import File
+    from simloop.net.host import Host
 
 __all__ = ["BUFFER", "UnixAddresses", "UnixPackets", "UnixStream", "files_of"]
 

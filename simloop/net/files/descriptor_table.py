@@ -16,10 +16,10 @@ import errno
 import heapq
 from typing import TYPE_CHECKING
 
-from .faults import fault
+from simloop.net.errnos import fault
 
 if TYPE_CHECKING:
-    from .files import File
+    from .open_file import File
 
 __all__ = ["FIRST_DESCRIPTOR", "DescriptorTable"]
 
@@ -30,7 +30,7 @@ _SMALL = 1024  # Entries that are not worth shrinking.
 class DescriptorTable:
     """Give numbers to open files.
 
-    >>> from simloop.net.files import File
+    >>> from simloop.net.files.open_file import File
     >>> table = DescriptorTable(base=100, limit=2)
     >>> table.add(File()), table.add(File())
     (100, 101)

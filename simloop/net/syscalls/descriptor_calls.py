@@ -10,13 +10,14 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from .arguments import joined, writable_view
-from .faults import fault
+from simloop.net.errnos import fault
+
+from .argument_checks import joined, writable_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .host import Host
+    from simloop.net.host import Host
 
 __all__ = ["DescriptorCalls"]
 

@@ -17,13 +17,14 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from simloop.net.errnos import fault
+
 from .addresses import ANY, ANY6, is_ipv6
-from .faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .fabric import Endpoint
+    from simloop.net.fabric import Endpoint
 
 __all__ = [
     "FIRST_EPHEMERAL",

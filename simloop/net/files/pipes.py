@@ -12,12 +12,13 @@ import errno
 import select
 from typing import TYPE_CHECKING
 
-from .buffers import ByteQueue
-from .faults import fault
-from .files import ERR, HUP, IN, OUT, File
+from simloop.net.errnos import fault
+from simloop.net.inet.buffers import ByteQueue
+
+from .open_file import ERR, HUP, IN, OUT, File
 
 if TYPE_CHECKING:
-    from .fabric import Endpoint, Fabric
+    from simloop.net.fabric import Endpoint, Fabric
 
 __all__ = ["CAPACITY", "PIPE_BUF", "PipeReader", "PipeWriter", "make_pipe"]
 

@@ -22,21 +22,21 @@ import warnings
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from simloop.errors import UsageError
+from simloop.net.addressing.addresses import parse_inet, parse_unix
+from simloop.net.errnos import fault
+from simloop.net.inet import options as opt
+from simloop.net.inet.socket_file import AF_INET, AF_UNIX, SocketFile
 
-from . import options as opt
-from .addresses import parse_inet, parse_unix
-from .arguments import as_bytes, as_timeout, c_int, joined, size_of, writable_view
-from .faults import fault
-from .sockets import AF_INET, AF_UNIX, SocketFile
+from .argument_checks import as_bytes, as_timeout, c_int, joined, size_of, writable_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from .addresses import SocketAddress
-    from .fabric import Endpoint
-    from .files import File
-    from .host import Host
-    from .sockets import Ancillary
+    from simloop.net.addressing.addresses import SocketAddress
+    from simloop.net.fabric import Endpoint
+    from simloop.net.files.open_file import File
+    from simloop.net.host import Host
+    from simloop.net.inet.socket_file import Ancillary
 
 __all__ = ["VirtualSocket", "set_host_finder"]
 

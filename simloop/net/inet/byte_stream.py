@@ -23,16 +23,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from simloop.errors import UnsupportedError
+from simloop.net.errnos import fault
 
 from .buffers import ByteQueue
-from .faults import fault
-from .sockets import AF_UNIX, MSG_ERRQUEUE, SocketFile
+from .socket_file import AF_UNIX, MSG_ERRQUEUE, SocketFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .fabric import Endpoint
-    from .host import Host
+    from simloop.net.fabric import Endpoint
+    from simloop.net.host import Host
 
 __all__ = ["CLOSED", "CONNECTED", "CONNECTING", "LISTENING", "STATES", "StreamSocket"]
 

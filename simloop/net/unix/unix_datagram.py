@@ -14,17 +14,18 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
-from . import options as opt
-from .faults import fault
-from .files import ERR, HUP, IN, OUT, RDHUP
-from .sockets import AF_UNIX, SOL_SOCKET, Ancillary, Message, cut
-from .unix import BUFFER, UnixAddresses, files_of
+from simloop.net.errnos import fault
+from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
+from simloop.net.inet import options as opt
+from simloop.net.inet.socket_file import AF_UNIX, SOL_SOCKET, Ancillary, Message, cut
+
+from .unix_stream import BUFFER, UnixAddresses, files_of
 
 if TYPE_CHECKING:
-    from .fabric import Endpoint
-    from .files import File
-    from .host import Host
-    from .sockets import SocketFile
+    from simloop.net.fabric import Endpoint
+    from simloop.net.files.open_file import File
+    from simloop.net.host import Host
+    from simloop.net.inet.socket_file import SocketFile
 
 __all__ = ["UnixDatagram"]
 

@@ -1,0 +1,1 @@
+"""Sockets of the UNIX family: streams, packets and datagrams on one host, and their names."""
