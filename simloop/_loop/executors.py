@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .jobs import Workers
-from .outside import RealJob
+from simloop._threads.real_threads import RealJob
+from simloop._threads.thread_pool import Workers
+
 from .scheduling import Scheduling, check_callback
 
 if TYPE_CHECKING:

@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from simloop._kernel import Kernel
+    from simloop._process import Dispositions
+    from simloop._process.programs import Programs
+    from simloop._threads.thread_scheduler import Baton
     from simloop.net import Host
-
-    from .baton import Baton
-    from .programs import Programs
-    from .signals import Dispositions
 
 __all__ = ["WorldPort", "new_world", "provide_worlds"]
 
@@ -57,29 +56,6 @@ class WorldPort(Protocol):
 
     def inside(self) -> AbstractContextManager[object]:
         """Make the real world's names (time, random, sockets) mean this world meanwhile."""
-
-
-class Surroundings(Protocol):
-    """What the threads of a world need to know of the real one."""
-
-    foreign: dict[int, Any]
-    """Who hears of the waits of threads outside, by the thread's identifier."""
-
-    @property
-    def loops(self) -> Sequence[Any]:
-        """The loops of the world that are not closed."""
-
-    def guest(self, clock: Any, /) -> AbstractContextManager[Any]:
-        """Make a context in which a second thread belongs to the run; it has ``expel()``."""
-
-    def outside(self) -> AbstractContextManager[object]:
-        """Make a context in which the calling thread does not."""
-
-    def wake_all(self, thing: object, /) -> None:
-        """Wake every thread that waits for a thing."""
-
-    def join(self, function: object, /) -> None:
-        """Wait, really, for the end of a thread, given the function that it was started with."""
 
 
 _maker: Callable[[int | str, int], WorldPort] | None = None

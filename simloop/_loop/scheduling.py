@@ -107,7 +107,7 @@ class Scheduling(LoopState):
         return handle
 
     def _heard_from_outside(self) -> None:
-        """Wake the loop if it waits; see :mod:`simloop._loop.outside`."""
+        """Wake the loop if it waits; see :mod:`simloop._threads.real_threads`."""
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None

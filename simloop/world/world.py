@@ -16,14 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._ambient import Ambient, collect, current, interrupt, set_aside
 from simloop._kernel import NEVER, Kernel, nanoseconds
-from simloop._loop import (
-    Baton,
-    Dispositions,
-    Programs,
-    SimLoop,
-    let_threads_block,
-    provide_worlds,
-)
+from simloop._loop import SimLoop, provide_worlds
+from simloop._process import Dispositions, Programs
+from simloop._threads import Baton, let_threads_block
 from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder
 from simloop.net.syscalls.system_calls import SystemCalls

@@ -99,7 +99,7 @@ def test_what_comes_from_outside_comes_at_the_walls_time(wall) -> None:
 def test_the_steps_are_those_of_an_unpaced_run(wall, monkeypatch) -> None:
     """Pacing changes when a step runs for us, not what runs."""
     monkeypatch.setattr(
-        "simloop._loop.outside.Outside.pause", lambda _, seconds: wall.wait(seconds)
+        "simloop._threads.real_threads.Outside.pause", lambda _, seconds: wall.wait(seconds)
     )
     paced = simloop.simulate(ticks, realtime=3)
     assert paced == simloop.simulate(ticks)

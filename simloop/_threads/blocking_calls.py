@@ -14,7 +14,7 @@ from simloop._kernel import nanoseconds, seconds
 from simloop.net.host import Host
 
 if TYPE_CHECKING:
-    from .baton import Baton
+    from .thread_scheduler import Baton
 
 __all__ = ["let_threads_block"]
 

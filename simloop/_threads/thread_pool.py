@@ -21,13 +21,13 @@ from collections import deque
 from concurrent.futures import CancelledError, InvalidStateError
 from typing import TYPE_CHECKING, Any
 
-from .standing import standing_of
-from .strands import Strand, name_of
+from .sim_thread import Strand, name_of
+from .thread_position import standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .baton import Baton
+    from .thread_scheduler import Baton
 
 __all__ = ["Job", "Workers"]
 

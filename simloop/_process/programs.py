@@ -25,7 +25,7 @@ from simloop.errors import UnsupportedError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .children import Process
+    from .process import Process
 
     Main = Callable[[Process], Awaitable[int | None]]
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from .baton import Baton
+    from .thread_scheduler import Baton
 
 __all__ = ["Gate", "Outside", "Outsider", "RealJob"]
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
 
-from .signals import check_signal
+from .dispositions import IGNORED, UNCATCHABLE, check_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Child", "Process"]
 
-_IGNORED = (signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT)
 _STOPS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
@@ -77,7 +76,7 @@ class Process:
             RuntimeError: The signal cannot be caught.
         """
         check_signal(sig)
-        if sig in {signal.SIGKILL, signal.SIGSTOP}:
+        if sig in UNCATCHABLE:
             raise RuntimeError(f"sig {sig} cannot be caught")
         self._handlers[sig] = callback, args
 
@@ -172,7 +171,7 @@ class Child:
                 " can't be stopped; let its program handle the signal"
                 " (process.add_signal_handler), or end it by SIGTERM"
             )
-        elif sig not in _IGNORED:
+        elif sig not in IGNORED:
             self._end_by(sig)
 
     def _end_by(self, sig: int) -> None:

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NEVER, Handle, TimerHandle
 
-from .outside import Gate
+from .real_threads import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simloop._kernel import Kernel
 
-    from .baton import Baton
+    from .thread_scheduler import Baton
 
 __all__ = ["Strand", "name_of"]
 

@@ -25,28 +25,51 @@ import time
 import weakref
 from _thread import get_ident
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop._kernel import NEVER, Handle, seconds
 from simloop.errors import DeadlockError, LimitError
 
-from .outside import Outside, RealJob
-from .standing import standing_of
-from .strands import Strand, name_of
+from .real_threads import Outside, RealJob
+from .sim_thread import Strand, name_of
+from .thread_position import standing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from simloop._kernel import Kernel
 
-    from .outside import OutsiderWaiter
-    from .ports import Surroundings
-    from .strands import StrandWaiter
+    from .real_threads import OutsiderWaiter
+    from .sim_thread import StrandWaiter
 
-__all__ = ["Baton"]
+__all__ = ["Baton", "Surroundings"]
 
 _TURNS_TO_END = 1000
 """How often a strand may wait again after it was told to end."""
+
+
+class Surroundings(Protocol):
+    """What the threads of a world need to know of the real one."""
+
+    foreign: dict[int, Any]
+    """Who hears of the waits of threads outside, by the thread's identifier."""
+
+    @property
+    def loops(self) -> Sequence[Any]:
+        """The loops of the world that are not closed."""
+
+    def guest(self, clock: Any, /) -> AbstractContextManager[Any]:
+        """Make a context in which a second thread belongs to the run; it has ``expel()``."""
+
+    def outside(self) -> AbstractContextManager[object]:
+        """Make a context in which the calling thread does not."""
+
+    def wake_all(self, thing: object, /) -> None:
+        """Wake every thread that waits for a thing."""
+
+    def join(self, function: object, /) -> None:
+        """Wait, really, for the end of a thread, given the function that it was started with."""
 
 
 class HomeWaiter:

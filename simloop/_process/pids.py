@@ -23,7 +23,7 @@ from simloop.net.errnos import fault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .children import Child
+    from .process import Child
 
 __all__ = ["OWN_PID", "Pids"]
 
