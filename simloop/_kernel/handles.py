@@ -185,7 +185,7 @@ class TimerHandle(_Slim, asyncio.TimerHandle):  # type: ignore[misc,override]  #
                     wheel.sweep()
 
 
-_SCHEDULER = "simloop._loop.scheduling"
+_SCHEDULER = "simloop._loop.core.scheduling"
 
 
 def _caller_stack() -> traceback.StackSummary:

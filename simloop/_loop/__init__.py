@@ -6,6 +6,6 @@ One room per part of asyncio's surface; ``loop.py`` puts them together.
 from __future__ import annotations
 
 from .loop import SimLoop
-from .ports import WorldPort, provide_worlds
+from .world_interface import WorldPort, provide_worlds
 
 __all__ = ["SimLoop", "WorldPort", "provide_worlds"]

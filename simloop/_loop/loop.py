@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .aside import Aside
-from .processes import Processes
-from .sendfile import Sendfile
+from .core.secondary import Aside
+from .core.subprocesses import Processes
+from .io.sendfile import Sendfile
 
 if TYPE_CHECKING:
-    from .ports import WorldPort
+    from .world_interface import WorldPort
 
 __all__ = ["SimLoop"]
 

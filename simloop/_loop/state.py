@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import nanoseconds
 from simloop.errors import UsageError
 
-from .ports import new_world
+from .world_interface import new_world
 
 if TYPE_CHECKING:
     from collections import deque
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from simloop._kernel import Handle, TimerHandle
 
-    from .ports import WorldPort
+    from .world_interface import WorldPort
 
 __all__ = ["LoopState"]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simloop._loop.glance import glance
+from simloop._loop.diagnosis.wait_summary import glance
 from simloop._version import __version__
 from simloop.trace import ChromeTrace, EventFile
 

@@ -216,7 +216,7 @@ class World:
         self.kernel.detach()
 
     def _explain_deadlock(self) -> DeadlockError:
-        from simloop._loop.waits import explain_deadlock  # noqa: PLC0415 - only who is stuck pays
+        from simloop._loop.diagnosis.deadlock_report import explain_deadlock  # noqa: PLC0415 - only who is stuck pays
 
         return explain_deadlock(self)
 

@@ -24,9 +24,9 @@ from unittest import mock
 from programs import register
 
 import simloop
-import simloop._loop.reporting
+import simloop._loop.core.reporting
 from simloop._kernel import ThreadSafeHandle
-from simloop._loop.streams import StreamTransport
+from simloop._loop.transports.stream_transport import StreamTransport
 
 _WATCHES = re.compile("reader|writer|transport|counters|process_events")
 """What ``TestLoop`` does instead of watching descriptors."""
@@ -175,7 +175,7 @@ def swap_in() -> None:
     asyncio.selector_events.BaseSelectorEventLoop = Loop  # type: ignore[misc]
     policy = getattr(unix, "_UnixDefaultEventLoopPolicy", None) or unix.DefaultEventLoopPolicy
     policy._loop_factory = Loop
-    simloop._loop.reporting.logger = _Logger()
+    simloop._loop.core.reporting.logger = _Logger()
     StreamTransport._read_ready_cb = None
     if hasattr(asyncio.events, "_ThreadSafeHandle"):
         asyncio.events._ThreadSafeHandle = ThreadSafeHandle

@@ -23,8 +23,8 @@ from pathlib import Path
 import pytest
 
 import simloop
-from simloop._loop.datagrams import DatagramTransport
-from simloop._loop.streams import StreamTransport
+from simloop._loop.io.datagrams import DatagramTransport
+from simloop._loop.transports.stream_transport import StreamTransport
 from simloop.net import VirtualSocket
 
 TESTS = Path(__file__).parents[1]

@@ -19,12 +19,11 @@ from asyncio import base_subprocess
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
+from simloop._loop.state import LoopState
 from simloop._process.process import Child, Process, RealFile, print_to
 from simloop._process.programs import as_text, parse_shell
 from simloop.errors import UnsupportedError
 from simloop.net.files.pipes import PipeReader, PipeWriter
-
-from .state import LoopState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

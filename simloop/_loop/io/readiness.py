@@ -16,9 +16,9 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
+from simloop._loop.state import LoopState
 
 from .selector import MemorySelector
-from .state import LoopState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,7 @@ from simloop._kernel import DebugHandle, Handle
 from simloop.net.inet.buffers import ByteQueue
 from simloop.net.syscalls.argument_checks import as_bytes
 
-from .transports import SocketTransport
+from .base_transport import SocketTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,18 +16,18 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
+from simloop._loop.transports.base_transport import SocketTransport
 from simloop.net.syscalls.argument_checks import as_bytes
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 from .tls import Tls
-from .transports import SocketTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simloop.net.fabric import Endpoint
 
-    from .names import AddressInfo
+    from .resolving import AddressInfo
 
 __all__ = ["DatagramTransport", "Datagrams"]
 

@@ -16,7 +16,7 @@ from simloop.net.addressing.addresses import is_plain
 from simloop.net.errnos import fault
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
-from .names import Names
+from .resolving import Names
 
 if TYPE_CHECKING:
     import asyncio

@@ -24,7 +24,7 @@ from simloop.errors import SimError, UsageError
 
 from .driving import Driving
 from .executors import Executors
-from .signals import Signals
+from .signal_handlers import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable

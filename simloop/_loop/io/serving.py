@@ -23,12 +23,12 @@ from simloop._kernel import DebugHandle, Handle
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 from .connecting import Connecting, bind_error, check_ssl_options
-from .lowlevel import refuse_ssl_socket
+from .sock_calls import refuse_ssl_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .names import AddressInfo
+    from .resolving import AddressInfo
 
 __all__ = ["Server", "Serving", "start_server"]
 

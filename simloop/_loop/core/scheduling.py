@@ -27,8 +27,7 @@ from simloop._kernel import (
     TimerHandle,
     nanoseconds,
 )
-
-from .state import LoopState
+from simloop._loop.state import LoopState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,16 +14,16 @@ import sys
 from asyncio import selector_events, staggered
 from typing import TYPE_CHECKING, Any
 
+from simloop._loop.transports.stream_transport import StreamTransport, UnixStreamTransport
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
-from .lowlevel import LowLevel, refuse_ssl_socket
-from .names import interleaved, numeric_info
-from .streams import StreamTransport, UnixStreamTransport
+from .resolving import interleaved, numeric_info
+from .sock_calls import LowLevel, refuse_ssl_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .names import AddressInfo
+    from .resolving import AddressInfo
 
 __all__ = ["Connecting", "bind_error", "check_ssl_options"]
 
@@ -60,7 +60,7 @@ class Connecting(LowLevel):
         )
 
     def _make_ssl_transport(self, *args: Any, **options: Any) -> asyncio.Transport:
-        """Make a transport with TLS on it; see :mod:`simloop._loop.tls`."""
+        """Make a transport with TLS on it; see :mod:`simloop._loop.io.tls`."""
         raise NotImplementedError
 
     async def create_connection(

@@ -11,7 +11,7 @@ import traceback
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
-from .state import LoopState
+from simloop._loop.state import LoopState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

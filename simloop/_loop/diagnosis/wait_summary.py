@@ -1,9 +1,9 @@
 """A task at a glance: what it waits for and where, without touching what it holds.
 
 Owns: the short form of a wait, for those who ask at every step of a run. The long form
-(:mod:`simloop._loop.waits`) looks into the variables of frames to name what is waited for; up to
-Python 3.12 that leaves a copy of them behind, which keeps objects alive for longer. Here only code
-and line numbers are read, so whoever asks changes nothing in the run.
+(:mod:`.deadlock_report`) looks into the variables of frames to name what is waited for; up to Python
+3.12 that leaves a copy of them behind, which keeps objects alive for longer. Here only code and
+line numbers are read, so asking changes nothing in the run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from .waits import _ASYNCIO, _PRIMITIVES, _chain, _describe_future, _where
+from .deadlock_report import _ASYNCIO, _PRIMITIVES, _chain, _describe_future, _where
 
 if TYPE_CHECKING:
     import asyncio

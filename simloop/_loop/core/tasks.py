@@ -13,7 +13,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .state import LoopState
+from simloop._loop.state import LoopState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator

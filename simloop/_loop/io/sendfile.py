@@ -15,7 +15,7 @@ from asyncio import base_events, constants
 from asyncio.exceptions import SendfileNotAvailableError
 from typing import Any
 
-from .lowlevel import refuse_ssl_socket
+from .sock_calls import refuse_ssl_socket
 from .unix import Unix
 
 __all__ = ["Sendfile"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import FrameType
 
-    from .ports import WorldPort
+    from simloop._loop.world_interface import WorldPort
 
 __all__ = ["Wait", "explain_deadlock", "waits_of"]
 

@@ -1,0 +1,1 @@
+"""asyncio's calls of I/O: readiness and selector, ``sock_*``, connecting, serving, TLS, files."""

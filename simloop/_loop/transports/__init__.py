@@ -1,0 +1,1 @@
+"""Transports: what carries bytes between a protocol and a virtual file."""
