@@ -2,7 +2,7 @@
 
     python -m benchmarks                     every workload, every peer that is installed
     python -m benchmarks --growth            how cost grows with the number of timers, tasks, ...
-    python -m benchmarks.ambient             what sealing a run costs
+    python -m benchmarks.sealing             what sealing a run costs
     python -m benchmarks.testing             what a test in virtual time costs
 
 How it measures. A workload is a small program with a count of units. In each round every contender

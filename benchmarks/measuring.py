@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from simloop._ambient import hashes, real
+from simloop._sandbox.asyncio_ import future_hashes as hashes
+from simloop._sandbox.time import real_clock
 
 from .contenders import BARE, SUBJECT
 
@@ -35,10 +36,10 @@ class Stopwatch:
         self._began = 0.0
 
     def __enter__(self) -> None:
-        self._began = real.perf_counter()
+        self._began = real_clock.perf_counter()
 
     def __exit__(self, *_error: object) -> None:
-        self.seconds += real.perf_counter() - self._began
+        self.seconds += real_clock.perf_counter() - self._began
 
 
 @attrs.frozen

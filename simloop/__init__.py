@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._ambient import allow
     from ._loop import SimLoop
+    from ._sandbox import allow
     from .errors import (
         DeadlockError,
         EscapeError,
@@ -51,7 +51,7 @@ _HOMES = {
     "Outcome": "simloop.world.outcome",
     "SimLoop": "simloop._loop",
     "World": "simloop.world",
-    "allow": "simloop._ambient",
+    "allow": "simloop._sandbox",
     "check": "simloop.world",
     "run": "simloop.world",
     "simulate": "simloop.world",

@@ -63,7 +63,7 @@ _IDLE_MODULES = (
     "multiprocessing.connection",
     "queue",
     "selectors",
-    "simloop._ambient.threads",
+    "simloop._sandbox.process.threads",
     "socketserver",
     "threading",
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["standing_of"]
 
-_OURS = ("simloop._ambient.", "simloop._loop.")
+_OURS = ("simloop._sandbox.", "simloop._loop.")
 _WAITING = (*_OURS, "threading", "queue", "concurrent.futures.")
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 import simloop
-from simloop._ambient import real
+from simloop._sandbox.time import real_clock
 from simloop.errors import DeadlockError, LimitError, SimError
 from simloop.trace import Digest
 
@@ -76,7 +76,7 @@ class Execution:
         """
         digest = Digest()
         self.world.watch(digest)
-        began_s = real.perf_counter()
+        began_s = real_clock.perf_counter()
         value, error = None, None
         try:
             with self.world.inside(), self._making_loops():
@@ -87,7 +87,7 @@ class Execution:
                     value = asyncio.run(_awaited(value))
         except BaseException as caught:  # noqa: BLE001 - however it ended is what we tell
             error = self._verdict or caught
-        real_s = real.perf_counter() - began_s
+        real_s = real_clock.perf_counter() - began_s
         self.world.unwatch(digest)
         digest.ended(value, error)
         self._end_threads()

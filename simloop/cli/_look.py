@@ -9,7 +9,7 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simloop._ambient import current
+from simloop._sandbox import current
 from simloop.trace import Recorder
 from simloop.trace.causes import Observed
 from simloop.trace.lines import LineRecorder

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simloop._ambient import real
+from simloop._sandbox.time import real_clock
 from simloop.errors import UsageError
 
 from ._life import Life, Options
@@ -37,7 +37,7 @@ _life = pytest.StashKey[Life]()
 
 def draw_seed() -> int:
     """Draw a seed from the real world."""
-    return int.from_bytes(real.urandom(4), "big")
+    return int.from_bytes(real_clock.urandom(4), "big")
 
 
 def _options(item: pytest.Item) -> Options:

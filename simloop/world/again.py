@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from simloop._ambient import current
+from simloop._sandbox import current
 from simloop.trace import Recorder, canonical
 from simloop.trace.causes import Observed
 from simloop.trace.lines import COMMAND_LINE, LineRecorder, know_source

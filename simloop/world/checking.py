@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simloop._ambient import real
+from simloop._sandbox.time import real_clock
 from simloop.errors import NondeterminismError, UsageError
 
 if TYPE_CHECKING:
@@ -83,10 +83,10 @@ def check(
     if processes:
         _check_in_processes(program, seeds, runs)  # type: ignore[arg-type]  # just tested
         return
-    began_s = real.monotonic()
+    began_s = real_clock.monotonic()
     digests = [_check_here(main, seed, runs, options, program) for seed in seeds]
     if program is not None:
-        _check_beside(program, seeds, digests, real.monotonic() - began_s)
+        _check_beside(program, seeds, digests, real_clock.monotonic() - began_s)
 
 
 def _check_here(

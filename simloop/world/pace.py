@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simloop._ambient import real
 from simloop._kernel import NS_PER_SECOND
+from simloop._sandbox.time import real_clock
 from simloop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Pace:
 
     def _virtual_ns(self) -> int:
         """Return where the clock would be if it went with the wall."""
-        now_ns = real.monotonic_ns()
+        now_ns = real_clock.monotonic_ns()
         if self._origin is None:
             self._origin = (now_ns, self._kernel.now_ns)
         real_ns, virtual_ns = self._origin

@@ -15,8 +15,8 @@ from contextlib import suppress
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simloop._ambient import has_tasks, leave_interrupts, take_interrupts
 from simloop._loop import SimLoop
+from simloop._sandbox import has_tasks, leave_interrupts, take_interrupts
 from simloop.errors import SimError, UsageError
 
 from .world import World

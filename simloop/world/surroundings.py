@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simloop._ambient import foreign, join_for_real, wake_all
+from simloop._sandbox import foreign, join_for_real, wake_all
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from simloop._ambient import Ambient, Clock, Guest, Threads
+    from simloop._sandbox import Ambient, Clock, Guest, Threads
 
 __all__ = ["Surroundings"]
 

@@ -14,10 +14,10 @@ import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from simloop._ambient import Ambient, collect, current, interrupt, set_aside
 from simloop._kernel import NEVER, Kernel, nanoseconds
 from simloop._loop import SimLoop, provide_worlds
 from simloop._process import Dispositions, Programs
+from simloop._sandbox import Ambient, collect, current, interrupt, set_aside
 from simloop._threads import Baton, let_threads_block
 from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder

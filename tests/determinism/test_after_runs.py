@@ -26,8 +26,9 @@ from pathlib import Path
 import pytest
 
 import simloop
-from simloop._ambient import current, foreign, patches
-from simloop._ambient.runs import running
+from simloop._sandbox import current, foreign
+from simloop._sandbox.patching import registry as patches
+from simloop._sandbox.run_context import running
 
 
 class OwnError(Exception):

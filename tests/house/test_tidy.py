@@ -29,7 +29,7 @@ UNORDERED = {
 }
 # Modules whose calls reach for the real world; `random.Random(seed)` does not.
 AMBIENT = {
-    "time": "only simloop/_ambient touches real time",
+    "time": "only simloop/_sandbox touches real time",
     "random": "draw from a named stream of the seed (simloop/_kernel)",
     "secrets": "draw from a named stream of the seed (simloop/_kernel)",
     "uuid": "number things by a counter",
@@ -116,7 +116,7 @@ def violations(path: str, source: str):
     """Yields (line, finding, way out) for each broken rule in one file."""
     tree = ast.parse(source)
     yield from size_findings(tree, source)
-    if path.startswith("simloop/") and not path.startswith("simloop/_ambient/"):
+    if path.startswith("simloop/") and not path.startswith("simloop/_sandbox/"):
         yield from order_findings(tree)
 
 
@@ -210,7 +210,7 @@ def test_the_checker_finds_what_it_should(code, findings):
     """The checker tells accidental order and real time from what only looks like them."""
     source = f'"""Theory."""\n{code}\n'
     assert [finding for _, finding, _ in violations("simloop/x.py", source)] == findings
-    assert not list(violations("simloop/_ambient/x.py", source))
+    assert not list(violations("simloop/_sandbox/x.py", source))
     assert not list(violations("asynctest_compat/x.py", source))
 
 

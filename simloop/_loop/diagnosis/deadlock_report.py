@@ -87,7 +87,7 @@ def _creation(task: asyncio.Task[Any]) -> tuple[int, int, str]:
     prefix, _, number = name.rpartition("-")
     if prefix == "Task" and number.isdecimal():
         return (0, int(number), name)
-    return (1, task.__hash__(), name)  # A number too: see simloop._ambient.hashes.
+    return (1, task.__hash__(), name)  # A number too: see simloop._sandbox.asyncio_.future_hashes.
 
 
 def waits_of(tasks: Iterable[asyncio.Task[Any]]) -> list[Wait]:

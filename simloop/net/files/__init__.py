@@ -2,3 +2,7 @@
 
 The bottom of the virtual operating system: sockets are open files too, and build on this room.
 """
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -2,3 +2,7 @@
 
 Time is an argument, and what is to happen later is told to the fabric between the hosts.
 """
+
+from __future__ import annotations
+
+__all__: list[str] = []

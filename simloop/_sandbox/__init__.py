@@ -1,0 +1,84 @@
+"""The real world's place-holder: the only part of simloop that touches time, entropy and sockets.
+
+A world makes one :class:`Ambient` and enters it around each run of a loop::
+
+    ambient = Ambient(clock=clock, streams=streams, sockets=sockets)
+    with ambient:  # or ambient.enter() and ambient.exit()
+        ...  # time.time(), os.urandom(), socket.socket() are the world's, on this thread
+
+- ``clock`` has ``now_ns`` and ``block(duration_ns)`` (:class:`Clock`).
+- ``streams`` has ``stream(name)``, a ``random.Random`` for each name (:class:`Streams`):
+  ``program`` is the ``random`` module's, ``program/os`` the operating system's entropy.
+- ``sockets`` (:class:`Sockets`) names the class of virtual sockets, and answers for names and
+  virtual descriptors. Without it sockets stay real, and using them is an escape.
+- ``signals`` (:class:`Signals`) keeps virtual signal handlers; without it, setting one is an
+  escape.
+- ``threads`` (:class:`Threads`) says how the run's threads wait for each other; without it they
+  wait for real.
+- ``become_loop`` makes the loops that the program asks asyncio for; without it they are real.
+- ``start_date`` is the wall clock's time at the world's start; 2024-01-01T00:00:00Z by default.
+
+Entering the same ambient again only counts; entering another one pushes it, so that a loop may be
+driven from a callback of another world's loop. Everybody else in the process, other threads
+included, keeps the real world. A worker thread joins a run by ``with ambient.guest(clock):``.
+
+simloop itself asks the real clock by :mod:`simloop._sandbox.time.real_clock`.
+
+The rooms: :mod:`.patching` (the tricks, and the list of what is patched), :mod:`.time`,
+:mod:`.entropy`, :mod:`.io`, :mod:`.asyncio_` and :mod:`.process` (what is patched). Beside them
+stand :mod:`.run_context` (which thread is in which run), :mod:`.permissions` and
+:mod:`.audit_guard` (what is refused), and :mod:`.sandbox`, which puts them together.
+"""
+
+from __future__ import annotations
+
+# What is imported for what it registers; nothing is patched before a run.
+from . import audit_guard  # noqa: F401
+from .asyncio_ import all_tasks, anyio_scopes, event_loops, future_hashes  # noqa: F401
+from .asyncio_.all_tasks import has_tasks
+from .entropy import aiohttp_masks, numpy_random, openssl_random  # noqa: F401
+from .io import (  # noqa: F401
+    blocking_reads,
+    c_ares,
+    descriptors,
+    epoll,
+    fcntl_calls,
+    os_calls,
+    socket_paths,
+    tls_sockets,
+)
+from .io.sockets import Sockets
+from .patching import import_hook  # noqa: F401
+from .patching.module_state import Streams
+from .permissions import ALLOWANCES, allow
+from .process.garbage import collect, set_aside
+from .process.signals import Signals, interrupt, leave_interrupts, take_interrupts
+from .process.threads import Threads, foreign, join_for_real, wake_all
+from .run_context import current
+from .sandbox import START_DATE, Ambient, Clock, Guest, Seat
+from .time import datetimes, real_clock, time_module, wait_clocks  # noqa: F401
+
+__all__ = [
+    "ALLOWANCES",
+    "START_DATE",
+    "Ambient",
+    "Clock",
+    "Guest",
+    "Seat",
+    "Signals",
+    "Sockets",
+    "Streams",
+    "Threads",
+    "allow",
+    "collect",
+    "current",
+    "foreign",
+    "has_tasks",
+    "interrupt",
+    "join_for_real",
+    "leave_interrupts",
+    "real_clock",
+    "set_aside",
+    "take_interrupts",
+    "wake_all",
+]

@@ -1,0 +1,1 @@
+"""What asyncio and anyio keep per process: loops, tasks, and the hashes of futures."""

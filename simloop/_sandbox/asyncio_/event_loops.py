@@ -1,0 +1,48 @@
+"""asyncio's own event loop, as a run sees it.
+
+Owns: what ``asyncio.SelectorEventLoop()`` makes inside a run, and with it ``new_event_loop()`` and
+``asyncio.run()`` in a thread, and what every library makes that wants a loop of its own there: a
+loop of the world. A real one would watch virtual descriptors by the real system.
+
+How. The constructor is what is replaced: it hands the empty object to the world, which makes it a
+loop of another class. (A ``__new__`` that comes and goes would leave a trace: Python's slot for it
+stays, and then refuses arguments.)
+
+Must not know: what a loop of the world is.
+
+Invariants: the class stays, so that subclasses mean what they meant; an instance of a subclass is
+the program's own and is not replaced but refused.
+"""
+
+from __future__ import annotations
+
+from asyncio import SelectorEventLoop
+from typing import Any
+
+from simloop._sandbox.patching.registry import rewrite
+from simloop._sandbox.permissions import is_allowed
+from simloop._sandbox.run_context import get_ident, running
+from simloop.errors import UnsupportedError
+
+__all__: list[str] = []
+
+
+def _init(self: Any, selector: Any = None) -> None:
+    seat = running.get(get_ident())
+    if seat is None or seat.become_loop is None or is_allowed("sockets"):
+        _real_init(self, selector)
+        return
+    cls = type(self)
+    if cls is SelectorEventLoop:
+        seat.become_loop(self)
+        return
+    self._closed = True  # For its finalizer.
+    raise UnsupportedError(
+        f"{cls.__module__}.{cls.__qualname__}() inside a run: it would watch the world's"
+        " descriptors by the real system. Let asyncio make the loop (asyncio.run() or"
+        " asyncio.new_event_loop(), in a thread of the run, give one of this world), or make this"
+        " one outside of the run"
+    )
+
+
+_real_init: Any = rewrite(SelectorEventLoop.__init__, _init)

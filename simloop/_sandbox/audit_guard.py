@@ -1,0 +1,264 @@
+"""The guard: real input and output from inside a run is an error at the line that did it.
+
+Owns: the audit hook, and what each audited event means for a run. Python announces the calls that
+reach out of the process (``sys.audit``); the hook looks them up in one table. Calls that Python
+does not announce are guarded where they are redirected (``descriptors``, ``signals``) or, for
+sending and receiving on a real socket, by methods of ``socket.socket``.
+
+Must not know: what would be there instead of the real thing.
+
+Invariants:
+
+- Only threads inside a run are guarded; with no run on, an event costs one look at a global.
+- The hook is installed once per process, at the first run; Python has no way to remove one.
+- What is refused has not happened: the events come before the deed.
+"""
+
+from __future__ import annotations
+
+import _posixsubprocess
+import _socket
+import _thread
+import os
+import reprlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .io import platform_queries as inquiries  # noqa: F401 - for what it registers: what it lets out is no escape
+from .patching.registry import before_install, entry, redirect
+from .permissions import escape, is_allowed
+from .run_context import get_ident, running
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from .sandbox import Seat
+
+    Guard = Callable[[Seat, str, tuple[Any, ...]], None]
+
+__all__: list[str] = []
+
+_WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = 80
+
+
+def _call(event: str, args: tuple[Any, ...]) -> str:
+    return f"{event}({', '.join(_shown.repr(arg) for arg in args if arg is not None)})"
+
+
+def _refuse(name: str, reason: str, shown: slice = slice(None)) -> Guard:
+    """Make the guard that refuses unless ``name`` is allowed."""
+
+    def guard(_seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+        if not is_allowed(name):
+            raise escape(_call(event, args[shown]), reason, name)
+
+    return guard
+
+
+def _refuse_strictly(name: str, reason: str) -> Guard:
+    """Make the guard that refuses in the strict mode."""
+
+    def guard(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+        if seat.strict and not is_allowed(name) and not _is_compiled(args[0]):
+            raise escape(_call(event, args[:1]), reason, name)
+
+    return guard
+
+
+def _is_compiled(path: Any) -> bool:
+    """Tell whether this is where Python keeps compiled modules, which importing one may write."""
+    return isinstance(path, (str, bytes)) and "__pycache__" in os.fsdecode(path)
+
+
+def _refuse_blocking(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+    """Refuse clients that wait for the network on the thread that would have to serve it."""
+    if seat.blocks_loop and not is_allowed("sockets"):
+        reason = "it waits for the network and so stops the loop, which is the network here"
+        raise escape(_call(event, args[-2:]), reason, "sockets")
+
+
+def _refuse_urllib(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+    if not str(args[0]).startswith(("file:", "data:")):
+        _refuse_blocking(seat, event, args[:1])
+
+
+def _refuse_kill(_seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+    if args[1] and not is_allowed("signals") and not is_allowed("subprocess"):
+        raise escape(_call(event, args), "the signal goes to a real process", "signals")
+
+
+def _refuse_writing(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+    path, _mode, flags = args
+    if flags & _WRITE_FLAGS and not isinstance(path, int):
+        _refuse_change(seat, event, args)
+
+
+def _refuse_database(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+    if args[0] not in (":memory:", b":memory:", ""):
+        _refuse_change(seat, event, args)
+
+
+_STARTS = "a real process runs beside the world, in real time"
+_ASKS = "the real resolver would answer"
+_RENAMES = "it would rename the real machine, not the host of the world"
+_SENDS = "the descriptor is real"
+_WRITES = "the strict mode refuses to change files"
+_THREADS = "the strict mode refuses threads, whose order is the machine's"
+
+_refuse_change = _refuse_strictly("files", _WRITES)
+
+_guards: dict[str, Guard] = {
+    **dict.fromkeys(
+        ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"),
+        _refuse("sockets", _SENDS, slice(1, None)),
+    ),
+    **dict.fromkeys(
+        (
+            "socket.getaddrinfo",
+            "socket.gethostbyname",
+            "socket.gethostbyaddr",
+            "socket.getnameinfo",
+        ),
+        _refuse("names", _ASKS),
+    ),
+    "socket.sethostname": _refuse("names", _RENAMES),
+    **dict.fromkeys(
+        ("subprocess.Popen", "os.posix_spawn", "os.spawn", "os.exec", "pty.spawn"),
+        _refuse("subprocess", _STARTS, slice(2)),
+    ),
+    **dict.fromkeys(("os.system", "os.fork", "os.forkpty"), _refuse("subprocess", _STARTS)),
+    **dict.fromkeys(("os.kill", "os.killpg", "signal.pthread_kill"), _refuse_kill),
+    **dict.fromkeys(
+        (
+            "http.client.connect",
+            "ftplib.connect",
+            "nntplib.connect",
+            "telnetlib.Telnet.open",
+            "smtplib.connect",
+            "poplib.connect",
+            "imaplib.open",
+        ),
+        _refuse_blocking,
+    ),
+    "urllib.Request": _refuse_urllib,
+    "open": _refuse_writing,
+    "sqlite3.connect": _refuse_database,
+    **dict.fromkeys(
+        (
+            "os.chflags",
+            "os.chmod",
+            "os.chown",
+            "os.link",
+            "os.mkdir",
+            "os.remove",
+            "os.removexattr",
+            "os.rename",
+            "os.rmdir",
+            "os.setxattr",
+            "os.symlink",
+            "os.truncate",
+            "os.utime",
+        ),
+        _refuse_change,
+    ),
+    **dict.fromkeys(
+        ("_thread.start_new_thread", "_thread.start_joinable_thread"),
+        _refuse_strictly("threads", _THREADS),
+    ),
+}
+
+
+def _hook(event: str, args: tuple[Any, ...]) -> None:
+    if running:
+        guard = _guards.get(event)
+        if guard is not None:
+            seat = running.get(get_ident())
+            if seat is not None:
+                guard(seat, event, args)
+
+
+_hook.__cantrace__ = True  # type: ignore[attr-defined] # So that coverage sees the guards.
+
+
+_real_start: Any
+
+
+def _start_new_thread(*args: Any) -> Any:
+    _hook("_thread.start_new_thread", args)
+    return _real_start(*args)
+
+
+if sys.version_info < (3, 12):  # Later ones announce it themselves.
+    _real_start = redirect(_thread.start_new_thread, _start_new_thread)
+
+_watching = False
+
+
+def _watch() -> None:
+    global _watching  # noqa: PLW0603 - the state of the process
+    if not _watching:
+        _watching = True
+        sys.addaudithook(_hook)
+
+
+before_install(_watch)
+
+
+def _is_private_pair(sock: socket.socket) -> bool:
+    """Tell whether this is an end of a ``socketpair``, such as a real loop wakes itself with."""
+    try:
+        return not sock.getsockname() and not sock.getpeername()
+    except OSError:
+        return False
+
+
+def _guard_method(name: str) -> None:
+    """Refuse a method of real sockets that Python does not announce."""
+    real = getattr(_socket.socket, name)
+
+    def method(self: socket.socket, *args: Any, **kwargs: Any) -> Any:
+        seat = running.get(get_ident())
+        if seat is not None and not is_allowed("sockets") and not _is_private_pair(self):
+            shown = name.removeprefix("_")
+            raise escape(f"socket.{shown}()", f"{self!r} is real", "sockets")
+        return real(self, *args, **kwargs)
+
+    method.__name__, method.__qualname__ = name, f"socket.{name}"
+    entry(_socket.socket, name, method)
+
+
+for _name in (
+    *("send", "sendall", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg"),
+    *("recvmsg_into", "_accept"),
+):
+    _guard_method(_name)
+
+
+def _fork_exec(args: Any, *rest: Any) -> Any:
+    """Refuse the processes that ``multiprocessing`` spawns, which Python does not announce."""
+    if get_ident() in running and not is_allowed("subprocess") and not _is_for_cleaning():
+        shown = [os.fsdecode(arg) for arg in args[:1]]
+        raise escape(f"fork_exec({', '.join(shown)})", _STARTS, "subprocess")
+    return _real_fork_exec(args, *rest)
+
+
+def _is_for_cleaning() -> bool:
+    """Tell whether ``multiprocessing`` starts the process that cleans up after all others.
+
+    Making a lock does so; it only waits for this process to end.
+    """
+    frame = sys._getframe(2).f_back  # Who called multiprocessing.util.spawnv_passfds.
+    for _ in range(2):
+        if frame is None:
+            return False
+        if frame.f_globals.get("__name__") == "multiprocessing.resource_tracker":
+            return True
+        frame = frame.f_back
+    return False
+
+
+_real_fork_exec = redirect(_posixsubprocess.fork_exec, _fork_exec)

@@ -1,0 +1,1 @@
+"""Entropy inside a run: the operating system's, and that of generators that libraries share."""

@@ -1,0 +1,195 @@
+"""Entropy: whatever a program takes for random comes from its seed.
+
+Owns: the bytes behind ``os.urandom`` and all that stands on it (``secrets``, ``SystemRandom``,
+``uuid4``, numpy's ``default_rng``), the state of the ``random`` module, seeds that nobody gave,
+and the node and the clock sequence of ``uuid1``.
+
+How the state of the ``random`` module is kept is told in :mod:`.generators`.
+
+Must not know: how streams are made from a seed.
+
+Invariants:
+
+- The ``random`` module and the operating system's entropy are separate streams: a program that
+  seeds ``random`` itself gets what it gets outside, whatever else it draws.
+- What a world has drawn from continues at its next run; the caller's state is back after each.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import uuid
+from _thread import LockType, allocate_lock
+from typing import Any
+
+from simloop._sandbox.patching.module_state import Start, Streams, Values, exchange, give_back
+from simloop._sandbox.patching.registry import entry, redirect, rewrite
+from simloop._sandbox.run_context import get_ident, running
+
+from . import random_module as generators
+from .random_module import Drawer, own, state_of
+
+__all__ = ["Entropy"]
+
+_SEED_BYTES = 32
+"""Size of a seed that stands for the operating system's."""
+
+_UUID_EPOCH = 0x01B2_1DD2_1381_4000
+"""Intervals of 100 ns from 1582-10-15, where UUID times begin, to 1970."""
+
+
+class _Saved:
+    """What a run found in place, to be put back: the process's own, or an outer world's."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: Values) -> None:
+        self.values: Values = values
+
+
+_entered: list[_Saved] = []
+"""Of all runs that are on, in whatever thread, in the order in which they began."""
+_lock = allocate_lock()
+_acquire, _release = LockType.acquire, LockType.release  # Real ones, held before any run.
+
+
+class Entropy:
+    """One world's sources of randomness, and its variables in the standard library.
+
+    Args:
+        streams: The streams of the world's seed. ``program`` is the ``random`` module's,
+            ``program/os`` the operating system's.
+    """
+
+    __slots__ = ("_clock_sequence", "_os", "_streams", "_uuid_time", "_values", "drawer")
+
+    drawer: Drawer
+    """Who draws from the ``random`` module in this world, from its first run on."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._os: random.Random | None = None
+        self._values: Values = {}
+        self._clock_sequence: int | None = None
+        self._uuid_time = 0
+
+    def draw(self, size: int) -> bytes:
+        """Return bytes that the program takes for the operating system's entropy."""
+        if self._os is None:
+            self._os = self._streams.stream("program/os")
+        return self._os.randbytes(size)
+
+    def stream(self, name: str) -> random.Random:
+        """Return the world's own generator for one purpose, in the state in which it was left."""
+        return self._streams.stream(name)
+
+    def uuid_time(self, wall_ns: int) -> tuple[int, int]:
+        """Return a time for ``uuid1``, never the same twice, and the world's clock sequence."""
+        if self._clock_sequence is None:
+            self._clock_sequence = int.from_bytes(self.draw(2), "big") & 0x3FFF
+        self._uuid_time = max(wall_ns // 100 + _UUID_EPOCH, self._uuid_time + 1)
+        return self._uuid_time, self._clock_sequence
+
+    def enter(self, start_ns: int) -> _Saved:
+        """Put the world's state in place; returns what was there."""
+        if not hasattr(self, "drawer"):
+            self.drawer = Drawer(_first_state(self._streams))
+        _acquire(_lock)
+        try:
+            saved = _Saved(exchange(self._values, Start(self._streams, start_ns)))
+            _entered.append(saved)
+            generators.enter(self.drawer)
+        finally:
+            _release(_lock)
+        return saved
+
+    def exit(self, saved: _Saved) -> None:
+        """Keep the world's state for its next run and put back what was there."""
+        _acquire(_lock)
+        try:
+            generators.leave(self.drawer)
+            if _entered[-1] is saved:
+                _entered.pop()
+                give_back(self._values, saved.values)
+            else:
+                self._leave_to_later(saved)
+        finally:
+            _release(_lock)
+
+    def _leave_to_later(self, saved: _Saved) -> None:
+        """Leave while a run that began later is on: that one found our values, and has them."""
+        position = next(at for at, each in enumerate(_entered) if each is saved)
+        del _entered[position]
+        later = _entered[position]
+        self._values.update(later.values)
+        later.values = saved.values
+
+
+_first_states: dict[str, bytes] = {}
+_FIRST_STATES_MAX = 64
+
+
+def _first_state(streams: Streams) -> bytes:
+    """Return the state that the ``random`` module begins a world with, from memory if it can."""
+    known = _first_states.get(seed := str(streams.seed))
+    if known is None:
+        if len(_first_states) >= _FIRST_STATES_MAX:
+            _first_states.clear()
+        program = streams.stream("program")
+        _first_states[seed] = known = state_of(program)
+    return known
+
+
+def _urandom(size: int, /) -> Any:
+    run = running.get(get_ident())
+    if run is None:
+        return _real_urandom(size)
+    if size < 0:
+        raise ValueError("negative argument not allowed")
+    return run.entropy.draw(size)
+
+
+def _getrandom(size: int, flags: int = 0) -> Any:
+    run = running.get(get_ident())
+    return _real_getrandom(size, flags) if run is None else run.entropy.draw(size)
+
+
+def _seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
+    """Seed from the world where the program leaves it to the system."""
+    if a is None:
+        run = running.get(get_ident())
+        if run is not None:
+            a = int.from_bytes(run.entropy.draw(_SEED_BYTES), "big")
+    _real_seed(own(generator), a, version)
+
+
+def _generate_time_safe() -> Any:
+    """Make the sixteen bytes of a ``uuid1`` as the system's library does."""
+    run = running.get(get_ident())
+    if run is None:
+        return _real_generate_time_safe()
+    time, sequence = run.entropy.uuid_time(run.start_ns + run.clock.now_ns)
+    high = (time & 0xFFFF_FFFF) << 32 | (time >> 32 & 0xFFFF) << 16 | 1 << 12 | time >> 48 & 0x0FFF
+    low = (0x8000 | sequence) << 48 | uuid.getnode()
+    return (high << 64 | low).to_bytes(16, "big"), None
+
+
+def _draw_node() -> int:
+    """Draw a hardware address, marked as drawn by its multicast bit."""
+    run = running.get(get_ident())
+    node = _real_urandom(6) if run is None else run.entropy.draw(6)
+    return int.from_bytes(node, "big") | 1 << 40
+
+
+_real_urandom = redirect(os.urandom, _urandom)
+if hasattr(os, "getrandom"):
+    _real_getrandom = redirect(os.getrandom, _getrandom)
+# In place, because random.seed is a bound method that was made when the module was.
+_real_seed = rewrite(random.Random.seed, _seed)
+entry(uuid, "_GETTERS", [_draw_node])
+if uuid._generate_time_safe is not None:  # type: ignore[attr-defined]
+    _real_generate_time_safe = redirect(
+        uuid._generate_time_safe,  # type: ignore[attr-defined]
+        _generate_time_safe,
+    )

@@ -1,0 +1,189 @@
+"""The generator behind the functions of ``random``: whose it is, when several threads use it.
+
+Programs hold the module's functions by reference, and these belong to one hidden generator. While
+one thread is all there is, the generator changes hands: its state, a piece of memory, is the run's
+during the run and the process's own after it, and drawing costs what it costs outside.
+
+That is not enough where other threads draw meanwhile, be it in a run of their own or outside of
+any. So in a process of several threads the hidden generator draws for each from a generator of its
+own: of the run that the thread is in, or of the process. It becomes an object of a class that does
+so, for as long as runs are on.
+
+Owns: the hidden generator, and the list of runs that are on.
+
+Must not know: how a state is made from a seed; what else changes hands.
+
+Invariants:
+
+- A run draws the same numbers either way.
+- When the last run has left, the hidden generator is what it was, in the state in which those
+  outside of runs have left it.
+"""
+
+from __future__ import annotations
+
+import _random
+import random
+import threading
+from typing import Any
+
+from simloop._sandbox.patching.c_functions import Redirect
+from simloop._sandbox.patching.memory import HEAD_SIZE, memory
+from simloop._sandbox.patching.registry import rewrite
+from simloop._sandbox.run_context import get_ident, running
+
+__all__ = ["Drawer", "enter", "leave", "own", "state_of"]
+
+_STATE_BYTES = _random.Random.__basicsize__ - HEAD_SIZE
+_hidden: Any = random._inst
+
+
+def state_of(generator: random.Random) -> bytes:
+    """Return the state of a generator, as memory has it."""
+    return bytes(memory(generator, HEAD_SIZE, _STATE_BYTES))
+
+
+class Drawer:
+    """Who draws: a run, or everybody outside of runs. Keeps a state while it is not in place."""
+
+    __slots__ = ("gauss", "generator", "state")
+
+    def __init__(self, state: bytes) -> None:
+        self.state: bytes = state
+        self.gauss: float | None = None
+        self.generator: Any = None
+        """Its own, while each has one."""
+
+    def store(self) -> None:
+        """Take the state from where it is: the own generator, or the hidden one."""
+        if self.generator is None:
+            self.state = bytes(_in_place)
+            self.gauss = _hidden.__dict__["gauss_next"]
+            return
+        self.state = state_of(self.generator)
+        self.gauss = self.generator.__dict__["gauss_next"]
+        self.generator = None
+
+    def place(self) -> None:
+        """Put the state into the hidden generator."""
+        _in_place[:] = self.state
+        _hidden.__dict__["gauss_next"] = self.gauss
+
+    def settle(self) -> None:
+        """Have a generator of its own from now on."""
+        if self.generator is not None:
+            return
+        self.generator = made = _new(random.Random)
+        made.__dict__["gauss_next"] = self.gauss
+        memory(made, HEAD_SIZE, _STATE_BYTES)[:] = self.state
+
+
+_in_place = memory(_hidden, HEAD_SIZE, _STATE_BYTES)
+_new = random.Random.__new__
+_process = Drawer(b"")
+_entered: list[Drawer] = []
+"""The runs that are on, in whatever thread, in the order in which they began."""
+
+
+def _mine() -> Any:
+    """Return the generator that the calling thread draws from, while each has its own."""
+    seat = running.get(get_ident())
+    own = None if seat is None else seat.entropy.drawer.generator
+    return _process.generator if own is None else own
+
+
+def enter(drawer: Drawer) -> None:
+    """Let a run draw, by the calling thread. One thread at a time may enter or leave."""
+    if _is_shared():
+        drawer.settle()
+    elif _entered or len(threading._active) == 1:  # type: ignore[attr-defined]
+        if _entered and get_ident() not in running:  # A second thread.
+            _share()
+            drawer.settle()
+        else:
+            (_entered[-1] if _entered else _process).store()
+            drawer.place()
+    else:
+        _process.store()
+        _share()
+        drawer.settle()
+    _entered.append(drawer)
+
+
+def leave(drawer: Drawer) -> None:
+    """Let a run draw no more."""
+    drawer.store()
+    if _entered[-1] is drawer:
+        _entered.pop()
+    else:
+        del _entered[max(at for at, each in enumerate(_entered) if each is drawer)]
+    if not _is_shared():
+        (_entered[-1] if _entered else _process).place()
+    elif not _entered:
+        _unshare()
+    elif any(each is drawer for each in _entered):
+        drawer.settle()  # It is on further out, too.
+
+
+def _is_shared() -> bool:
+    return type(_hidden) is _Shared
+
+
+def _share() -> None:
+    """Give each a generator of its own; the last to have entered is in place."""
+    if _entered:
+        _entered[-1].store()
+    for each in (_process, *_entered):
+        each.settle()
+    _hidden.__class__ = _Shared
+    for redirect in _redirects:
+        redirect.on()
+
+
+def _unshare() -> None:
+    """Give the hidden generator back to the process, which is alone again."""
+    for redirect in _redirects:
+        redirect.off()
+    _hidden.__class__ = random.Random
+    _process.store()
+    _process.place()
+
+
+class _Shared(random.Random):
+    """The hidden generator's class while each has one of its own."""
+
+    def random(self) -> float:
+        """Return the next number of the caller's."""
+        return _mine().random()  # type: ignore[no-any-return]
+
+    def getrandbits(self, k: int, /) -> int:
+        """Return the next bits of the caller's."""
+        return _mine().getrandbits(k)  # type: ignore[no-any-return]
+
+    @property
+    def gauss_next(self) -> Any:
+        """The second number of a pair that ``gauss`` has drawn."""
+        return _mine().gauss_next
+
+    @gauss_next.setter
+    def gauss_next(self, value: Any) -> None:
+        _mine().gauss_next = value
+
+
+_redirects = [
+    Redirect(random.random, lambda: _mine().random()),
+    Redirect(random.getrandbits, lambda k, /: _mine().getrandbits(k)),
+]
+
+
+def own(generator: Any) -> Any:
+    """Return the caller's generator in place of the hidden one."""
+    return _mine() if type(generator) is _Shared else generator
+
+
+_real_getstate: Any = rewrite(
+    random.Random.getstate, lambda generator: _real_getstate(own(generator))
+)
+_real_setstate: Any = rewrite(
+    random.Random.setstate, lambda generator, state: _real_setstate(own(generator), state)
+)

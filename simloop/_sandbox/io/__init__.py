@@ -1,0 +1,1 @@
+"""Sockets, names, descriptors and the calls of the system that take them, inside a run."""

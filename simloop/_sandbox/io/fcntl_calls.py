@@ -1,0 +1,63 @@
+"""Flags of descriptors inside a run: ``fcntl``, ``ioctl``, and what is inherited.
+
+Owns: sending the functions that set and tell flags to the world, for a virtual descriptor or an
+object that has one. Libraries that do their own input and output make descriptors non-blocking and
+closed on ``exec`` by these.
+
+Must not know: which flags there are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING, Any
+
+from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.run_context import get_ident, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__: list[str] = []
+
+
+def _redirect_control(function: Callable[..., Any]) -> None:
+    """Send a function of a descriptor to the world's method of that name."""
+    name = function.__name__
+
+    def control(fd: Any, *args: Any) -> Any:
+        run = running.get(get_ident())
+        if run is not None and run.sockets is not None:
+            number = fd if isinstance(fd, int) else _number(fd)
+            virtual = getattr(run.sockets, name, None)
+            if virtual is not None and number is not None and run.sockets.owns(number):
+                return virtual(number, *args)
+        return real(fd, *args)
+
+    real: Callable[..., Any] = redirect(function, control)
+
+
+def _number(fileobj: Any) -> int | None:
+    """Return the descriptor of an object, or None where the real function is to refuse it."""
+    fileno = getattr(fileobj, "fileno", None)
+    number = fileno() if callable(fileno) else None
+    return number if isinstance(number, int) else None
+
+
+for _function in (fcntl.fcntl, fcntl.ioctl, os.get_inheritable, os.set_inheritable):
+    _redirect_control(_function)
+
+
+def _pipe2(flags: int, /) -> Any:
+    run = running.get(get_ident())
+    if run is None or run.sockets is None:
+        return _real_pipe2(flags)
+    ends = os.pipe()  # Real where those are allowed.
+    for fd in ends:
+        os.set_blocking(fd, not flags & os.O_NONBLOCK)
+        os.set_inheritable(fd, not flags & os.O_CLOEXEC)
+    return ends
+
+
+_real_pipe2 = redirect(os.pipe2, _pipe2)

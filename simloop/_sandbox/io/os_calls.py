@@ -1,0 +1,116 @@
+"""The rest of ``os`` on descriptors: what few programs call on a socket or a pipe.
+
+Owns: sending those functions to the world for a virtual descriptor, be it the first argument or the
+second, and refusing by name what the world has no answer for. ``os.sendfile`` from a real file to a
+virtual descriptor reads the one and writes the other.
+
+Invariant: a virtual number never reaches the operating system, which would say that nothing is open
+under it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING, Any
+
+from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.run_context import get_ident, running
+from simloop.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from simloop._sandbox.sandbox import Seat
+
+__all__: list[str] = []
+
+_SENT_MAX = 0x7FFF_F000  # What Linux sends at most in one call.
+
+_WAYS_OUT = {
+    "copy_file_range": "read the one and write the other",
+    "dup2": "os.dup(fd) gives a second number of the world's choice",
+    "eventfd_read": "read it by os.read",
+    "eventfd_write": "write to it by os.write",
+    "fchmod": "set the mode of a socket's path by os.chmod(path, mode)",
+    "fchown": "everything belongs to the one user of the host",
+    "flock": "lock a file, or use asyncio.Lock",
+    "fpathconf": "these are limits of files",
+    "fstatvfs": "a socket lies on no disk",
+    "lockf": "lock a file, or use asyncio.Lock",
+    "login_tty": "there are no terminals in a world",
+    "posix_fadvise": "advice is for files",
+    "posix_fallocate": "space is for files",
+    "splice": "read the one and write the other",
+}
+
+
+def _redirect_call(module: ModuleType, name: str) -> None:
+    """Send ``name(fd, ...)`` to the world, or refuse it, where a descriptor is virtual."""
+    target = getattr(module, name, None)
+    if target is None:  # Not in this version.
+        return
+    shown = f"{module.__name__}.{name}()"
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        run = running.get(get_ident())
+        if run is not None and run.sockets is not None:
+            for thing in (*args[:2], *kwargs.values()):
+                fd = thing if type(thing) is int else _number(thing)
+                if fd is not None and run.sockets.owns(fd):
+                    return _answer(run, name, shown, fd, args, kwargs)
+        return real(*args, **kwargs)
+
+    real = redirect(target, call)
+
+
+def _number(thing: Any) -> int | None:
+    """Return the descriptor of an object that has one, which some calls take."""
+    fileno = getattr(thing, "fileno", None)
+    return fileno() if callable(fileno) else None
+
+
+def _answer(
+    run: Seat, name: str, shown: str, fd: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Make the call in the world, give the error of Linux, or refuse."""
+    if name == "sendfile":
+        return _sendfile(run, *args, **kwargs)
+    virtual = getattr(run.sockets, name, None)
+    if virtual is not None:
+        return virtual(*args, **kwargs)
+    fault_of = getattr(run.sockets, "fault_of", None)
+    error = None if fault_of is None else fault_of(name)
+    if error is not None:
+        raise error
+    way_out = _WAYS_OUT.get(name, "use the calls of os and socket that read and write")
+    raise UnsupportedError(f"{shown} on the virtual descriptor {fd}: {way_out}")
+
+
+def _sendfile(run: Seat, out_fd: int, in_fd: int, offset: int | None, count: int) -> int:
+    """Send a part of a real file; from where it stands if ``offset`` is None."""
+    sockets = run.sockets
+    assert sockets is not None
+    if sockets.owns(in_fd):
+        raise UnsupportedError(
+            f"os.sendfile() from the virtual descriptor {in_fd}: it sends files; read it by os.read"
+        )
+    start = os.lseek(in_fd, 0, os.SEEK_CUR) if offset is None else offset
+    sent = sockets.write(out_fd, os.pread(in_fd, min(count, _SENT_MAX), start))
+    if offset is None:
+        os.lseek(in_fd, start + sent, os.SEEK_SET)
+    return sent
+
+
+for _name in (
+    *("copy_file_range", "device_encoding", "dup2", "eventfd_read", "eventfd_write", "fchdir"),
+    *("fchmod", "fchown", "fdatasync", "fpathconf", "fstatvfs", "fsync", "ftruncate"),
+    *("get_terminal_size", "grantpt", "lockf", "login_tty", "lseek", "posix_fadvise"),
+    *("posix_fallocate", "pread", "preadv", "ptsname", "pwrite", "pwritev", "readinto", "readv"),
+    *("sendfile", "setns", "splice", "tcgetpgrp", "tcsetpgrp", "timerfd_gettime"),
+    *("timerfd_gettime_ns", "timerfd_settime", "timerfd_settime_ns", "ttyname", "unlockpt"),
+    "writev",
+):
+    _redirect_call(os, _name)
+_redirect_call(fcntl, "flock")
+_redirect_call(fcntl, "lockf")

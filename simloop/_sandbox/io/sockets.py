@@ -1,0 +1,199 @@
+"""``socket.socket`` and the names of hosts, as a run sees them.
+
+Owns: which class ``socket.socket(...)`` makes, and who answers for names.
+
+How. While runs are on, ``socket.socket`` has a ``__new__`` that makes an instance of the world's
+subclass where its own class was asked for; Python then calls the subclass's ``__init__`` with the
+caller's arguments. The class object itself stays, so ``from socket import socket``, ``isinstance``,
+annotations and subclasses mean what they meant. A program's own subclass is joined with the
+world's by a class made on the spot, which comes before the real one in the order of inheritance.
+What ``socket`` does through C (``socketpair``, ``dup``, names) is redirected where C is called, so
+``create_server``, ``create_connection``, ``fromfd`` and ``getfqdn`` are the library's own.
+
+Must not know: what a virtual socket does.
+
+Invariants: without virtual sockets the real functions are called, and the guard against escapes
+hears of it; a foreign thread always gets real sockets.
+"""
+
+from __future__ import annotations
+
+import _socket
+import socket
+from typing import TYPE_CHECKING, Any, Protocol
+
+from simloop._kernel import nanoseconds
+from simloop._sandbox.patching.registry import attribute, redirect
+from simloop._sandbox.permissions import is_allowed
+from simloop._sandbox.run_context import get_ident, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simloop._sandbox.sandbox import Seat
+
+__all__ = ["Sockets"]
+
+
+class Sockets(Protocol):
+    """Who stands in for the system's sockets, names and descriptors in a run.
+
+    All methods take what the system's take and raise what it raises. Besides these, a method that
+    is there is used: ``gethostbyname_ex``, ``gethostbyaddr``, ``if_nameindex``, ``pipe``,
+    ``delay_of``, ``set_blocking``, ``get_blocking``, ``set_inheritable``, ``get_inheritable``,
+    ``fcntl``, ``ioctl``, ``isatty``, ``fstat``, ``fdopen``, and ``watch(fd, callback)``, which has
+    the callback called when ``poll`` may answer otherwise, and returns what ends that. ``paths``,
+    if it is there, answers for paths that are names of sockets: ``has(path)``, ``stat``,
+    ``access``, ``unlink``, ``chmod``, ``chown``, ``rename`` and ``umask``.
+    """
+
+    socket_class: type[socket.socket]
+    """Made by ``socket_class.__new__(cls)`` and ``__init__(family, type, proto, fileno)``."""
+
+    def socketpair(self, family: int, type: int, proto: int, /) -> tuple[Any, Any]:  # noqa: A002
+        """Return two connected sockets, of any class that has ``detach()``."""
+
+    def dup(self, fd: int, /) -> int:
+        """Return another descriptor of the same socket."""
+
+    def getaddrinfo(
+        self,
+        host: bytes | str | None,
+        port: bytes | str | int | None,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - the system's name
+        proto: int = 0,
+        flags: int = 0,
+        /,
+    ) -> list[tuple[int, int, int, str, tuple[Any, ...]]]:
+        """Resolve a name from the world's table."""
+
+    def getnameinfo(self, sockaddr: tuple[Any, ...], flags: int, /) -> tuple[str, str]:
+        """Resolve an address."""
+
+    def gethostname(self) -> str:
+        """Return the name of the host that runs."""
+
+    def gethostbyname(self, hostname: str, /) -> str:
+        """Resolve a name to an IPv4 address."""
+
+    def owns(self, fd: int, /) -> bool:
+        """Tell whether this descriptor is virtual."""
+
+    def read(self, fd: int, size: int, /) -> bytes:
+        """Read from a virtual descriptor."""
+
+    def write(self, fd: int, data: Any, /) -> int:
+        """Write to a virtual descriptor."""
+
+    def close(self, fd: int, /) -> None:
+        """Close a virtual descriptor."""
+
+    def poll(self, fd: int, /) -> int:
+        """Return the events that ``poll(2)`` would report now for a virtual descriptor."""
+
+
+_joined: dict[tuple[type, type], type[socket.socket]] = {}
+
+
+def _virtual_class(cls: type[socket.socket], virtual: type[socket.socket]) -> type[socket.socket]:
+    """Return the virtual class that stands in for ``cls``."""
+    if cls is socket.socket:
+        return virtual
+    joined = _joined.get((cls, virtual))
+    if joined is None:
+        names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+        joined = _joined[cls, virtual] = type(cls.__name__, (cls, virtual), names)
+    return joined
+
+
+def _new(cls: type[socket.socket], *_args: Any, **_kwargs: Any) -> socket.socket:
+    run = running.get(get_ident())
+    if run is not None and run.sockets is not None:
+        virtual = run.sockets.socket_class
+        if not issubclass(cls, virtual) and not is_allowed("sockets"):
+            cls = _virtual_class(cls, virtual)
+    return _real_new(cls)
+
+
+_real_new: Callable[[type[socket.socket]], socket.socket] = _socket.socket.__new__
+attribute(socket.socket, "__new__", staticmethod(_new))
+
+
+def _redirect_name(name: str) -> None:
+    """Send a function that looks something up to the run's method of that name."""
+    target = getattr(_socket, name, None)
+    if target is None:
+        return
+
+    def look_up(*args: Any, **kwargs: Any) -> Any:
+        run = running.get(get_ident())
+        if run is not None and not is_allowed("names"):
+            method = getattr(run.sockets, name, None)
+            if method is not None:
+                if name in _SLOW and args:
+                    _wait(run, args[0])
+                return method(*args, **kwargs)
+        return real(*args, **kwargs)
+
+    real = redirect(target, look_up)
+
+
+_SLOW = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
+
+
+def _wait(run: Seat, host: Any) -> None:
+    """Let the time pass that the world says a lookup takes, as a sleep of the caller."""
+    delay_of = getattr(run.sockets, "delay_of", None)
+    delay = 0.0 if delay_of is None else delay_of(host)
+    if delay:
+        run.clock.block(nanoseconds(delay))
+
+
+for _name in (
+    "getaddrinfo",
+    "getnameinfo",
+    "gethostname",
+    "gethostbyname",
+    "gethostbyname_ex",
+    "gethostbyaddr",
+    "if_nameindex",
+    "if_nametoindex",
+    "if_indextoname",
+    "getservbyname",
+    "getservbyport",
+    "getprotobyname",
+):
+    _redirect_name(_name)
+
+
+def _socketpair(family: int | None = None, type: int = socket.SOCK_STREAM, proto: int = 0) -> Any:  # noqa: A002
+    if family is None:
+        family = socket.AF_UNIX
+    run = running.get(get_ident())
+    if run is None or run.sockets is None or is_allowed("sockets"):
+        return _real_socketpair(family, type, proto)
+    return run.sockets.socketpair(family, type, proto)
+
+
+def _dup(fd: int, /) -> int:
+    run = running.get(get_ident())
+    if run is not None and run.sockets is not None and run.sockets.owns(fd):
+        return run.sockets.dup(fd)
+    duplicate: int = _real_dup(fd)
+    return duplicate
+
+
+_real_socketpair = redirect(_socket.socketpair, _socketpair)
+
+
+def _close(fd: int, /) -> None:
+    run = running.get(get_ident())
+    if run is not None and run.sockets is not None and run.sockets.owns(fd):
+        run.sockets.close(fd)
+    else:
+        _real_close(fd)
+
+
+_real_dup = redirect(_socket.dup, _dup)
+_real_close = redirect(_socket.close, _close)

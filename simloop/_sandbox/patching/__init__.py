@@ -1,0 +1,1 @@
+"""How a name of the real world comes to mean the world's: patches that are on during runs."""

@@ -1,0 +1,288 @@
+"""The mechanism: what is replaced while a run is on, and its replacement and return.
+
+Owns: one list for the whole process of everything that is patched, made once, and the count of
+runs that want it patched. Entering a run is a walk over that list, not a search.
+
+Must not know: what is patched with what.
+
+Invariants:
+
+- Everything is patched exactly while at least one run is on, in whatever thread.
+- Undoing puts back what was there when patching began. Applying and undoing may be repeated: a
+  walk that is interrupted half-way is undone whole.
+- A name is either an entry or an attribute of its owner, and owned by one of us.
+- Patches for modules that are not loaded cost one dictionary look-up and never load them.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from _thread import allocate_lock
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .c_functions import Redirect, behind, type_dict, type_modified
+from .memory import Words, address_of
+from .python_functions import Rewrite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+__all__ = [
+    "Patch",
+    "attribute",
+    "awaits",
+    "before_install",
+    "entry",
+    "install",
+    "loaded",
+    "patch",
+    "redirect",
+    "rewrite",
+    "uninstall",
+    "when_loaded",
+]
+
+_redirects: list[Redirect | Rewrite] = []
+_words = Words(())
+_counted = 0
+"""Of how many redirects ``_words`` are."""
+
+_patches: list[Patch] = []
+_awaited: dict[str, Callable[[ModuleType], None]] = {}
+_searches: list[Callable[[], None]] = []
+_lock = allocate_lock()
+_users = 0
+
+_MISSING: Any = object()
+
+_IMMUTABLE = 1 << 8
+"""The flag of a class that refuses changes."""
+
+_IN_C = (
+    types.MethodDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.BuiltinFunctionType,
+)
+"""What such a class has."""
+
+
+class Patch(Protocol):
+    """Something that can be replaced and put back, any number of times."""
+
+    def on(self) -> None:
+        """Replace it."""
+
+    def off(self) -> None:
+        """Put back what was there, if it was replaced."""
+
+
+class Attribute:
+    """A name of a class written in Python that it must be told of, for instance ``__new__``."""
+
+    __slots__ = ("_before", "_name", "_namespace", "_owner", "_value")
+
+    def __init__(self, owner: Any, name: str, value: Any) -> None:
+        self._owner = owner
+        self._namespace = owner.__dict__
+        self._name = name
+        self._value = value
+        self._before = _MISSING
+
+    def on(self) -> None:
+        """Put our value there."""
+        before = self._namespace.get(self._name, _MISSING)
+        if before is not self._value:
+            self._before = before
+            setattr(self._owner, self._name, self._value)
+
+    def off(self) -> None:
+        """Put back what was there."""
+        if self._namespace.get(self._name, _MISSING) is not self._value:
+            return  # Never put there, or somebody else's patch came later: theirs to undo.
+        if self._before is _MISSING:
+            delattr(self._owner, self._name)
+        else:
+            setattr(self._owner, self._name, self._before)
+
+
+class _Names:
+    """Names of modules and classes, written to directly; whoever caches a class's is told."""
+
+    __slots__ = ("_before", "_classes", "_entries", "_methods")
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[dict[str, Any], str, Any]] = []
+        self._before: list[Any] = []
+        # Of classes written in C: they refuse changes by others, so all of one go at once.
+        self._methods: dict[int, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {}
+        self._classes: dict[int, type] = {}
+
+    def add(self, owner: Any, name: str, value: Any) -> None:
+        """Put one more there in runs."""
+        namespace = owner.__dict__
+        if isinstance(owner, type):
+            self._classes[address_of(owner)] = owner
+            namespace = type_dict(owner)
+            if owner.__flags__ & _IMMUTABLE:
+                _, ours, theirs = self._methods.setdefault(address_of(owner), (namespace, {}, {}))
+                ours[name], theirs[name] = value, behind(namespace[name], _IN_C)
+                return
+        self._entries.append((namespace, name, value))
+        self._before.append(_MISSING)
+
+    def on(self) -> None:
+        """Put our values there."""
+        self._before = [  # What we find may be ours, put back by somebody who patched it in a run.
+            before if (found := namespace.get(name, _MISSING)) is value else found
+            for (namespace, name, value), before in zip(self._entries, self._before, strict=True)
+        ]
+        for namespace, name, value in self._entries:
+            namespace[name] = value
+        for namespace, ours, _ in self._methods.values():
+            namespace.update(ours)
+        for address in self._classes:
+            type_modified(address)
+
+    def off(self) -> None:
+        """Put back what was there."""
+        for (namespace, name, value), before in zip(self._entries, self._before, strict=True):
+            if namespace.get(name) is not value:
+                continue  # Never put there, or somebody else's patch came later: theirs to undo.
+            if before is _MISSING:
+                del namespace[name]
+            else:
+                namespace[name] = before
+        for namespace, _, theirs in self._methods.values():
+            namespace.update(theirs)
+        for address in self._classes:
+            type_modified(address)
+
+
+_names = _Names()
+_patches.append(_names)
+
+
+def redirect(target: Any, function: Callable[..., Any]) -> Any:
+    """Send a builtin function to a Python one during runs; returns the real one, for its use.
+
+    A function may be redirected twice: the later one is called, and its real one is the earlier.
+
+    Raises:
+        UsageError: The name no longer holds the builtin, because somebody replaced it.
+    """
+    target = behind(target)
+    earlier = [each for each in _redirects if isinstance(each, Redirect) and each.target is target]
+    made = Redirect(target, function)
+    _redirects.append(made)
+    return earlier[-1].function if earlier else made.real
+
+
+def patch(each: Patch) -> None:
+    """Apply this during runs."""
+    _patches.append(each)
+
+
+def rewrite(function: Any, replacement: Callable[..., Any]) -> Any:
+    """Send a Python function to another one during runs; returns the real one, for its use."""
+    made = Rewrite(function, replacement)
+    _redirects.append(made)
+    return made.real
+
+
+def entry(owner: Any, name: str, value: Any) -> None:
+    """Set a name of a module or a class during runs, also of a class written in C.
+
+    Names that a class must be told of, such as operators, want :func:`attribute`.
+    """
+    _names.add(owner, name, value)
+
+
+def attribute(owner: type, name: str, value: Any) -> None:
+    """Set an operator or constructor of a Python class during runs."""
+    patch(Attribute(owner, name, value))
+
+
+def when_loaded(module: str, register: Callable[[ModuleType], None]) -> None:
+    """Register patches of a module when it turns out to be loaded; never load it."""
+    _awaited[module] = register
+
+
+def awaits(module: str) -> bool:
+    """Tell whether patches wait for a module to be loaded."""
+    return module in _awaited
+
+
+def loaded(module: ModuleType) -> None:
+    """Apply the patches that have waited for a module, in the middle of a run."""
+    with _lock:
+        register = _awaited.pop(module.__name__, None)
+        if register is None:
+            return
+        known = len(_patches)
+        register(module)
+        if _users:
+            for each in _patches[known:]:
+                each.on()
+            _names.on()
+            _words_of_all().on()
+
+
+def before_install(search: Callable[[], None]) -> None:
+    """Let somebody look for more to patch each time before patching; it must be quick."""
+    _searches.append(search)
+
+
+def install() -> None:
+    """Patch, unless it is done already; each call wants one of :func:`uninstall`."""
+    global _users  # noqa: PLW0603 - the state of the process, kept where it is used
+    with _lock:
+        if not _users:
+            try:
+                _apply()
+            except BaseException:
+                _undo()
+                raise
+        _users += 1
+
+
+def uninstall() -> None:
+    """Undo when the last run has left."""
+    global _users  # noqa: PLW0603 - as above
+    with _lock:
+        _users -= 1
+        if not _users:
+            _undo()
+
+
+def _apply() -> None:
+    if _awaited:
+        _look_for_awaited()
+    for search in _searches:
+        search()
+    for each in _patches:
+        each.on()
+    _words_of_all().on()
+
+
+def _words_of_all() -> Words:
+    global _words, _counted  # noqa: PLW0603 - as above
+    if _counted != len(_redirects):
+        _counted = len(_redirects)
+        _words = Words(word for each in _redirects for word in each.words)
+    return _words
+
+
+def _undo() -> None:
+    _words.off()
+    for each in reversed(_patches):
+        each.off()
+
+
+def _look_for_awaited() -> None:
+    for name in [name for name in _awaited if name in sys.modules]:
+        _awaited.pop(name)(sys.modules[name])

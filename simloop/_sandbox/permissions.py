@@ -1,0 +1,91 @@
+"""What a program may reach of the real world, by declaration.
+
+Owns: the names that can be allowed; who has allowed them, the run as a whole or a block of code
+for itself and the tasks that it starts; and the words in which an escape is refused.
+
+Must not know: how an escape is noticed.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from simloop.errors import EscapeError, UsageError
+
+from .run_context import get_ident, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["ALLOWANCES", "allow", "check_names", "escape", "is_allowed"]
+
+ALLOWANCES = {
+    "files": "leave the strict mode",
+    "names": "give the name to the world: world.names.add(name, address)",
+    "pipes": "make the pipe inside the run and read it through loop.connect_read_pipe",
+    "signals": "use loop.add_signal_handler, and loop.deliver_signal to send one",
+    "sockets": "make the socket inside the run, where it is virtual, and use it through the loop",
+    "subprocess": "register a program, world.programs.register(name, main), and start it with "
+    "asyncio.create_subprocess_exec",
+    "threads": "leave the strict mode",
+}
+"""What can be allowed, and what to do instead of allowing it."""
+
+_allowed: ContextVar[tuple[str, ...]] = ContextVar("simloop_allowed", default=())
+
+
+def check_names(names: tuple[str, ...]) -> None:
+    """Refuse names that allow nothing."""
+    for name in names:
+        if name not in ALLOWANCES:
+            raise UsageError(
+                f"nothing of the real world is called {name!r}; allow any of "
+                f"{', '.join(ALLOWANCES)}"
+            )
+
+
+@contextmanager
+def allow(*names: str) -> Iterator[None]:
+    """Let the block, and the tasks started in it, reach parts of the real world.
+
+    Time stays virtual in the block, and what the world outside answers is not in the seed.
+
+    Args:
+        names: Any of ``files``, ``names`` (of hosts), ``pipes``, ``signals``, ``sockets``,
+            ``subprocess``, ``threads``.
+
+    Raises:
+        UsageError: There is nothing of that name.
+
+    Example:
+        >>> import subprocess, sys, simloop
+        >>> async def main():
+        ...     with simloop.allow("subprocess"):
+        ...         return subprocess.run([sys.executable, "-c", ""], check=True).returncode
+        >>> simloop.run(main())
+        0
+    """
+    check_names(names)
+    token = _allowed.set(_allowed.get() + names)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+def is_allowed(name: str) -> bool:
+    """Tell whether the block of code, or the run of the calling thread, may do this."""
+    if name in _allowed.get():
+        return True
+    run = running.get(get_ident())
+    return run is not None and name in run.allowed
+
+
+def escape(call: str, reason: str, name: str) -> EscapeError:
+    """Make the error that names the call, the reason and the way out."""
+    return EscapeError(
+        f"{call} from inside a run: {reason}. Either {ALLOWANCES[name]}; or say that it is meant: "
+        f'with simloop.allow("{name}"): ...'
+    )

@@ -1,0 +1,1 @@
+"""What a process has beside: threads, signals, and its collector of garbage."""

@@ -1,0 +1,146 @@
+"""Signals inside a run: handlers and timers of the real process are not the program's to set.
+
+Owns: what the functions of ``signal`` that Python does not announce do in a run: what the world's
+signals do, if it has any, and else an escape.
+
+Must not know: how a world delivers a signal.
+
+Invariant: ``asyncio.Runner`` keeps its handler of Ctrl-C, which is the user's, not the program's.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found] # The part in C of signal; typeshed has none.
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+from simloop._sandbox.patching.c_functions import clone
+from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.permissions import escape, is_allowed
+from simloop._sandbox.run_context import get_ident, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Signals", "interrupt", "leave_interrupts", "take_interrupts"]
+
+
+class Signals(Protocol):
+    """Who stands in for the process's signal handlers in a run.
+
+    Besides these, a method that is there is used: ``alarm``, ``setitimer``, ``pause``,
+    ``siginterrupt``, ``set_wakeup_fd``; and ``kill``, ``killpg``, ``getpgid`` and ``waitpid``,
+    which return ``NotImplemented`` for a process that is not the world's.
+    """
+
+    def signal(self, signum: int, handler: Any, /) -> Any:
+        """Set a handler; returns the one before."""
+
+    def getsignal(self, signum: int, /) -> Any:
+        """Return the handler that is set."""
+
+    def raise_signal(self, signum: int, /) -> None:
+        """Send a signal to the host's process."""
+
+
+def _is_runner() -> bool:
+    """Tell whether asyncio's runner called ``signal.signal``."""
+    frame = sys._getframe(2)  # The redirected function's caller: the module signal, or somebody.
+    for _ in range(2):
+        if frame.f_globals.get("__name__") == "asyncio.runners":
+            return True
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return False
+
+
+def _redirect_signal(name: str, *, harmless: bool = False) -> None:
+    target = getattr(_signal, name, None)
+    if target is None:
+        return
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        run = running.get(get_ident())
+        if run is None or is_allowed("signals") or _is_runner():
+            return real(*args, **kwargs)
+        virtual = getattr(run.signals, name, None)
+        if virtual is not None:
+            return virtual(*args, **kwargs)
+        if harmless:
+            return real(*args, **kwargs)
+        shown = ", ".join(str(arg) for arg in args)
+        raise escape(f"signal.{name}({shown})", "the signals of the process are real", "signals")
+
+    real = redirect(target, function)
+
+
+_real_getsignal = clone(_signal.getsignal)
+_real_signal = clone(_signal.signal)
+
+
+def take_interrupts(handler: Callable[[int, Any], object]) -> bool:
+    """Let Ctrl-C call ``handler`` from now on; false if it is not ours to take.
+
+    It is if nobody else took it, in the main thread. Unlike ``signal.signal`` this looks for no
+    enum, which would cost as much as a small run.
+    """
+    if get_ident() != threading.main_thread().ident:
+        return False
+    if _real_getsignal(_signal.SIGINT) is not _signal.default_int_handler:
+        return False
+    try:
+        _real_signal(_signal.SIGINT, handler)
+    except ValueError:  # An interpreter that was embedded without signals.
+        return False
+    return True
+
+
+def leave_interrupts(handler: Callable[[int, Any], object]) -> None:
+    """Let Ctrl-C raise again, unless somebody else has taken it meanwhile."""
+    if _real_getsignal(_signal.SIGINT) is handler:
+        _real_signal(_signal.SIGINT, _signal.default_int_handler)
+
+
+def interrupt() -> None:
+    """Do what Ctrl-C does to the real process: tell asyncio's runner, or raise.
+
+    Raises:
+        KeyboardInterrupt: No runner has taken Ctrl-C over, or this is its second one.
+    """
+    handler = _real_getsignal(_signal.SIGINT)
+    if callable(handler) and threading.current_thread() is threading.main_thread():
+        handler(_signal.SIGINT, None)
+    else:
+        raise KeyboardInterrupt
+
+
+for _name in (
+    *("signal", "raise_signal", "alarm", "setitimer", "pause"),
+    *("sigwait", "sigwaitinfo", "sigtimedwait"),
+):
+    _redirect_signal(_name)
+for _name in ("getsignal", "siginterrupt", "set_wakeup_fd"):
+    _redirect_signal(_name, harmless=True)
+_redirect_signal("pidfd_send_signal")
+
+
+def _redirect_process(name: str) -> None:
+    """Send a function of a process's number to the world, if the number is one of its own."""
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        run = running.get(get_ident())
+        virtual = None if run is None else getattr(run.signals, name, None)
+        if virtual is not None and not kwargs and not is_allowed("signals"):
+            result = virtual(*args)
+            if result is not NotImplemented:
+                return result
+        return real(*args, **kwargs)
+
+    real = redirect(getattr(os, name), function)
+
+
+for _name in ("kill", "killpg", "getpgid", "waitpid"):
+    _redirect_process(_name)

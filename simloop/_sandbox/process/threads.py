@@ -1,0 +1,436 @@
+"""Threads of a run: where they begin, where they wait, and who lets them go on.
+
+Owns: the handful of places at which a Python thread waits for another one. Everything else in
+``threading``, ``queue`` and ``concurrent.futures`` is built on these: the lock, the reentrant
+lock, the simple queue, the end of a thread. They are replaced on the classes themselves, so that
+locks follow that were made before the run, or by a module that holds the class by name. A thread
+inside a run asks its seat's :class:`Threads` how to wait; so does one of :data:`foreign`.
+
+Must not know: which thread runs next, and when.
+
+Invariants:
+
+- Whoever waits stands in the line of what it waits for; whoever releases wakes the first in that
+  line who is not awake yet, from whatever thread. Between standing in line and waiting the thing
+  is tried once more, so no release is missed.
+- A thread that has nobody to ask waits for real, as outside. So does one of :data:`foreign`, but
+  it stands in line meanwhile, so that whoever releases something for it tells who looks after it.
+"""
+
+from __future__ import annotations
+
+import _thread
+import functools
+import sys
+import threading
+from _queue import Empty, SimpleQueue
+from _thread import LockType, RLock, allocate_lock
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
+
+from simloop._kernel import nanoseconds
+from simloop._sandbox.patching.module_state import keeper, variable
+from simloop._sandbox.patching.registry import entry, redirect, rewrite, when_loaded
+from simloop._sandbox.run_context import get_ident, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+    from simloop._sandbox.patching.module_state import Start
+
+__all__ = ["Adopted", "Threads", "Waiter", "foreign"]
+
+
+class Waiter(Protocol):
+    """One wait of one thread."""
+
+    @property
+    def awake(self) -> bool:
+        """Whether it was woken already."""
+
+    def park(self) -> bool:
+        """Let others run until woken, on the thread that waits; false if there is no time left."""
+
+    def wake(self) -> None:
+        """Let it try again; from any thread."""
+
+    def end(self) -> None:
+        """The wait is over."""
+
+
+class Adopted(Protocol):
+    """A thread that is about to begin inside a run."""
+
+    ident: int
+    """The thread's identifier, known to whoever started it before the thread itself begins."""
+    joined_by: object
+    """By what others join it: its :class:`threading.Thread`, or its handle if it has none."""
+
+    def main(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
+        """Be the new thread's whole life."""
+
+    def abandon(self) -> None:
+        """Forget it: it could not be started."""
+
+
+class Threads(Protocol):
+    """Who knows how the threads of a run take turns."""
+
+    is_foreign: bool
+    """Whether the threads wait for real, and only want to be seen."""
+
+    def waiter(self, thing: object, timeout_ns: int | None, /) -> Waiter:
+        """Prepare the calling thread's wait for a thing."""
+
+    def adopt(self, function: Callable[..., object], /) -> Adopted | None:
+        """Take in a thread that will run ``function``; None: it stays foreign."""
+
+    def ended(self, joined_by: object, /) -> object | None:
+        """Return what a thread's end is waited for by, or None for foreign threads and old ones.
+
+        The thing is true when the thread has ended. It is asked for by the thread's object: the
+        system uses an identifier again as soon as a thread has ended.
+        """
+
+    def for_real(self) -> Any:
+        """Return a context in which the calling thread is outside, and waits for real."""
+
+    def works(self, future: Any, /) -> None:
+        """Take note of real work that was begun inside the run, until its future is done."""
+
+
+foreign: dict[int, Threads] = {}
+"""Threads outside of every run whose waits somebody wants to see, by identifier."""
+
+_lines: dict[object, list[Waiter]] = {}
+_guard = allocate_lock()
+
+_real_acquire: Any = LockType.acquire
+_real_release: Any = LockType.release
+_real_reacquire: Any = RLock.acquire
+_real_rerelease: Any = RLock.release
+_real_save: Any = RLock._release_save  # type: ignore[attr-defined] # What Condition calls.
+_real_restore: Any = RLock._acquire_restore  # type: ignore[attr-defined] # The same.
+_real_get: Any = SimpleQueue.get
+_real_put: Any = SimpleQueue.put
+_TIMEOUT_MAX = threading.TIMEOUT_MAX
+
+
+def _threads() -> Threads | None:
+    """Return who says how the calling thread waits, or None if it waits for real."""
+    ident = get_ident()
+    seat = running.get(ident)
+    return foreign.get(ident) if seat is None else seat.threads
+
+
+@contextmanager
+def _seen(threads: Threads, thing: object) -> Iterator[None]:
+    """Let a foreign thread wait for real, standing in line."""
+    waiter = threads.waiter(thing, None)
+    line = _queue_up(thing, waiter)
+    try:
+        yield
+    finally:
+        waiter.end()
+        _leave(thing, line, waiter)
+
+
+def _wait(
+    threads: Threads, thing: object, attempt: Callable[[], object], timeout_ns: int | None
+) -> bool:
+    """Wait in line for a thing until ``attempt`` succeeds, or time has run out."""
+    waiter = threads.waiter(thing, timeout_ns)
+    line = _queue_up(thing, waiter)
+    try:
+        while not attempt():
+            if not waiter.park():
+                return bool(attempt())
+    except BaseException:
+        _leave(thing, line, waiter)
+        if waiter.awake:
+            wake(thing)  # It was our turn: the next one's now.
+        raise
+    _leave(thing, line, waiter)
+    return True
+
+
+def _queue_up(thing: object, waiter: Waiter) -> list[Waiter]:
+    _real_acquire(_guard)
+    line = _lines.setdefault(thing, [])
+    line.append(waiter)
+    _real_release(_guard)
+    return line
+
+
+def _leave(thing: object, line: list[Waiter], waiter: Waiter) -> None:
+    _real_acquire(_guard)
+    line.remove(waiter)
+    if not line:
+        del _lines[thing]
+    _real_release(_guard)
+
+
+def wake(thing: object) -> None:
+    """Wake the first that waits for a thing and is not awake yet."""
+    for waiter in tuple(_lines.get(thing, ())):
+        if not waiter.awake:
+            waiter.wake()
+            return
+
+
+def wake_all(thing: object) -> None:
+    """Wake everybody that waits for a thing."""
+    for waiter in tuple(_lines.get(thing, ())):
+        waiter.wake()
+
+
+def _acquire_with(real: Any, lock: Any, blocking: Any, timeout: Any) -> Any:
+    """Acquire a lock of either kind by its real method, waiting as the thread's run does."""
+    threads = _threads()
+    if threads is None or not blocking or not (timeout == -1 or 0 <= timeout <= _TIMEOUT_MAX):
+        return real(lock, blocking, timeout)  # It raises what is to be raised.
+    if real(lock, False):
+        return True
+    if threads.is_foreign:
+        with _seen(threads, lock):
+            return real(lock, blocking, timeout)
+    timeout_ns = None if timeout == -1 else nanoseconds(timeout)
+    return _wait(threads, lock, lambda: real(lock, False), timeout_ns)
+
+
+def _acquire(self: Any, blocking: Any = True, timeout: Any = -1) -> Any:  # noqa: FBT002 - its signature
+    return _acquire_with(_real_acquire, self, blocking, timeout)
+
+
+def _release(self: Any) -> None:
+    _real_release(self)
+    if _lines:
+        wake(self)
+
+
+def _reacquire(self: Any, blocking: Any = True, timeout: Any = -1) -> Any:  # noqa: FBT002 - its signature
+    return _acquire_with(_real_reacquire, self, blocking, timeout)
+
+
+def _rerelease(self: Any) -> None:
+    _real_rerelease(self)
+    if _lines:
+        wake(self)
+
+
+def _release_save(self: Any) -> Any:
+    state = _real_save(self)
+    if _lines:
+        wake(self)
+    return state
+
+
+def _acquire_restore(self: Any, state: Any) -> None:
+    threads = _threads()
+    if threads is not None and threads.is_foreign:
+        with _seen(threads, self):
+            _real_restore(self, state)
+        return
+    if threads is not None:
+        _reacquire(self)
+        _real_rerelease(self)  # Nobody of the run comes between: this thread has the turn.
+    _real_restore(self, state)
+
+
+for _cls, _enter, _exit in ((LockType, _acquire, _release), (RLock, _reacquire, _rerelease)):
+    for _name in ("acquire", "__enter__", "acquire_lock"):
+        if _name in vars(_cls):
+            entry(_cls, _name, _enter)
+
+    def _leave_with(self: Any, *_exc: object, release: Any = _exit) -> None:
+        release(self)
+
+    entry(_cls, "release", _exit)
+    entry(_cls, "__exit__", _leave_with)
+    if "release_lock" in vars(_cls):
+        entry(_cls, "release_lock", _exit)
+entry(RLock, "_release_save", _release_save)
+entry(RLock, "_acquire_restore", _acquire_restore)
+
+
+def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT002 - its signature
+    threads = _threads()
+    if threads is None or not block or (timeout is not None and timeout < 0):
+        return _real_get(self, block, timeout)
+    got: list[Any] = []
+
+    def attempt() -> bool:
+        try:
+            got.append(_real_get(self, False))
+        except Empty:
+            return False
+        return True
+
+    if attempt():
+        return got.pop()
+    if threads.is_foreign:
+        with _seen(threads, self):
+            return _real_get(self, block, timeout)
+    if _wait(threads, self, attempt, None if timeout is None else nanoseconds(timeout)):
+        return got.pop()
+    raise Empty
+
+
+def _put(self: Any, item: Any, block: Any = True, timeout: Any = None) -> None:  # noqa: FBT002 - its signature
+    _real_put(self, item, block, timeout)
+    if _lines:
+        wake(self)
+
+
+def _put_nowait(self: Any, item: Any) -> None:
+    _put(self, item)
+
+
+entry(SimpleQueue, "get", _get)
+entry(SimpleQueue, "put", _put)
+entry(SimpleQueue, "put_nowait", _put_nowait)
+
+
+def _start_new_thread(*args: Any) -> Any:
+    if sys.version_info < (3, 12):
+        sys.audit("_thread.start_new_thread", *args)  # Later ones announce it themselves.
+    adopted = _adopt(*args[:1])
+    if adopted is None:
+        return _real_start(*args)
+    function, positional, *keywords = args
+    try:
+        return _real_start(adopted.main, (function, *positional), *keywords)
+    except BaseException:
+        adopted.abandon()
+        raise
+
+
+def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True) -> Any:  # noqa: FBT002 - its signature
+    adopted = _adopt(function)
+    if adopted is None:
+        return _real_start_joinable(function, handle, daemon)
+    try:
+        handle = _real_start_joinable(lambda: adopted.main(function), handle, daemon)
+    except BaseException:
+        adopted.abandon()
+        raise
+    adopted.ident = handle.ident
+    if not isinstance(adopted.joined_by, threading.Thread):
+        adopted.joined_by = handle
+    return handle
+
+
+def _adopt(*function: Any) -> Adopted | None:
+    seat = running.get(get_ident())
+    if seat is None or seat.threads is None or not function or not callable(function[0]):
+        return None
+    return seat.threads.adopt(function[0])
+
+
+_real_start = redirect(_thread.start_new_thread, _start_new_thread)
+if hasattr(_thread, "start_joinable_thread"):
+    _real_start_joinable = redirect(_thread.start_joinable_thread, _start_joinable_thread)
+
+
+def _join(self: threading.Thread, timeout: float | None = None) -> None:
+    threads = _threads()
+    if threads is None or self.ident is None or self is threading.current_thread():
+        _real_join(self, timeout)  # It raises what is to be raised.
+        return
+    end = threads.ended(self)
+    if end is None:
+        with threads.for_real():
+            _real_join(self, timeout)
+        return
+    timeout_ns = None if timeout is None else nanoseconds(max(timeout, 0))
+    if end or _wait(threads, end, lambda: end, timeout_ns):
+        with threads.for_real():
+            _real_join(self)
+
+
+_real_join: Any = rewrite(threading.Thread.join, _join)
+
+
+def _join_handle(self: Any, timeout: float | None = None) -> None:
+    """Wait for a thread that was started without an object of ``threading.Thread``."""
+    threads = _threads()
+    end = None if threads is None else threads.ended(self)
+    if threads is None or end is None:
+        _real_join_handle(self, timeout)
+        return
+    timeout_ns = None if timeout is None else nanoseconds(max(timeout, 0))
+    if end or _wait(threads, end, lambda: end, timeout_ns):
+        _real_join_handle(self)
+
+
+if hasattr(_thread, "_ThreadHandle"):
+    _real_join_handle: Any = _thread._ThreadHandle.join
+    entry(_thread._ThreadHandle, "join", _join_handle)
+
+
+def join_for_real(function: object) -> None:
+    """Wait until a thread has really ended, given the function that it was started with."""
+    thread = getattr(function, "__self__", None)
+    if isinstance(thread, threading.Thread):
+        _real_join(thread)
+
+
+# Names of threads count per world, as in a process of its own.
+if hasattr(threading, "_counter"):
+    variable("threading", "_counter", lambda _start: count(1).__next__)
+
+
+class _PoolNames:
+    """The counter in the names of pools of threads, which a class holds."""
+
+    key = "concurrent.futures.thread.ThreadPoolExecutor._counter"
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    def get(self) -> Any:
+        """Return the counter."""
+        return self._pool._counter
+
+    def set(self, value: Any, /) -> None:
+        """Put a counter in place."""
+        self._pool._counter = value
+
+    def begin(self, _start: Start, /) -> None:
+        """Count from the beginning."""
+        self._pool._counter = count().__next__
+
+
+def _register_thread_pool(module: ModuleType) -> None:
+    if hasattr(module.ThreadPoolExecutor, "_counter"):
+        keeper(_PoolNames(module.ThreadPoolExecutor))
+
+
+when_loaded("concurrent.futures.thread", _register_thread_pool)
+
+
+def _make_real(cls: type, name: str) -> None:
+    """Let a method that begins real work run outside, whoever calls it."""
+    method = getattr(cls, name)
+
+    @functools.wraps(method)
+    def outside(self: Any, *args: Any, **kwargs: Any) -> Any:
+        threads = _threads()
+        if threads is None:
+            return method(self, *args, **kwargs)
+        with threads.for_real():
+            result = method(self, *args, **kwargs)
+        threads.works(result)
+        return result
+
+    entry(cls, name, outside)
+
+
+def _register_process_pool(module: ModuleType) -> None:
+    """Let pools of processes start real threads and processes, whoever submits."""
+    _make_real(module.ProcessPoolExecutor, "submit")
+
+
+when_loaded("concurrent.futures.process", _register_process_pool)

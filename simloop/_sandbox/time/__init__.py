@@ -1,0 +1,1 @@
+"""Time inside a run: the module ``time``, ``datetime``, and the clocks that waits go by."""

@@ -1,0 +1,127 @@
+"""``datetime`` inside a run.
+
+Owns: ``datetime.now`` and ``datetime.utcnow``. ``today`` of both classes needs nothing: it asks
+``time.time``.
+
+How. The classes stay the ones they are, so ``type(datetime.now()) is datetime``, subclasses,
+pickles and everything keyed by class work; two entries of the class's own namespace are replaced
+while runs are on. Methods that somebody holds bound (``default_factory=datetime.now``) are
+builtin functions of their own: the collector is asked who refers to the class, whenever new
+modules have been loaded, and each one found is redirected as well.
+
+Must not know: clocks. It asks for the run's wall clock and cuts it to microseconds.
+
+Invariant: the result's class and the calls made to a subclass are those of the real functions.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import gc
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from simloop._sandbox.patching.c_functions import is_builtin
+from simloop._sandbox.patching.registry import before_install, entry, redirect
+from simloop._sandbox.run_context import get_ident, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simloop._sandbox.sandbox import Seat
+
+__all__: list[str] = []
+
+_Date = dt.datetime
+_real_now: Any = vars(_Date)["now"]
+_real_utcnow: Any = vars(_Date)["utcnow"]
+_UTC = dt.UTC
+
+
+def _deprecation() -> str:
+    """Return what this Python says about ``utcnow``; nothing before 3.12."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _Date.utcnow()  # It warns.
+    return str(caught[0].message) if caught else ""
+
+
+_UTCNOW_WARNING = _deprecation()
+
+
+def _now(cls: type[dt.datetime], tz: dt.tzinfo | None = None) -> Any:
+    run = running.get(get_ident())
+    if run is None:
+        return _real_now.__get__(None, cls)(tz)
+    if tz is None or (tz is _UTC and cls is _Date):
+        return _make(cls, run, tz, tz)
+    if not isinstance(tz, dt.tzinfo):
+        raise TypeError(
+            f"tzinfo argument must be None or of a tzinfo subclass, not type '{type(tz).__name__}'"
+        )
+    return tz.fromutc(_make(cls, run, _UTC, tz))
+
+
+def _utcnow(cls: type[dt.datetime]) -> Any:
+    run = running.get(get_ident())
+    if run is None:
+        return _real_utcnow.__get__(None, cls)()
+    if _UTCNOW_WARNING:
+        warnings.warn(_UTCNOW_WARNING, DeprecationWarning, stacklevel=2)
+    return _make(cls, run, _UTC, None)
+
+
+def _make(
+    cls: type[dt.datetime],
+    run: Seat,
+    zone: dt.tzinfo | None,
+    label: dt.tzinfo | None,
+) -> dt.datetime:
+    """Make the run's moment as it reads in ``zone`` (local: ``None``), labelled otherwise."""
+    seconds, microsecond = divmod((run.start_ns + run.clock.now_ns) // 1000, 1_000_000)
+    moment = _Date.fromtimestamp(seconds, zone)
+    if cls is _Date and zone is label:
+        return moment.replace(microsecond=microsecond)
+    made = cls(*moment.timetuple()[:6], microsecond, label)
+    return made.replace(fold=1) if moment.fold else made
+
+
+entry(_Date, "now", classmethod(_now))
+entry(_Date, "utcnow", classmethod(_utcnow))
+
+_bound = {"now": _now, "utcnow": _utcnow}
+_found: list[Any] = []
+_modules_seen = 0
+
+
+def _find_bound() -> None:
+    """Redirect bound methods that modules loaded since the last look may hold."""
+    global _modules_seen  # noqa: PLW0603 - the state of the process
+    if len(sys.modules) == _modules_seen:
+        return
+    _modules_seen = len(sys.modules)
+    for function in gc.get_referrers(*_classes(_Date)):
+        if not is_builtin(function) or not _is_ours(function.__self__, function.__name__):
+            continue
+        if not any(function is each for each in _found):
+            _found.append(function)
+            redirect(function, _bound[function.__name__].__get__(function.__self__))
+
+
+def _classes(cls: type) -> Iterator[type]:
+    """Give a class and all its subclasses."""
+    yield cls
+    subclasses: list[type] = cls.__subclasses__()
+    for each in subclasses:
+        yield from _classes(each)
+
+
+def _is_ours(cls: Any, name: str) -> bool:
+    """Tell whether a method is the one of ``datetime``, which a subclass may replace."""
+    if name not in _bound or not isinstance(cls, type) or not issubclass(cls, _Date):
+        return False
+    return next(each for each in cls.__mro__ if name in vars(each)) is _Date
+
+
+before_install(_find_bound)

@@ -1,0 +1,152 @@
+"""The clocks of the ``time`` module, as a run sees them.
+
+Owns: what each function of ``time`` answers inside a run. Clocks that only go up count from the
+world's start; the wall clock adds the start date; sleeping moves the virtual clock.
+
+Must not know: who moves the clock otherwise.
+
+Invariants: every answer comes from one integer, the clock's ``now_ns``; floats are the nearest to
+it. CPU time passes as the clock does, because in a world where computing takes no time nothing
+else would move it.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from simloop._kernel import NS_PER_SECOND, nanoseconds
+from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.run_context import get_ident, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["WALL_CLOCKS"]
+
+WALL_CLOCKS = (time.CLOCK_REALTIME, getattr(time, "CLOCK_TAI", 11), 5)
+"""Clocks that tell the date; 5 is Linux's coarse one, which Python has no name for."""
+
+
+def _redirect_seconds(name: str) -> None:
+    """Make a clock that counts from the world's start follow it, in seconds."""
+
+    def seconds() -> Any:
+        run = running.get(get_ident())
+        return real() if run is None else run.clock.now_ns / NS_PER_SECOND
+
+    real = redirect(getattr(time, name), seconds)
+
+
+def _redirect_nanoseconds(name: str) -> None:
+    """Make a clock that counts from the world's start follow it, in nanoseconds."""
+
+    def nanoseconds() -> Any:
+        run = running.get(get_ident())
+        return real() if run is None else run.clock.now_ns
+
+    real = redirect(getattr(time, name), nanoseconds)
+
+
+for _name in ("monotonic", "perf_counter", "process_time", "thread_time"):
+    _redirect_seconds(_name)
+    _redirect_nanoseconds(_name + "_ns")
+
+
+def _time() -> Any:
+    run = running.get(get_ident())
+    return _real_time() if run is None else (run.start_ns + run.clock.now_ns) / NS_PER_SECOND
+
+
+def _time_ns() -> Any:
+    run = running.get(get_ident())
+    return _real_time_ns() if run is None else run.start_ns + run.clock.now_ns
+
+
+def _clock_gettime(clock_id: int) -> Any:
+    run = running.get(get_ident())
+    if run is None:
+        return _real_clock_gettime(clock_id)
+    return _clock_ns(run, clock_id) / NS_PER_SECOND
+
+
+def _clock_gettime_ns(clock_id: int) -> Any:
+    run = running.get(get_ident())
+    return _real_clock_gettime_ns(clock_id) if run is None else _clock_ns(run, clock_id)
+
+
+def _clock_ns(run: Any, clock_id: int) -> int:
+    _real_clock_gettime_ns(clock_id)  # Raises what an unknown clock raises.
+    now_ns: int = run.clock.now_ns
+    return run.start_ns + now_ns if clock_id in WALL_CLOCKS else now_ns
+
+
+def _sleep(duration: Any) -> None:
+    run = running.get(get_ident())
+    if run is None:
+        _real_sleep(duration)
+        return
+    if not isinstance(duration, float) and hasattr(duration, "__index__"):
+        duration = operator.index(duration)
+    if isinstance(duration, (float, int)) and 0 <= duration < _SLEEP_MAX:
+        run.clock.block(nanoseconds(duration))
+    else:
+        _real_sleep(duration)  # Raises: the real one takes nothing else.
+
+
+_SLEEP_MAX = (1 << 63) / NS_PER_SECOND
+"""What the real one takes: 64 bits of nanoseconds."""
+
+
+def _now_filled(name: str) -> None:
+    """Make a function that takes POSIX seconds, by default now, follow the wall clock."""
+
+    def convert(seconds: float | None = None, /) -> Any:
+        if seconds is None:
+            run = running.get(get_ident())
+            if run is not None:
+                return real((run.start_ns + run.clock.now_ns) // NS_PER_SECOND)
+        return real(seconds)
+
+    real = redirect(getattr(time, name), convert)
+
+
+for _name in ("localtime", "gmtime", "ctime"):
+    _now_filled(_name)
+
+
+def _local_now() -> Any:
+    run = running[get_ident()]
+    return time.localtime((run.start_ns + run.clock.now_ns) // NS_PER_SECOND)
+
+
+def _asctime(*moment: Any) -> Any:
+    if not moment and get_ident() in running:
+        moment = (_local_now(),)
+    return _real_asctime(*moment)
+
+
+def _strftime(*format_and_moment: Any) -> Any:
+    if len(format_and_moment) == 1 and get_ident() in running:
+        format_and_moment = (*format_and_moment, _local_now())
+    return _real_strftime(*format_and_moment)
+
+
+def _times() -> Any:
+    run = running.get(get_ident())
+    if run is None:
+        return _real_times()
+    now = run.clock.now_ns / NS_PER_SECOND
+    return os.times_result((now, 0.0, 0.0, 0.0, now))
+
+
+_real_times: Callable[[], os.times_result] = redirect(os.times, _times)
+_real_time: Callable[[], float] = redirect(time.time, _time)
+_real_time_ns: Callable[[], int] = redirect(time.time_ns, _time_ns)
+_real_clock_gettime = redirect(time.clock_gettime, _clock_gettime)
+_real_clock_gettime_ns = redirect(time.clock_gettime_ns, _clock_gettime_ns)
+_real_sleep = redirect(time.sleep, _sleep)
+_real_asctime = redirect(time.asctime, _asctime)
+_real_strftime = redirect(time.strftime, _strftime)

@@ -1,0 +1,59 @@
+"""Modules whose waits are real, and whose clock therefore stays real.
+
+Owns: the list of library modules that compute how long to wait for a lock or a process. Where the
+wait itself is the operating system's, measuring it by a clock that stands still meanwhile would
+never end (``Queue.get(timeout=1)`` waits until its clock says so). With the real clock it ends as
+it does outside. Where a run has ``threads``, waits for locks are virtual, and so is their clock.
+
+Must not know: how a thread's wait is made virtual.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from simloop._kernel import NS_PER_SECOND
+from simloop._sandbox.patching.registry import entry, when_loaded
+from simloop._sandbox.run_context import get_ident, running
+
+from . import real_clock
+
+__all__: list[str] = []
+
+_real_time: Any = SimpleNamespace(
+    **{
+        **vars(time),
+        **{name: getattr(real_clock, name) for name in real_clock.__all__ if name != "urandom"},
+    }
+)
+"""The module ``time``, for somebody who holds it by its name."""
+
+
+def _monotonic() -> Any:
+    """Tell the time by the clock that the calling thread's waits for locks go by."""
+    seat = running.get(get_ident())
+    if seat is None or seat.threads is None:
+        return real_clock.monotonic()
+    return seat.clock.now_ns / NS_PER_SECOND
+
+
+_waiting_time: Any = SimpleNamespace(**{**vars(time), "monotonic": _monotonic})
+
+
+def _register_futures(module: ModuleType) -> None:
+    entry(module, "time", _waiting_time)
+
+
+def _register_subprocess(module: ModuleType) -> None:
+    entry(module, "time", _real_time)
+    entry(module, "_time", real_clock.monotonic)
+
+
+entry(threading, "_time", _monotonic)
+entry(queue, "time", _monotonic)
+when_loaded("concurrent.futures._base", _register_futures)
+when_loaded("subprocess", _register_subprocess)

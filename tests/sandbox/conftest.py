@@ -1,0 +1,128 @@
+"""A clock, streams and sockets to enter an ambient with."""
+
+from __future__ import annotations
+
+import select
+import socket
+from contextlib import nullcontext
+
+import pytest
+
+from simloop._kernel import RandomStreams
+from simloop._sandbox import Ambient
+
+
+class Clock:
+    """A clock that moves when somebody sleeps."""
+
+    def __init__(self):
+        self.now_ns = 0
+        self.blocked_ns = []
+
+    def block(self, duration_ns):
+        self.blocked_ns.append(duration_ns)
+        self.now_ns += duration_ns
+
+
+class FakeSocket(socket.socket):
+    """A socket without a descriptor that remembers how it was made."""
+
+    def __init__(self, family=-1, type=-1, proto=-1, fileno=None):  # noqa: A002
+        self.made_with = (family, type, proto, fileno)
+        self._closed = False
+        self._io_refs = 0
+
+    def fileno(self):
+        return 1_000_000
+
+    def detach(self):
+        return 1_000_007
+
+    def _real_close(self, _ss=None):
+        pass
+
+    def __del__(self):
+        pass
+
+    def __repr__(self):
+        return "<FakeSocket>"
+
+
+class FakeSockets:
+    """Names and descriptors of a world; ``calls`` tells what was asked."""
+
+    socket_class = FakeSocket
+
+    def __init__(self):
+        self.calls = []
+        self.ready = select.POLLIN
+
+    def owns(self, fd):
+        return fd >= 1_000_000
+
+    def poll(self, fd):
+        return self.ready
+
+    def socketpair(self, family, type, proto):  # noqa: A002
+        return FakeSocket(family), FakeSocket(family)
+
+    def getaddrinfo(self, host, port, family=0, type=0, proto=0, flags=0):  # noqa: A002
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.5", port))]
+
+    def gethostname(self):
+        return "world"
+
+    def gethostbyname(self, hostname):
+        return "10.0.0.5"
+
+    def gethostbyaddr(self, address):
+        return f"{address}.example", [], [address]
+
+    def getnameinfo(self, sockaddr, flags):
+        return "db.internal", "80"
+
+    def pipe(self):
+        return 1_000_001, 1_000_002
+
+    def __getattr__(self, name):
+        if name not in ("read", "write", "close", "dup", "set_blocking", "get_blocking", "fdopen"):
+            raise AttributeError(name)
+
+        def call(*args, **kwargs):
+            self.calls.append((name, *args, *kwargs.values()))
+            return name
+
+        return call
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a test inside the ambient that a fixture gave it; pytest itself stays outside."""
+    with getattr(pyfuncitem, "ambient", None) or nullcontext():
+        return (yield)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def fake_sockets():
+    return FakeSockets()
+
+
+@pytest.fixture
+def make(clock):
+    """Make an ambient on the clock, of a seed."""
+
+    def make(seed=0, **options):
+        return Ambient(**{"clock": clock, "streams": RandomStreams(seed), **options})
+
+    return make
+
+
+@pytest.fixture
+def new_clock():
+    """Make another clock."""
+    return Clock

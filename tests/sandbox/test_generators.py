@@ -1,0 +1,156 @@
+"""The functions of ``random`` where other threads draw, too."""
+
+from __future__ import annotations
+
+import random
+import threading
+from random import getrandbits as held_bits
+from random import random as held_random
+
+import pytest
+
+from simloop._sandbox import current
+
+
+def draw():
+    """Draw by every kind of function, seeded in between."""
+    drawn = [random.random(), held_random(), held_bits(40), random.getrandbits(40)]
+    drawn += [random.gauss(0, 1), random.randint(0, 10**9), random.choice("abcdefgh")]
+    drawn += [random.gauss(0, 1), random.gauss(0, 1), random.betavariate(1, 2)]
+    items = list(range(10))
+    random.shuffle(items)
+    state = random.getstate()
+    drawn += [items, random.sample(range(100), 5), random.random(), random.randbytes(4)]
+    random.setstate(state)
+    drawn += [random.random(), random.uniform(1, 2), random.Random(4).random()]
+    random.seed(9)
+    drawn += [random.random(), random.gauss(0, 1)]
+    random.seed()
+    return [*drawn, random.random(), random.gauss(0, 1), random.getstate()]
+
+
+@pytest.fixture
+def other_thread():
+    """Run functions in another thread, which is there all the time; returns what they return."""
+    calls, answers = threading.Semaphore(0), threading.Semaphore(0)
+    box = []
+
+    def serve():
+        while True:
+            calls.acquire()
+            function = box.pop()
+            if function is None:
+                return
+            box.append(function())
+            answers.release()
+
+    def call(function):
+        box.append(function)
+        calls.release()
+        answers.acquire()
+        return box.pop()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield call
+    box.append(None)
+    calls.release()
+    thread.join()
+
+
+def outside(function):
+    with current().outside():
+        return function()
+
+
+def alone(make, seed):
+    with make(seed):
+        return [draw(), draw()]
+
+
+def test_a_run_draws_the_same_beside_other_threads(make, other_thread):
+    """What others draw meanwhile moves nothing in a run, nor the run anything of theirs."""
+    random.seed(7)
+    theirs_alone = [random.random(), random.gauss(0, 1), random.randrange(10**9)]
+    for seed in (1, 2):
+        random.seed(7)
+        with make(seed):
+            ours = [draw()]
+            theirs = [outside(lambda: other_thread(held_random))]
+            theirs.append(outside(lambda: other_thread(lambda: random.gauss(0, 1))))
+            ours.append(draw())
+        assert type(random._inst) is random.Random
+        theirs.append(random.randrange(10**9))
+        assert theirs == theirs_alone
+        assert [each[:-1] for each in ours] == [each[:-1] for each in alone(make, seed)]
+
+
+def test_it_is_the_same_as_in_a_process_of_one_thread(make):
+    """A run draws the same numbers whether there are other threads or not."""
+    expected = alone(make, 3)
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        assert alone(make, 3) == expected
+    finally:
+        done.set()
+        thread.join()
+    assert alone(make, 3) == expected
+
+
+def test_runs_of_two_threads_draw_each_their_own(make, new_clock, other_thread):
+    """Two runs at once in two threads draw what each draws alone, however they interleave."""
+    expected = alone(make, 1), alone(make, 2)
+    first, second = make(1), make(2, clock=new_clock())
+    random.seed(7)
+    before = random.getstate()
+    with first:
+        ours = [draw()]
+        outside(lambda: other_thread(second.enter))
+        theirs = [outside(lambda: other_thread(draw))]
+        ours.append(draw())
+        theirs.append(outside(lambda: other_thread(draw)))
+        outside(lambda: other_thread(second.exit))
+    assert (ours, theirs) == expected
+    assert random.getstate() == before
+
+
+def test_a_second_thread_that_comes_later(make, new_clock):
+    """A run that began alone goes on where it was when another thread begins one, and outlasts."""
+    expected = alone(make, 1), alone(make, 2)
+    second, entered, left = make(2, clock=new_clock()), threading.Event(), threading.Event()
+    theirs = []
+
+    def run_beside():
+        with second:
+            theirs.append(draw())
+            entered.set()
+            left.wait()
+            theirs.append(draw())
+
+    thread = threading.Thread(target=run_beside)
+    random.seed(7)
+    before = random.getstate()
+    with make(1):
+        ours = [draw()]
+        with current().outside():
+            thread.start()
+            entered.wait()
+        ours.append(draw())
+    left.set()
+    thread.join()
+    assert (ours, theirs) == expected
+    assert random.getstate() == before
+
+
+def test_a_world_within_itself(make, new_clock, other_thread):
+    """A world that drives another that drives the first goes on with its numbers."""
+    expected = alone(make, 1)
+    outer, inner = make(1), make(2, clock=new_clock())
+    with outer:
+        with inner, outer:
+            ours = [draw()]
+        ours.append(draw())
+    assert ours == expected
+    assert type(random._inst) is random.Random

@@ -1,0 +1,136 @@
+"""Redirecting builtin functions in place."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import time
+import types
+
+import pytest
+
+from simloop._sandbox.patching import c_functions as module
+from simloop._sandbox.patching.c_functions import (
+    Redirect,
+    check_layout,
+    clone,
+    is_builtin,
+    type_dict,
+    type_modified,
+)
+from simloop._sandbox.patching.memory import address_of, memory
+from simloop.errors import UnsupportedError
+
+# One of each calling convention: no arguments, one, a tuple, an array, an array with keywords.
+FUNCTIONS = [time.thread_time, time.sleep, time.mktime, divmod, sorted, ctypes.resize]
+
+
+def held(function=time.thread_time):
+    return function()
+
+
+@pytest.mark.parametrize("target", FUNCTIONS, ids=lambda function: function.__name__)
+def test_every_calling_convention_arrives(target):
+    """A redirected function hands on arguments and keywords, whatever its convention."""
+    calls = []
+    redirect = Redirect(target, lambda *args, **kwargs: calls.append((args, kwargs)) or "ours")
+    redirect.on()
+    try:
+        answers = [target(), target(1), target(1, 2, key=3)]
+    finally:
+        redirect.off()
+    assert answers == ["ours"] * 3
+    assert calls == [((), {}), ((1,), {}), ((1, 2), {"key": 3})]
+
+
+def test_references_follow():
+    """Whoever held the function before follows it there and back."""
+    redirect = Redirect(time.thread_time, lambda: "ours")
+    redirect.on()
+    try:
+        assert held() == "ours"
+        assert redirect.real() != "ours"
+    finally:
+        redirect.off()
+    assert isinstance(held(), float)
+
+
+def test_errors_pass():
+    """What the Python function raises is raised by the call."""
+    redirect = Redirect(time.thread_time, lambda: 1 // 0)
+    redirect.on()
+    try:
+        with pytest.raises(ZeroDivisionError):
+            time.thread_time()
+    finally:
+        redirect.off()
+
+
+def test_specialised_code_follows():
+    """Byte code that was specialised for the C function calls ours all the same."""
+    redirect = Redirect(time.thread_time, lambda: -1.0)
+    seen = []
+    for turn in range(3):
+        (redirect.off, redirect.on, redirect.off)[turn]()
+        seen.append([held() for _ in range(2000)][-1] == -1.0)
+    assert seen == [False, True, False]
+
+
+def test_collection_survives():
+    """The collector may run in every state: references are counted as it expects."""
+    redirect = Redirect(time.thread_time, lambda: "ours")
+    for _ in range(3):
+        redirect.on()
+        gc.collect()
+        redirect.off()
+        gc.collect()
+    assert isinstance(time.thread_time(), float)
+    assert time.thread_time.__self__ is time
+
+
+def test_a_clone_is_real():
+    """A clone has the original's name and never follows a redirect."""
+    copy = clone(time.thread_time)
+    redirect = Redirect(time.thread_time, lambda: "ours")
+    redirect.on()
+    try:
+        assert isinstance(copy(), float)
+    finally:
+        redirect.off()
+    assert copy.__name__ == "thread_time"
+    assert copy is not time.thread_time
+
+
+def test_builtin_functions_are_told_apart():
+    """Only functions written in C can be redirected."""
+    assert is_builtin(time.time)
+    assert not is_builtin(held)
+    assert not is_builtin(dict)
+
+
+def test_memory_is_the_object_itself():
+    """A view of an object's struct shows and changes the object."""
+    number = float("1.5")
+    view = memory(number, module.HEAD_SIZE, 8)
+    assert view.cast("d")[0] == 1.5
+    view.cast("d")[0] = 2.5
+    assert number == 2.5
+
+
+def test_a_c_class_can_be_changed():
+    """The namespace of a class written in C is the one that lookups use."""
+    namespace = type_dict(types.SimpleNamespace)
+    namespace["marked"] = 1
+    type_modified(address_of(types.SimpleNamespace))
+    assert types.SimpleNamespace.marked == 1
+    del namespace["marked"]
+    type_modified(address_of(types.SimpleNamespace))
+    assert not hasattr(types.SimpleNamespace, "marked")
+
+
+def test_other_interpreters_are_refused(monkeypatch):
+    """Where memory may be laid out otherwise, nothing is touched and the error says so."""
+    monkeypatch.setattr(sys, "implementation", types.SimpleNamespace(name="pypy"))
+    with pytest.raises(UnsupportedError, match=r"needs CPython 3\.11 to 3\.14, and this is pypy"):
+        check_layout()
