@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import simloop
 from simloop._kernel import RandomStreams
-from simloop._sandbox import Ambient
+from simloop._sandbox import Sandbox
 from simloop._sandbox.time import real_clock
 
 if TYPE_CHECKING:
@@ -85,14 +85,14 @@ def seconds_per_step(count: int, *, sealed: bool) -> float:
 
 def main(count: int) -> None:
     """Measure and print."""
-    ambient = Ambient(clock=Clock(), streams=RandomStreams(0))
+    sandbox = Sandbox(clock=Clock(), streams=RandomStreams(0))
 
     def visit() -> None:
-        ambient.enter()
-        ambient.exit()
+        sandbox.enter()
+        sandbox.exit()
 
     def first_visit() -> None:
-        with Ambient(clock=Clock(), streams=RandomStreams(0)):
+        with Sandbox(clock=Clock(), streams=RandomStreams(0)):
             pass
 
     visit()
@@ -103,7 +103,7 @@ def main(count: int) -> None:
         print(f"{f'a step, {name}':20} {step * 1e9:8.0f} ns")
     for name, call in CALLS.items():
         outside = seconds_each(call, count)
-        with ambient:
+        with sandbox:
             inside = seconds_each(call, count)
         print(f"{name:20} {outside * 1e9:8.0f} ns outside {inside * 1e9:8.0f} ns inside")
 

@@ -20,7 +20,7 @@ from .handles import (
 from .kernel import Kernel, KernelLoop, Observer
 from .limits import LIVELOCK_STEPS, Limits
 from .random_streams import RandomStreams
-from .thread_kernel import SideKernel
+from .thread_kernel import ThreadKernel
 from .timer_wheel import TimerWheel
 
 __all__ = [
@@ -40,8 +40,8 @@ __all__ = [
     "RandomStrategy",
     "RandomStreams",
     "ReplayStrategy",
-    "SideKernel",
     "Strategy",
+    "ThreadKernel",
     "ThreadSafeHandle",
     "TimerHandle",
     "TimerWheel",

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from .kernel import Kernel
 
-__all__ = ["Earlier"]
+__all__ = ["EarlyDeadline"]
 
 
-class Earlier:
+class EarlyDeadline:
     """What the host was last told, against what is scheduled since.
 
     Args:
@@ -40,13 +40,13 @@ class Earlier:
         self._kernel = kernel
         self._tell = tell
         self._known_ns = kernel.peek_ns()
-        exchange(kernel, self.heard)
+        exchange(kernel, self.scheduled)
 
-    def asked(self, when_ns: int) -> None:
+    def peeked(self, when_ns: int) -> None:
         """Take note of what the host was told when it asked for the next deadline."""
         self._known_ns = when_ns
 
-    def heard(self, when_ns: int) -> None:
+    def scheduled(self, when_ns: int) -> None:
         """Hear that something was scheduled; tell the host if that is news."""
         if when_ns < self._known_ns and not self._kernel.is_running:
             self._known_ns = -1  # Nothing is earlier, until it asks again.
@@ -55,30 +55,30 @@ class Earlier:
     def end(self) -> None:
         """Let the kernel be a plain one again."""
         self._kernel.ready = deque(self._kernel.ready)
-        self._kernel.arrived = deque(self._kernel.arrived)
+        self._kernel.io_ready = deque(self._kernel.io_ready)
         self._kernel.wheel.__class__ = TimerWheel
 
 
-def exchange(kernel: Kernel, heard: Callable[[int], None]) -> None:
+def exchange(kernel: Kernel, scheduled: Callable[[int], None]) -> None:
     """Make the kernel's queue and wheel tell what is added to them."""
 
     class NoticingQueue(deque[Any]):
         def append(self, handle: Any, /) -> None:
             super().append(handle)
-            heard(kernel.now_ns)
+            scheduled(kernel.now_ns)
 
         def extend(self, handles: Iterable[Any], /) -> None:
             super().extend(handles)
             if self:
-                heard(kernel.now_ns)
+                scheduled(kernel.now_ns)
 
     class NoticingWheel(TimerWheel):
         __slots__ = ()
 
         def add(self, handle: Any) -> None:
             super().add(handle)
-            heard(handle._when_ns)
+            scheduled(handle._when_ns)
 
     kernel.ready = NoticingQueue(kernel.ready)
-    kernel.arrived = NoticingQueue(kernel.arrived)
+    kernel.io_ready = NoticingQueue(kernel.io_ready)
     kernel.wheel.__class__ = NoticingWheel

@@ -180,8 +180,8 @@ class TimerHandle(_Slim, asyncio.TimerHandle):  # type: ignore[misc,override]  #
             if self._scheduled:
                 # Every timeout that does not come is cancelled: no calls between here and there.
                 wheel: TimerWheel = self._loop._wheel
-                wheel.shells = shells = wheel.shells + 1
-                if shells >= wheel.shells_max:
+                wheel.cancelled_count = cancelled_count = wheel.cancelled_count + 1
+                if cancelled_count >= wheel.cancelled_max:
                     wheel.sweep()
 
 

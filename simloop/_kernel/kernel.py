@@ -32,7 +32,7 @@ from simloop.errors import DeadlockError
 
 from .choices import ChoiceGate
 from .clock import NEVER
-from .early_deadline import Earlier
+from .early_deadline import EarlyDeadline
 from .limits import Limits
 from .random_streams import RandomStreams
 from .timer_wheel import TimerWheel
@@ -82,7 +82,7 @@ class Kernel:
         self.now_ns: int = start_ns
         self.ready: deque[Handle | TimerHandle] = deque()
         # Lines up behind what is ready when the next turn begins.
-        self.arrived: deque[Handle] = deque()
+        self.io_ready: deque[Handle] = deque()
         self.wheel: TimerWheel = TimerWheel(start_ns)
         self.streams: RandomStreams = RandomStreams(seed)
         self.gate: ChoiceGate = ChoiceGate()
@@ -108,9 +108,9 @@ class Kernel:
         self._loops = 0
         self._watched = False
         # The one observer's method, if nothing else makes the turn a watched one.
-        self._tell: _Tell | None = None
+        self._sole_observer: _Tell | None = None
         self._left = 0  # Callbacks of a turn that has begun and not ended.
-        self.earlier: Earlier | None = None
+        self.earlier: EarlyDeadline | None = None
 
     # What may be watched -------------------------------------------------------------------
 
@@ -155,7 +155,7 @@ class Kernel:
         """
         if self.earlier is not None:
             self.earlier.end()
-        self.earlier = None if tell is None else Earlier(self, tell)
+        self.earlier = None if tell is None else EarlyDeadline(self, tell)
 
     def _rewatch(self) -> None:
         observers = self._observers
@@ -166,7 +166,7 @@ class Kernel:
             or bool(self._followers)
         )
         self._watched = has_more or bool(observers)
-        self._tell = None if has_more or len(observers) != 1 else observers[0].step
+        self._sole_observer = None if has_more or len(observers) != 1 else observers[0].step
 
     @property
     def autojump(self) -> bool:
@@ -210,7 +210,7 @@ class Kernel:
 
     def has_work(self) -> bool:
         """Tell whether a callback is ready now, timers aside."""
-        return bool(self.ready or self.arrived)
+        return bool(self.ready or self.io_ready)
 
     def jump(self) -> bool:
         """Move the clock to the next deadline within the horizon; false if there is none."""
@@ -230,7 +230,7 @@ class Kernel:
         """Set the clock ahead by hand; deadlines on the way become due at the next turn."""
         assert now_ns >= self.now_ns, (now_ns, self.now_ns)
         self.now_ns = now_ns
-        self.wheel.overtake(now_ns)
+        self.wheel.advance_to(now_ns)
 
     def block(self, duration_ns: int) -> None:
         """Let a callback block the world for a while, as a real ``time.sleep`` does."""
@@ -262,24 +262,24 @@ class Kernel:
 
     def turn(self) -> None:
         """Run the callbacks that are ready now, and the timers that are due."""
-        if self.has_work() or self.wheel.late:
+        if self.has_work() or self.wheel.overdue:
             self._turns(_ONCE)
 
     def _turns(self, loop: KernelLoop | _Once) -> bool:  # noqa: C901,PLR0912 - the hot loop, flat
         """Run turns until ``loop`` stops, which is true, or nothing may run, which is false."""
         ready = self.ready
-        arrived = self.arrived
-        late = self.wheel.late
+        io_ready = self.io_ready
+        overdue = self.wheel.overdue
         limits = self.limits
         popleft = ready.popleft
-        append, arrive = ready.append, arrived.popleft
+        append, arrive = ready.append, io_ready.popleft
         while True:
             if self._left:  # Single steps have begun this turn, or it was broken off.
                 count, self._left = self._left, 0
             else:
-                while arrived:  # One by one: another thread may add to them.
+                while io_ready:  # One by one: another thread may add to them.
                     append(arrive())
-                if late and late[0][0] <= self.now_ns:
+                if overdue and overdue[0][0] <= self.now_ns:
                     self.wheel.move_due(self.now_ns, ready)
                 count = len(ready)
                 if not count:
@@ -317,12 +317,12 @@ class Kernel:
 
     def _turn_watched(self, count: int, loop: KernelLoop | _Once) -> None:
         """Run a turn of ``count`` callbacks of a run that is watched, and maybe others."""
-        if self._tell is None:
-            self._turn_told_to_all(count)
+        if self._sole_observer is None:
+            self._turn_observed(count)
         else:
-            self._turns_told(count, loop, self._tell)
+            self._turns_with_sole_observer(count, loop, self._sole_observer)
 
-    def _turns_told(  # noqa: C901,PLR0912 - as above
+    def _turns_with_sole_observer(  # noqa: C901,PLR0912 - as above
         self, count: int, loop: KernelLoop | _Once, tell: _Tell
     ) -> None:
         """Run a turn of ``count`` callbacks, and others, telling the one observer that there is.
@@ -330,7 +330,12 @@ class Kernel:
         They are plain turns with one call more, and come one after the other while no more is to
         be done between them than a jump.
         """
-        ready, arrived, late, limits = self.ready, self.arrived, self.wheel.late, self.limits
+        ready, io_ready, overdue, limits = (
+            self.ready,
+            self.io_ready,
+            self.wheel.overdue,
+            self.limits,
+        )
         popleft = ready.popleft
         handle: Handle | TimerHandle | None
         try:
@@ -353,14 +358,14 @@ class Kernel:
                         else:
                             if result is not None:
                                 handle._returned(result)
-                        if tell is not self._tell:
+                        if tell is not self._sole_observer:
                             break
                 except BaseException:
                     self._break_off(rest)
                     raise
-                if tell is not self._tell:
-                    return self._turn_told_to_all(length_hint(rest))
-                if loop._stopping or self._left or arrived or late:
+                if tell is not self._sole_observer:
+                    return self._turn_observed(length_hint(rest))
+                if loop._stopping or self._left or io_ready or overdue:
                     return None
                 if not ready and not self.jump():
                     return None
@@ -372,7 +377,7 @@ class Kernel:
             # As in the handle: a traceback that somebody keeps holds this frame.
             handle = callback = args = result = None
 
-    def _turn_told_to_all(self, count: int) -> None:
+    def _turn_observed(self, count: int) -> None:
         """Run ``count`` callbacks, telling whoever watches and asking whoever chooses."""
         rest = repeat(None, count)
         try:
@@ -434,8 +439,8 @@ class Kernel:
 
     def _line_up(self) -> None:
         """Put what has arrived behind what is ready."""
-        while self.arrived:
-            self.ready.append(self.arrived.popleft())
+        while self.io_ready:
+            self.ready.append(self.io_ready.popleft())
 
     def step(self) -> bool:
         """Run one ready callback, jumping first if none is ready; false if there is nothing."""
@@ -497,7 +502,7 @@ class Kernel:
 
     def drop(self, loop: KernelLoop) -> None:
         """Forget everything that is scheduled on a loop, for good."""
-        held = [*self.ready, *self.arrived]
+        held = [*self.ready, *self.io_ready]
         if not self.wheel.is_empty():
             held += self.wheel
         for handle in held:

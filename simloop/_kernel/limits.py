@@ -63,8 +63,8 @@ class Limits:
         "_tidy_at",
         "_tidy_full_at",
         "check_at",
+        "freeze_garbage",
         "livelock_steps",
-        "set_aside",
         "tidy",
         "time_max_ns",
     )
@@ -76,7 +76,7 @@ class Limits:
         # Collects garbage: of young objects, or of all.
         self.tidy: Callable[[bool], None] | None = None
         # Keeps what there is, most of it in use, out of collections of young objects.
-        self.set_aside: Callable[[], None] | None = None
+        self.freeze_garbage: Callable[[], None] | None = None
         self._tidy_at = _TIDY_STEPS
         self._tidy_full_at = _FULL_STEPS
         self._tidied_full_at = 0
@@ -136,8 +136,8 @@ class Limits:
         self._scheduled_max = max(self._scheduled_max, self._scheduled)
         self._tidy_at = steps + _TIDY_STEPS
         self._schedule(self._look_at)
-        if self._scheduled - before > _TIDY_STEPS and self.set_aside is not None:
-            self.set_aside()
+        if self._scheduled - before > _TIDY_STEPS and self.freeze_garbage is not None:
+            self.freeze_garbage()
         elif self.tidy is not None:
             self.tidy(self._is_time_for_all(steps))
 

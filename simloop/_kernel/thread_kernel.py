@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from .kernel import KernelLoop
 
-__all__ = ["SideKernel"]
+__all__ = ["ThreadKernel"]
 
 
-class SideKernel(Kernel):
+class ThreadKernel(Kernel):
     """A second schedule beside the world's, under the same clock.
 
     Args:
@@ -85,7 +85,7 @@ class SideKernel(Kernel):
     def take_over(self, loop: KernelLoop) -> None:
         """Take from the main kernel what is scheduled there on a loop."""
         _move(self._main.ready, self.ready, loop)
-        _move(self._main.arrived, self.arrived, loop)
+        _move(self._main.io_ready, self.io_ready, loop)
         for timer in self._main.wheel.extract(lambda handle: handle._loop is loop):
             self.wheel.add(timer)
 

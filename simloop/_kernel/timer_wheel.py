@@ -5,7 +5,7 @@ Owns: which timer is next, and the order of equal deadlines.
 How it works. Deadlines fall into *slots* of equal width, and a heap orders the slots' numbers. A
 slot is an unsorted list until its turn comes; then it is *opened*: sorted, once. Most timers thus
 cost one dictionary look-up and one append, however many there are, and the heap sees a slot once.
-What is set for the open slot or before it is *late* and goes to a small heap beside it. When
+What is set for the open slot or before it is *overdue* and goes to a small heap beside it. When
 deadlines lie so far apart that slots are nearly empty, the slots are made wider.
 
 Must not know: callbacks, loops, the ready queue. It hands back handles; who runs them is the
@@ -16,9 +16,9 @@ Invariants:
 - Slots below or at ``_open_slot`` are never in ``_slots``; every list there is non-empty, and its
   number is on ``_order`` exactly once.
 - ``_open`` is sorted by deadline, the next at its end, and equal deadlines in order of arrival.
-- Between equal deadlines the open list comes before the late heap, because it was set earlier.
-- ``shells`` counts the cancelled handles that are still held: at most half of what the wheel
-  held when it last looked, so that cancelling gives memory back at amortised constant cost.
+- Between equal deadlines the open list comes before the overdue heap, because it was set earlier.
+- ``cancelled_count`` counts the cancelled handles that are still held: at most half of what the
+  wheel held when it last looked, so that cancelling gives memory back at amortised constant cost.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _BITS_STEP = 3
 _SLOTS_MAX = 1024
 """More slots than this, and they are made wider: the heap stays small and the slots full."""
 
-_SHELLS_MIN = 512
+_CANCELLED_MIN = 512
 """Below this many cancelled handles a sweep is not worth its call."""
 
 _by_deadline = attrgetter("_when_ns")
@@ -64,9 +64,9 @@ class TimerWheel:
         "_open_slot",
         "_order",
         "_slots",
-        "late",
-        "shells",
-        "shells_max",
+        "cancelled_count",
+        "cancelled_max",
+        "overdue",
     )
 
     def __init__(self, now_ns: int = 0) -> None:
@@ -76,12 +76,12 @@ class TimerWheel:
         self._bits = _BITS
         self._open_slot = now_ns >> _BITS
         # Public, and always the same list, because the kernel looks at its head once a turn.
-        self.late: list[tuple[int, int, TimerHandle]] = []
+        self.overdue: list[tuple[int, int, TimerHandle]] = []
         self._never: dict[int, TimerHandle] = {}
         self._numbers = count()
         # Public, too: a handle that is cancelled counts itself.
-        self.shells: int = 0
-        self.shells_max: int = _SHELLS_MIN
+        self.cancelled_count: int = 0
+        self.cancelled_max: int = _CANCELLED_MIN
 
     def add(self, handle: TimerHandle) -> None:
         """Take a handle in; its deadline may lie in the past, or be NEVER."""
@@ -89,7 +89,7 @@ class TimerWheel:
         if (members := self._slots.get(slot)) is not None:
             members.append(handle)
         elif slot <= self._open_slot:
-            heappush(self.late, (handle._when_ns, next(self._numbers), handle))
+            heappush(self.overdue, (handle._when_ns, next(self._numbers), handle))
         elif handle._when_ns < NEVER:
             self._slots[slot] = [handle]
             heappush(self._order, slot)
@@ -100,23 +100,23 @@ class TimerWheel:
 
     def next_ns(self) -> int:
         """Return the earliest deadline of a handle that is not cancelled, or NEVER."""
-        late = self.late
-        while late and late[0][2]._callback is None:
-            heappop(late)[2]._scheduled = False
-            self.shells -= 1
+        overdue = self.overdue
+        while overdue and overdue[0][2]._callback is None:
+            heappop(overdue)[2]._scheduled = False
+            self.cancelled_count -= 1
         while True:
             opened = self._open
             while opened:
                 head = opened[-1]
                 if head._callback is not None:
                     when_ns = head._when_ns
-                    return late[0][0] if late and late[0][0] < when_ns else when_ns
+                    return overdue[0][0] if overdue and overdue[0][0] < when_ns else when_ns
                 opened.pop()._scheduled = False
-                self.shells -= 1
+                self.cancelled_count -= 1
             if not self._order:
-                return late[0][0] if late else NEVER
-            if late and late[0][0] >> self._bits < self._order[0]:
-                return late[0][0]  # The slot's turn is not yet: keep it, where adding is cheap.
+                return overdue[0][0] if overdue else NEVER
+            if overdue and overdue[0][0] >> self._bits < self._order[0]:
+                return overdue[0][0]  # The slot's turn is not yet: keep it, where adding is cheap.
             self._open_next()
 
     def move_due(self, now_ns: int, ready: deque[Handle | TimerHandle]) -> None:
@@ -131,34 +131,34 @@ class TimerWheel:
             handle = opened.pop()
             handle._scheduled = False
             if handle._callback is None:
-                self.shells -= 1
+                self.cancelled_count -= 1
             else:
                 ready.append(handle)
-        late = self.late
-        while late and late[0][0] == when_ns:
-            handle = heappop(late)[2]
+        overdue = self.overdue
+        while overdue and overdue[0][0] == when_ns:
+            handle = heappop(overdue)[2]
             handle._scheduled = False
             if handle._callback is None:
-                self.shells -= 1
+                self.cancelled_count -= 1
             else:
                 ready.append(handle)
 
-    def overtake(self, now_ns: int) -> None:
+    def advance_to(self, now_ns: int) -> None:
         """Follow a clock that was moved by hand, past deadlines perhaps, to ``now_ns``.
 
-        What it passed goes to the late heap, where the kernel looks once a turn.
+        What it passed goes to the overdue heap, where the kernel looks once a turn.
         """
         slot = now_ns >> self._bits
-        opened, late = self._open, self.late
+        opened, overdue = self._open, self.overdue
         if slot <= self._open_slot and not (opened and opened[-1]._when_ns <= now_ns):
             return
-        # Set before anything late with the same deadline: their numbers are below all others.
+        # Set before anything overdue with the same deadline: their numbers are below all others.
         for number, handle in enumerate(reversed(opened), start=-len(opened)):
-            heappush(late, (handle._when_ns, number, handle))
+            heappush(overdue, (handle._when_ns, number, handle))
         self._open = []
         while self._order and self._order[0] <= slot:
             for handle in self._slots.pop(heappop(self._order)):
-                heappush(late, (handle._when_ns, next(self._numbers), handle))
+                heappush(overdue, (handle._when_ns, next(self._numbers), handle))
         self._open_slot = max(slot, self._open_slot)
 
     def _open_next(self) -> None:
@@ -174,7 +174,7 @@ class TimerWheel:
         self._open = members
 
     def _widen(self) -> None:
-        """Make one slot of eight; what falls into the open one goes late."""
+        """Make one slot of eight; what falls into the open one becomes overdue."""
         narrow = self._slots
         self._bits += _BITS_STEP
         self._open_slot >>= _BITS_STEP
@@ -187,13 +187,13 @@ class TimerWheel:
     def sweep(self) -> None:
         """Let go of every cancelled handle, wherever it is; who cancels one calls it in time."""
         self._keep(lambda handle: handle._callback is not None)
-        self.shells = 0
-        self.shells_max = max(_SHELLS_MIN, len(self) // 2)
+        self.cancelled_count = 0
+        self.cancelled_max = max(_CANCELLED_MIN, len(self) // 2)
 
     def extract(self, is_wanted: Callable[[TimerHandle], bool]) -> list[TimerHandle]:
         """Take out the handles that are wanted and not cancelled, in the order of their turns."""
         self.sweep()
-        self.late.sort()  # Sorted is a heap, too.
+        self.overdue.sort()  # Sorted is a heap, too.
         wanted = [handle for handle in self if is_wanted(handle)]
         self._keep(lambda handle: not is_wanted(handle))
         wanted.sort(key=_by_deadline)
@@ -209,8 +209,8 @@ class TimerWheel:
         self._order = list(self._slots)
         heapify(self._order)
         self._open = [handle for handle in self._open if is_kept(handle)]
-        self.late[:] = [entry for entry in self.late if is_kept(entry[2])]
-        heapify(self.late)
+        self.overdue[:] = [entry for entry in self.overdue if is_kept(entry[2])]
+        heapify(self.overdue)
         self._never = {n: handle for n, handle in self._never.items() if is_kept(handle)}
 
     def __len__(self) -> int:
@@ -220,16 +220,16 @@ class TimerWheel:
     def held(self) -> int:
         """Count the handles that are held, the cancelled too; takes time in the number of slots."""
         in_slots = sum(map(len, self._slots.values()))
-        return in_slots + len(self._open) + len(self.late) + len(self._never)
+        return in_slots + len(self._open) + len(self.overdue) + len(self._never)
 
     def is_empty(self) -> bool:
         """Tell whether no handle is held, not even a cancelled one."""
-        return not (self._order or self._open or self.late or self._never)
+        return not (self._order or self._open or self.overdue or self._never)
 
     def __iter__(self) -> Iterator[TimerHandle]:
         """Visit every handle that is held, the cancelled too, in no promised order."""
         yield from reversed(self._open)
-        for _, _, handle in self.late:
+        for _, _, handle in self.overdue:
             yield handle
         for members in self._slots.values():
             yield from members
@@ -244,7 +244,7 @@ class TimerWheel:
             assert all(handle._when_ns >> self._bits == slot for handle in members)
         deadlines = [handle._when_ns for handle in self._open]
         assert deadlines == sorted(deadlines, reverse=True)
-        assert all(entry[0] >> self._bits <= self._open_slot for entry in self.late)
+        assert all(entry[0] >> self._bits <= self._open_slot for entry in self.overdue)
         assert all(handle._scheduled for handle in self if handle._callback is not None)
-        assert self.shells == sum(1 for handle in self if handle._callback is None)
-        assert self.shells < self.shells_max
+        assert self.cancelled_count == sum(1 for handle in self if handle._callback is None)
+        assert self.cancelled_count < self.cancelled_max

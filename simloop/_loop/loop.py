@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .core.secondary import Aside
+from .core.secondary import SecondaryLoop
 from .core.subprocesses import Processes
 from .io.sendfile import Sendfile
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["SimLoop"]
 
 
-class SimLoop(Aside, Sendfile, Processes):
+class SimLoop(SecondaryLoop, Sendfile, Processes):
     """A deterministic asyncio event loop in virtual time.
 
     Args:

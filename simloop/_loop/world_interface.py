@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from simloop._kernel import Kernel
     from simloop._process import Dispositions
     from simloop._process.programs import Programs
-    from simloop._threads.thread_scheduler import Baton
+    from simloop._threads.thread_scheduler import ThreadScheduler
     from simloop.net import Host
 
 __all__ = ["WorldPort", "new_world", "provide_worlds"]
@@ -42,7 +42,7 @@ class WorldPort(Protocol):
         """What can be started as a process."""
 
     @property
-    def baton(self) -> Baton:
+    def threads(self) -> ThreadScheduler:
         """The turn among the threads."""
 
     def attach(self, loop: Any) -> None:

@@ -111,11 +111,11 @@ class Dispositions:
     def raise_signal(self, signum: int, /) -> None:
         """Act on a signal at once, as on one that a process sends itself."""
         # A handler runs in the main thread, whichever thread raised the signal.
-        is_main = self._world.baton.current is None
+        is_main = self._world.threads.current is None
         self.act(signum, None if is_main else next(iter(self._world.loops), None))
 
     def _check_main_thread(self, call: str) -> None:
-        if self._world.baton.current is not None:
+        if self._world.threads.current is not None:
             raise ValueError(f"{call} only works in main thread of the main interpreter")
 
     # How a signal arrives --------------------------------------------------------------------

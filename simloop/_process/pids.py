@@ -18,7 +18,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ class Pids:
             return NotImplemented
         _check(sig)
         if child.returncode is not None:
-            raise fault(errno.ESRCH)
+            raise os_error(errno.ESRCH)
         child.send_signal(sig)
         return None
 
@@ -85,7 +85,7 @@ class Pids:
         if group == own:
             self._signal_own(sig)
         elif not alive:
-            raise fault(errno.ESRCH)
+            raise os_error(errno.ESRCH)
         return None
 
     def getpgid(self, pid: int, /) -> Any:
@@ -96,7 +96,7 @@ class Pids:
         if child is None:
             return NotImplemented
         if child.returncode is not None:
-            raise fault(errno.ESRCH)
+            raise os_error(errno.ESRCH)
         return self._groups[pid]
 
     def waitpid(self, pid: int, options: int, /) -> Any:
@@ -109,7 +109,7 @@ class Pids:
         if child is None:
             return NotImplemented
         if child.returncode is not None:
-            raise fault(errno.ECHILD)
+            raise os_error(errno.ECHILD)
         if options & os.WNOHANG:
             return 0, 0
         raise UnsupportedError(
@@ -120,4 +120,4 @@ class Pids:
 
 def _check(sig: int) -> None:
     if sig and sig not in signal.valid_signals():
-        raise fault(errno.EINVAL)
+        raise os_error(errno.EINVAL)

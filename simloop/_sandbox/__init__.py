@@ -1,9 +1,9 @@
 """The real world's place-holder: the only part of simloop that touches time, entropy and sockets.
 
-A world makes one :class:`Ambient` and enters it around each run of a loop::
+A world makes one :class:`Sandbox` and enters it around each run of a loop::
 
-    ambient = Ambient(clock=clock, streams=streams, sockets=sockets)
-    with ambient:  # or ambient.enter() and ambient.exit()
+    sandbox = Sandbox(clock=clock, streams=streams, sockets=sockets)
+    with sandbox:  # or sandbox.enter() and sandbox.exit()
         ...  # time.time(), os.urandom(), socket.socket() are the world's, on this thread
 
 - ``clock`` has ``now_ns`` and ``block(duration_ns)`` (:class:`Clock`).
@@ -18,9 +18,9 @@ A world makes one :class:`Ambient` and enters it around each run of a loop::
 - ``become_loop`` makes the loops that the program asks asyncio for; without it they are real.
 - ``start_date`` is the wall clock's time at the world's start; 2024-01-01T00:00:00Z by default.
 
-Entering the same ambient again only counts; entering another one pushes it, so that a loop may be
+Entering the same sandbox again only counts; entering another one pushes it, so that a loop may be
 driven from a callback of another world's loop. Everybody else in the process, other threads
-included, keeps the real world. A worker thread joins a run by ``with ambient.guest(clock):``.
+included, keeps the real world. A worker thread joins a run by ``with sandbox.for_thread(clock):``.
 
 simloop itself asks the real clock by :mod:`simloop._sandbox.time.real_clock`.
 
@@ -51,34 +51,34 @@ from .io.sockets import Sockets
 from .patching import import_hook  # noqa: F401
 from .patching.module_state import Streams
 from .permissions import ALLOWANCES, allow
-from .process.garbage import collect, set_aside
+from .process.garbage import collect, freeze_garbage
 from .process.signals import Signals, interrupt, leave_interrupts, take_interrupts
 from .process.threads import Threads, foreign, join_for_real, wake_all
 from .run_context import current
-from .sandbox import START_DATE, Ambient, Clock, Guest, Seat
+from .sandbox import START_DATE, Clock, RunContext, Sandbox, ThreadSandbox
 from .time import datetimes, real_clock, time_module, wait_clocks  # noqa: F401
 
 __all__ = [
     "ALLOWANCES",
     "START_DATE",
-    "Ambient",
     "Clock",
-    "Guest",
-    "Seat",
+    "RunContext",
+    "Sandbox",
     "Signals",
     "Sockets",
     "Streams",
+    "ThreadSandbox",
     "Threads",
     "allow",
     "collect",
     "current",
     "foreign",
+    "freeze_garbage",
     "has_tasks",
     "interrupt",
     "join_for_real",
     "leave_interrupts",
     "real_clock",
-    "set_aside",
     "take_interrupts",
     "wake_all",
 ]

@@ -27,15 +27,15 @@ from typing import TYPE_CHECKING, Any
 from .io import platform_queries as inquiries  # noqa: F401 - for what it registers: what it lets out is no escape
 from .patching.registry import before_install, entry, redirect
 from .permissions import escape, is_allowed
-from .run_context import get_ident, running
+from .run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from .sandbox import Seat
+    from .sandbox import RunContext
 
-    Guard = Callable[[Seat, str, tuple[Any, ...]], None]
+    Guard = Callable[[RunContext, str, tuple[Any, ...]], None]
 
 __all__: list[str] = []
 
@@ -52,7 +52,7 @@ def _call(event: str, args: tuple[Any, ...]) -> str:
 def _refuse(name: str, reason: str, shown: slice = slice(None)) -> Guard:
     """Make the guard that refuses unless ``name`` is allowed."""
 
-    def guard(_seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+    def guard(_seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
         if not is_allowed(name):
             raise escape(_call(event, args[shown]), reason, name)
 
@@ -62,7 +62,7 @@ def _refuse(name: str, reason: str, shown: slice = slice(None)) -> Guard:
 def _refuse_strictly(name: str, reason: str) -> Guard:
     """Make the guard that refuses in the strict mode."""
 
-    def guard(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+    def guard(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
         if seat.strict and not is_allowed(name) and not _is_compiled(args[0]):
             raise escape(_call(event, args[:1]), reason, name)
 
@@ -74,30 +74,30 @@ def _is_compiled(path: Any) -> bool:
     return isinstance(path, (str, bytes)) and "__pycache__" in os.fsdecode(path)
 
 
-def _refuse_blocking(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+def _refuse_blocking(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
     """Refuse clients that wait for the network on the thread that would have to serve it."""
     if seat.blocks_loop and not is_allowed("sockets"):
         reason = "it waits for the network and so stops the loop, which is the network here"
         raise escape(_call(event, args[-2:]), reason, "sockets")
 
 
-def _refuse_urllib(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+def _refuse_urllib(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
     if not str(args[0]).startswith(("file:", "data:")):
         _refuse_blocking(seat, event, args[:1])
 
 
-def _refuse_kill(_seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+def _refuse_kill(_seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
     if args[1] and not is_allowed("signals") and not is_allowed("subprocess"):
         raise escape(_call(event, args), "the signal goes to a real process", "signals")
 
 
-def _refuse_writing(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+def _refuse_writing(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
     path, _mode, flags = args
     if flags & _WRITE_FLAGS and not isinstance(path, int):
         _refuse_change(seat, event, args)
 
 
-def _refuse_database(seat: Seat, event: str, args: tuple[Any, ...]) -> None:
+def _refuse_database(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
     if args[0] not in (":memory:", b":memory:", ""):
         _refuse_change(seat, event, args)
 
@@ -173,10 +173,10 @@ _guards: dict[str, Guard] = {
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if running:
+    if by_thread:
         guard = _guards.get(event)
         if guard is not None:
-            seat = running.get(get_ident())
+            seat = by_thread.get(get_ident())
             if seat is not None:
                 guard(seat, event, args)
 
@@ -221,7 +221,7 @@ def _guard_method(name: str) -> None:
     real = getattr(_socket.socket, name)
 
     def method(self: socket.socket, *args: Any, **kwargs: Any) -> Any:
-        seat = running.get(get_ident())
+        seat = by_thread.get(get_ident())
         if seat is not None and not is_allowed("sockets") and not _is_private_pair(self):
             shown = name.removeprefix("_")
             raise escape(f"socket.{shown}()", f"{self!r} is real", "sockets")
@@ -240,7 +240,7 @@ for _name in (
 
 def _fork_exec(args: Any, *rest: Any) -> Any:
     """Refuse the processes that ``multiprocessing`` spawns, which Python does not announce."""
-    if get_ident() in running and not is_allowed("subprocess") and not _is_for_cleaning():
+    if get_ident() in by_thread and not is_allowed("subprocess") and not _is_for_cleaning():
         shown = [os.fsdecode(arg) for arg in args[:1]]
         raise escape(f"fork_exec({', '.join(shown)})", _STARTS, "subprocess")
     return _real_fork_exec(args, *rest)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from simloop.errors import EscapeError, UsageError
 
-from .run_context import get_ident, running
+from .run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ def is_allowed(name: str) -> bool:
     """Tell whether the block of code, or the run of the calling thread, may do this."""
     if name in _allowed.get():
         return True
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     return run is not None and name in run.allowed
 
 

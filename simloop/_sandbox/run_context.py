@@ -1,9 +1,9 @@
 """Which world a thread is in.
 
-Owns: the table from thread to the ambient that it entered. Every redirected function looks here
+Owns: the table from thread to the sandbox that it entered. Every redirected function looks here
 first and leaves foreign threads alone.
 
-Must not know: what an ambient does.
+Must not know: what a sandbox does.
 
 Invariant: a thread is in the table exactly while it is inside a run.
 """
@@ -14,13 +14,13 @@ from _thread import get_ident
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .sandbox import Seat
+    from .sandbox import RunContext
 
-__all__ = ["current", "get_ident", "running"]
+__all__ = ["by_thread", "current", "get_ident"]
 
-running: dict[int, Seat] = {}
+by_thread: dict[int, RunContext] = {}
 
 
-def current() -> Seat | None:
+def current() -> RunContext | None:
     """Return what the calling thread is inside of, if anything."""
-    return running.get(get_ident())
+    return by_thread.get(get_ident())

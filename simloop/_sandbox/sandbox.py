@@ -1,4 +1,4 @@
-"""The ambient of one world: what its program finds where the real world would be.
+"""The sandbox of one world: what its program finds where the real world would be.
 
 Owns: entering and leaving. Inside, time, entropy and sockets are the world's; outside, nothing is
 different from a process that never heard of simloop.
@@ -7,9 +7,9 @@ Must not know: loops, worlds, networks. Its clock, streams and sockets come by a
 
 Invariants:
 
-- A thread is inside of at most one ambient at a time; entering another one inside pushes it.
+- A thread is inside of at most one sandbox at a time; entering another one inside pushes it.
 - Whatever enters leaves, in reverse order, also when the run fails.
-- Making an ambient touches nothing; its streams are first drawn from when it is entered.
+- Making a sandbox touches nothing; its streams are first drawn from when it is entered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .entropy.entropy import Entropy
 from .patching.registry import install, uninstall
 from .permissions import check_names
 from .process.garbage import collect
-from .run_context import get_ident, running
+from .run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .process.signals import Signals
     from .process.threads import Threads
 
-__all__ = ["START_DATE", "Ambient", "Clock", "Guest", "Seat"]
+__all__ = ["START_DATE", "Clock", "RunContext", "Sandbox", "ThreadSandbox"]
 
 START_DATE = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 """When a world begins if nobody says otherwise: the same date for everybody."""
@@ -55,7 +55,7 @@ class Clock(Protocol):
         """Do what ``time.sleep`` does: let that much time pass while nothing else runs."""
 
 
-class Seat:
+class RunContext:
     """What a thread inside a run is given: a clock, a wall clock, entropy, sockets."""
 
     __slots__ = (
@@ -87,8 +87,8 @@ class Seat:
     """When, in nanoseconds, and how often by then, the thread asked in vain what is ready."""
 
 
-class Ambient(Seat):
-    """The ambient of one world; enter it around each run.
+class Sandbox(RunContext):
+    """The sandbox of one world; enter it around each run.
 
     Args:
         clock: The virtual clock.
@@ -132,7 +132,7 @@ class Ambient(Seat):
         self.allowed = allow
         self.strict = strict
         self.idle_polls: tuple[int, int] = (0, 0)
-        self._frames: list[tuple[int, Seat | None, Any] | None] = []
+        self._frames: list[tuple[int, RunContext | None, Any] | None] = []
 
     def enter(self) -> None:
         """Begin a run on this thread: from now on its time, entropy and sockets are the world's.
@@ -141,14 +141,14 @@ class Ambient(Seat):
             UsageError: Another thread is inside; a second one comes in by :meth:`guest`.
         """
         ident = get_ident()
-        outer = running.get(ident)
+        outer = by_thread.get(ident)
         if outer is self:
             self._frames.append(None)
             return
         if self._frames and any(frame and frame[0] != ident for frame in self._frames):
             raise UsageError(
                 f"thread {ident} entered a world that another thread is running; "
-                "let one thread run it, or join it with Ambient.guest"
+                "let one thread run it, or join it with Sandbox.for_thread"
             )
         install()
         try:
@@ -157,25 +157,25 @@ class Ambient(Seat):
             uninstall()
             raise
         self._frames.append((ident, outer, saved))
-        running[ident] = self
+        by_thread[ident] = self
 
     def exit(self) -> None:
         """End the run, or one level of it.
 
         Raises:
-            UsageError: This is not the ambient that this thread entered last.
+            UsageError: This is not the sandbox that this thread entered last.
         """
-        if running.get(get_ident()) is not self:
-            raise UsageError("left an ambient that is not the innermost of this thread")
+        if by_thread.get(get_ident()) is not self:
+            raise UsageError("left a sandbox that is not the innermost of this thread")
         frame = self._frames.pop()
         if frame is None:
             return
         ident, outer, saved = frame
         collect(full=True)  # Finalizers of what the run leaves behind are part of the run.
         if outer is None:
-            del running[ident]
+            del by_thread[ident]
         else:
-            running[ident] = outer
+            by_thread[ident] = outer
         try:
             self.entropy.exit(saved)
         finally:
@@ -193,27 +193,27 @@ class Ambient(Seat):
     ) -> None:
         self.exit()
 
-    def guest(self, clock: Clock | None = None) -> Guest:
+    def for_thread(self, clock: Clock | None = None) -> ThreadSandbox:
         """Return a context in which another thread belongs to the run, too.
 
         Args:
             clock: What that thread sees as its clock, in particular how it sleeps.
         """
-        return Guest(self, self.clock if clock is None else clock)
+        return ThreadSandbox(self, self.clock if clock is None else clock)
 
     @contextmanager
     def outside(self) -> Iterator[None]:
         """Let the calling thread step out of the run for a block: there, nothing is virtual."""
         ident = get_ident()
-        seat = running.pop(ident, None)
+        seat = by_thread.pop(ident, None)
         try:
             yield
         finally:
             if seat is not None:
-                running[ident] = seat
+                by_thread[ident] = seat
 
 
-class Guest(Seat):
+class ThreadSandbox(RunContext):
     """A second thread inside a run: it sees the world's time and entropy, by a clock of its own.
 
     It comes only while the run's own thread is inside, so there is nothing to patch, and the
@@ -226,7 +226,7 @@ class Guest(Seat):
     allowed: tuple[str, ...]
     become_loop: Callable[[Any], None] | None
 
-    def __init__(self, host: Ambient, clock: Clock) -> None:
+    def __init__(self, host: Sandbox, clock: Clock) -> None:
         self.clock = clock
         self.start_ns: int = host.start_ns
         self.entropy: Entropy = host.entropy
@@ -237,13 +237,13 @@ class Guest(Seat):
         self.allowed = host.allowed
         self.strict: bool = host.strict
         self.idle_polls: tuple[int, int] = (0, 0)
-        self._outer: Seat | None = None
+        self._outer: RunContext | None = None
         self._ident = 0
 
     def __enter__(self) -> Self:
         self._ident = get_ident()
-        self._outer = running.get(self._ident)
-        running[self._ident] = self
+        self._outer = by_thread.get(self._ident)
+        by_thread[self._ident] = self
         return self
 
     def __exit__(
@@ -256,12 +256,12 @@ class Guest(Seat):
 
     def expel(self) -> None:
         """End the thread's stay, from whatever thread: it is on its own from now on."""
-        if running.get(self._ident) is not self:
+        if by_thread.get(self._ident) is not self:
             return
         if self._outer is None:
-            del running[self._ident]
+            del by_thread[self._ident]
         else:
-            running[self._ident] = self._outer
+            by_thread[self._ident] = self._outer
 
 
 def _posix_ns(date: dt.datetime | float) -> int:

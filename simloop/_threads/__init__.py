@@ -11,6 +11,6 @@ comes by argument.
 from __future__ import annotations
 
 from .blocking_calls import let_threads_block
-from .thread_scheduler import Baton
+from .thread_scheduler import ThreadScheduler
 
-__all__ = ["Baton", "let_threads_block"]
+__all__ = ["ThreadScheduler", "let_threads_block"]

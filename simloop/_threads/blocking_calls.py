@@ -1,8 +1,8 @@
 """Blocking calls on virtual sockets and pipes: they wait as their thread waits.
 
 Owns: what a host does where ``recv`` on a blocking socket, or ``os.read`` on a pipe, would wait. A
-strand hands the turn back and is woken when the file may be ready. The loop's own thread may wait
-only while strands are there that could do something about it; else it would wait for itself, and
+thread hands the turn back and is woken when the file may be ready. The loop's own thread may wait
+only while there are threads that could do something about it; else it would wait for itself, and
 the network refuses as it does without threads.
 """
 
@@ -14,21 +14,21 @@ from simloop._kernel import nanoseconds, seconds
 from simloop.net.host import Host
 
 if TYPE_CHECKING:
-    from .thread_scheduler import Baton
+    from .thread_scheduler import ThreadScheduler
 
 __all__ = ["let_threads_block"]
 
 
-def let_threads_block(host: Host, baton: Baton) -> None:
+def let_threads_block(host: Host, scheduler: ThreadScheduler) -> None:
     """Make blocking calls of a host's threads wait in virtual time."""
 
     def on_would_block(sock: Any, what: str, timeout: float | None) -> float | None:
-        if baton.current is None and not baton.strands:
+        if scheduler.current is None and not scheduler.sim_threads:
             return Host.on_would_block(host, sock, what, timeout)
         file = host.file(sock if isinstance(sock, int) else sock.fileno())
         timeout_ns = None if timeout is None else nanoseconds(timeout)
-        until_ns = None if timeout_ns is None else baton.kernel.now_ns + timeout_ns
-        waiter = baton.waiter(f"{what} on {sock!r}", timeout_ns)
+        until_ns = None if timeout_ns is None else scheduler.kernel.now_ns + timeout_ns
+        waiter = scheduler.waiter(f"{what} on {sock!r}", timeout_ns)
         file.watch_readable(waiter.wake)
         file.watch_writable(waiter.wake)
         try:
@@ -37,6 +37,6 @@ def let_threads_block(host: Host, baton: Baton) -> None:
         finally:
             file.unwatch_readable(waiter.wake)
             file.unwatch_writable(waiter.wake)
-        return None if until_ns is None else max(0.0, seconds(until_ns - baton.kernel.now_ns))
+        return None if until_ns is None else max(0.0, seconds(until_ns - scheduler.kernel.now_ns))
 
     host.on_would_block = on_would_block  # type: ignore[method-assign]  # a hook, meant for this

@@ -7,8 +7,8 @@ while all of it is idle, or waits for the loop itself, the loop goes on, jumps i
 
 How the two are told apart:
 
-- Threads that the program starts inside a run are no real work at all: they run under the baton
-  (:mod:`.baton`), in virtual time.
+- Threads that the program starts inside a run are no real work at all: they run under the scheduler
+  (:mod:`.threads`), in virtual time.
 - A job in a pool of threads waits for the loop when it stands at a lock or a queue: the places
   where Python threads wait are seen (``threads`` in the layer beside this one), and whoever
   releases such a lock counts the job as working from that moment. A job that has not begun is at
@@ -19,7 +19,7 @@ How the two are told apart:
 
 Invariants:
 
-- Every wait here ends by Ctrl-C, and a wait for a thread under the baton by a limit.
+- Every wait here ends by Ctrl-C, and a wait for a thread under the scheduler by a limit.
 - No other thread changes what is counted between a release and the count.
 """
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from .thread_scheduler import Baton
+    from .thread_scheduler import ThreadScheduler
 
-__all__ = ["Gate", "Outside", "Outsider", "RealJob"]
+__all__ = ["Gate", "RealJob", "RealThread", "RealWork"]
 
 # The real methods, held before anything is patched.
 _acquire: Any = LockType.acquire
@@ -93,18 +93,18 @@ class Gate:
         return bool(_acquire(self._lock, True, timeout_s))
 
 
-class OutsiderWaiter:
+class RealThreadWaiter:
     """One wait of a thread from outside: it waits for real, and is seen."""
 
-    __slots__ = ("_outsider", "awake", "looks")
+    __slots__ = ("_real_thread", "awake", "looks")
 
-    def __init__(self, outsider: Outsider) -> None:
-        self._outsider = outsider
+    def __init__(self, thread: RealThread) -> None:
+        self._real_thread = thread
         self.awake: bool = False
         self.looks: int = 0
         """How often the loop has looked since it was woken."""
-        outsider.waiting = self
-        outsider.outside.ring()
+        thread.waiting = self
+        thread.real_work.ring()
 
     def park(self) -> bool:
         """Never called: the thread waits by itself."""
@@ -117,29 +117,29 @@ class OutsiderWaiter:
 
     def end(self) -> None:
         """Count it so however it came."""
-        self._outsider.waiting = None
+        self._real_thread.waiting = None
 
 
-class Outsider:
-    """A thread that is not under the baton, while this world cares whether it works."""
+class RealThread:
+    """A thread that is not under the scheduler, while this world cares whether it works."""
 
-    __slots__ = ("doubt_s", "ident", "outside", "waiting")
+    __slots__ = ("doubt_s", "ident", "real_work", "waiting")
 
     is_foreign = True
 
-    def __init__(self, outside: Outside, ident: int) -> None:
-        self.outside: Outside = outside
+    def __init__(self, real_work: RealWork, ident: int) -> None:
+        self.real_work: RealWork = real_work
         self.ident: int = ident
-        self.waiting: OutsiderWaiter | None = None
+        self.waiting: RealThreadWaiter | None = None
         self.doubt_s: float = 0.0
         """For how long the loop has waited for it since it last spoke."""
 
-    def waiter(self, _thing: object, _timeout_ns: int | None, /) -> OutsiderWaiter:
+    def waiter(self, _thing: object, _timeout_ns: int | None, /) -> RealThreadWaiter:
         """Begin a wait that is seen."""
-        return OutsiderWaiter(self)
+        return RealThreadWaiter(self)
 
     def adopt(self, _function: Callable[..., object], /) -> None:
-        """Leave threads that an outsider starts outside."""
+        """Leave threads that an thread starts outside."""
 
     def ended(self, _joined_by: object, /) -> None:
         """Wait for the ends of threads for real."""
@@ -147,7 +147,7 @@ class Outsider:
     @contextmanager
     def for_real(self) -> Iterator[None]:
         """Wait for real, unseen: the thread counts as working."""
-        foreign = self.outside.baton.surroundings.foreign
+        foreign = self.real_work.threads.bridge.foreign
         del foreign[self.ident]
         try:
             yield
@@ -155,7 +155,7 @@ class Outsider:
             foreign[self.ident] = self
 
     def works(self, _future: object, /) -> None:
-        """Leave alone what an outsider begins."""
+        """Leave alone what an thread begins."""
 
     def is_waiting(self) -> bool:
         """Tell whether it stands at something that nobody has released for it."""
@@ -189,25 +189,25 @@ class RealJob:
     function.
     """
 
-    def __init__(self, outside: Outside, function: Callable[..., Any], executor: Any) -> None:
-        self._outside = outside
+    def __init__(self, real_work: RealWork, function: Callable[..., Any], executor: Any) -> None:
+        self._real_work = real_work
         self._function = function
         self._executor = executor
         self._began = False
         self._is_virtual = False
-        self.runner: Outsider | None = None
+        self.runner: RealThread | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function, in a thread of the executor."""
         self._began = True
         ident = get_ident()
-        if self._outside.baton.holds(ident):
+        if self._real_work.threads.holds(ident):
             self._is_virtual = True  # The pool's thread was started inside the run.
             return self._function(*args, **kwargs)
-        foreign = self._outside.baton.surroundings.foreign
+        foreign = self._real_work.threads.bridge.foreign
         before = foreign.get(ident)
-        is_known = isinstance(before, Outsider) and before.outside is self._outside
-        self.runner = foreign[ident] = before if is_known else Outsider(self._outside, ident)
+        is_known = isinstance(before, RealThread) and before.real_work is self._real_work
+        self.runner = foreign[ident] = before if is_known else RealThread(self._real_work, ident)
         try:
             return self._function(*args, **kwargs)
         finally:
@@ -223,13 +223,13 @@ class RealJob:
     def watch(self, future: Any) -> None:
         """Count the job until its future is done."""
         if isinstance(future, Future):
-            self._outside.jobs[self] = None
-            self._outside.watch()
+            self._real_work.jobs[self] = None
+            self._real_work.watch()
             future.add_done_callback(self._done)
 
     def _done(self, _future: Any) -> None:
-        self._outside.jobs.pop(self, None)
-        self._outside.ring()
+        self._real_work.jobs.pop(self, None)
+        self._real_work.ring()
 
     def is_at_work(self, begun: int) -> bool:
         """Tell whether the job goes on by itself, where so many jobs of its pool have begun."""
@@ -251,18 +251,18 @@ class RealJob:
         return self._began
 
 
-class Outside:
+class RealWork:
     """The real work that one world waits for."""
 
-    def __init__(self, baton: Baton) -> None:
-        self.baton = baton
+    def __init__(self, scheduler: ThreadScheduler) -> None:
+        self.threads = scheduler
         self.jobs: dict[RealJob, None] = {}
         self.failure: BaseException | None = None
         self.shutdowns: int = 0
         """How many pools of the user's are shutting down."""
         self._shutdown_doubt_s = 0.0
         """For how long the loop has waited for nothing but that."""
-        self._outsiders: dict[int, Outsider] = {}
+        self._real_threads: dict[int, RealThread] = {}
         self._bell = Gate()
 
     def begin_shutdown(self) -> None:
@@ -276,10 +276,10 @@ class Outside:
 
     def heard_from(self, ident: int) -> None:
         """Take note that a thread from outside has spoken to the loop."""
-        foreign = self.baton.surroundings.foreign
+        foreign = self.threads.bridge.foreign
         known = foreign.get(ident)
-        if not isinstance(known, Outsider) or known.outside is not self:
-            self._outsiders[ident] = foreign[ident] = Outsider(self, ident)
+        if not isinstance(known, RealThread) or known.real_work is not self:
+            self._real_threads[ident] = foreign[ident] = RealThread(self, ident)
             self.watch()
         else:
             known.doubt_s = 0.0
@@ -287,7 +287,7 @@ class Outside:
 
     def watch(self) -> None:
         """Be asked from now on before the clock jumps."""
-        self.baton.kernel.before_jump = self.before_jump
+        self.threads.kernel.before_jump = self.before_jump
 
     def fail(self, error: BaseException) -> None:
         """End the run by an error, before the clock next jumps."""
@@ -296,10 +296,10 @@ class Outside:
 
     def forget(self, foreign: dict[int, Any]) -> None:
         """Forget everybody, because the loops of the world are closed."""
-        for ident, outsider in self._outsiders.items():
-            if foreign.get(ident) is outsider:
+        for ident, thread in self._real_threads.items():
+            if foreign.get(ident) is thread:
                 del foreign[ident]
-        self._outsiders.clear()
+        self._real_threads.clear()
         self.jobs.clear()
 
     def is_at_work(self) -> bool:
@@ -307,16 +307,16 @@ class Outside:
         jobs = list(self.jobs)
         if any(job.is_at_work(self._begun(job.executor)) for job in jobs):
             return True
-        if self.shutdowns and not jobs and self._shutdown_doubt_s < self.baton.limit_s():
+        if self.shutdowns and not jobs and self._shutdown_doubt_s < self.threads.limit_s():
             return True  # Nothing is left but to see the pool's threads end.
-        if not self._outsiders:
+        if not self._real_threads:
             return False
         # A thread's identifier is used again when it has ended.
-        inside = [get_ident(), *(strand.ident for strand in self.baton.strands)]
-        limit_s = self.baton.limit_s()
+        inside = [get_ident(), *(thread.ident for thread in self.threads.sim_threads)]
+        limit_s = self.threads.limit_s()
         return any(
             each.is_at_work(limit_s)
-            for ident, each in list(self._outsiders.items())
+            for ident, each in list(self._real_threads.items())
             if ident not in inside
         )
 
@@ -329,18 +329,18 @@ class Outside:
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
-        has_work = self.baton.kernel.has_work
+        has_work = self.threads.kernel.has_work
         while not has_work() and self.is_at_work():
             self.wait()
         return has_work()
 
-    def hears_from_strangers(self) -> bool:
+    def hears_from_unknown_threads(self) -> bool:
         """Wait a little for threads of which nothing is known; true if one let go of something.
 
         A thread that has nothing to do with the run may hold a lock for a moment that a thread of
         the run wants (the one of logging, say).
         """
-        inside = [get_ident(), *(strand.ident for strand in self.baton.strands)]
+        inside = [get_ident(), *(thread.ident for thread in self.threads.sim_threads)]
         for _ in range(_LOOKS_AT_STRANGERS):
             others = [
                 frame for ident, frame in sys._current_frames().items() if ident not in inside
@@ -356,16 +356,16 @@ class Outside:
 
         Asked when nothing else can happen: such a loop waits for whoever started it.
         """
-        waiting = any(each.waits_for is not None for each in self.baton.strands)
-        if waiting and self.hears_from_strangers() and self.baton.kernel.has_work():
+        waiting = any(each.waits_for is not None for each in self.threads.sim_threads)
+        if waiting and self.hears_from_unknown_threads() and self.threads.kernel.has_work():
             return True
         main = threading.main_thread().ident
         if main is None or main == get_ident():
             return False
-        if main not in self._outsiders:
+        if main not in self._real_threads:
             self.heard_from(main)
         for _ in range(_LOOKS):  # Where it waits now may be what the loop has just ended.
-            if not self.baton.kernel.has_work():
+            if not self.threads.kernel.has_work():
                 self.wait()
         return self.before_jump()
 
@@ -379,9 +379,9 @@ class Outside:
             return
         if self.shutdowns:
             self._shutdown_doubt_s += _SLICE_S
-        for outsider in self._outsiders.values():
-            outsider.doubt_s += _SLICE_S
-            outsider.look()
+        for thread in self._real_threads.values():
+            thread.doubt_s += _SLICE_S
+            thread.look()
         for job in list(self.jobs):
             if job.runner is not None:
                 job.runner.look()

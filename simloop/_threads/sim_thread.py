@@ -1,17 +1,17 @@
-"""Strands: the threads of a world, other than the one that runs its loops.
+"""Simulated threads: the threads of a world other than the one that runs its loops.
 
-Owns: one real thread each, and how it hands over. A strand runs only while the loop's thread
-stands in a step that let it, and that step ends when the strand waits, sleeps or ends. So a strand
-is a row of steps, like a task.
+Owns: one real thread each, and how it yields. A simulated thread runs only while the loop's thread
+stands in a step that switched to it, and that step ends when the thread waits, sleeps or ends. So a
+thread is a row of steps, like a task.
 
-Must not know: which strand is next; that is the ready queue's order, see :mod:`.baton`.
+Must not know: which thread is next; that is the ready queue's order, see :mod:`.thread_scheduler`.
 
 Invariants:
 
-- A strand that does not run is parked, has not begun, or has ended.
-- A wait may end early: whoever parks looks again whether what it waits for is there.
-- A strand that the loop gave up on (``is_lost``) never has the baton again; it is on its own in
-  the real world and ends at its next wait.
+- A thread that does not run is parked, has not begun, or has ended.
+- A wait may end early: after each return of ``park`` the caller checks its condition again.
+- A thread that was given up (``is_lost``) never has the turn again; it is on its own in the real
+  world and ends at its next wait.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from simloop._kernel import Kernel
 
-    from .thread_scheduler import Baton
+    from .thread_scheduler import ThreadScheduler
 
-__all__ = ["Strand", "name_of"]
+__all__ = ["SimThread", "name_of"]
 
 
 def name_of(function: Any, args: tuple[Any, ...] = ()) -> str:
@@ -59,72 +59,72 @@ def name_of(function: Any, args: tuple[Any, ...] = ()) -> str:
     return f"{module}.{name}" if module else name
 
 
-class StrandClock:
-    """The clock that a strand sees: sleeping lets others run."""
+class SimThreadClock:
+    """The clock that a thread sees: sleeping lets others run."""
 
-    __slots__ = ("_strand",)
+    __slots__ = ("_thread",)
 
-    def __init__(self, strand: Strand) -> None:
-        self._strand = strand
+    def __init__(self, thread: SimThread) -> None:
+        self._thread = thread
 
     @property
     def now_ns(self) -> int:
         """The world's time."""
-        return self._strand.kernel.now_ns
+        return self._thread.kernel.now_ns
 
     def block(self, duration_ns: int, /) -> None:
         """Sleep: be woken by a timer of the world."""
-        self._strand.sleep(duration_ns)
+        self._thread.sleep(duration_ns)
 
 
-class StrandWaiter:
-    """One wait of a strand."""
+class SimThreadWaiter:
+    """One wait of a thread."""
 
-    __slots__ = ("_deadline_ns", "_strand", "_thing", "awake")
+    __slots__ = ("_deadline_ns", "_thing", "_thread", "awake")
 
-    def __init__(self, strand: Strand, thing: object, timeout_ns: int | None) -> None:
-        self._strand = strand
+    def __init__(self, thread: SimThread, thing: object, timeout_ns: int | None) -> None:
+        self._thread = thread
         self._thing = thing
-        self._deadline_ns = NEVER if timeout_ns is None else strand.kernel.now_ns + timeout_ns
+        self._deadline_ns = NEVER if timeout_ns is None else thread.kernel.now_ns + timeout_ns
         self.awake: bool = False
 
     def park(self) -> bool:
         """Let others run until woken; false if time has run out."""
-        strand = self._strand
-        if strand.kernel.now_ns >= self._deadline_ns:
+        thread = self._thread
+        if thread.kernel.now_ns >= self._deadline_ns:
             return False
-        strand.is_parked = (
+        thread.is_parked = (
             True  # First this, then the question: a thread outside does it crosswise.
         )
         if not self.awake:
-            strand.park(self._thing, self._deadline_ns)
-        strand.is_parked = False
+            thread.park(self._thing, self._deadline_ns)
+        thread.is_parked = False
         self.awake = False
         return True
 
     def wake(self) -> None:
-        """Schedule the strand's next step."""
+        """Schedule the thread's next step."""
         self.awake = True
-        if self._strand.is_parked:
-            self._strand.schedule()
+        if self._thread.is_parked:
+            self._thread.schedule()
 
     def end(self) -> None:
         """Leave no trace."""
 
 
-class Strand:
+class SimThread:
     """A thread of the world; called, it runs until it waits.
 
     Args:
-        baton: Who lends it the turn.
+        scheduler: Who lends it the turn.
         loop: The loop whose steps its steps are.
         number: Which one it is, counted per world.
         label: What it runs, for people and digests.
     """
 
-    def __init__(self, baton: Baton, loop: Any, number: int, label: str) -> None:
-        self.baton = baton
-        self.kernel: Kernel = baton.kernel
+    def __init__(self, scheduler: ThreadScheduler, loop: Any, number: int, label: str) -> None:
+        self.threads = scheduler
+        self.kernel: Kernel = scheduler.kernel
         self.loop = loop
         self.number = number
         self.ident: int = 0
@@ -139,11 +139,11 @@ class Strand:
         self._context = Context()
         self._go = Gate()
         self._back = Gate()
-        self._guest = baton.surroundings.guest(StrandClock(self))
+        self._sandbox = scheduler.bridge.for_thread(SimThreadClock(self))
         self.call_it(label)
 
     def call_it(self, label: str) -> None:
-        """Give the strand's steps a name."""
+        """Give the thread's steps a name."""
         self.__qualname__ = f"{label} in thread {self.number}"
         self.__module__ = ""
 
@@ -157,21 +157,21 @@ class Strand:
 
     def __call__(self) -> None:
         """Run until it waits, as a step."""
-        self.baton.lend(self)
+        self.threads.switch_to(self)
 
     def schedule(self) -> None:
-        """Let the strand run after what is ready already."""
-        baton = self.baton
-        if self in baton.awake or self.has_ended or self.is_lost:
+        """Let the thread run after what is ready already."""
+        scheduler = self.threads
+        if self in scheduler.awake or self.has_ended or self.is_lost:
             return
         if self.handle is not None:
             self.handle.cancel()
         self.handle = Handle(self, (), self._context, self.loop)
-        baton.asleep.pop(self, None)
-        baton.awake[self] = None
+        scheduler.asleep.pop(self, None)
+        scheduler.awake[self] = None
         self.kernel.ready.append(self.handle)
-        if not baton.is_at_home():
-            baton.outside.ring()
+        if not scheduler.has_turn():
+            scheduler.real_work.ring()
 
     def begin_turn(self) -> None:
         """Let the thread run, and return at once."""
@@ -185,17 +185,17 @@ class Strand:
     def lose(self) -> None:
         """Give up on the thread: it goes on, if it does, without the world."""
         self.is_lost = True
-        if hasattr(self._guest, "expel"):
-            self._guest.expel()
+        if hasattr(self._sandbox, "expel"):
+            self._sandbox.expel()
         self._go.open()
 
-    def handed_back(self) -> None:
+    def _after_turn(self) -> None:
         """Look what the turn has come to."""
 
     def failed(self, error: BaseException | None) -> None:
-        """Hear that the strand was given up, for an error or because the user interrupts."""
+        """Hear that the thread was given up, for an error or because the user interrupts."""
         if error is not None:
-            self.baton.outside.fail(error)
+            self.threads.real_work.fail(error)
 
     # On its own thread ---------------------------------------------------------------------
 
@@ -203,18 +203,18 @@ class Strand:
         """Be the thread's whole life."""
         self.ident = get_ident()
         self._go.wait()
-        self._guest.__enter__()
+        self._sandbox.__enter__()
         try:
             function(*args, **kwargs)
         finally:
-            self._guest.__exit__(None, None, None)
+            self._sandbox.__exit__(None, None, None)
             self.has_ended = True
             self._back.open()
 
     def abandon(self) -> None:
         """Forget a thread that could not be started."""
         self.has_ended = True
-        self.baton.bury(self)
+        self.threads.reap(self)
 
     def park(self, thing: object, deadline_ns: int = NEVER) -> None:
         """Hand the turn back until scheduled, or until a time.
@@ -226,12 +226,12 @@ class Strand:
         if deadline_ns < NEVER:
             self._set_timer(deadline_ns)
         self.is_parked = True
-        self._guest.__exit__(None, None, None)
+        self._sandbox.__exit__(None, None, None)
         self._back.open()
         self._go.wait()
         self.is_parked = False
         if not self.is_lost:
-            self._guest.__enter__()
+            self._sandbox.__enter__()
         self.waits_for = None
         if self.is_ending or self.is_lost:
             self._end_quietly()
@@ -253,7 +253,7 @@ class Strand:
         if self.handle is not None:
             self.handle.cancel()
         self.handle = handle = TimerHandle(when_ns, self, (), self._context, self.loop)
-        self.baton.asleep[self] = when_ns
+        self.threads.asleep[self] = when_ns
         self.kernel.wheel.add(handle)
 
     def sleep(self, duration_ns: int) -> None:
@@ -265,6 +265,6 @@ class Strand:
         while self.kernel.now_ns < deadline_ns:
             self.park("a sleep", deadline_ns)
 
-    def waiter(self, thing: object, timeout_ns: int | None) -> StrandWaiter:
+    def waiter(self, thing: object, timeout_ns: int | None) -> SimThreadWaiter:
         """Prepare a wait."""
-        return StrandWaiter(self, thing, timeout_ns)
+        return SimThreadWaiter(self, thing, timeout_ns)

@@ -4,7 +4,7 @@ Owns: the queue of jobs and the workers that take them. A job runs at one instan
 order: handing it to a worker appends one step to the ready queue, and that step is the job, up to
 where it first waits. What comes of it is told to its future in the step in which it ends.
 
-Must not know: what a job waits for; workers are strands like others.
+Must not know: what a job waits for; workers are threads like others.
 
 Invariants:
 
@@ -21,13 +21,13 @@ from collections import deque
 from concurrent.futures import CancelledError, InvalidStateError
 from typing import TYPE_CHECKING, Any
 
-from .sim_thread import Strand, name_of
-from .thread_position import standing_of
+from .sim_thread import SimThread, name_of
+from .thread_position import position_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .thread_scheduler import Baton
+    from .thread_scheduler import ThreadScheduler
 
 __all__ = ["Job", "Workers"]
 
@@ -85,11 +85,11 @@ def _in_asyncio(error: BaseException) -> BaseException:
     return error
 
 
-class Worker(Strand):
+class Worker(SimThread):
     """A thread that runs jobs."""
 
-    def __init__(self, workers: Workers, baton: Baton, loop: Any, index: int) -> None:
-        super().__init__(baton, loop, baton.next_number(), "a worker")
+    def __init__(self, workers: Workers, scheduler: ThreadScheduler, loop: Any, index: int) -> None:
+        super().__init__(scheduler, loop, scheduler.next_number(), "a worker")
         self.job: Job | None = None
         self._workers = workers
         self._thread = threading.Thread(
@@ -99,9 +99,9 @@ class Worker(Strand):
 
     def start(self) -> None:
         """Start the thread, which waits for its first turn."""
-        with self.baton.for_real():
+        with self.threads.for_real():
             self._thread.start()
-        self.baton.take_in(self)
+        self.threads.take_in(self)
 
     def take(self, job: Job) -> None:
         """Run a job at the next turn."""
@@ -117,7 +117,7 @@ class Worker(Strand):
                 del job
             self.park(None)
 
-    def handed_back(self) -> None:
+    def _after_turn(self) -> None:
         """Settle the job if it has ended: only between jobs a worker waits for nothing."""
         job = self.job
         if job is None or (self.waits_for is not None and not self.has_ended):
@@ -141,8 +141,8 @@ class Worker(Strand):
 class Workers:
     """The default executor of one loop."""
 
-    def __init__(self, baton: Baton, loop: Any) -> None:
-        self._baton = baton
+    def __init__(self, scheduler: ThreadScheduler, loop: Any) -> None:
+        self._scheduler = scheduler
         self._loop = loop
         self._workers: dict[Worker, None] = {}
         self._idle: deque[Worker] = deque()
@@ -162,7 +162,7 @@ class Workers:
         return job.future
 
     def _hire(self) -> Worker:
-        worker = Worker(self, self._baton, self._loop, self._started)
+        worker = Worker(self, self._scheduler, self._loop, self._started)
         worker.start()
         self._started += 1
         self._workers[worker] = None
@@ -205,14 +205,14 @@ class Workers:
         for worker in self._idle:
             self._workers.pop(worker, None)
             worker.is_ending = True
-            self._baton.lend(worker)
+            self._scheduler.switch_to(worker)
         self._idle.clear()
 
     def describe(self, future: object) -> str | None:
         """Say what the job of a future waits for; None if it is the future of no job."""
         for worker in self._workers:
             if worker.job is not None and worker.job.future is future:
-                return f"the job {worker.__qualname__}, which stands at {standing_of(worker.ident)}"
+                return f"the job {worker.__qualname__}, which stands at {position_of(worker.ident)}"
         for position, job in enumerate(self._waiting):
             if job.future is future:
                 name = name_of(job.function, job.args)

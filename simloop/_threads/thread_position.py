@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["standing_of"]
+__all__ = ["position_of"]
 
-_OURS = ("simloop._sandbox.", "simloop._loop.")
+_OURS = ("simloop._sandbox.", "simloop._loop.", "simloop._threads.")
 _WAITING = (*_OURS, "threading", "queue", "concurrent.futures.")
 
 
-def standing_of(ident: int) -> str:
+def position_of(ident: int) -> str:
     """Return ``file:line in function: source`` of a thread, for people."""
     frames = [frame for frame in _frames(ident) if not _is_in(frame, _OURS)]
     frames = [frame for frame in frames if not frame.f_code.co_name.startswith("_bootstrap")]

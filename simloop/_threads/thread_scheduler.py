@@ -1,21 +1,23 @@
-"""The baton: of all threads of a world, one runs at a time, in an order that the seed decides.
+"""The thread scheduler: of all threads of a world one runs at a time, in an order of the seed's.
 
-Owns: who has the turn. The loop's thread has it by right and lends it, step by step, to the
-strands (:mod:`.strands`): jobs of the default executor, and threads that the program or a library
-starts inside a run. A strand that becomes able to go on is appended to the ready queue at that
-moment, so threads interleave with callbacks first in, first out, and a digest sees each turn.
+Owns: which thread has the turn. The loop's thread has it by right and switches, step by step, to
+the simulated threads (:mod:`.sim_thread`): jobs of the default executor, and threads that the
+program or a library starts inside a run. A thread that becomes able to go on is appended to the
+ready queue at that moment, so threads interleave with callbacks first in, first out, and a digest
+sees each turn. (docs/explanation/threads.md draws this as a baton that is handed around.)
 
-When the loop's own thread waits for a strand (it joins it, it takes a lock that the strand holds)
-no callback of a loop can run, as outside. The strands can: their turns are taken in the middle of
-the step, in the same order, and the clock moves on to their timers if it must, as it does when the
-loop's thread sleeps. If none of them can ever run, that is a deadlock, told at the line that waits.
+When the loop's own thread waits for another one (it joins it, it takes a lock that the other holds)
+no callback of a loop can run, as outside of runs. Simulated threads can: their turns are taken in
+the middle of the step, in the same order, and the clock moves on to their timers if it must, as it
+does when the loop's thread sleeps. If none of them can ever run, that is a deadlock, told at the
+line that waits.
 
-Must not know: what a strand runs, and how a thread stands at a lock.
+Must not know: what a thread runs, and how the real thread below it stands at a lock.
 
 Invariants:
 
-- ``current`` is the strand that runs, and None while the loop's thread does.
-- A strand is in ``awake`` while a step of it is in the ready queue, in ``asleep`` while only a
+- ``current`` is the simulated thread that runs, and None while the loop's thread does.
+- A thread is in ``awake`` while a step of it is in the ready queue, in ``asleep`` while only a
   timer of it is in the wheel; never in both.
 """
 
@@ -30,9 +32,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from simloop._kernel import NEVER, Handle, seconds
 from simloop.errors import DeadlockError, LimitError
 
-from .real_threads import Outside, RealJob
-from .sim_thread import Strand, name_of
-from .thread_position import standing_of
+from .real_threads import RealJob, RealWork
+from .sim_thread import SimThread, name_of
+from .thread_position import position_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,16 +42,16 @@ if TYPE_CHECKING:
 
     from simloop._kernel import Kernel
 
-    from .real_threads import OutsiderWaiter
-    from .sim_thread import StrandWaiter
+    from .real_threads import RealThreadWaiter
+    from .sim_thread import SimThreadWaiter
 
-__all__ = ["Baton", "Surroundings"]
+__all__ = ["ThreadBridge", "ThreadScheduler"]
 
 _TURNS_TO_END = 1000
-"""How often a strand may wait again after it was told to end."""
+"""How often a thread may wait again after it was told to end."""
 
 
-class Surroundings(Protocol):
+class ThreadBridge(Protocol):
     """What the threads of a world need to know of the real one."""
 
     foreign: dict[int, Any]
@@ -59,7 +61,7 @@ class Surroundings(Protocol):
     def loops(self) -> Sequence[Any]:
         """The loops of the world that are not closed."""
 
-    def guest(self, clock: Any, /) -> AbstractContextManager[Any]:
+    def for_thread(self, clock: Any, /) -> AbstractContextManager[Any]:
         """Make a context in which a second thread belongs to the run; it has ``expel()``."""
 
     def outside(self) -> AbstractContextManager[object]:
@@ -72,26 +74,26 @@ class Surroundings(Protocol):
         """Wait, really, for the end of a thread, given the function that it was started with."""
 
 
-class HomeWaiter:
+class LoopThreadWaiter:
     """One wait of the loop's own thread."""
 
-    __slots__ = ("_baton", "_deadline_ns", "_thing", "awake")
+    __slots__ = ("_deadline_ns", "_scheduler", "_thing", "awake")
 
-    def __init__(self, baton: Baton, thing: object, timeout_ns: int | None) -> None:
-        self._baton = baton
+    def __init__(self, scheduler: ThreadScheduler, thing: object, timeout_ns: int | None) -> None:
+        self._scheduler = scheduler
         self._thing = thing
-        self._deadline_ns = NEVER if timeout_ns is None else baton.kernel.now_ns + timeout_ns
+        self._deadline_ns = NEVER if timeout_ns is None else scheduler.kernel.now_ns + timeout_ns
         self.awake: bool = False
 
     def park(self) -> bool:
-        """Let a strand run, or time pass; false if time has run out."""
+        """Let a thread run, or time pass; false if time has run out."""
         self.awake = False
-        return self._baton.interleave(self._thing, self._deadline_ns)
+        return self._scheduler.interleave(self._thing, self._deadline_ns)
 
     def wake(self) -> None:
         """Let the wait look again."""
         self.awake = True
-        self._baton.outside.ring()
+        self._scheduler.real_work.ring()
 
     def end(self) -> None:
         """Leave no trace."""
@@ -107,49 +109,49 @@ class NoLoop:
         self._wheel = kernel.wheel
 
     def _step_into(self) -> None:
-        """Let the loop that runs, if any, be the running one: a thread's step is none of it."""
+        """Change nothing: the step of a thread without a loop leaves the running loop as it is."""
 
     def _step_took(self, _handle: object, _elapsed_ns: int) -> None:
-        """Nobody is told."""
+        """Ignore the time: without a loop there is no debug mode that logs it."""
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Raise what a turn raised: whoever gave the turn is the only one to hear it."""
+        """Raise the error of a turn where the turn was given: there is no handler to tell."""
         raise context["exception"]
 
 
-class Baton:
+class ThreadScheduler:
     """The turn among the threads of one world.
 
     Args:
-        kernel: The schedule that strands take part in.
+        kernel: The schedule that threads take part in.
     """
 
     is_foreign = False
-    surroundings: Surroundings
+    bridge: ThreadBridge
     """What the world tells of the real one; set when the world is put together."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self.current: Strand | None = None
-        self.strands: dict[Strand, None] = {}
-        self.awake: dict[Strand, None] = {}
-        self.asleep: dict[Strand, int] = {}
-        self.outside: Outside = Outside(weakref.proxy(self))
+        self.current: SimThread | None = None
+        self.sim_threads: dict[SimThread, None] = {}
+        self.awake: dict[SimThread, None] = {}
+        self.asleep: dict[SimThread, int] = {}
+        self.real_work: RealWork = RealWork(weakref.proxy(self))
         self._numbers = count(1)
-        self._home = 0
-        kernel.when_idle.append(self.outside.may_be_addressed)
+        self._turn_of = 0
+        kernel.when_idle.append(self.real_work.may_be_addressed)
 
     # What threads ask ----------------------------------------------------------------------
 
     def waiter(
         self, thing: object, timeout_ns: int | None, /
-    ) -> HomeWaiter | StrandWaiter | OutsiderWaiter:
+    ) -> LoopThreadWaiter | SimThreadWaiter | RealThreadWaiter:
         """Prepare the calling thread's wait for a thing."""
         if self.current is not None:
             return self.current.waiter(thing, timeout_ns)
-        return HomeWaiter(self, thing, timeout_ns)
+        return LoopThreadWaiter(self, thing, timeout_ns)
 
-    def adopt(self, function: Callable[..., object], /) -> Strand:
+    def adopt(self, function: Callable[..., object], /) -> SimThread:
         """Take in a thread that the program starts; it begins at its turn.
 
         One that is started between runs belongs to no loop, so none ends it when it closes.
@@ -157,130 +159,130 @@ class Baton:
         loop = self.kernel.current if self.current is None else self.current.loop
         if loop is None:
             loop = NoLoop(self.kernel)
-        strand = Strand(self, loop, self.next_number(), name_of(function))
-        strand.function = function
-        strand.joined_by = getattr(function, "__self__", None)
-        self.take_in(strand)
-        strand.schedule()
-        return strand
+        thread = SimThread(self, loop, self.next_number(), name_of(function))
+        thread.function = function
+        thread.joined_by = getattr(function, "__self__", None)
+        self.take_in(thread)
+        thread.schedule()
+        return thread
 
-    def ended(self, joined_by: object, /) -> Strand | None:
-        """Return the strand of a thread, which is true when it has ended."""
-        return next((each for each in self.strands if each.joined_by is joined_by), None)
+    def ended(self, joined_by: object, /) -> SimThread | None:
+        """Return the simulated thread below a ``threading.Thread``; true once it has ended."""
+        return next((each for each in self.sim_threads if each.joined_by is joined_by), None)
 
     def for_real(self) -> Any:
         """Return a context in which the calling thread is outside, and waits for real."""
-        return self.surroundings.outside()
+        return self.bridge.outside()
 
     def works(self, future: Any, /) -> None:
         """Count real work that was begun inside the run until its future is done."""
-        RealJob(self.outside, future.result, None).watch(future)
+        RealJob(self.real_work, future.result, None).watch(future)
 
-    # Strands -------------------------------------------------------------------------------
+    # Turns -------------------------------------------------------------------------------
 
     def next_number(self) -> int:
-        """Number the next strand."""
+        """Number the next thread."""
         return next(self._numbers)
 
-    def take_in(self, strand: Strand) -> None:
-        """Keep a strand until it ends."""
-        if not self.strands:
-            self._home = get_ident() if self.current is None else self._home
-            self.kernel.on_block = self._sleep_at_home
-        self.strands[strand] = None
+    def take_in(self, thread: SimThread) -> None:
+        """Keep a thread until it ends."""
+        if not self.sim_threads:
+            self._turn_of = get_ident() if self.current is None else self._turn_of
+            self.kernel.on_block = self._sleep_on_loop_thread
+        self.sim_threads[thread] = None
 
-    def is_at_home(self) -> bool:
+    def has_turn(self) -> bool:
         """Tell whether the calling thread is the one that has the turn."""
         ident = get_ident()
-        return ident == (self._home if self.current is None else self.current.ident)
+        return ident == (self._turn_of if self.current is None else self.current.ident)
 
     def holds(self, ident: int) -> bool:
-        """Tell whether a thread is a strand that has the turn."""
+        """Return whether the real thread with this identifier is a simulated one with the turn."""
         return self.current is not None and self.current.ident == ident
 
-    def lend(self, strand: Strand) -> None:
-        """Let a strand run until it hands back, on the loop's thread."""
-        self.awake.pop(strand, None)
-        self.asleep.pop(strand, None)
-        if strand.has_ended or strand.is_lost:
+    def switch_to(self, thread: SimThread) -> None:
+        """Switch to a thread until it yields; called on the loop's thread."""
+        self.awake.pop(thread, None)
+        self.asleep.pop(thread, None)
+        if thread.has_ended or thread.is_lost:
             return
-        outer, home = self.current, self._home  # A strand lends when it closes a loop.
-        self._home = get_ident()
-        self.current = strand
-        strand.begin_turn()
+        outer, turn_of = self.current, self._turn_of  # A thread lends when it closes a loop.
+        self._turn_of = get_ident()
+        self.current = thread
+        thread.begin_turn()
         try:
-            error = self._await(strand)
+            error = self._await(thread)
         except BaseException:
-            self._lose(strand)  # Ctrl-C: the thread goes on without us.
-            strand.failed(None)
+            self._lose(thread)  # Ctrl-C: the thread goes on without us.
+            thread.failed(None)
             raise
         finally:
             self.current = outer
-            self._home = self._home if outer is None else home
+            self._turn_of = self._turn_of if outer is None else turn_of
         if error is not None:
-            self._lose(strand)
-            strand.failed(error)
+            self._lose(thread)
+            thread.failed(error)
             return
-        if strand.has_ended:
-            self.bury(strand)
-        strand.handed_back()
+        if thread.has_ended:
+            self.reap(thread)
+        thread._after_turn()
 
-    def _await(self, strand: Strand) -> LimitError | None:
-        """Wait until the strand hands back; an error if it stands still for real."""
+    def _await(self, thread: SimThread) -> LimitError | None:
+        """Wait until the thread hands back; an error if it stands still for real."""
         limit_s = self.limit_s()
         spent_s: float | None = None
-        while not strand.await_turn(limit_s / 2):
-            before_s, spent_s = spent_s, self._computing_time_s(strand)
+        while not thread.await_turn(limit_s / 2):
+            before_s, spent_s = spent_s, self._computing_time_s(thread)
             if before_s is not None and spent_s - before_s < limit_s / 100:
-                return self._explain_standstill(strand, limit_s)
+                return self._explain_standstill(thread, limit_s)
         return None
 
-    def _computing_time_s(self, strand: Strand) -> float:
-        """Return for how long the strand's thread has computed: what computes is not stuck."""
+    def _computing_time_s(self, thread: SimThread) -> float:
+        """Return the CPU time of the thread in seconds: one that computes is not stuck."""
         with self.for_real():
-            return time.clock_gettime(time.pthread_getcpuclockid(strand.ident))
+            return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
 
     def limit_s(self) -> float:
         """Return for how many real seconds a thread may stand still."""
-        limits = [loop.real_wait_limit for loop in self.surroundings.loops]
+        limits = [loop.real_wait_limit for loop in self.bridge.loops]
         return max(limits, default=10.0)
 
-    def _explain_standstill(self, strand: Strand, limit_s: float) -> LimitError:
+    def _explain_standstill(self, thread: SimThread, limit_s: float) -> LimitError:
         return LimitError(
-            f"{strand.__qualname__} has stood still for {limit_s} s of real time and hands nothing"
+            f"{thread.__qualname__} has stood still for {limit_s} s of real time and hands nothing"
             " back, so it waits for something that simloop does not see, at\n"
-            f"    {standing_of(strand.ident)}\n"
+            f"    {position_of(thread.ident)}\n"
             "Let it wait by threading, queue or time.sleep, which are virtual inside a run; give"
             " real waiting an executor of its own (loop.run_in_executor(ThreadPoolExecutor(), ...)"
             " runs for real); or raise loop.real_wait_limit"
         )
 
-    def _lose(self, strand: Strand) -> None:
-        strand.lose()
-        self._forget(strand)
+    def _lose(self, thread: SimThread) -> None:
+        thread.lose()
+        self._forget(thread)
 
-    def _forget(self, strand: Strand) -> None:
-        self.strands.pop(strand, None)
-        self.awake.pop(strand, None)
-        self.asleep.pop(strand, None)
-        if strand.handle is not None:
-            strand.handle.cancel()
-            strand.handle = None
-        if not self.strands:
+    def _forget(self, thread: SimThread) -> None:
+        self.sim_threads.pop(thread, None)
+        self.awake.pop(thread, None)
+        self.asleep.pop(thread, None)
+        if thread.handle is not None:
+            thread.handle.cancel()
+            thread.handle = None
+        if not self.sim_threads:
             self.kernel.on_block = None
 
-    def bury(self, strand: Strand) -> None:
-        """Forget a strand that has ended, when its thread has really ended too."""
-        self._forget(strand)
-        if strand.ident:
+    def reap(self, thread: SimThread) -> None:
+        """Reap a thread: forget it once the real thread below it has ended."""
+        self._forget(thread)
+        if thread.ident:
             with self.for_real():
-                self.surroundings.join(strand.function)
-        self.surroundings.wake_all(strand)
+                self.bridge.join(thread.function)
+        self.bridge.wake_all(thread)
 
     # The loop's thread waits ---------------------------------------------------------------
 
     def interleave(self, thing: object, deadline_ns: int) -> bool:
-        """Run one strand in the middle of a step, or let time pass; false if time has run out.
+        """Run one thread in the middle of a step, or let time pass; false if time has run out.
 
         Raises:
             DeadlockError: Nothing can ever end the wait.
@@ -288,31 +290,31 @@ class Baton:
         if self.awake:
             self._run_now(next(iter(self.awake)))
             return True
-        if self.outside.is_at_work():
-            self.outside.wait()
+        if self.real_work.is_at_work():
+            self.real_work.wait()
             return True
         now_ns = self.kernel.now_ns
-        strand = min(self.asleep, key=self.asleep.__getitem__, default=None)
-        when_ns = min(deadline_ns, NEVER if strand is None else self.asleep[strand])
+        thread = min(self.asleep, key=self.asleep.__getitem__, default=None)
+        when_ns = min(deadline_ns, NEVER if thread is None else self.asleep[thread])
         if when_ns >= NEVER:
-            if self.outside.hears_from_strangers():
+            if self.real_work.hears_from_unknown_threads():
                 return True
             raise self._explain_wait(thing)
         if when_ns > now_ns:
             self.kernel.move_to(when_ns)
-        if strand is None or self.asleep[strand] > self.kernel.now_ns:
+        if thread is None or self.asleep[thread] > self.kernel.now_ns:
             return False
-        self._run_now(strand)
+        self._run_now(thread)
         return True
 
-    def _run_now(self, strand: Strand) -> None:
-        """Take a strand's step out of its place in the queue and run it."""
-        if strand.handle is not None:
-            strand.handle.cancel()
-        self.kernel.interleave(Handle(strand, (), strand._context, strand.loop))
+    def _run_now(self, thread: SimThread) -> None:
+        """Take a thread's step out of its place in the queue and run it."""
+        if thread.handle is not None:
+            thread.handle.cancel()
+        self.kernel.interleave(Handle(thread, (), thread._context, thread.loop))
 
-    def _sleep_at_home(self, until_ns: int) -> None:
-        """Let strands run while the loop's thread sleeps."""
+    def _sleep_on_loop_thread(self, until_ns: int) -> None:
+        """Let threads run while the loop's thread sleeps."""
         while self.interleave("a sleep", until_ns) or self.kernel.now_ns < until_ns:
             pass
 
@@ -322,7 +324,7 @@ class Baton:
         return DeadlockError(
             f"the loop's own thread waits at {now} s of virtual time, so nothing that runs on the"
             f" loop can happen, and no thread is left that could end the wait, at\n"
-            f"    {standing_of(get_ident())}{self.describe_threads()}\n"
+            f"    {position_of(get_ident())}{self.describe_threads()}\n"
             "Wait in a coroutine by asyncio's own primitives, or put the waiting function into"
             " asyncio.to_thread()"
         )
@@ -330,31 +332,31 @@ class Baton:
     def describe_threads(self) -> str:
         """List the program's threads that wait, and where each stands."""
         return "".join(
-            f"\n\n  {strand.__qualname__} waits\n    at {standing_of(strand.ident)}"
-            for strand in self.strands
-            if strand.waits_for is not None
+            f"\n\n  {thread.__qualname__} waits\n    at {position_of(thread.ident)}"
+            for thread in self.sim_threads
+            if thread.waits_for is not None
         )
 
     # The end -------------------------------------------------------------------------------
 
     def end(self, loop: Any) -> None:
         """End the threads of a loop that closes: each gets ``SystemExit`` where it waits."""
-        if self.strands:
-            for strand in [each for each in self.strands if each.loop is loop]:
-                self._end(strand)
-        loops = self.surroundings.loops
+        if self.sim_threads:
+            for thread in [each for each in self.sim_threads if each.loop is loop]:
+                self._end(thread)
+        loops = self.bridge.loops
         if loops == [loop] or not loops:
-            self.outside.forget(self.surroundings.foreign)
+            self.real_work.forget(self.bridge.foreign)
 
     def end_all(self) -> None:
         """End every thread that is left, because nobody will run the world again."""
-        for strand in list(self.strands):
-            self._end(strand)
+        for thread in list(self.sim_threads):
+            self._end(thread)
 
-    def _end(self, strand: Strand) -> None:
-        strand.is_ending = True
+    def _end(self, thread: SimThread) -> None:
+        thread.is_ending = True
         for _ in range(_TURNS_TO_END):
-            if strand.has_ended or strand.is_lost:
+            if thread.has_ended or thread.is_lost:
                 return
-            self.lend(strand)
-        self._lose(strand)
+            self.switch_to(thread)
+        self._lose(thread)

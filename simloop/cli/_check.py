@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from simloop.trace import first_difference
 from simloop.trace.causes import diagnose
-from simloop.world.again import holding_still
+from simloop.world.fresh_process import without_aslr
 
+from ._format import say
 from ._stepfile import read_steps
-from ._words import say
 
 if TYPE_CHECKING:
     from simloop.trace.causes import Observed
@@ -90,7 +90,7 @@ def _run_elsewhere(
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *line, "--", *arguments.program_args]
     return subprocess.run(  # noqa: S603 - ourselves
-        holding_still(command) if still else command,
+        without_aslr(command) if still else command,
         env={**os.environ, _HASH_SEED: hash_seed},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

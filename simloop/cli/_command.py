@@ -17,13 +17,13 @@ from simloop.world import World
 
 from ._check import is_same_again, write_report
 from ._execution import Ending, Execution, print_error
+from ._format import count, say, virtual
 from ._look import look_closely
 from ._program import NoProgramError, find
 from ._progress import Progress
 from ._status import ExitStatus
 from ._stepfile import writing_steps
 from ._tracefile import writing_trace
-from ._words import count, say, virtual
 
 if TYPE_CHECKING:
     from ._arguments import RunArguments

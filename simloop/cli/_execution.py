@@ -103,9 +103,9 @@ class Execution:
 
     def _end_threads(self) -> None:
         """End what would outlive the program: threads that run loops for ever, and these loops."""
-        if self.world.baton.strands:
+        if self.world.threads.sim_threads:
             with self.world.inside():
-                self.world.baton.end_all()
+                self.world.threads.end_all()
             for loop in [*self.world.loops]:
                 loop.close()
 
@@ -132,7 +132,7 @@ class Execution:
         self._loops_made += 1
         loop = _ProgramLoop(self)
         if self.world.kernel.is_running:
-            loop.step_aside()  # It is for a thread of the program's.
+            loop.detach_schedule()  # It is for a thread of the program's.
         return loop
 
     def end_by(self, verdict: SimError) -> None:

@@ -13,7 +13,7 @@ from simloop._sandbox import current
 from simloop.trace import Recorder
 from simloop.trace.causes import Observed
 from simloop.trace.lines import LineRecorder
-from simloop.world.again import move_memory
+from simloop.world.fresh_process import move_memory
 
 from ._execution import Ending, Execution
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from ._words import count, virtual
+from ._format import count, virtual
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from simloop.show import TraceError, page, read
 
+from ._format import count, say
 from ._status import ExitStatus
-from ._words import count, say
 
 if TYPE_CHECKING:
     from ._arguments import ShowArguments

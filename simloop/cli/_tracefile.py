@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simloop._loop.diagnosis.wait_summary import glance
+from simloop._loop.diagnosis.wait_summary import summary_of
 from simloop._version import __version__
 from simloop.trace import ChromeTrace, EventFile
 
@@ -31,7 +31,9 @@ def writing_trace(world: World, path: str, program: str) -> Iterator[EventFile]:
     """
     about = {"simloop": __version__, "program": program, "seed": world.seed, "complete": False}
     file = EventFile(Path(path), about)
-    trace = ChromeTrace(file, lambda: world.time_ns, lambda: world.network.fabric.receiver, glance)
+    trace = ChromeTrace(
+        file, lambda: world.time_ns, lambda: world.network.fabric.receiver, summary_of
+    )
     world.watch(trace)
     try:
         yield file

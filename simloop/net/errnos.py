@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["fault"]
+__all__ = ["os_error"]
 
 
-def fault(code: int) -> OSError:
+def os_error(code: int) -> OSError:
     """Make the error that a system call would raise for an errno.
 
     >>> import errno
-    >>> fault(errno.ECONNREFUSED)
+    >>> os_error(errno.ECONNREFUSED)
     ConnectionRefusedError(111, 'Connection refused')
     """
     return OSError(code, os.strerror(code))

@@ -26,7 +26,7 @@ from .addressing.addresses import (
     is_wildcard,
 )
 from .addressing.port_tables import PortTable, may_share_tcp, may_share_udp
-from .errnos import fault
+from .errnos import os_error
 from .files.descriptor_table import DescriptorTable
 from .files.open_file import ERR, HUP, NVAL
 from .files.pipes import make_pipe
@@ -68,7 +68,7 @@ _OTHER_TYPES = (int(socket.SOCK_RAW), int(socket.SOCK_RDM), int(socket.SOCK_SEQP
 
 
 def _strange_type(kind: int) -> OSError:
-    return fault(errno.ESOCKTNOSUPPORT if kind in _OTHER_TYPES else errno.EINVAL)
+    return os_error(errno.ESOCKTNOSUPPORT if kind in _OTHER_TYPES else errno.EINVAL)
 
 
 class Host:
@@ -123,26 +123,26 @@ class Host:
         if family in (AF_INET, AF_INET6):
             if kind == _STREAM:
                 if proto not in (0, _TCP):
-                    raise fault(errno.EPROTONOSUPPORT)
+                    raise os_error(errno.EPROTONOSUPPORT)
                 return TcpSocket(self, family, kind, proto)
             if kind == _DGRAM:
                 if proto not in (0, _UDP):
-                    raise fault(errno.EPROTONOSUPPORT)
+                    raise os_error(errno.EPROTONOSUPPORT)
                 return UdpSocket(self, family, kind, proto)
             raise _strange_type(kind)
         if family == AF_UNIX:
             if proto not in (0, AF_UNIX):
-                raise fault(errno.EPROTONOSUPPORT)
+                raise os_error(errno.EPROTONOSUPPORT)
             if kind not in _UNIX_TYPES:
                 raise _strange_type(kind)
             return _UNIX_TYPES[kind](self, kind, proto)
-        raise fault(errno.EAFNOSUPPORT)
+        raise os_error(errno.EAFNOSUPPORT)
 
     def open_pair(self, family: int, type_: int, proto: int) -> tuple[SocketFile, SocketFile]:
         """Make two connected UNIX sockets without descriptors: what socketpair does."""
         if family != AF_UNIX:
             self.open_socket(family, type_, proto)
-            raise fault(errno.EOPNOTSUPP)
+            raise os_error(errno.EOPNOTSUPP)
         first = self.open_socket(family, type_, proto)
         second = self.open_socket(family, type_, proto)
         first.join(second)
@@ -227,10 +227,10 @@ class Host:
         if is_wildcard(ip) or self.owns(ip) or is_multicast(ip) or is_limited_broadcast(ip):
             return
         if ip.startswith(_LINK_LOCAL) and "%" not in ip:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         if self.broadcasts(ip):
             return
-        raise fault(errno.EADDRNOTAVAIL)
+        raise os_error(errno.EADDRNOTAVAIL)
 
     def broadcasts(self, ip: str) -> bool:
         """Whether ``ip`` is the broadcast address of a net that the host is in (they are /24)."""
@@ -251,7 +251,7 @@ class Host:
         for own in self.addresses:
             if is_ipv6(own) == wants_ipv6:
                 return own
-        raise fault(errno.ENETUNREACH)
+        raise os_error(errno.ENETUNREACH)
 
     def interfaces(self) -> list[tuple[int, str]]:
         """List numbers and names as socket.if_nameindex does."""
@@ -262,7 +262,7 @@ class Host:
         raw = name if isinstance(name, bytes) else b""
         text = raw.partition(b"\0")[0].decode("latin-1")
         if text and text not in [known for _, known in self.interfaces()]:
-            raise fault(errno.ENODEV)
+            raise os_error(errno.ENODEV)
 
     # -- descriptors ---------------------------------------------------------------------------
 
@@ -274,7 +274,7 @@ class Host:
         """Read as os.read does: a blocking descriptor asks ``on_would_block``."""
         file = self.descriptors.get(fd)
         if size < 0:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         while True:
             try:
                 return file.read(size)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from simloop.errors import SimError, UsageError
 
-from ._life import Life, Options
+from ._life import Options, TestRun
 
 if TYPE_CHECKING:
     from simloop.world import World
@@ -55,7 +55,7 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
     options: ClassVar[dict[str, Any]] = {}
     """What else :func:`simloop.run` takes, by name."""
 
-    _life: Life
+    _life: TestRun
 
     def loop_factory(self) -> Any:
         """Make the test's world and its loop; unittest asks for it, once per test."""
@@ -63,7 +63,7 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
             name: getattr(self, name) for name in ("seed", "autojump", "start_time", "max_time")
         }
         what = f"{type(self).__qualname__}.options"
-        self._life = Life(Options.of(what, (), {**named, **self.options}))
+        self._life = TestRun(Options.of(what, (), {**named, **self.options}))
         return self._life.make_loop()
 
     if sys.version_info < (3, 13):

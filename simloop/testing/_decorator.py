@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from simloop.errors import UsageError
 
-from ._life import Life, Options
+from ._life import Options, TestRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -67,7 +67,7 @@ def _decorate(function: Callable[..., Coroutine[Any, Any, _T]], options: Options
     @functools.wraps(function)
     def in_virtual_time(*args: Any, **kwargs: Any) -> _T:
         __tracebackhide__ = True
-        life = Life(options)
+        life = TestRun(options)
         try:
             return life.run(function(*args, **kwargs))
         except BaseException as error:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Coroutine
 
-__all__ = ["Life", "Options"]
+__all__ = ["Options", "TestRun"]
 
 _T = TypeVar("_T")
 
@@ -65,7 +65,7 @@ class Options:
         return cls(**given)
 
 
-class Life:
+class TestRun:
     """A world and a loop for one test; used once."""
 
     def __init__(self, options: Options) -> None:
@@ -136,7 +136,7 @@ def _standing(main: Any) -> types.TracebackType | None:
 class _TestLoop(SimLoop):
     """A loop that lets a test clean up after the world has ended it."""
 
-    def __init__(self, life: Life) -> None:
+    def __init__(self, life: TestRun) -> None:
         self._life = life
         super().__init__(world=life.world, autojump=life.options.autojump)
 

@@ -23,7 +23,7 @@ import pytest
 from simloop._sandbox.time import real_clock
 from simloop.errors import UsageError
 
-from ._life import Life, Options
+from ._life import Options, TestRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -32,7 +32,7 @@ __all__ = ["draw_seed", "fixture_on_loop", "living", "refuse_case", "run_test", 
 
 _MARK = "simloop"
 _FIXTURE = "simloop_loop"
-_life = pytest.StashKey[Life]()
+_life = pytest.StashKey[TestRun]()
 
 
 def draw_seed() -> int:
@@ -80,7 +80,7 @@ def refuse_case(item: pytest.Item) -> None:
 
 def living(item: pytest.Item) -> Iterator[Any]:
     """Yield the test's loop, and end it when the test and its fixtures are done."""
-    life = Life(_options(item))
+    life = TestRun(_options(item))
     item.stash[_life] = life
     try:
         yield life.loop
@@ -109,7 +109,7 @@ def _let_examples_run(item: pytest.Function, hypothesis: Any) -> None:
     @functools.wraps(function)
     def run_example(*args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
-        life = Life(_options(item))
+        life = TestRun(_options(item))
         item.stash[_life] = life
         try:
             life.run(function(*args, **kwargs))
@@ -154,7 +154,7 @@ def _bind(function: Any, instance: Any) -> Any:
 
 
 def _run_coroutine(
-    life: Life,
+    life: TestRun,
     function: Callable[..., Coroutine[Any, Any, Any]],
     _request: pytest.FixtureRequest,
     **arguments: Any,
@@ -164,7 +164,7 @@ def _run_coroutine(
 
 
 def _run_generator(
-    life: Life, function: Any, request: pytest.FixtureRequest, **arguments: Any
+    life: TestRun, function: Any, request: pytest.FixtureRequest, **arguments: Any
 ) -> Any:
     __tracebackhide__ = True
     generator = function(**arguments)

@@ -63,7 +63,7 @@ class ChromeTrace:
         file: Where events go.
         clock: Tells the virtual time in nanoseconds.
         receiver: Tells into which file of the network the last message went, or None.
-        glance: Tells what a suspended task waits for, and where: ``file:line in function``.
+        summary_of: Tells what a suspended task waits for, and where: ``file:line in function``.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class ChromeTrace:
         file: EventFile,
         clock: Callable[[], int],
         receiver: Callable[[], Any],
-        glance: Callable[[Any], tuple[str, str]],
+        summary_of: Callable[[Any], tuple[str, str]],
     ) -> None:
         self._write = file.write
         self._clock = clock
-        self._glance = glance
+        self._glance = summary_of
         self._tracks = Tracks(self._track_began)
         self._messages = Messages(receiver)
         self._steps = 0

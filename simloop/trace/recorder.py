@@ -60,7 +60,7 @@ class Recorder:
 
     def sent(self, kind: str, source: object, destination: object, data: bytes) -> None:
         """Keep bytes that crossed a socket."""
-        shown = data[:32].hex() + ("..." if len(data) > 32 else "")  # noqa: PLR2004 - a glance
+        shown = data[:32].hex() + ("..." if len(data) > 32 else "")  # noqa: PLR2004 - a summary_of
         text = f"{kind} {source} -> {destination}: {len(data)} bytes {shown}"
         self.steps.append(Step(self._now_ns, text))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from simloop.trace.causes import Diagnosis, Observed
 
-    from .again import Program
+    from .fresh_process import Program
 
     Main = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -66,10 +66,10 @@ def check(
         ...     await asyncio.sleep(1)
         >>> simloop.check(main, seeds=range(3))
     """
-    from .again import Program, ReachedError, is_loading  # noqa: PLC0415 - who only runs pays nothing
+    from .fresh_process import Program, StopLoading, is_loading  # noqa: PLC0415 - who only runs pays nothing
 
     if is_loading():
-        raise ReachedError
+        raise StopLoading
     if runs < 2:  # noqa: PLR2004 - two runs make a comparison
         raise UsageError(f"check(runs={runs!r}): it takes at least 2 runs to compare")
     seeds = list(seeds)
@@ -116,7 +116,7 @@ def _why(main: Main, seed: int | str, options: dict[str, Any], program: Program 
     """Say why runs in this process differ."""
     from simloop.trace.causes import Cause, guess  # noqa: PLC0415 - as above
 
-    from .again import observe  # noqa: PLC0415
+    from .fresh_process import observe  # noqa: PLC0415
 
     diagnosis = None if program is None else _diagnose(program, seed)
     if diagnosis is not None and diagnosis.differs:
@@ -135,9 +135,9 @@ def _check_beside(
     program: Program, seeds: list[int | str], digests: list[str], took_s: float
 ) -> None:
     """Compare with a fresh process, and where it differs, fresh ones with each other."""
-    from .again import Again, hash_seed_here  # noqa: PLC0415 - as above
+    from .fresh_process import FreshProcess, hash_seed_here  # noqa: PLC0415 - as above
 
-    elsewhere = Again(program, seeds, "2" if hash_seed_here() == "1" else "1")
+    elsewhere = FreshProcess(program, seeds, "2" if hash_seed_here() == "1" else "1")
     seen = elsewhere.result(_PATIENCE_S + _PATIENCE * took_s)
     for seed, digest, observed in zip(seeds, digests, seen or (), strict=False):
         if observed.digest != digest:
@@ -148,9 +148,9 @@ def _check_beside(
 
 def _check_in_processes(program: Program, seeds: list[int | str], runs: int) -> None:
     """Compare fresh processes with each other."""
-    from .again import Again  # noqa: PLC0415 - as above
+    from .fresh_process import FreshProcess  # noqa: PLC0415 - as above
 
-    started = [Again(program, seeds, str(number + 1)) for number in range(runs)]
+    started = [FreshProcess(program, seeds, str(number + 1)) for number in range(runs)]
     results: list[list[Observed]] = []
     for number, process in enumerate(started):
         result = process.result()
@@ -187,10 +187,10 @@ def _raise(seed: int | str, diagnosis: Diagnosis) -> None:
 def _diagnose(program: Program, seed: int | str) -> Diagnosis | None:
     from simloop.trace.causes import diagnose  # noqa: PLC0415 - as above
 
-    from .again import Again  # noqa: PLC0415
+    from .fresh_process import FreshProcess  # noqa: PLC0415
 
     def ask(hash_seed: str, memory: str) -> Observed | None:
-        result = Again(program, [seed], hash_seed, closely=True, memory=memory).result()
+        result = FreshProcess(program, [seed], hash_seed, closely=True, memory=memory).result()
         return None if result is None else result[0]
 
     return diagnose(ask)

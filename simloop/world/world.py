@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import NEVER, Kernel, nanoseconds
 from simloop._loop import SimLoop, provide_worlds
 from simloop._process import Dispositions, Programs
-from simloop._sandbox import Ambient, collect, current, interrupt, set_aside
-from simloop._threads import Baton, let_threads_block
+from simloop._sandbox import Sandbox, collect, current, freeze_garbage, interrupt
+from simloop._threads import ThreadScheduler, let_threads_block
 from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder
 from simloop.net.syscalls.system_calls import SystemCalls
 
-from .surroundings import Surroundings
-from .wire import Wire
+from .thread_bridge import ThreadBridge
+from .traffic_tap import TrafficTap
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from simloop.errors import DeadlockError
     from simloop.net import Host, NamesTable
 
-    from .pace import Pace
+    from .realtime import RealtimePacer
 
 __all__ = ["World"]
 
@@ -76,32 +76,32 @@ class World:
         self.kernel: Kernel = Kernel(seed, nanoseconds(start_time))
         kernel = self.kernel
         kernel.limits.tidy = _collect
-        kernel.limits.set_aside = set_aside
+        kernel.limits.freeze_garbage = freeze_garbage
         kernel.stuck = _weakly(self, World._explain_deadlock)
         self.loops: list[Any] = []
-        self.baton: Baton = Baton(kernel)
+        self.threads: ThreadScheduler = ThreadScheduler(kernel)
         # The parts know the world and each other weakly, so that a run leaves no work to the
         # garbage collector, which would cost more than a small run.
         self.dispositions: Dispositions = Dispositions(interrupt, weakref.proxy(self))
-        self.ambient: Ambient = Ambient(
+        self.sandbox: Sandbox = Sandbox(
             clock=kernel,
             streams=kernel.streams,
             sockets=SystemCalls(
                 _weakly(self, World._host_of_caller), _weakly(self, World._look_for_host)
             ),
-            threads=self.baton,
+            threads=self.threads,
             signals=self.dispositions,
             become_loop=_weakly(self, World._become_loop),
             start_date=start_date,
             allow=allow,
             strict=strict,
         )
-        self.baton.surroundings = Surroundings(weakref.proxy(self.ambient), self.loops)
+        self.threads.bridge = ThreadBridge(weakref.proxy(self.sandbox), self.loops)
         self._network: Network | None = None
         self._programs: Programs | None = None
-        self._wire = Wire()
+        self._wire = TrafficTap()
         self._is_watched = False
-        self._pace: Pace | None = None
+        self._pace: RealtimePacer | None = None
         if realtime is not None:
             self.pace(realtime)
 
@@ -132,7 +132,7 @@ class World:
         if _HOSTNAME in hosts:
             return hosts[_HOSTNAME]
         host = self.network.add_host(_HOSTNAME)
-        let_threads_block(host, self.baton)
+        let_threads_block(host, self.threads)
         host.unix.is_taken = _is_in_the_way
         return host
 
@@ -142,8 +142,8 @@ class World:
 
     def _host_of_caller(self) -> Host:
         """Return the machine of the loop that runs, or the world's first if none does."""
-        strand = self.baton.current
-        loop = asyncio._get_running_loop() if strand is None else strand.loop
+        thread = self.threads.current
+        loop = asyncio._get_running_loop() if thread is None else thread.loop
         return loop.host if loop in self.loops else self.host_of(None)  # type: ignore[union-attr]
 
     @property
@@ -198,11 +198,11 @@ class World:
         Raises:
             UsageError: It is not above 0, or the world has a pace already.
         """
-        from .pace import Pace  # noqa: PLC0415 - who watches a run waits anyway
+        from .realtime import RealtimePacer  # noqa: PLC0415 - who watches a run waits anyway
 
         if self._pace is not None:
             raise UsageError(f"pace({realtime!r}): the world has a pace already; make a new world")
-        self._pace = Pace(self.kernel, realtime, self.baton.outside.pause)
+        self._pace = RealtimePacer(self.kernel, realtime, self.threads.real_work.pause)
 
     def attach(self, loop: Any) -> None:
         """Take note of a loop that lives here."""
@@ -225,7 +225,7 @@ class World:
         shell.__class__ = SimLoop
         shell.__init__(world=self)
         if self.kernel.is_running:
-            shell.step_aside()
+            shell.detach_schedule()
 
     def watch(self, watcher: Any) -> None:
         """Tell ``watcher`` of each step, and if it has ``sent``, of bytes that cross sockets."""
@@ -252,9 +252,9 @@ class World:
     def inside(self) -> AbstractContextManager[object]:
         """Make the real world's names mean this world, until left."""
         seat = current()
-        if seat is not None and seat is not self.ambient and seat.threads is self.baton:
+        if seat is not None and seat is not self.sandbox and seat.threads is self.threads:
             return nullcontext()  # A thread of the run is inside already.
-        return self.ambient
+        return self.sandbox
 
 
 def _is_in_the_way(path: str) -> bool:
@@ -286,7 +286,7 @@ def _weakly(world: World, method: Callable[..., Any]) -> Callable[..., Any]:
 def _make(seed: int | str, start_ns: int) -> World:
     world = World(seed)
     world.kernel.now_ns = start_ns
-    world.kernel.wheel.overtake(start_ns)
+    world.kernel.wheel.advance_to(start_ns)
     return world
 
 

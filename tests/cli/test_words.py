@@ -6,8 +6,8 @@ import io
 
 import pytest
 
+from simloop.cli._format import count, virtual
 from simloop.cli._progress import Progress, line
-from simloop.cli._words import count, virtual
 
 SECOND = 1_000_000_000
 

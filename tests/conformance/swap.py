@@ -188,7 +188,7 @@ def swap_in() -> None:
     utils.TestLoop = TestLoop
 
 
-class Surroundings:
+class ThreadBridge:
     """The world of one test, from its start to its end."""
 
     def __init__(self) -> None:

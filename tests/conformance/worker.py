@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 sys.path.insert(0, str(Path(__file__).parent))
 
 from exceptions import REPEATS
-from swap import Surroundings, swap_in
+from swap import ThreadBridge, swap_in
 
 
 class Teller(unittest.TestResult):
@@ -38,7 +38,7 @@ class Teller(unittest.TestResult):
         self._prefix = f"{module}."
         self._stream = stream
         self._limit = limit
-        self._around = Surroundings()
+        self._around = ThreadBridge()
         self._outcome = "passed"
         self._told = ""
 

@@ -28,7 +28,7 @@ import pytest
 import simloop
 from simloop._sandbox import current, foreign
 from simloop._sandbox.patching import registry as patches
-from simloop._sandbox.run_context import running
+from simloop._sandbox.run_context import by_thread
 
 
 class OwnError(Exception):
@@ -210,7 +210,7 @@ def snapshot():
         "asyncio": (asyncio._get_running_loop(), asyncio.new_event_loop, asyncio.Task.__name__),
         "select": (select.epoll, select.select, select.poll),
         "warnings": list(warnings.filters),
-        "inside": (current(), dict(running), dict(foreign), patches._users),
+        "inside": (current(), dict(by_thread), dict(foreign), patches._users),
     }
 
 

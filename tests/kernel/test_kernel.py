@@ -235,7 +235,7 @@ class Thorough(Kernel):
 
     def _rewatch(self) -> None:
         super()._rewatch()
-        self._tell = None
+        self._sole_observer = None
 
 
 def heard(kernel: Kernel, program: list[tuple[str, int]]) -> tuple[object, ...]:
@@ -548,7 +548,7 @@ def test_what_arrived_comes_behind_what_is_ready(drive) -> None:
     """A turn runs what is ready, then what I/O has brought, then the timers that are due."""
     kernel = Kernel()
     loop = Loop(kernel)
-    kernel.arrived.append(Handle(loop.note, ("arrived",), CONTEXT, loop))
+    kernel.io_ready.append(Handle(loop.note, ("arrived",), CONTEXT, loop))
     loop.at(0, loop.note, "due")
     loop.soon(loop.soon, loop.note, "a turn later")
     loop.soon(loop.note, "ready")

@@ -73,13 +73,13 @@ class WheelMachine(RuleBasedStateMachine):
             self.expire()
 
     @rule(duration_ns=st.one_of(st.integers(0, 10**8), st.integers(0, 10**13)))
-    def overtake(self, duration_ns: int) -> None:
-        """The clock is moved by hand: what is due must show in the late heap."""
+    def advance_to(self, duration_ns: int) -> None:
+        """The clock is moved by hand: what is due must show in the overdue heap."""
         self.now_ns += duration_ns
-        self.wheel.overtake(self.now_ns)
-        late = self.wheel.late
+        self.wheel.advance_to(self.now_ns)
+        overdue = self.wheel.overdue
         is_due = any(h._when_ns <= self.now_ns for h in self.model)
-        assert not is_due or late[0][0] <= self.now_ns
+        assert not is_due or overdue[0][0] <= self.now_ns
 
     @rule()
     def expire(self) -> None:
@@ -109,15 +109,15 @@ class WheelMachine(RuleBasedStateMachine):
 
 
 class NarrowWheelMachine(WheelMachine):
-    """The same with limits so low that slots widen and shells are swept all the time."""
+    """The same with limits so low that slots widen and cancelled_count are swept all the time."""
 
     def __init__(self) -> None:
-        self.before = wheel_module._SLOTS_MAX, wheel_module._SHELLS_MIN
-        wheel_module._SLOTS_MAX, wheel_module._SHELLS_MIN = 3, 4
+        self.before = wheel_module._SLOTS_MAX, wheel_module._CANCELLED_MIN
+        wheel_module._SLOTS_MAX, wheel_module._CANCELLED_MIN = 3, 4
         super().__init__()
 
     def teardown(self) -> None:
-        wheel_module._SLOTS_MAX, wheel_module._SHELLS_MIN = self.before
+        wheel_module._SLOTS_MAX, wheel_module._CANCELLED_MIN = self.before
 
 
 TestWheel = WheelMachine.TestCase

@@ -1,4 +1,4 @@
-"""A clock, streams and sockets to enter an ambient with."""
+"""A clock, streams and sockets to enter a sandbox with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import pytest
 
 from simloop._kernel import RandomStreams
-from simloop._sandbox import Ambient
+from simloop._sandbox import Sandbox
 
 
 class Clock:
@@ -97,8 +97,8 @@ class FakeSockets:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """Run a test inside the ambient that a fixture gave it; pytest itself stays outside."""
-    with getattr(pyfuncitem, "ambient", None) or nullcontext():
+    """Run a test inside the sandbox that a fixture gave it; pytest itself stays outside."""
+    with getattr(pyfuncitem, "sandbox", None) or nullcontext():
         return (yield)
 
 
@@ -114,10 +114,10 @@ def fake_sockets():
 
 @pytest.fixture
 def make(clock):
-    """Make an ambient on the clock, of a seed."""
+    """Make a sandbox on the clock, of a seed."""
 
     def make(seed=0, **options):
-        return Ambient(**{"clock": clock, "streams": RandomStreams(seed), **options})
+        return Sandbox(**{"clock": clock, "streams": RandomStreams(seed), **options})
 
     return make
 

@@ -22,7 +22,7 @@ from random import SystemRandom
 from time import monotonic, perf_counter
 
 from simloop._kernel import RandomStreams
-from simloop._sandbox import Ambient
+from simloop._sandbox import Sandbox
 
 
 class Clock:
@@ -87,5 +87,5 @@ def main():
         time.sleep(86400.5)
 
 
-with Ambient(clock=Clock(), streams=RandomStreams(int(sys.argv[1]))):
+with Sandbox(clock=Clock(), streams=RandomStreams(int(sys.argv[1]))):
     main()

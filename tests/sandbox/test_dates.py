@@ -53,7 +53,7 @@ NOON = 12 * 3600 * 10**9 + 123_456_789
 def noon(make, clock, request):
     """Run the test inside a world where it is noon."""
     clock.now_ns = NOON
-    request.node.ambient = make()
+    request.node.sandbox = make()
 
 
 @pytest.mark.usefixtures("noon")

@@ -164,7 +164,7 @@ def test_an_unknown_openssl_leaves_handshakes_random(make, monkeypatch):
     """Where OpenSSL's method is out of reach, what Python draws from it still follows."""
     monkeypatch.setattr(patches, "_redirects", [*patches._redirects])
     monkeypatch.setattr(patches, "_patches", [p for p in patches._patches if "tls" not in repr(p)])
-    monkeypatch.setattr(patches, "_words", patches._words)
+    monkeypatch.setattr(patches, "_memory_patch", patches._memory_patch)
     monkeypatch.setattr(patches, "_counted", patches._counted)
     tls._register(types.SimpleNamespace(__file__="/nowhere.so", RAND_bytes=ssl.RAND_bytes))
     drawn = []

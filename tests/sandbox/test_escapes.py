@@ -293,7 +293,7 @@ def test_allowed_in_a_block(make, datagram):
 
 
 def test_allowed_for_a_run(make):
-    """An ambient lets through what it was made to allow."""
+    """A sandbox lets through what it was made to allow."""
     with make(allow=("subprocess",)):
         process = subprocess.run(
             [sys.executable, "-c", "print(1)"], check=True, capture_output=True, timeout=60
@@ -415,11 +415,11 @@ def test_a_private_pair_of_real_sockets_is_no_escape(make):
 
 def test_a_guest_may_wait_for_the_network(make, fake_sockets):
     """A blocking client is refused only on the thread that runs the loop."""
-    ambient = make(sockets=fake_sockets)
-    with ambient:
+    sandbox = make(sockets=fake_sockets)
+    with sandbox:
         with pytest.raises(EscapeError, match="stops the loop"):
             urllib.request.Request("http://db/") and urllib.request.urlopen("http://db/")
-        with ambient.guest():
+        with sandbox.for_thread():
             sys.audit("urllib.Request", "http://db/", None, {}, "GET")
 
 

@@ -173,8 +173,8 @@ def test_threads_outside_of_a_run_keep_their_tasks() -> None:
 
     async def main() -> None:
         task = asyncio.create_task(asyncio.sleep(0), name="virtual")
-        ambient = asyncio.get_running_loop().world.ambient
-        with ambient.outside():
+        sandbox = asyncio.get_running_loop().world.sandbox
+        with sandbox.outside():
             thread = threading.Thread(target=asyncio.run, args=(real(),))
             thread.start()
             thread.join()
@@ -193,7 +193,7 @@ def test_whether_tasks_are_left_is_known_in_a_run(others) -> None:
     with world.inside():
         loop = simloop.SimLoop(world=world)
         if others:
-            with world.ambient.outside():
+            with world.sandbox.outside():
                 thread = threading.Thread(target=asyncio.run, args=(nothing(),))
                 thread.start()
                 thread.join()

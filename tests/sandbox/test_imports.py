@@ -47,7 +47,7 @@ def test_a_module_that_a_run_loads_is_patched_in_it(make, late):
 
 
 def test_a_module_that_is_loaded_between_runs_is_patched_in_the_next(make, late):
-    """Outside of runs nobody looks at imports."""
+    """RealWork of runs nobody looks at imports."""
     with make():
         pass
     module = importlib.import_module("simloop_late")

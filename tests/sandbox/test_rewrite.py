@@ -9,7 +9,7 @@ import pytest
 
 import simloop
 from simloop._sandbox.patching import python_functions as rewrite
-from simloop._sandbox.patching.memory import Word, Words
+from simloop._sandbox.patching.memory import MemoryPatch, Word
 from simloop._sandbox.patching.python_functions import Rewrite
 
 
@@ -32,7 +32,7 @@ def calls_of(function, *args, **kwargs) -> list:
 def test_a_function_follows_and_comes_back(function) -> None:
     """Each caller reaches ours while it is on, and not after, whatever was learnt before."""
     made = Rewrite(function, lambda *args, **kwargs: (args, kwargs))
-    words = Words(made.words)
+    words = MemoryPatch(made.words)
     before = function(1)
     for _ in range(3):
         assert calls_of(function, 1) == [before] * 200
@@ -47,7 +47,7 @@ def test_a_function_follows_and_comes_back(function) -> None:
 def test_keywords_arrive() -> None:
     """The replacement gets keywords, and the real one keeps its defaults."""
     made = Rewrite(add, lambda *args, **kwargs: (args, kwargs))
-    words = Words(made.words)
+    words = MemoryPatch(made.words)
     words.on()
     try:
         assert add(1, third=9) == ((1,), {"third": 9})
@@ -60,7 +60,7 @@ def test_keywords_arrive() -> None:
 def test_words_are_written_where_they_lie() -> None:
     """Each word gets its own value; of two for one place the later counts."""
     cells = [ctypes.c_size_t(number) for number in range(100)]
-    words = Words(
+    words = MemoryPatch(
         [Word(ctypes.addressof(cell), cell.value, 2**64 - 1 - cell.value) for cell in cells]
         + [Word(ctypes.addressof(cells[0]), 0, 7)]
     )
@@ -73,7 +73,7 @@ def test_words_are_written_where_they_lie() -> None:
 
 def test_no_words_are_fine() -> None:
     """With nothing to write nothing happens."""
-    words = Words(())
+    words = MemoryPatch(())
     words.on()
     words.off()
     assert not len(words)

@@ -60,14 +60,14 @@ def test_start_date(start_date, posix_ns, make):
 
 
 def test_entering_again_only_counts(make, clock):
-    """The same ambient may be entered within itself; the outermost exit ends the run."""
-    ambient = make()
+    """The same sandbox may be entered within itself; the outermost exit ends the run."""
+    sandbox = make()
     clock.now_ns = 7
-    with ambient:
-        with ambient:
+    with sandbox:
+        with sandbox:
             random.random()
         assert time.monotonic_ns() == 7
-        assert current() is ambient
+        assert current() is sandbox
     assert time.monotonic_ns() != 7
     assert current() is None
 
@@ -170,38 +170,38 @@ def test_two_threads_run_two_worlds(make, new_clock):
 
 def test_a_guest_joins_by_its_own_clock(make, new_clock):
     """A second thread inside a run sees its time and entropy, and sleeps by its own clock."""
-    ambient, job_clock = make(1), new_clock()
+    sandbox, job_clock = make(1), new_clock()
     job_clock.now_ns = 3
 
     def job():
-        with ambient.guest(job_clock):
+        with sandbox.for_thread(job_clock):
             time.sleep(1)
             return time.monotonic_ns(), uuid.uuid4()
 
-    with ambient:
+    with sandbox:
         seen = in_thread(job)
         assert time.monotonic_ns() == 0
     with make(1):
         assert seen == (10**9 + 3, uuid.uuid4())
-    with make(2) as other, other.guest(), ambient.guest(job_clock):
+    with make(2) as other, other.for_thread(), sandbox.for_thread(job_clock):
         assert time.monotonic_ns() == 10**9 + 3
 
 
 def test_a_second_thread_cannot_enter(make):
     """Entering a world that another thread runs is refused; the error tells how to join."""
-    ambient = make()
+    sandbox = make()
 
     def enter():
-        with pytest.raises(UsageError, match=r"another thread is running; .* Ambient.guest"):
-            ambient.enter()
+        with pytest.raises(UsageError, match=r"another thread is running; .* Sandbox.for_thread"):
+            sandbox.enter()
         return True
 
-    with ambient:
+    with sandbox:
         assert in_thread(enter)
 
 
 def test_leaving_out_of_order_is_refused(make, new_clock):
-    """Only the innermost ambient can be left."""
+    """Only the innermost sandbox can be left."""
     outer, inner = make(1), make(2, clock=new_clock())
     with pytest.raises(UsageError, match="not the innermost"):
         outer.exit()
@@ -210,7 +210,7 @@ def test_leaving_out_of_order_is_refused(make, new_clock):
 
 
 def test_unknown_allowances_are_refused(make):
-    """An ambient that allows what does not exist is refused, with the names that do."""
+    """A sandbox that allows what does not exist is refused, with the names that do."""
     with pytest.raises(UsageError, match="'everything'; allow any of files, names"):
         make(allow=("everything",))
 
@@ -269,7 +269,7 @@ def test_interrupted_patching_is_undone(make, monkeypatch):
     from simloop._sandbox.patching import registry as patches
 
     with make():  # Now all that is to be patched is known.
-        words = patches._words
+        words = patches._memory_patch
     before = snapshot()
 
     class Interrupted:
@@ -283,7 +283,7 @@ def test_interrupted_patching_is_undone(make, monkeypatch):
             words.off()
 
     with monkeypatch.context() as patch:
-        patch.setattr(patches, "_words", Interrupted())
+        patch.setattr(patches, "_memory_patch", Interrupted())
         with pytest.raises(KeyboardInterrupt):
             make().enter()
     assert snapshot() == before

@@ -24,7 +24,7 @@ class Traced(socket.socket):
 @pytest.fixture
 def inside(make, fake_sockets, request):
     """Run the test inside a world with virtual sockets, and return these."""
-    request.node.ambient = make(sockets=fake_sockets)
+    request.node.sandbox = make(sockets=fake_sockets)
     return fake_sockets
 
 

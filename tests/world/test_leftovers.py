@@ -55,9 +55,9 @@ def test_a_small_run_leaves_no_garbage() -> None:
 
 def test_parts_of_a_world_that_is_gone_say_so() -> None:
     """Who keeps only a part of a world is told to keep the world."""
-    ambient = simloop.World().ambient
+    sandbox = simloop.World().sandbox
     with pytest.raises(simloop.UsageError, match="keep the World"):
-        ambient.sockets.gethostname()
+        sandbox.sockets.gethostname()
 
 
 @pytest.mark.parametrize("run", [simloop.run, asyncio.run], ids=["simloop", "asyncio"])

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import simloop
-from simloop.world import pace
+from simloop.world import realtime as pace
 
 
 class Wall:
@@ -33,13 +33,13 @@ class Wall:
 def wall(monkeypatch):
     """Put a fake wall clock in the place of the real one, which nobody waits for then."""
     wall = Wall()
-    monkeypatch.setattr(pace.real, "monotonic_ns", wall.monotonic_ns)
+    monkeypatch.setattr(pace.real_clock, "monotonic_ns", wall.monotonic_ns)
     return wall
 
 
 def paced(wall, factor, **options):
     world = simloop.World(**options)
-    world.baton.outside.pause = wall.wait
+    world.threads.real_work.pause = wall.wait
     world.pace(factor)
     return world
 
@@ -99,7 +99,7 @@ def test_what_comes_from_outside_comes_at_the_walls_time(wall) -> None:
 def test_the_steps_are_those_of_an_unpaced_run(wall, monkeypatch) -> None:
     """Pacing changes when a step runs for us, not what runs."""
     monkeypatch.setattr(
-        "simloop._threads.real_threads.Outside.pause", lambda _, seconds: wall.wait(seconds)
+        "simloop._threads.real_threads.RealWork.pause", lambda _, seconds: wall.wait(seconds)
     )
     paced = simloop.simulate(ticks, realtime=3)
     assert paced == simloop.simulate(ticks)

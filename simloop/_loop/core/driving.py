@@ -121,7 +121,7 @@ class Driving(Lifecycle):
         """
         when_ns = self._kernel.peek_ns()
         if self._kernel.earlier is not None:
-            self._kernel.earlier.asked(when_ns)
+            self._kernel.earlier.peeked(when_ns)
         return seconds(when_ns)
 
     def on_earlier(self, callback: Callable[[], object] | None) -> None:

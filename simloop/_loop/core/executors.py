@@ -2,7 +2,7 @@
 
 Owns: asyncio's calls for them. The default executor is the world's own and virtual
 (:mod:`.jobs`); an executor that the user passes runs for real, and the loop waits for it with the
-clock standing still (:mod:`.outside`).
+clock standing still (:mod:`simloop._threads.real_threads`).
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Executors(Scheduling):
     _workers: Workers | None = None
 
     @property
-    def _baton(self) -> Any:
-        return self._world.baton
+    def _scheduler(self) -> Any:
+        return self._world.threads
 
     def run_in_executor(  # type: ignore[override]  # typeshed's TypeVarTuple says no more
         self, executor: Any, func: Callable[..., Any], *args: Any
@@ -65,15 +65,15 @@ class Executors(Scheduling):
         if executor is not None:
             return self._run_for_real(executor, func, args)
         if self._workers is None:
-            self._workers = Workers(self._baton, self)
+            self._workers = Workers(self._scheduler, self)
         return self._workers.submit(func, args)
 
     def _run_for_real(
         self, executor: Any, func: Callable[..., Any], args: tuple[Any, ...]
     ) -> asyncio.Future[Any]:
-        outside = self._baton.outside
-        job = RealJob(outside, func, executor)
-        with self._baton.for_real():
+        real_work = self._scheduler.real_work
+        job = RealJob(real_work, func, executor)
+        with self._scheduler.for_real():
             real = executor.submit(job, *args)
         future = futures.wrap_future(real, loop=self)
         job.watch(real)
@@ -129,17 +129,17 @@ class Executors(Scheduling):
             with suppress(RuntimeError):  # The loop was closed meanwhile.
                 self.call_soon_threadsafe(_set_if_pending, future)
 
-        outside = self._baton.outside
+        real_work = self._scheduler.real_work
         thread = threading.Thread(target=shut_down, name="simloop-shutdown", daemon=True)
-        with self._baton.for_real():
+        with self._scheduler.for_real():
             thread.start()
-        outside.watch()
-        outside.begin_shutdown()
+        real_work.watch()
+        real_work.begin_shutdown()
         try:
             await future
         finally:
-            outside.shutdowns -= 1
-        with self._baton.for_real():
+            real_work.shutdowns -= 1
+        with self._scheduler.for_real():
             thread.join()
 
     def _end_threads(self) -> None:
@@ -147,21 +147,21 @@ class Executors(Scheduling):
         self._executor_shutdown_called = True
         if self._default_executor is not None:
             self._default_executor.shutdown(wait=False)
-        baton = self._baton
+        scheduler = self._scheduler
         # A thread of the run that closes a loop of its own is inside already.
-        if not baton.strands or baton.holds(threading.get_ident()):
-            baton.end(self)
+        if not scheduler.sim_threads or scheduler.holds(threading.get_ident()):
+            scheduler.end(self)
             return
         with self._world.inside():
-            baton.end(self)
+            scheduler.end(self)
 
     def _heard_from_outside(self) -> None:
-        baton = self._baton
+        scheduler = self._scheduler
         ident = threading.get_ident()
-        if self._thread_id not in {None, ident} and not baton.holds(ident):
-            baton.outside.heard_from(ident)
+        if self._thread_id not in {None, ident} and not scheduler.holds(ident):
+            scheduler.real_work.heard_from(ident)
         else:
-            baton.outside.ring()
+            scheduler.real_work.ring()
 
 
 def _set_if_pending(future: asyncio.Future[None]) -> None:

@@ -1,16 +1,16 @@
-"""Loops beside the first: those that a program makes inside a run, for threads of its own.
+"""Secondary loops: those that a program makes inside a run, for threads of its own.
 
 Owns: what ``asyncio.new_event_loop()`` gives inside a run. Such a loop lives in the same world, on
-the same host and under the same clock, and is run by whichever thread of the run runs it: its
-callbacks are steps of that thread (:mod:`.strands`), so they may block, and while the loop has
-nothing to do the thread waits, as one that selects does. A loop that was made before any other ran,
-and is first run by such a thread, steps aside then.
+the same host and under the same clock, and whichever thread of the run calls ``run_forever`` runs
+it: its callbacks are steps of that thread (:mod:`simloop._threads.sim_thread`), so they may block,
+and while the loop has nothing to do the thread waits, as one that selects does. A loop that was
+made before any other ran, and is first run by such a thread, detaches its schedule then.
 
 Must not know: how threads take turns.
 
 Invariants:
 
-- A loop that stands aside keeps its own ready queue and timers, and never goes back.
+- A detached loop keeps its own ready queue and timers, and never goes back.
 - Its errors that are the world's (a passed limit) end the world's run, too.
 """
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import NEVER, SideKernel
+from simloop._kernel import NEVER, ThreadKernel
 from simloop.errors import SimError, UsageError
 
 from .driving import Driving
@@ -29,19 +29,19 @@ from .signal_handlers import Signals
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Aside"]
+__all__ = ["SecondaryLoop"]
 
 
-class Aside(Driving, Executors, Signals):
+class SecondaryLoop(Driving, Executors, Signals):
     """The part of a loop that lets another thread of the run have it."""
 
-    _is_aside = False
+    _is_detached = False
     _waiter: Any = None
 
-    def step_aside(self) -> None:
+    def detach_schedule(self) -> None:
         """Keep a schedule of its own from now on, which the thread that runs the loop runs."""
-        self._is_aside = True
-        side = SideKernel(self._kernel, self._wait_aside, self._cut_short)
+        self._is_detached = True
+        side = ThreadKernel(self._kernel, self._wait_aside, self._cut_short)
         side.take_over(self)
         side.stuck = self._kernel.stuck
         self._kernel = side
@@ -51,27 +51,27 @@ class Aside(Driving, Executors, Signals):
 
     def run_forever(self) -> None:
         """Run until :meth:`stop` is called."""
-        baton = self._baton
-        if not self._is_aside and baton.holds(threading.get_ident()):
-            self.step_aside()
+        scheduler = self._scheduler
+        if not self._is_detached and scheduler.holds(threading.get_ident()):
+            self.detach_schedule()
         try:
             super().run_forever()
         except SimError as error:
-            if self._is_aside:
-                baton.outside.fail(error)
+            if self._is_detached:
+                scheduler.real_work.fail(error)
             raise
 
     def _wait_aside(self, until_ns: int) -> None:
         """Let others run until then; at least once each, if that is now."""
-        baton, now_ns = self._baton, self._kernel.now_ns
+        scheduler, now_ns = self._scheduler, self._kernel.now_ns
         if until_ns <= now_ns:
-            if baton.current is not None:
-                baton.current.sleep(0)
-            elif baton.awake:
-                baton.waiter(self, 0).park()
+            if scheduler.current is not None:
+                scheduler.current.sleep(0)
+            elif scheduler.awake:
+                scheduler.waiter(self, 0).park()
             return
         timeout_ns = None if until_ns >= NEVER else until_ns - now_ns
-        self._waiter = waiter = baton.waiter(self, timeout_ns)
+        self._waiter = waiter = scheduler.waiter(self, timeout_ns)
         try:
             if not self._kernel.has_work():
                 waiter.park()
@@ -84,12 +84,12 @@ class Aside(Driving, Executors, Signals):
             self._waiter.wake()
 
     def _heard_from_outside(self) -> None:
-        if not (self._is_aside and self._baton.is_at_home()):
+        if not (self._is_detached and self._scheduler.has_turn()):
             super()._heard_from_outside()
 
     def close(self) -> None:
         """Close the loop, with what the world holds of it."""
-        if self._is_aside and not self._closed and not self.is_running():
+        if self._is_detached and not self._closed and not self.is_running():
             self._world.kernel.drop(self)
         super().close()
 
@@ -103,12 +103,12 @@ class Aside(Driving, Executors, Signals):
         Raises:
             RuntimeError: The loop is not the main thread's, as asyncio has it.
         """
-        if self._is_aside and self._baton.current is not None:
+        if self._is_detached and self._scheduler.current is not None:
             raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
         super().add_signal_handler(sig, callback, *args)
 
     def _check_drivable(self, call: str) -> None:
-        if self._is_aside:
+        if self._is_detached:
             raise UsageError(
                 f"{call}() on a loop that a thread inside a run made for itself: only its thread"
                 " runs it, by run_forever() or run_until_complete(); drive the world's first loop"

@@ -1,8 +1,8 @@
 """Tasks and futures: what ``create_task`` and ``create_future`` give.
 
 Owns: names of tasks that count per loop, task factories, and the numbers by which tasks and futures
-hash. asyncio keeps both in sets, and a set's order follows hashes; see
-:mod:`simloop._sandbox.asyncio_.future_hashes` for how the numbers get there. The classes are exactly asyncio's own,
+hash. asyncio keeps both in sets, and a set's order follows hashes; how the numbers get there is
+told in :mod:`simloop._sandbox.asyncio_.future_hashes`. The classes are exactly asyncio's own,
 because its C code has fast paths for no others.
 """
 

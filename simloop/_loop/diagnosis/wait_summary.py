@@ -1,15 +1,16 @@
-"""A task at a glance: what it waits for and where, without touching what it holds.
+"""A task at a summary_of: what it waits for and where, without touching what it holds.
 
 Owns: the short form of a wait, for those who ask at every step of a run. The long form
-(:mod:`.deadlock_report`) looks into the variables of frames to name what is waited for; up to Python
-3.12 that leaves a copy of them behind, which keeps objects alive for longer. Here only code and
-line numbers are read, so asking changes nothing in the run.
+(:mod:`.deadlock_report`) looks into the variables of frames to name what is waited for; up to
+Python 3.12 that leaves a copy of them behind, which keeps objects alive for longer. Here only code
+and line numbers are read, so asking changes nothing in the run.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from .deadlock_report import _ASYNCIO, _PRIMITIVES, _chain, _describe_future, _where
@@ -17,16 +18,16 @@ from .deadlock_report import _ASYNCIO, _PRIMITIVES, _chain, _describe_future, _w
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["glance"]
+__all__ = ["summary_of"]
 
 # The phrases of the long form, without what only variables tell.
 _DETAIL = re.compile(r" of \{delay\} s|: \{children\}| \(in \{func_name\}\)| ?\{\w+\}")
 _PHRASES = {name: _DETAIL.sub("", phrase) for name, phrase in _PRIMITIVES.items()}
 
-_OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep  # noqa: PTH120 - as in waits
+_OURS = sys.modules["simloop"].__path__[0] + os.sep
 
 
-def glance(task: asyncio.Task[Any]) -> tuple[str, str]:
+def summary_of(task: asyncio.Task[Any]) -> tuple[str, str]:
     """Return what a suspended task waits for, and ``file:line in function`` of the program.
 
     Example:
@@ -34,7 +35,7 @@ def glance(task: asyncio.Task[Any]) -> tuple[str, str]:
         >>> async def main():
         ...     task = asyncio.create_task(asyncio.sleep(1))
         ...     await asyncio.sleep(0.5)
-        ...     return glance(task)[0]
+        ...     return summary_of(task)[0]
         >>> simloop.run(main())
         'a sleep'
     """

@@ -176,7 +176,7 @@ class DatagramTransport(SocketTransport, asyncio.DatagramTransport):
     def _wake_writer(self) -> None:
         """Schedule a write step: the receiver may have room."""
         self._file.unwatch_writable(self._write_waker)
-        self._arrived.append(self._write_handle)
+        self._io_ready.append(self._write_handle)
 
     def _write_step(self) -> None:
         """Send what there is room for now."""

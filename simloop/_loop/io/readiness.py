@@ -68,12 +68,12 @@ class Readiness(LoopState):
     def _take_queue(self) -> None:
         super()._take_queue()
         for transport in self._transports.values():
-            if hasattr(transport, "_arrived"):
-                transport._arrived = self._kernel.arrived
+            if hasattr(transport, "_io_ready"):
+                transport._io_ready = self._kernel.io_ready
 
     def _ask_for_poll(self) -> None:
         """Poll after everything that is ready by the next turn, as a loop that selects does."""
-        self._kernel.arrived.append(Handle(self._poll, (), self._poll_context, self))
+        self._kernel.io_ready.append(Handle(self._poll, (), self._poll_context, self))
 
     def _poll(self) -> None:
         """Call back for what is ready, and come back next turn if that may stay so.

@@ -76,7 +76,7 @@ class Sendfile(Unix):
             return await self.sock_sendfile(transport._sock, file, offset, count, fallback=False)
         finally:
             transport._reset_empty_waiter()
-            transport._arrived = self._kernel.arrived  # A host may have exchanged it.
+            transport._io_ready = self._kernel.io_ready  # A host may have exchanged it.
             if was_reading:
                 transport.resume_reading()
             if transport._sock is not None:

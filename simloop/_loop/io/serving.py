@@ -315,7 +315,7 @@ class _Acceptor:
     def _wake(self) -> None:
         if not self._is_awake:
             self._is_awake = True
-            self._loop._kernel.arrived.append(self._handle)
+            self._loop._kernel.io_ready.append(self._handle)
 
     def _accept_all(self) -> None:
         """Accept whoever is there, and make a connection of each."""

@@ -13,7 +13,7 @@ import socket
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simloop.net.addressing.addresses import is_plain
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 from .resolving import Names
@@ -112,7 +112,7 @@ class LowLevel(Names):
         if is_ours and family == socket.AF_INET and is_plain(address):
             code = sock.begin_connect(address)  # It makes no error that would only be caught.
             if code and code not in _UNDER_WAY:
-                raise fault(code)
+                raise os_error(code)
             is_pending = code != 0
         else:
             if family in _INTERNET:

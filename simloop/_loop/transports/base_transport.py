@@ -43,10 +43,10 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_arrived",
         "_closing",
         "_conn_lost",
         "_file",
+        "_io_ready",
         "_is_awake",
         "_is_flowing",
         "_is_reading",
@@ -68,7 +68,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
     _file: Any
     _sock: Any
     _server: Any
-    _arrived: deque[Any]
+    _io_ready: deque[Any]
     _waker: Callable[[], None]
     _read_handle: Handle | None
 
@@ -102,7 +102,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         self._paused = False
         self._is_reading = self._is_awake = self._is_selected = False
         self._is_flowing = True  # Whether a stream's writes may take the short way.
-        self._arrived = loop._kernel.arrived
+        self._io_ready = loop._kernel.io_ready
         self._waker = self._wake
         kind = DebugHandle if loop._debug else Handle
         self._protocol = protocol
@@ -127,7 +127,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         """Schedule a read step: the file may have something to read."""
         if not self._is_awake:
             self._is_awake = True
-            self._arrived.append(self._read_handle)
+            self._io_ready.append(self._read_handle)
 
     def _reader_for(self, protocol: asyncio.BaseProtocol) -> Callable[[], None]:
         """Return the read step that suits a protocol."""

@@ -254,7 +254,7 @@ class StreamTransport(SocketTransport):
         """Schedule a write step: the file may have room."""
         if not self._is_write_awake:
             self._is_write_awake = True
-            self._arrived.append(self._write_handle)
+            self._io_ready.append(self._write_handle)
 
     def _write_step(self) -> None:
         """Send what there is room for now."""

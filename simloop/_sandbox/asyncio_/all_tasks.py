@@ -22,7 +22,7 @@ from typing import Any
 from weakref import ref
 
 from simloop._sandbox.patching.registry import patch, rewrite
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 from .future_hashes import number_of
 
@@ -67,7 +67,7 @@ class _Notes:
 
     def add(self, task: Any) -> None:
         """Note a task that a run's thread made."""
-        if get_ident() not in running:
+        if get_ident() not in by_thread:
             self.others_make_tasks = True
             type(self._register).add(self._register, task)
             return

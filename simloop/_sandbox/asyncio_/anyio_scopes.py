@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from simloop._sandbox.patching.registry import attribute, when_loaded
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -32,7 +32,7 @@ _CLASSES = {
 
 def _hash(thing: object) -> int:
     """Return the same for everything in a run, else what Python gives."""
-    return 0 if get_ident() in running else object.__hash__(thing)
+    return 0 if get_ident() in by_thread else object.__hash__(thing)
 
 
 def _settle(library: ModuleType) -> None:

@@ -21,14 +21,14 @@ from typing import Any
 
 from simloop._sandbox.patching.registry import rewrite
 from simloop._sandbox.permissions import is_allowed
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import UnsupportedError
 
 __all__: list[str] = []
 
 
 def _init(self: Any, selector: Any = None) -> None:
-    seat = running.get(get_ident())
+    seat = by_thread.get(get_ident())
     if seat is None or seat.become_loop is None or is_allowed("sockets"):
         _real_init(self, selector)
         return

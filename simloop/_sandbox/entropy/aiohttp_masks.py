@@ -14,7 +14,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import patch, when_loaded
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -39,7 +39,7 @@ class _Lent(random.Random):
 
 
 def _own() -> random.Random | None:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     return None if run is None else run.entropy.stream("program/masks")
 
 

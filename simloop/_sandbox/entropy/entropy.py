@@ -25,7 +25,7 @@ from typing import Any
 
 from simloop._sandbox.patching.module_state import Start, Streams, Values, exchange, give_back
 from simloop._sandbox.patching.registry import entry, redirect, rewrite
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 from . import random_module as generators
 from .random_module import Drawer, own, state_of
@@ -142,7 +142,7 @@ def _first_state(streams: Streams) -> bytes:
 
 
 def _urandom(size: int, /) -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is None:
         return _real_urandom(size)
     if size < 0:
@@ -151,14 +151,14 @@ def _urandom(size: int, /) -> Any:
 
 
 def _getrandom(size: int, flags: int = 0) -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     return _real_getrandom(size, flags) if run is None else run.entropy.draw(size)
 
 
 def _seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
     """Seed from the world where the program leaves it to the system."""
     if a is None:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is not None:
             a = int.from_bytes(run.entropy.draw(_SEED_BYTES), "big")
     _real_seed(own(generator), a, version)
@@ -166,7 +166,7 @@ def _seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
 
 def _generate_time_safe() -> Any:
     """Make the sixteen bytes of a ``uuid1`` as the system's library does."""
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is None:
         return _real_generate_time_safe()
     time, sequence = run.entropy.uuid_time(run.start_ns + run.clock.now_ns)
@@ -177,7 +177,7 @@ def _generate_time_safe() -> Any:
 
 def _draw_node() -> int:
     """Draw a hardware address, marked as drawn by its multicast bit."""
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     node = _real_urandom(6) if run is None else run.entropy.draw(6)
     return int.from_bytes(node, "big") | 1 << 40
 

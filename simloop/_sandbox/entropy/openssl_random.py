@@ -16,7 +16,7 @@ import ctypes
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import patch, redirect, when_loaded
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -70,7 +70,7 @@ class _RandomMethod:
 
 def _drawing(real: Any) -> Any:
     def draw(buffer: int, size: int) -> int:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is None:
             drawn: int = real(buffer, size)
             return drawn
@@ -89,7 +89,7 @@ def _register(module: ModuleType) -> None:
 
 def _redirect_bytes(module: ModuleType) -> None:
     def draw(size: int, /) -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         return real(size) if run is None or size < 0 else run.entropy.draw(size)
 
     real = redirect(module.RAND_bytes, draw)

@@ -30,7 +30,7 @@ from typing import Any
 from simloop._sandbox.patching.c_functions import Redirect
 from simloop._sandbox.patching.memory import HEAD_SIZE, memory
 from simloop._sandbox.patching.registry import rewrite
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 __all__ = ["Drawer", "enter", "leave", "own", "state_of"]
 
@@ -87,7 +87,7 @@ _entered: list[Drawer] = []
 
 def _mine() -> Any:
     """Return the generator that the calling thread draws from, while each has its own."""
-    seat = running.get(get_ident())
+    seat = by_thread.get(get_ident())
     own = None if seat is None else seat.entropy.drawer.generator
     return _process.generator if own is None else own
 
@@ -97,7 +97,7 @@ def enter(drawer: Drawer) -> None:
     if _is_shared():
         drawer.settle()
     elif _entered or len(threading._active) == 1:  # type: ignore[attr-defined]
-        if _entered and get_ident() not in running:  # A second thread.
+        if _entered and get_ident() not in by_thread:  # A second thread.
             _share()
             drawer.settle()
         else:

@@ -18,12 +18,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import entry, redirect
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 from .descriptors import refuse_waiting
 
 if TYPE_CHECKING:
-    from simloop._sandbox.sandbox import Seat
+    from simloop._sandbox.sandbox import RunContext
 
 __all__: list[str] = []
 
@@ -35,7 +35,7 @@ def _guard_method(name: str) -> None:
     real = vars(io.FileIO)[name]
 
     def method(self: io.FileIO, *args: Any) -> Any:
-        if get_ident() in running and (fd := self.fileno()):
+        if get_ident() in by_thread and (fd := self.fileno()):
             refuse_waiting(f"{name}() of {self!r}", fd)
         return real(self, *args)
 
@@ -49,7 +49,7 @@ def _guard_function(name: str) -> None:
         return
 
     def function(fd: Any, *args: Any) -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is not None and not (run.sockets is not None and run.sockets.owns(fd)):
             refuse_waiting(f"os.{name}({fd})", fd)
         return real(fd, *args)
@@ -66,7 +66,7 @@ for _name in ("readv", "eventfd_read"):
 class _RandomFile(io.RawIOBase):
     """What opening ``/dev/urandom`` gives in a run."""
 
-    def __init__(self, seat: Seat) -> None:
+    def __init__(self, seat: RunContext) -> None:
         self._entropy = seat.entropy
 
     def readable(self) -> bool:
@@ -82,7 +82,7 @@ class _RandomFile(io.RawIOBase):
 
 def _open(file: Any, mode: str = "r", buffering: int = -1, *args: Any, **kwargs: Any) -> Any:
     if str(file) in _RANDOM_FILES and mode in ("rb", "br"):
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is not None:
             opened = _RandomFile(run)
             return opened if buffering == 0 else io.BufferedReader(opened)

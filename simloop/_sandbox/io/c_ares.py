@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import entry, rewrite, when_loaded
 from simloop._sandbox.permissions import escape, is_allowed
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -41,7 +41,7 @@ def _refuse_channels(module: ModuleType) -> None:
 
 def _refuse(method: Any, call: str) -> None:
     def refused(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if get_ident() in running and not is_allowed("names"):
+        if get_ident() in by_thread and not is_allowed("names"):
             self.__dict__.setdefault("_channel", None)  # For its finalizer.
             raise escape(call, _REASON, "names")
         return real(self, *args, **kwargs)

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import nanoseconds
 from simloop._sandbox.patching.registry import redirect
 from simloop._sandbox.permissions import escape, is_allowed
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from simloop._sandbox.sandbox import Seat
+    from simloop._sandbox.sandbox import RunContext
 
 __all__ = ["events_of", "number_of", "refuse_waiting", "wait"]
 
@@ -38,7 +38,7 @@ def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | No
     """Send ``os.name(fd, ...)`` to the world's method of that name for a virtual descriptor."""
 
     def function(fd: Any, *args: Any, **kwargs: Any) -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is None:
             return real(fd, *args, **kwargs)
         if run.sockets is not None and type(fd) is int and run.sockets.owns(fd):
@@ -72,7 +72,7 @@ def _refuse_waiting(name: str, fd: int) -> None:
 
 
 def _pipe() -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     caller = str(sys._getframe(1).f_globals.get("__name__"))
     if caller.startswith("multiprocessing."):
         return _real_pipe()  # Its pipes go to real processes; starting those is what is guarded.
@@ -85,7 +85,7 @@ def _pipe() -> Any:
 
 def _open(file: Any, *args: Any, **kwargs: Any) -> Any:
     if type(file) is int:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is not None and run.sockets is not None and run.sockets.owns(file):
             virtual = getattr(run.sockets, "fdopen", None)
             if virtual is not None:
@@ -104,7 +104,7 @@ def number_of(fileobj: Any) -> int:
 
 
 def wait(
-    run: Seat, call: str, fds: Iterable[int], ready: Callable[[], Any], timeout_ns: int | None
+    run: RunContext, call: str, fds: Iterable[int], ready: Callable[[], Any], timeout_ns: int | None
 ) -> Any:
     """Return what is ready; if nothing is, wait for it in virtual time, as the thread waits."""
     found = ready()
@@ -130,7 +130,7 @@ def wait(
     return ready()
 
 
-def _has_let_time_pass(run: Seat) -> bool:
+def _has_let_time_pass(run: RunContext) -> bool:
     """Let a little time pass if the thread asks on and on at one instant what is ready.
 
     Outside each question takes its time, and so a loop of them ends: at a deadline that it compares
@@ -158,7 +158,7 @@ def _select(
     timeout: float | None = None,
     /,
 ) -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is None or is_allowed("pipes") or is_allowed("subprocess"):
         return _real_select(readers, writers, others, timeout)
     if timeout is not None and timeout < 0:
@@ -183,7 +183,7 @@ _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 _WRITABLE = select.POLLOUT | select.POLLERR
 
 
-def events_of(run: Seat, fd: int, mask: int) -> int:
+def events_of(run: RunContext, fd: int, mask: int) -> int:
     """Return which of the events in ``mask`` a descriptor has now, be it virtual or real."""
     if run.sockets is not None and run.sockets.owns(fd):
         return run.sockets.poll(fd) & mask
@@ -220,7 +220,7 @@ class _Poll:
 
     def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
         """Return what is ready, at the latest after ``timeout`` milliseconds."""
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is None:  # Made in a run and kept beyond it.
             return self._poll_really(timeout)
         limit_ns = None if timeout is None or timeout < 0 else nanoseconds(timeout / 1000)
@@ -229,7 +229,7 @@ class _Poll:
         )
         return found
 
-    def _ready(self, run: Seat) -> list[tuple[int, int]]:
+    def _ready(self, run: RunContext) -> list[tuple[int, int]]:
         always = select.POLLERR | select.POLLHUP | select.POLLNVAL
         events = [(fd, events_of(run, fd, mask | always)) for fd, mask in self._masks.items()]
         return [pair for pair in events if pair[1]]
@@ -243,7 +243,7 @@ class _Poll:
 
 
 def _new_poll() -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is None or is_allowed("pipes") or is_allowed("subprocess"):
         return _real_poll()
     return _Poll()

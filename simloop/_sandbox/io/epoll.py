@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from simloop._kernel import nanoseconds
 from simloop._sandbox.patching.registry import entry
 from simloop._sandbox.permissions import is_allowed
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import UnsupportedError
 
 from .descriptors import events_of, number_of, wait
@@ -27,7 +27,7 @@ from .descriptors import events_of, number_of, wait
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from simloop._sandbox.sandbox import Seat
+    from simloop._sandbox.sandbox import RunContext
 
 __all__: list[str] = []
 
@@ -115,7 +115,7 @@ class VirtualEpoll:
         self._check()
         if maxevents < -1 or maxevents == 0:
             raise ValueError(f"maxevents must be greater than 0, got {maxevents}")
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is None:
             raise UnsupportedError("an epoll object of a run was used when the run was over")
         limit_ns = None if timeout is None or timeout < 0 else nanoseconds(timeout)
@@ -128,7 +128,7 @@ class VirtualEpoll:
                 self._masks[fd] = _DISABLED
         return found
 
-    def _ready(self, run: Seat) -> list[tuple[int, int]]:
+    def _ready(self, run: RunContext) -> list[tuple[int, int]]:
         found = []
         for fd, mask in list(self._masks.items()):
             try:
@@ -154,7 +154,7 @@ class _Epoll:
     """Stands for the class ``select.epoll`` while runs are on."""
 
     def __new__(cls, sizehint: int = -1, flags: int = 0) -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is None or run.sockets is None or any(map(is_allowed, _REAL)):
             return _real_epoll(sizehint, flags)
         if sizehint < -1 or sizehint == 0:
@@ -164,7 +164,7 @@ class _Epoll:
     @staticmethod
     def fromfd(fd: int, /) -> Any:
         """Refuse a virtual descriptor: none of them is an epoll object's."""
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is not None and run.sockets is not None and run.sockets.owns(fd):
             raise UnsupportedError(
                 f"select.epoll.fromfd({fd}): epoll objects of a run have no descriptor; pass on the"

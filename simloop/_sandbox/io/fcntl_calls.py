@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import redirect
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def _redirect_control(function: Callable[..., Any]) -> None:
     name = function.__name__
 
     def control(fd: Any, *args: Any) -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is not None and run.sockets is not None:
             number = fd if isinstance(fd, int) else _number(fd)
             virtual = getattr(run.sockets, name, None)
@@ -50,7 +50,7 @@ for _function in (fcntl.fcntl, fcntl.ioctl, os.get_inheritable, os.set_inheritab
 
 
 def _pipe2(flags: int, /) -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is None or run.sockets is None:
         return _real_pipe2(flags)
     ends = os.pipe()  # Real where those are allowed.

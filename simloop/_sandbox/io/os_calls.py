@@ -15,13 +15,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import redirect
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from simloop._sandbox.sandbox import Seat
+    from simloop._sandbox.sandbox import RunContext
 
 __all__: list[str] = []
 
@@ -53,7 +53,7 @@ def _redirect_call(module: ModuleType, name: str) -> None:
     shown = f"{module.__name__}.{name}()"
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is not None and run.sockets is not None:
             for thing in (*args[:2], *kwargs.values()):
                 fd = thing if type(thing) is int else _number(thing)
@@ -71,7 +71,7 @@ def _number(thing: Any) -> int | None:
 
 
 def _answer(
-    run: Seat, name: str, shown: str, fd: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    run: RunContext, name: str, shown: str, fd: int, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Make the call in the world, give the error of Linux, or refuse."""
     if name == "sendfile":
@@ -87,7 +87,7 @@ def _answer(
     raise UnsupportedError(f"{shown} on the virtual descriptor {fd}: {way_out}")
 
 
-def _sendfile(run: Seat, out_fd: int, in_fd: int, offset: int | None, count: int) -> int:
+def _sendfile(run: RunContext, out_fd: int, in_fd: int, offset: int | None, count: int) -> int:
     """Send a part of a real file; from where it stands if ``offset`` is None."""
     sockets = run.sockets
     assert sockets is not None

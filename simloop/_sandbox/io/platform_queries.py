@@ -14,7 +14,7 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import rewrite
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +27,12 @@ def _ask_outside(function: Any) -> None:
 
     def ask(*args: Any, **kwargs: Any) -> Any:
         ident = get_ident()
-        seat = running.pop(ident, None)
+        seat = by_thread.pop(ident, None)
         try:
             return real(*args, **kwargs)
         finally:
             if seat is not None:
-                running[ident] = seat
+                by_thread[ident] = seat
 
     real: Callable[..., Any] = rewrite(function, ask)
 

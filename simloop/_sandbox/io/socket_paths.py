@@ -16,7 +16,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import redirect
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ __all__: list[str] = []
 
 def _paths_for(path: Any) -> tuple[Any, str]:
     """Return what answers for a path and its text, or None for one that is real."""
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     paths = None if run is None else getattr(run.sockets, "paths", None)
     if paths is None:
         return None, ""
@@ -89,7 +89,7 @@ for _name in ("rename", "replace"):
 
 def _umask(mask: int, /) -> int:
     before: int = _real_umask(mask)
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     paths = None if run is None else getattr(run.sockets, "paths", None)
     if paths is not None:
         paths.umask(mask)

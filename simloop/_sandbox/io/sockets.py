@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from simloop._kernel import nanoseconds
 from simloop._sandbox.patching.registry import attribute, redirect
 from simloop._sandbox.permissions import is_allowed
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop._sandbox.sandbox import Seat
+    from simloop._sandbox.sandbox import RunContext
 
 __all__ = ["Sockets"]
 
@@ -108,7 +108,7 @@ def _virtual_class(cls: type[socket.socket], virtual: type[socket.socket]) -> ty
 
 
 def _new(cls: type[socket.socket], *_args: Any, **_kwargs: Any) -> socket.socket:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is not None and run.sockets is not None:
         virtual = run.sockets.socket_class
         if not issubclass(cls, virtual) and not is_allowed("sockets"):
@@ -127,7 +127,7 @@ def _redirect_name(name: str) -> None:
         return
 
     def look_up(*args: Any, **kwargs: Any) -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is not None and not is_allowed("names"):
             method = getattr(run.sockets, name, None)
             if method is not None:
@@ -142,7 +142,7 @@ def _redirect_name(name: str) -> None:
 _SLOW = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
 
 
-def _wait(run: Seat, host: Any) -> None:
+def _wait(run: RunContext, host: Any) -> None:
     """Let the time pass that the world says a lookup takes, as a sleep of the caller."""
     delay_of = getattr(run.sockets, "delay_of", None)
     delay = 0.0 if delay_of is None else delay_of(host)
@@ -170,14 +170,14 @@ for _name in (
 def _socketpair(family: int | None = None, type: int = socket.SOCK_STREAM, proto: int = 0) -> Any:  # noqa: A002
     if family is None:
         family = socket.AF_UNIX
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is None or run.sockets is None or is_allowed("sockets"):
         return _real_socketpair(family, type, proto)
     return run.sockets.socketpair(family, type, proto)
 
 
 def _dup(fd: int, /) -> int:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is not None and run.sockets is not None and run.sockets.owns(fd):
         return run.sockets.dup(fd)
     duplicate: int = _real_dup(fd)
@@ -188,7 +188,7 @@ _real_socketpair = redirect(_socket.socketpair, _socketpair)
 
 
 def _close(fd: int, /) -> None:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is not None and run.sockets is not None and run.sockets.owns(fd):
         run.sockets.close(fd)
     else:

@@ -21,7 +21,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import entry, when_loaded
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +163,7 @@ def _register(ssl: ModuleType) -> None:
     real = ssl.SSLContext._wrap_socket
 
     def _wrap_socket(self: Any, sock: Any, *args: Any, **options: Any) -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is not None and run.sockets is not None and run.sockets.owns(sock.fileno()):
             return MemoryTLS(ssl, self, sock, *args, **options)
         return real(self, sock, *args, **options)

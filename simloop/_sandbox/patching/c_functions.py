@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError, UsageError
 
-from .memory import HEAD_SIZE, Words, address_of, interpreter, words_between
+from .memory import HEAD_SIZE, MemoryPatch, address_of, interpreter, words_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,7 +175,7 @@ class Redirect:
         _immortal.extend((definition, model, function, target))
         interpreter.Py_IncRef(ctypes.py_object(function))
         self.words = words_between(target, model, _FIELDS)
-        self._words = Words(self.words)
+        self._words = MemoryPatch(self.words)
 
     def on(self) -> None:
         """Send calls to the Python function. On twice is on."""

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 __all__ = [
     "HEAD_SIZE",
     "WORD_SIZE",
+    "MemoryPatch",
     "Word",
-    "Words",
     "address_of",
     "interpreter",
     "memory",
@@ -103,8 +103,8 @@ def words_between(target: Any, model: Any, offsets: Iterable[int]) -> tuple[Word
     )
 
 
-class Words:
-    """Words that are written together. Where one is named twice, the later one counts."""
+class MemoryPatch:
+    """MemoryPatch that are written together. Where one is named twice, the later one counts."""
 
     __slots__ = ("_off", "_on", "_table", "_view")
 

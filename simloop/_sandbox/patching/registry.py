@@ -22,7 +22,7 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .c_functions import Redirect, behind, type_dict, type_modified
-from .memory import Words, address_of
+from .memory import MemoryPatch, address_of
 from .python_functions import Rewrite
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ __all__ = [
 ]
 
 _redirects: list[Redirect | Rewrite] = []
-_words = Words(())
+_memory_patch = MemoryPatch(())
 _counted = 0
-"""Of how many redirects ``_words`` are."""
+"""Of how many redirects ``_memory_patch`` are."""
 
 _patches: list[Patch] = []
 _awaited: dict[str, Callable[[ModuleType], None]] = {}
@@ -229,7 +229,7 @@ def loaded(module: ModuleType) -> None:
             for each in _patches[known:]:
                 each.on()
             _names.on()
-            _words_of_all().on()
+            _memory_patch_of_all().on()
 
 
 def before_install(search: Callable[[], None]) -> None:
@@ -266,19 +266,19 @@ def _apply() -> None:
         search()
     for each in _patches:
         each.on()
-    _words_of_all().on()
+    _memory_patch_of_all().on()
 
 
-def _words_of_all() -> Words:
-    global _words, _counted  # noqa: PLW0603 - as above
+def _memory_patch_of_all() -> MemoryPatch:
+    global _memory_patch, _counted  # noqa: PLW0603 - as above
     if _counted != len(_redirects):
         _counted = len(_redirects)
-        _words = Words(word for each in _redirects for word in each.words)
-    return _words
+        _memory_patch = MemoryPatch(word for each in _redirects for word in each.words)
+    return _memory_patch
 
 
 def _undo() -> None:
-    _words.off()
+    _memory_patch.off()
     for each in reversed(_patches):
         each.off()
 

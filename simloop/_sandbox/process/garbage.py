@@ -23,7 +23,7 @@ from typing import Any
 
 from simloop._sandbox.patching.registry import patch, redirect
 
-__all__ = ["collect", "set_aside"]
+__all__ = ["collect", "freeze_garbage"]
 
 _FROZEN_AT_START = 1_000 if sys.version_info[:2] == (3, 12) else 0
 """At most so many objects are frozen in a process in which nobody asked for that."""
@@ -81,7 +81,7 @@ def _collect(generation: int = 2) -> Any:
 _real_collect = redirect(gc.collect, _collect)
 
 
-def set_aside() -> None:
+def freeze_garbage() -> None:
     """Keep all that there is out of collections of young objects, until all are collected."""
     if _collector.is_ours:
         _collector.has_set_aside = True

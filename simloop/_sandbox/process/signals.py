@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from simloop._sandbox.patching.c_functions import clone
 from simloop._sandbox.patching.registry import redirect
 from simloop._sandbox.permissions import escape, is_allowed
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def _redirect_signal(name: str, *, harmless: bool = False) -> None:
         return
 
     def function(*args: Any, **kwargs: Any) -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         if run is None or is_allowed("signals") or _is_runner():
             return real(*args, **kwargs)
         virtual = getattr(run.signals, name, None)
@@ -131,7 +131,7 @@ def _redirect_process(name: str) -> None:
     """Send a function of a process's number to the world, if the number is one of its own."""
 
     def function(*args: Any, **kwargs: Any) -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         virtual = None if run is None else getattr(run.signals, name, None)
         if virtual is not None and not kwargs and not is_allowed("signals"):
             result = virtual(*args)

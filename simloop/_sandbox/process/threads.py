@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from simloop._kernel import nanoseconds
 from simloop._sandbox.patching.module_state import keeper, variable
 from simloop._sandbox.patching.registry import entry, redirect, rewrite, when_loaded
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +121,7 @@ _TIMEOUT_MAX = threading.TIMEOUT_MAX
 def _threads() -> Threads | None:
     """Return who says how the calling thread waits, or None if it waits for real."""
     ident = get_ident()
-    seat = running.get(ident)
+    seat = by_thread.get(ident)
     return foreign.get(ident) if seat is None else seat.threads
 
 
@@ -323,7 +323,7 @@ def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True
 
 
 def _adopt(*function: Any) -> Adopted | None:
-    seat = running.get(get_ident())
+    seat = by_thread.get(get_ident())
     if seat is None or seat.threads is None or not function or not callable(function[0]):
         return None
     return seat.threads.adopt(function[0])

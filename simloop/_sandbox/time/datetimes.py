@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.c_functions import is_builtin
 from simloop._sandbox.patching.registry import before_install, entry, redirect
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simloop._sandbox.sandbox import Seat
+    from simloop._sandbox.sandbox import RunContext
 
 __all__: list[str] = []
 
@@ -51,7 +51,7 @@ _UTCNOW_WARNING = _deprecation()
 
 
 def _now(cls: type[dt.datetime], tz: dt.tzinfo | None = None) -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is None:
         return _real_now.__get__(None, cls)(tz)
     if tz is None or (tz is _UTC and cls is _Date):
@@ -64,7 +64,7 @@ def _now(cls: type[dt.datetime], tz: dt.tzinfo | None = None) -> Any:
 
 
 def _utcnow(cls: type[dt.datetime]) -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is None:
         return _real_utcnow.__get__(None, cls)()
     if _UTCNOW_WARNING:
@@ -74,7 +74,7 @@ def _utcnow(cls: type[dt.datetime]) -> Any:
 
 def _make(
     cls: type[dt.datetime],
-    run: Seat,
+    run: RunContext,
     zone: dt.tzinfo | None,
     label: dt.tzinfo | None,
 ) -> dt.datetime:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NS_PER_SECOND, nanoseconds
 from simloop._sandbox.patching.registry import redirect
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def _redirect_seconds(name: str) -> None:
     """Make a clock that counts from the world's start follow it, in seconds."""
 
     def seconds() -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         return real() if run is None else run.clock.now_ns / NS_PER_SECOND
 
     real = redirect(getattr(time, name), seconds)
@@ -44,7 +44,7 @@ def _redirect_nanoseconds(name: str) -> None:
     """Make a clock that counts from the world's start follow it, in nanoseconds."""
 
     def nanoseconds() -> Any:
-        run = running.get(get_ident())
+        run = by_thread.get(get_ident())
         return real() if run is None else run.clock.now_ns
 
     real = redirect(getattr(time, name), nanoseconds)
@@ -56,24 +56,24 @@ for _name in ("monotonic", "perf_counter", "process_time", "thread_time"):
 
 
 def _time() -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     return _real_time() if run is None else (run.start_ns + run.clock.now_ns) / NS_PER_SECOND
 
 
 def _time_ns() -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     return _real_time_ns() if run is None else run.start_ns + run.clock.now_ns
 
 
 def _clock_gettime(clock_id: int) -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is None:
         return _real_clock_gettime(clock_id)
     return _clock_ns(run, clock_id) / NS_PER_SECOND
 
 
 def _clock_gettime_ns(clock_id: int) -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     return _real_clock_gettime_ns(clock_id) if run is None else _clock_ns(run, clock_id)
 
 
@@ -84,7 +84,7 @@ def _clock_ns(run: Any, clock_id: int) -> int:
 
 
 def _sleep(duration: Any) -> None:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is None:
         _real_sleep(duration)
         return
@@ -105,7 +105,7 @@ def _now_filled(name: str) -> None:
 
     def convert(seconds: float | None = None, /) -> Any:
         if seconds is None:
-            run = running.get(get_ident())
+            run = by_thread.get(get_ident())
             if run is not None:
                 return real((run.start_ns + run.clock.now_ns) // NS_PER_SECOND)
         return real(seconds)
@@ -118,24 +118,24 @@ for _name in ("localtime", "gmtime", "ctime"):
 
 
 def _local_now() -> Any:
-    run = running[get_ident()]
+    run = by_thread[get_ident()]
     return time.localtime((run.start_ns + run.clock.now_ns) // NS_PER_SECOND)
 
 
 def _asctime(*moment: Any) -> Any:
-    if not moment and get_ident() in running:
+    if not moment and get_ident() in by_thread:
         moment = (_local_now(),)
     return _real_asctime(*moment)
 
 
 def _strftime(*format_and_moment: Any) -> Any:
-    if len(format_and_moment) == 1 and get_ident() in running:
+    if len(format_and_moment) == 1 and get_ident() in by_thread:
         format_and_moment = (*format_and_moment, _local_now())
     return _real_strftime(*format_and_moment)
 
 
 def _times() -> Any:
-    run = running.get(get_ident())
+    run = by_thread.get(get_ident())
     if run is None:
         return _real_times()
     now = run.clock.now_ns / NS_PER_SECOND

@@ -18,7 +18,7 @@ from typing import Any
 
 from simloop._kernel import NS_PER_SECOND
 from simloop._sandbox.patching.registry import entry, when_loaded
-from simloop._sandbox.run_context import get_ident, running
+from simloop._sandbox.run_context import by_thread, get_ident
 
 from . import real_clock
 
@@ -35,7 +35,7 @@ _real_time: Any = SimpleNamespace(
 
 def _monotonic() -> Any:
     """Tell the time by the clock that the calling thread's waits for locks go by."""
-    seat = running.get(get_ident())
+    seat = by_thread.get(get_ident())
     if seat is None or seat.threads is None:
         return real_clock.monotonic()
     return seat.clock.now_ns / NS_PER_SECOND

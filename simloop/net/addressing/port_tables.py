@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 
 from .addresses import ANY, ANY6, is_ipv6
 
@@ -135,7 +135,7 @@ class PortTable(Generic[H]):
         if port == 0:
             port = self._free_port()
         elif self.conflicts(socket, ip, port):
-            raise fault(errno.EADDRINUSE)
+            raise os_error(errno.EADDRINUSE)
         self.hold(socket, port)
         return port
 
@@ -200,7 +200,7 @@ class PortTable(Generic[H]):
                 if port not in self.holders:
                     return port
             self._full = ports
-        raise fault(errno.EADDRINUSE)
+        raise os_error(errno.EADDRINUSE)
 
     def _port_of_others(self, ip: str, remote: Endpoint) -> int:
         """Return the next ephemeral port that only connections to other peers hold."""
@@ -213,14 +213,14 @@ class PortTable(Generic[H]):
                 for other in self.holders[port]
             ):
                 return port
-        raise fault(errno.EADDRNOTAVAIL)
+        raise os_error(errno.EADDRNOTAVAIL)
 
     # -- listening -----------------------------------------------------------------------------
 
     def listen(self, socket: H, ip: str, port: int) -> None:
         """Put a holder into the index of listeners; EADDRINUSE if another one is in the way."""
         if self.conflicts(socket, ip, port):
-            raise fault(errno.EADDRINUSE)
+            raise os_error(errno.EADDRINUSE)
         self.listeners.setdefault((ip, port), []).append(socket)
 
     def unlisten(self, socket: H, ip: str, port: int) -> None:

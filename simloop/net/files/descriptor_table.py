@@ -16,7 +16,7 @@ import errno
 import heapq
 from typing import TYPE_CHECKING
 
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 
 if TYPE_CHECKING:
     from .open_file import File
@@ -58,13 +58,13 @@ class DescriptorTable:
     def check_room(self) -> None:
         """Raise EMFILE at the limit: whoever takes something to number it asks before."""
         if len(self._files) >= self.limit:
-            raise fault(errno.EMFILE)
+            raise os_error(errno.EMFILE)
 
     def add(self, file: File) -> int:
         """Return the lowest free number, which now names ``file``; EMFILE at the limit."""
         files = self._files
         if len(files) >= self.limit:
-            raise fault(errno.EMFILE)
+            raise os_error(errno.EMFILE)
         free = self._free
         if free and free[0] < self._next:
             fd = heapq.heappop(free)
@@ -84,14 +84,14 @@ class DescriptorTable:
         try:
             return self._files[fd]
         except KeyError:
-            raise fault(errno.EBADF) from None
+            raise os_error(errno.EBADF) from None
 
     def close(self, fd: int) -> None:
         """Free the number; the file is released with its last one. EBADF if there is none."""
         try:
             file = self._files.pop(fd)
         except KeyError:
-            raise fault(errno.EBADF) from None
+            raise os_error(errno.EBADF) from None
         if self._inheritable:
             self._inheritable.pop(fd, None)
         if fd == self._next - 1:

@@ -23,7 +23,7 @@ import errno
 import select
 from typing import TYPE_CHECKING
 
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,12 +125,12 @@ class File:
     def read(self, size: int) -> bytes:
         """Read up to ``size`` bytes as os.read does, or raise BlockingIOError."""
         del size
-        raise fault(errno.EBADF)
+        raise os_error(errno.EBADF)
 
     def write(self, data: bytes) -> int:
         """Write as os.write does: the count written, or BlockingIOError."""
         del data
-        raise fault(errno.EBADF)
+        raise os_error(errno.EBADF)
 
     def check(self) -> None:
         """Assert the invariants."""

@@ -12,7 +12,7 @@ import errno
 import select
 from typing import TYPE_CHECKING
 
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 from simloop.net.inet.buffers import ByteQueue
 
 from .open_file import ERR, HUP, IN, OUT, File
@@ -49,7 +49,7 @@ class PipeReader(File):
             return data
         if self.writer is None:
             return b""
-        raise fault(errno.EAGAIN)
+        raise os_error(errno.EAGAIN)
 
     def poll(self) -> int:
         """Return what the system call poll shows."""
@@ -89,10 +89,10 @@ class PipeWriter(File):
         if not data:
             return 0
         if reader is None:
-            raise fault(errno.EPIPE)
+            raise os_error(errno.EPIPE)
         room = CAPACITY - reader.buffer.size
         if room == 0 or (len(data) <= PIPE_BUF and room < len(data)):
-            raise fault(errno.EAGAIN)
+            raise os_error(errno.EAGAIN)
         if len(data) > room:
             data = data[:room]
         self.fabric.observe("pipe", _NOWHERE, _NOWHERE, data, reader)

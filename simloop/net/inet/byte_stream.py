@@ -23,7 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from simloop.errors import UnsupportedError
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 
 from .buffers import ByteQueue
 from .socket_file import AF_UNIX, MSG_ERRQUEUE, SocketFile
@@ -124,7 +124,7 @@ class StreamSocket(SocketFile):
             return 0
         room = self.room()
         if room <= 0:
-            raise fault(errno.EAGAIN)
+            raise os_error(errno.EAGAIN)
         if len(data) > room:
             data = data[:room]
         fabric = self.fabric
@@ -262,14 +262,14 @@ class StreamSocket(SocketFile):
         """Receive, bytes being there, with flags: those that only tell to wait change nothing."""
         self._refuse_oob(flags)
         if flags & MSG_ERRQUEUE and self.family != AF_UNIX:
-            raise fault(errno.EAGAIN)  # No error ever lies in that queue.
+            raise os_error(errno.EAGAIN)  # No error ever lies in that queue.
         if flags & _MSG_PEEK:
             return self.inbox.peek(size)
         return self.recv(size)
 
     def _refuse_oob(self, flags: int) -> None:
         if flags & _MSG_OOB:
-            raise fault(errno.EINVAL)  # What Linux answers where no urgent data is there.
+            raise os_error(errno.EINVAL)  # What Linux answers where no urgent data is there.
 
     def recv_nothing(self) -> bytes:
         """Answer a receive while the inbox is empty: b"" at the end, or the error."""

@@ -14,7 +14,7 @@ import struct
 from typing import TYPE_CHECKING, TypeAlias
 
 from simloop.net.addressing.addresses import ANY, is_ipv6, is_loopback, is_multicast
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 
 from . import options as opt
 
@@ -64,17 +64,17 @@ def membership_of(host: Host, level: int, value: opt.Value) -> Membership:
     raw = value if isinstance(value, bytes) else b""
     if level == opt.IPPROTO_IPV6:
         if len(raw) < _MREQ6.size:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         packed, number = _MREQ6.unpack_from(raw)
         group = socket.inet_ntop(socket.AF_INET6, packed)
     else:
         if len(raw) < _MREQ.size:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         packed, _ = _MREQ.unpack_from(raw)
         group = socket.inet_ntop(socket.AF_INET, packed)
         number = _interface_of(host, raw, errno.ENODEV)
     if not is_multicast(group):
-        raise fault(errno.EINVAL)
+        raise os_error(errno.EINVAL)
     return group, known_interface(host, number)
 
 
@@ -83,7 +83,7 @@ def known_interface(host: Host, number: int) -> int:
     if number == 0:
         return default_interface(host)
     if number not in (LO, ETH0) or (number == ETH0 and not host.addresses):
-        raise fault(errno.ENODEV)
+        raise os_error(errno.ENODEV)
     return number
 
 
@@ -96,7 +96,7 @@ def outgoing_interface(host: Host, value: opt.Value) -> tuple[bytes, int]:
     """Read IP_MULTICAST_IF: the address to keep and the interface's number; EADDRNOTAVAIL."""
     raw = value if isinstance(value, bytes) else struct.pack("i", value)
     if len(raw) < _ADDRESS.size:
-        raise fault(errno.EINVAL)
+        raise os_error(errno.EINVAL)
     if len(raw) < _MREQ.size:
         raw = bytes(4) + raw[:4]
     number = _interface_of(host, raw, errno.EADDRNOTAVAIL)
@@ -116,7 +116,7 @@ def _interface_of(host: Host, raw: bytes, otherwise: int) -> int:
         return LO
     if ip in host.addresses:
         return ETH0
-    raise fault(otherwise)
+    raise os_error(otherwise)
 
 
 def interface_address(host: Host, number: int, *, wants_ipv6: bool) -> str:
@@ -126,4 +126,4 @@ def interface_address(host: Host, number: int, *, wants_ipv6: bool) -> str:
     for ip in host.addresses:
         if is_ipv6(ip) == wants_ipv6:
             return ip
-    raise fault(errno.ENETUNREACH)
+    raise os_error(errno.ENETUNREACH)

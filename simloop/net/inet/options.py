@@ -16,7 +16,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING, TypeAlias
 
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def _any(value: int) -> int:
 def _between(low: int, high: int) -> Callable[[int], int]:
     def check(value: int) -> int:
         if not low <= value <= high:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         return value
 
     return check
@@ -85,7 +85,7 @@ def _hops(default: int, *, least: int = 0) -> Callable[[int], int]:
 
 def _read_only(value: int) -> int:
     del value
-    raise fault(errno.ENOPROTOOPT)
+    raise os_error(errno.ENOPROTOOPT)
 
 
 def _opt(name: str, number: int) -> int:
@@ -197,7 +197,7 @@ def normal(key: Key, value: Value) -> Value:
         return _structure(key, value)
     if key in _TEXTS:
         return value if isinstance(value, bytes) else _INT.pack(value)
-    raise fault(errno.ENOPROTOOPT)
+    raise os_error(errno.ENOPROTOOPT)
 
 
 def _as_integer(key: Key, value: Value) -> int:
@@ -208,14 +208,14 @@ def _as_integer(key: Key, value: Value) -> int:
     # The options of IP take a single byte too.
     if value and key[0] == IPPROTO_IP:
         return value[0]
-    raise fault(errno.EINVAL)
+    raise os_error(errno.EINVAL)
 
 
 def _structure(key: Key, value: Value) -> bytes:
     size = len(_STRUCTURES[key])
     raw = _INT.pack(value) if isinstance(value, int) else value
     if len(raw) < size:
-        raise fault(errno.EINVAL)
+        raise os_error(errno.EINVAL)
     if key == (SOL_SOCKET, socket.SO_LINGER):
         is_on, seconds = _LINGER.unpack_from(raw)
         return _LINGER.pack(int(is_on != 0), seconds)

@@ -29,7 +29,7 @@ from simloop.net.addressing.addresses import (
     parse_inet,
     show_inet,
 )
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 from simloop.net.files.open_file import File
 
 from . import options as opt
@@ -118,7 +118,7 @@ class SocketFile(File):
     def raise_error(self) -> None:
         """Raise the pending error, if there is one, and forget it."""
         if self.error:
-            raise fault(self.take_error())
+            raise os_error(self.take_error())
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ class SocketFile(File):
 
     def getpeername(self) -> SocketAddress:
         """Return the peer's name; ENOTCONN without one."""
-        raise fault(errno.ENOTCONN)
+        raise os_error(errno.ENOTCONN)
 
     # -- calls that most protocols have ----------------------------------------------------------
 
@@ -147,11 +147,11 @@ class SocketFile(File):
     def listen(self, backlog: int) -> None:
         """Begin to accept connections (the system call)."""
         del backlog
-        raise fault(errno.EOPNOTSUPP)
+        raise os_error(errno.EOPNOTSUPP)
 
     def accept(self) -> SocketFile:
         """Return the next connection (the system call)."""
-        raise fault(errno.EOPNOTSUPP)
+        raise os_error(errno.EOPNOTSUPP)
 
     def connect(self, endpoint: Endpoint) -> int:
         """Begin to connect: 0 if it is done, else an errno, EINPROGRESS included."""
@@ -160,7 +160,7 @@ class SocketFile(File):
     def join(self, other: SocketFile) -> None:
         """Be connected with another fresh socket of the same type: what socketpair does."""
         del other
-        raise fault(errno.EOPNOTSUPP)
+        raise os_error(errno.EOPNOTSUPP)
 
     def connect_outcome(self) -> int:
         """Tell how a connect that was answered with EINPROGRESS went; EALREADY: not known yet."""
@@ -221,7 +221,7 @@ class SocketFile(File):
     def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
         """Set an option, from an int or a structure."""
         if level not in self.levels:
-            raise fault(errno.EOPNOTSUPP if self.family == AF_UNIX else errno.ENOPROTOOPT)
+            raise os_error(errno.EOPNOTSUPP if self.family == AF_UNIX else errno.ENOPROTOOPT)
         key = (level, name)
         value = opt.normal(key, value)
         if self.options is None:
@@ -235,7 +235,7 @@ class SocketFile(File):
     def getsockopt(self, level: int, name: int) -> opt.Value:
         """Return an option's value as it is kept; SO_ERROR forgets the error."""
         if level not in self.levels:
-            raise fault(errno.EOPNOTSUPP)
+            raise os_error(errno.EOPNOTSUPP)
         if level == SOL_SOCKET:
             special = self.special_option(name)
             if special is not None:
@@ -244,7 +244,7 @@ class SocketFile(File):
         if self.options is not None and key in self.options:
             return self.options[key]
         if not opt.is_known(key):
-            raise fault(errno.ENOPROTOOPT)
+            raise os_error(errno.ENOPROTOOPT)
         return opt.default_of(key)
 
     def special_option(self, name: int) -> opt.Value | None:
@@ -336,10 +336,10 @@ class InetSocket(SocketFile):
     def bind(self, endpoint: Endpoint) -> None:
         """Take an address of this host and a port (the system call)."""
         if self.local is not None:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         ip, port = endpoint
         if self.family == AF_INET6 and not is_ipv6(ip) and self.is_v6only:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         self.host.check_bindable(ip)
         self.hold(ip, port)
         self.is_bound = True
@@ -376,14 +376,14 @@ class InetSocket(SocketFile):
     def source_for(self, ip: str) -> str:
         """Return the own address that speaks to ``ip``; ENETUNREACH if none can."""
         if self.family == AF_INET6 and not is_ipv6(ip) and self.is_v6only:
-            raise fault(errno.ENETUNREACH)
+            raise os_error(errno.ENETUNREACH)
         own = None if self.local is None else self.local[0]
         if own is None or is_wildcard(own):
             return self.host.source_for(ip)
         if is_ipv6(own) != is_ipv6(ip):
-            raise fault(errno.ENETUNREACH)
+            raise os_error(errno.ENETUNREACH)
         if is_loopback(own) and not is_loopback(ip) and not self.host.owns(ip):
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         return own
 
     # -- options -------------------------------------------------------------------------------
@@ -391,11 +391,11 @@ class InetSocket(SocketFile):
     def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
         """Set an option; IPV6_V6ONLY only before the socket has a name."""
         if (level, name) == V6ONLY and self.family == AF_INET6 and self.local is not None:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         if level == opt.IPPROTO_IPV6 and self.family != AF_INET6:
-            raise fault(errno.ENOPROTOOPT)
+            raise os_error(errno.ENOPROTOOPT)
         if (level, name) == opt.PASSCRED:
-            raise fault(errno.EOPNOTSUPP)
+            raise os_error(errno.EOPNOTSUPP)
         if (level, name) == (SOL_SOCKET, SO_BINDTODEVICE):
             self.host.check_device(value)
         super().setsockopt(level, name, value)
@@ -404,5 +404,5 @@ class InetSocket(SocketFile):
         """Return an option; those of IPv6 only where the family has them."""
         no_ipv6 = level == opt.IPPROTO_IPV6 and self.family != AF_INET6
         if no_ipv6 or (level, name) == opt.PASSCRED:
-            raise fault(errno.EOPNOTSUPP)
+            raise os_error(errno.EOPNOTSUPP)
         return super().getsockopt(level, name)

@@ -29,7 +29,7 @@ from simloop.net.addressing.addresses import (
     is_loopback,
     is_multicast,
 )
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 
 from . import options as opt
@@ -111,7 +111,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def getpeername(self) -> SocketAddress:
         """Return the peer's name; ENOTCONN unless connected."""
         if self.state != CONNECTED or self.remote is None:
-            raise fault(errno.ENOTCONN)
+            raise os_error(errno.ENOTCONN)
         return self.show_address(self.remote)
 
     # -- connecting ----------------------------------------------------------------------------
@@ -164,7 +164,7 @@ class TcpSocket(InetSocket, StreamSocket):
         """Return what an endpoint means, unless that is one to which nobody can connect."""
         ip, port = self.target(endpoint)
         if is_multicast(ip) or is_limited_broadcast(ip):
-            raise fault(errno.ENETUNREACH)
+            raise os_error(errno.ENETUNREACH)
         return ip, port
 
     def _refuse_twin(self, remote: Endpoint) -> None:
@@ -172,7 +172,7 @@ class TcpSocket(InetSocket, StreamSocket):
         assert self.local is not None
         for other in self.table.holders.get(self.local[1], ()):
             if other is not self and other.remote == remote and not other.is_listening:
-                raise fault(errno.EADDRNOTAVAIL)
+                raise os_error(errno.EADDRNOTAVAIL)
 
     def _syn_arrives(self) -> None:
         """Meet the listener, if there is one, when the request reaches its host."""
@@ -237,7 +237,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def listen(self, backlog: int) -> None:
         """Accept connections from now on; again: only the backlog changes."""
         if self.state not in (CLOSED, LISTENING) or self.phase != FREE:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         self.backlog = backlog if 0 <= backlog < _BACKLOG_MAX else _BACKLOG_MAX
         if self.state == LISTENING:
             return
@@ -252,9 +252,9 @@ class TcpSocket(InetSocket, StreamSocket):
     def accept(self) -> TcpSocket:
         """Return the oldest connection in the queue; whoever waited for the room moves up."""
         if self.state != LISTENING or self.queue is None:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         if not self.queue:
-            raise fault(errno.EAGAIN)
+            raise os_error(errno.EAGAIN)
         child = self.queue.popleft()
         waiting = self.waiting
         while waiting and len(self.queue) <= self.backlog:
@@ -312,9 +312,9 @@ class TcpSocket(InetSocket, StreamSocket):
         if self.error:
             self.raise_error()
         if self.state == CONNECTING:
-            raise fault(errno.EAGAIN)
+            raise os_error(errno.EAGAIN)
         if self.state != CONNECTED or self.is_shut_write:
-            raise fault(errno.EPIPE)
+            raise os_error(errno.EPIPE)
 
     def room(self) -> int:
         """What the peer has room for, and what the own queue has."""
@@ -331,7 +331,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def recv_nothing(self) -> bytes:
         """Answer in the order in which Linux looks: end of stream, error, end by shutdown."""
         if self.state == LISTENING:
-            raise fault(errno.ENOTCONN)
+            raise os_error(errno.ENOTCONN)
         if self.is_fin_taken:
             return b""
         if self.error:
@@ -339,20 +339,20 @@ class TcpSocket(InetSocket, StreamSocket):
         if self.is_shut_read:
             return b""
         if self.state == CLOSED:
-            raise fault(errno.ENOTCONN)
-        raise fault(errno.EAGAIN)
+            raise os_error(errno.ENOTCONN)
+        raise os_error(errno.EAGAIN)
 
     # -- ends ----------------------------------------------------------------------------------
 
     def shutdown(self, how: int) -> None:
         """Close one direction or both; ENOTCONN where there is no connection."""
         if how not in (0, 1, 2):
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         if self.state == CLOSED:
             # Linux remembers it all the same.
             self.is_shut_read |= how in _SHUT_READ
             self.is_shut_write |= how in _SHUT_WRITE
-            raise fault(errno.ENOTCONN)
+            raise os_error(errno.ENOTCONN)
         if self.state == CONNECTING:
             self._disconnect()
         elif self.state == LISTENING:
@@ -532,7 +532,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
         """Set an option; groups are no business of a stream."""
         if level == opt.IPPROTO_IP and name in _OF_GROUPS:
-            raise fault(_OF_GROUPS[name])
+            raise os_error(_OF_GROUPS[name])
         super().setsockopt(level, name, value)
 
     def check(self) -> None:

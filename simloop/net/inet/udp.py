@@ -27,7 +27,7 @@ from simloop.net.addressing.addresses import (
     show_inet,
     without_scope,
 )
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 
 from . import multicast as groups
@@ -117,7 +117,7 @@ class UdpSocket(InetSocket):
     def getpeername(self) -> SocketAddress:
         """Return the peer's name; ENOTCONN without one."""
         if self.remote is None or not self.remote[1]:
-            raise fault(errno.ENOTCONN)
+            raise os_error(errno.ENOTCONN)
         return show_inet(self.family, self.remote)
 
     def connect(self, endpoint: Endpoint) -> int:
@@ -144,7 +144,7 @@ class UdpSocket(InetSocket):
         if self.local is None:
             self.bind_any()
         if self.remote is None:
-            raise fault(errno.EDESTADDRREQ)
+            raise os_error(errno.EDESTADDRREQ)
         return self._send(data, flags, self.remote)
 
     def sendto(self, data: bytes, flags: int, endpoint: Endpoint) -> int:
@@ -175,19 +175,19 @@ class UdpSocket(InetSocket):
         if self.local is None:
             self.bind_any()
         if flags & _MSG_OOB:
-            raise fault(errno.EOPNOTSUPP)
+            raise os_error(errno.EOPNOTSUPP)
         ip, port = destination
         if port == 0 and destination != self.remote:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         if len(data) > (_SIZE_MAX_IPV6 if is_ipv6(ip) else _SIZE_MAX):
-            raise fault(errno.EMSGSIZE)
+            raise os_error(errno.EMSGSIZE)
         source = self._source(ip)
         is_group = is_multicast(ip)
         is_broadcast = not is_group and self._check_broadcast(ip)
         if self.error:
             self.raise_error()
         if self.is_shut_write:
-            raise fault(errno.EPIPE)
+            raise os_error(errno.EPIPE)
         assert self.local is not None
         sender = (source, self.local[1])
         self.fabric.observe("udp", sender, destination, data)
@@ -217,7 +217,7 @@ class UdpSocket(InetSocket):
         if not self.host.broadcasts(ip):
             return False
         if not self.flag(SOL_SOCKET, socket.SO_BROADCAST):
-            raise fault(errno.EACCES)
+            raise os_error(errno.EACCES)
         return True
 
     def _interface(self, group: str) -> int:
@@ -321,7 +321,7 @@ class UdpSocket(InetSocket):
         if self.error:
             self.raise_error()
         if not self.inbox or flags & MSG_ERRQUEUE:
-            raise fault(errno.EAGAIN)
+            raise os_error(errno.EAGAIN)
         if flags & _MSG_PEEK:
             return self.inbox[0]
         item = self.inbox.popleft()
@@ -356,13 +356,13 @@ class UdpSocket(InetSocket):
     def shutdown(self, how: int) -> None:
         """Close a direction; ENOTCONN without a peer, although it is closed all the same."""
         if how not in (0, 1, 2):
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         self.is_shut_read |= how in (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
         self.is_shut_write |= how in (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
         self.notify_readable()
         self.notify_writable()
         if self.remote is None:
-            raise fault(errno.ENOTCONN)
+            raise os_error(errno.ENOTCONN)
 
     def release(self) -> None:
         """Close: give back the port and leave all groups."""
@@ -421,13 +421,13 @@ class UdpSocket(InetSocket):
 
     def _join(self, membership: groups.Membership) -> None:
         if membership in self.memberships:
-            raise fault(errno.EADDRINUSE)
+            raise os_error(errno.EADDRINUSE)
         self.memberships[membership] = None
         self.host.join(membership)
 
     def _leave(self, membership: groups.Membership) -> None:
         if membership not in self.memberships:
-            raise fault(errno.EADDRNOTAVAIL)
+            raise os_error(errno.EADDRNOTAVAIL)
         del self.memberships[membership]
         self.host.leave(membership)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 
 from .argument_checks import joined, writable_view
 
@@ -70,4 +70,4 @@ class DescriptorCalls:
     def fault_of(self, name: str, /) -> OSError | None:
         """Return the error that a call gives on each socket and pipe, or None."""
         code = _FAULTS.get(name)
-        return None if code is None else fault(code)
+        return None if code is None else os_error(code)

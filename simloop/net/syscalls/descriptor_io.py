@@ -10,7 +10,7 @@ import errno
 import io
 from typing import TYPE_CHECKING, Any
 
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 
 from .argument_checks import as_bytes, writable_view
 
@@ -85,7 +85,7 @@ class DescriptorIO(io.RawIOBase):
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Refuse: pipes and sockets have no position."""
         del offset, whence
-        raise fault(errno.ESPIPE)
+        raise os_error(errno.ESPIPE)
 
 
 def open_descriptor(

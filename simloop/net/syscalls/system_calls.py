@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simloop.net.addressing.service_names import port_of, service_of
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 from simloop.net.files.fcntl_flags import control, control_device
 from simloop.net.inet.socket_file import SocketFile
 from simloop.net.unix.unix_paths import UnixPaths
@@ -245,7 +245,7 @@ class SystemCalls(DescriptorCalls):
             if known == name:
                 return number
         if sys.version_info >= (3, 14):
-            raise fault(errno.ENODEV)
+            raise os_error(errno.ENODEV)
         raise OSError("no interface with this name")
 
     def if_indextoname(self, index: int, /) -> str:
@@ -253,4 +253,4 @@ class SystemCalls(DescriptorCalls):
         for number, name in self._find_host().interfaces():
             if number == index:
                 return name
-        raise fault(errno.ENXIO)
+        raise os_error(errno.ENXIO)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from simloop.errors import UsageError
 from simloop.net.addressing.addresses import parse_inet, parse_unix
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 from simloop.net.inet import options as opt
 from simloop.net.inet.socket_file import AF_INET, AF_UNIX, SocketFile
 
@@ -71,7 +71,7 @@ class _ClosedFile(SocketFile):
     def __getattribute__(self, name: str) -> Any:
         if name.startswith("__"):  # Tools that look at every object may look at this one.
             return object.__getattribute__(self, name)
-        raise fault(errno.EBADF)
+        raise os_error(errno.EBADF)
 
 
 _CLOSED = _ClosedFile()
@@ -143,7 +143,7 @@ class VirtualSocket(socket.socket):
             raise ValueError("negative file descriptor")
         file = host.file(fd)
         if not isinstance(file, SocketFile):
-            raise fault(errno.ENOTSOCK)
+            raise os_error(errno.ENOTSOCK)
         self._start(host, fd, file)
         if family != -1:
             self._family = family
@@ -174,7 +174,7 @@ class VirtualSocket(socket.socket):
     def file(self) -> SocketFile:
         """The open socket below, which transports and selectors watch; EBADF once closed."""
         if self._fd < 0:
-            raise fault(errno.EBADF)
+            raise os_error(errno.EBADF)
         return self._file
 
     @property
@@ -274,7 +274,7 @@ class VirtualSocket(socket.socket):
         """Let calls wait for ever, or not at all."""
         self._timeout = None if flag else 0.0
         if self._fd < 0:
-            raise fault(errno.EBADF)
+            raise os_error(errno.EBADF)
         self._file.is_blocking = bool(flag)
 
     def getblocking(self) -> bool:
@@ -339,7 +339,7 @@ class VirtualSocket(socket.socket):
         """Connect, or begin to: BlockingIOError (EINPROGRESS) on a non-blocking socket."""
         code = self.begin_connect(self._endpoint(address, "connect"))
         if code:
-            raise fault(code)
+            raise os_error(code)
 
     def connect_ex(self, address: Any, /) -> int:
         """Connect, or begin to; return 0 or the errno."""
@@ -569,7 +569,7 @@ class VirtualSocket(socket.socket):
     ) -> None:
         """Set an option from an int, a bytes-like structure, or None and a length."""
         if value is None and optlen is not None:
-            raise fault(errno.EFAULT)
+            raise os_error(errno.EFAULT)
         is_int = isinstance(value, int) and -(2**31) <= value < 2**31
         self._file.setsockopt(
             c_int(level), c_int(optname), int(value) if is_int else as_bytes(value)

@@ -14,7 +14,7 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 from simloop.net.inet import options as opt
 from simloop.net.inet.socket_file import AF_UNIX, SOL_SOCKET, Ancillary, Message, cut
@@ -93,7 +93,7 @@ class UnixDatagram(UnixAddresses):
         found = self.find(endpoint)
         assert isinstance(found, UnixDatagram)
         if found.peer is not None and found.peer is not self:
-            raise fault(errno.EPERM)
+            raise os_error(errno.EPERM)
         return found
 
     # -- sending -------------------------------------------------------------------------------
@@ -111,23 +111,23 @@ class UnixDatagram(UnixAddresses):
     ) -> int:
         """Send one message, with files."""
         if flags & _MSG_OOB:
-            raise fault(errno.EOPNOTSUPP)
+            raise os_error(errno.EOPNOTSUPP)
         files = files_of(ancillary)
         if endpoint is not None and not endpoint[0]:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         if len(data) > self.sndbuf - 32:
-            raise fault(errno.EMSGSIZE)
+            raise os_error(errno.EMSGSIZE)
         if self.is_shut_write:
-            raise fault(errno.EPIPE)
+            raise os_error(errno.EPIPE)
         if endpoint is None and self.peer is None:
-            raise fault(errno.ENOTCONN)
+            raise os_error(errno.ENOTCONN)
         receiver = self._peer_to_send() if endpoint is None else self._find(endpoint)
         if receiver.is_shut_read:
-            raise fault(errno.EPIPE)
+            raise os_error(errno.EPIPE)
         cost = len(data) + _OVERHEAD
         is_full = len(receiver.inbox) > _QUEUE_MAX
         if is_full or (self.held and self.held + cost > self.sndbuf):
-            raise fault(errno.EAGAIN)
+            raise os_error(errno.EAGAIN)
         destination = receiver.local or _UNNAMED
         self.fabric.observe(self.kind, self.local or _UNNAMED, destination, data, receiver)
         for file in files:
@@ -144,9 +144,9 @@ class UnixDatagram(UnixAddresses):
         if peer.references == 0:
             self.peer = self.remote = None
             self._forget_input()
-            raise fault(errno.ECONNREFUSED)
+            raise os_error(errno.ECONNREFUSED)
         if peer.peer is not None and peer.peer is not self:
-            raise fault(errno.EPERM)
+            raise os_error(errno.EPERM)
         return peer
 
     # -- receiving -----------------------------------------------------------------------------
@@ -167,13 +167,13 @@ class UnixDatagram(UnixAddresses):
         """Take one message, with files, and MSG_TRUNC if it did not fit."""
         del ancillary_size
         if flags & _MSG_OOB:
-            raise fault(errno.EOPNOTSUPP)
+            raise os_error(errno.EOPNOTSUPP)
         if self.error:
             self.raise_error()
         if not self.inbox:
             if self.is_shut_read and self.is_blocking:
                 return b"", [], 0, None
-            raise fault(errno.EAGAIN)
+            raise os_error(errno.EAGAIN)
         data, files, sender = self.inbox[0]
         name = sender.local  # As it is by now.
         message_flags = _MSG_TRUNC if len(data) > size else 0
@@ -193,7 +193,7 @@ class UnixDatagram(UnixAddresses):
     def shutdown(self, how: int) -> None:
         """Close one direction or both."""
         if how not in (0, 1, 2):
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         self.is_shut_read |= how in (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
         self.is_shut_write |= how in (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
         self.notify_readable()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ class UnixNames:
     def bind(self, name: str, sock: SocketFile) -> None:
         """Let a name lead to a socket; EADDRINUSE if it exists, even if only as a path."""
         if name in self._names or (not name.startswith("\0") and self.is_taken(name)):
-            raise fault(errno.EADDRINUSE)
+            raise os_error(errno.EADDRINUSE)
         self._count += 1
         self._names[name] = UnixName(sock, 0o777 & ~self.umask, self._count)
 
@@ -91,11 +91,11 @@ class UnixNames:
         entry = self._names.get(name)
         is_path = not name.startswith("\0")
         if entry is None:
-            raise fault(errno.ENOENT if is_path else errno.ECONNREFUSED)
+            raise os_error(errno.ENOENT if is_path else errno.ECONNREFUSED)
         if is_path and not entry.mode & _OWNER_MAY_WRITE:
-            raise fault(errno.EACCES)
+            raise os_error(errno.EACCES)
         if entry.sock is None:
-            raise fault(errno.ECONNREFUSED)
+            raise os_error(errno.ECONNREFUSED)
         return entry.sock
 
     # -- what a directory offers -----------------------------------------------------------------
@@ -109,12 +109,12 @@ class UnixNames:
         try:
             return self._names[path]
         except KeyError:
-            raise fault(errno.ENOENT) from None
+            raise os_error(errno.ENOENT) from None
 
     def unlink(self, path: str) -> None:
         """Remove a path, as os.unlink does; its socket, if open, can no longer be found."""
         if path.startswith("\0"):
-            raise fault(errno.ENOENT)
+            raise os_error(errno.ENOENT)
         self.entry(path)
         del self._names[path]
 

@@ -21,7 +21,7 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
 from simloop.net.addressing.addresses import SocketAddress, parse_unix, show_unix
-from simloop.net.errnos import fault
+from simloop.net.errnos import os_error
 from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 from simloop.net.inet import options as opt
 from simloop.net.inet.byte_stream import CLOSED, CONNECTED, LISTENING, StreamSocket
@@ -82,7 +82,7 @@ class UnixAddresses(SocketFile):
     def getpeername(self) -> SocketAddress:
         """Return the peer's name, "" where it has none; ENOTCONN without a peer."""
         if self.remote is None:
-            raise fault(errno.ENOTCONN)
+            raise os_error(errno.ENOTCONN)
         return show_unix(self.remote)
 
     def bind(self, endpoint: Endpoint) -> None:
@@ -92,7 +92,7 @@ class UnixAddresses(SocketFile):
             if name:
                 # A path is made, or found to be there, before anything is asked of the socket.
                 is_there = not name.startswith("\0") and self.host.unix.exists(name)
-                raise fault(errno.EADDRINUSE if is_there else errno.EINVAL)
+                raise os_error(errno.EADDRINUSE if is_there else errno.EINVAL)
             return
         self.local = endpoint
         try:
@@ -113,10 +113,10 @@ class UnixAddresses(SocketFile):
     def find(self, endpoint: Endpoint) -> SocketFile:
         """Return the socket of this type at a name; EPROTOTYPE if it has another type."""
         if not endpoint[0]:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         found = self.host.unix.find(endpoint[0])
         if found.type != self.type:
-            raise fault(errno.EPROTOTYPE)
+            raise os_error(errno.EPROTOTYPE)
         return found
 
     def beside(self, data: bytes, files: list[File]) -> list[Ancillary]:
@@ -131,7 +131,7 @@ class UnixAddresses(SocketFile):
     def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
         """Set an option; a name cannot be shared."""
         if (level, name) == _REUSEPORT and opt.integer_of(value):
-            raise fault(errno.EOPNOTSUPP)
+            raise os_error(errno.EOPNOTSUPP)
         super().setsockopt(level, name, value)
 
     def special_option(self, name: int) -> opt.Value | None:
@@ -150,7 +150,7 @@ def files_of(ancillary: list[Ancillary]) -> list[File]:
         if (level, kind) == _RIGHTS and not isinstance(data, bytes):
             files.extend(data)
         elif level == SOL_SOCKET and (level, kind) != _CREDS:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
     return files
 
 
@@ -218,7 +218,7 @@ class UnixStream(UnixAddresses, StreamSocket):
     def listen(self, backlog: int) -> None:
         """Accept connections from now on; EINVAL without a name."""
         if self.local is None or self.state == CONNECTED:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         self.backlog = backlog if 0 <= backlog < _BACKLOG_MAX else _BACKLOG_MAX
         if self.queue is None:
             self.queue = deque()
@@ -227,10 +227,10 @@ class UnixStream(UnixAddresses, StreamSocket):
     def accept(self) -> UnixStream:
         """Return the oldest connection in the queue."""
         if self.queue is None:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         if not self.queue:
             is_over = self.is_shut_read and self.is_blocking
-            raise fault(errno.EINVAL if is_over else errno.EAGAIN)
+            raise os_error(errno.EINVAL if is_over else errno.EAGAIN)
         child = self.queue.popleft()
         self.notify_writable()
         return child
@@ -248,9 +248,9 @@ class UnixStream(UnixAddresses, StreamSocket):
     def check_sending(self) -> None:
         """Raise ENOTCONN without a peer, EPIPE where the peer reads no more."""
         if self.state != CONNECTED:
-            raise fault(errno.ENOTCONN)
+            raise os_error(errno.ENOTCONN)
         if self.is_shut_write or self.peer is None:
-            raise fault(errno.EPIPE)
+            raise os_error(errno.EPIPE)
 
     def room(self) -> int:
         """How much of the own send buffer the peer's inbox leaves."""
@@ -260,7 +260,7 @@ class UnixStream(UnixAddresses, StreamSocket):
     def sendto(self, data: bytes, flags: int, endpoint: Endpoint) -> int:
         """Refuse: a stream has one destination."""
         del data, flags, endpoint
-        raise fault(errno.EISCONN if self.state == CONNECTED else errno.EOPNOTSUPP)
+        raise os_error(errno.EISCONN if self.state == CONNECTED else errno.EOPNOTSUPP)
 
     def sendmsg(
         self, data: bytes, ancillary: list[Ancillary], flags: int, endpoint: Endpoint | None
@@ -277,7 +277,7 @@ class UnixStream(UnixAddresses, StreamSocket):
             return 0
         assert isinstance(peer, UnixStream)
         if self.room() <= 0:
-            raise fault(errno.EAGAIN)
+            raise os_error(errno.EAGAIN)
         start = peer.inbox.size
         end = start + min(len(data), self.room())
         for file in files:
@@ -330,12 +330,12 @@ class UnixStream(UnixAddresses, StreamSocket):
     def recv_nothing(self) -> bytes:
         """Answer with the error, the end, or EAGAIN; EINVAL where there never was a peer."""
         if self.state != CONNECTED:
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         if self.error:
             self.raise_error()
         if self.is_shut_read:
             return b""
-        raise fault(errno.EAGAIN)
+        raise os_error(errno.EAGAIN)
 
     def _room_made(self) -> None:
         watcher = self.on_writable
@@ -347,7 +347,7 @@ class UnixStream(UnixAddresses, StreamSocket):
     def shutdown(self, how: int) -> None:
         """Close one direction or both: the peer's other one closes with it."""
         if how not in (_SHUT_RD, _SHUT_WR, _SHUT_RDWR):
-            raise fault(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         self._shut(read=how != _SHUT_WR, write=how != _SHUT_RD)
         if isinstance(self.peer, UnixStream):
             self.peer._shut(read=how != _SHUT_RD, write=how != _SHUT_WR)
@@ -493,15 +493,15 @@ class UnixPackets(UnixStream):
         """Send one packet, with files."""
         del endpoint
         if flags & _MSG_OOB:
-            raise fault(errno.EOPNOTSUPP)
+            raise os_error(errno.EOPNOTSUPP)
         files = files_of(ancillary)
         self.check_sending()
         peer = self.peer
         assert isinstance(peer, UnixPackets)
         if len(data) > self.sndbuf:
-            raise fault(errno.EMSGSIZE)
+            raise os_error(errno.EMSGSIZE)
         if peer.packets and self._queued_at_peer() + len(data) > self.window:
-            raise fault(errno.EAGAIN)
+            raise os_error(errno.EAGAIN)
         source, destination = self.local or _UNNAMED, self.remote or _UNNAMED
         self.fabric.observe(self.kind, source, destination, data, peer)
         for file in files:
@@ -522,9 +522,9 @@ class UnixPackets(UnixStream):
         """Take one packet, with files, and MSG_TRUNC if it did not fit."""
         del ancillary_size
         if flags & _MSG_OOB:
-            raise fault(errno.EOPNOTSUPP)
+            raise os_error(errno.EOPNOTSUPP)
         if self.state != CONNECTED:
-            raise fault(errno.ENOTCONN)
+            raise os_error(errno.ENOTCONN)
         if not self.packets:
             return self.recv_nothing(), [], 0, None
         data, files = self.packets[0]

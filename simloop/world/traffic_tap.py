@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simloop.net import Endpoint
 
-__all__ = ["Wire"]
+__all__ = ["TrafficTap"]
 
 _SSH_GREETING = b"SSH-"
 _TLS_HANDSHAKE = b"\x16\x03"
@@ -29,7 +29,7 @@ _QUIC_VERSIONS = (b"\x00\x00\x00\x01", b"\x6b\x33\x43\xcf")
 _QUIC_FIRST_SIZE_MIN = 1200  # A client's first datagram is padded to this size.
 
 
-class Wire:
+class TrafficTap:
     """The tap of a network, with many listeners."""
 
     def __init__(self) -> None:

@@ -13,22 +13,22 @@ from simloop._sandbox import foreign, join_for_real, wake_all
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from simloop._sandbox import Ambient, Clock, Guest, Threads
+    from simloop._sandbox import Clock, Sandbox, Threads, ThreadSandbox
 
-__all__ = ["Surroundings"]
+__all__ = ["ThreadBridge"]
 
 
-class Surroundings:
+class ThreadBridge:
     """The real world, as the threads of one world deal with it."""
 
-    def __init__(self, ambient: Ambient, loops: list[Any]) -> None:
+    def __init__(self, sandbox: Sandbox, loops: list[Any]) -> None:
         self.foreign: dict[int, Threads] = foreign
         self.loops = loops
-        self._ambient = ambient
+        self._ambient = sandbox
 
-    def guest(self, clock: Clock, /) -> Guest:
+    def for_thread(self, clock: Clock, /) -> ThreadSandbox:
         """Make a context in which a second thread belongs to the run."""
-        return self._ambient.guest(clock)
+        return self._ambient.for_thread(clock)
 
     def outside(self) -> AbstractContextManager[None]:
         """Make a context in which the calling thread does not."""

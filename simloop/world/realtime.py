@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from simloop._kernel import Kernel
 
-__all__ = ["Pace"]
+__all__ = ["RealtimePacer"]
 
 _WAIT_MAX_S = 3600.0
 """Waits are cut into pieces that a lock's time limit can hold."""
 
 
-class Pace:
+class RealtimePacer:
     """The pace of one kernel: so many seconds of virtual time in a second of real time.
 
     Args:

@@ -37,8 +37,8 @@ from simloop.trace import Recorder, canonical
 from simloop.trace.causes import Observed
 from simloop.trace.lines import COMMAND_LINE, LineRecorder, know_source
 
+from .function_pickling import pack, unpack
 from .running import outcome_in
-from .shipping import pack, unpack
 from .world import World
 
 if TYPE_CHECKING:
@@ -47,19 +47,19 @@ if TYPE_CHECKING:
     Main = Callable[[], Coroutine[Any, Any, Any]]
 
 __all__ = [
-    "Again",
+    "FreshProcess",
     "Program",
-    "ReachedError",
+    "StopLoading",
     "hash_seed_here",
-    "holding_still",
     "is_loading",
     "observe",
     "serve",
+    "without_aslr",
 ]
 
 _ENTRY = (
     "import sys, json; sys.path[:] = json.loads(sys.argv.pop(1));"
-    " from simloop.world.again import serve; serve(*sys.argv[1:])"
+    " from simloop.world.fresh_process import serve; serve(*sys.argv[1:])"
 )
 _HOLD_STILL = (
     "import ctypes, os, sys\n"
@@ -68,7 +68,7 @@ _HOLD_STILL = (
 )
 
 
-class ReachedError(BaseException):
+class StopLoading(BaseException):
     """The main module has come to its own check, so what the check needs is there."""
 
 
@@ -133,7 +133,7 @@ class Program:
         _loading = True
         try:
             self._load_module()
-        except ReachedError:
+        except StopLoading:
             pass
         finally:
             _loading = False
@@ -216,7 +216,7 @@ def observe(
     )
 
 
-class Again:
+class FreshProcess:
     """Runs of a program for some seeds in one fresh process, which works while we do."""
 
     def __init__(
@@ -236,7 +236,7 @@ class Again:
         command = [sys.executable, *flags, "-c", _ENTRY, json.dumps(sys.path)]
         command += [str(job), str(self._result)]
         self._process = subprocess.Popen(  # noqa: S603 - ourselves
-            holding_still(command) if memory == "still" else command,
+            without_aslr(command) if memory == "still" else command,
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -273,7 +273,7 @@ class Again:
         self._folder.cleanup()
 
 
-def holding_still(command: list[str]) -> list[str]:
+def without_aslr(command: list[str]) -> list[str]:
     """Return a command that runs another one without random addresses, where Linux lets us."""
     return [sys.executable, "-c", _HOLD_STILL, *command]
 
