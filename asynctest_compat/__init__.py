@@ -36,20 +36,20 @@ from unittest import result
 from unittest.case import DIFF_OMITTED
 from unittest.util import safe_repr, strclass
 
-from asynctest_compat import _fail_on, case, helpers, mock, selector
-from asynctest_compat._clock import Clock, frozen_clock
-from asynctest_compat._fail_on import DEFAULTS, fail_on, lenient, strict
-from asynctest_compat._install import install
-from asynctest_compat._limits import TimeLimitError, time_limit
-from asynctest_compat._loops import choose_loop
-from asynctest_compat._removed import (  # type: ignore[assignment,unused-ignore]  # gone in 3.13
+from . import _fail_on, case, helpers, mock, selector
+from ._cases.case_loops import choose_loop
+from ._cases.moved_clock import Clock, frozen_clock
+from ._cases.time_limits import TimeLimitError, time_limit
+from ._fail_on import DEFAULTS, fail_on, lenient, strict
+from ._install import install
+from ._removed import (  # type: ignore[assignment,unused-ignore]  # gone in 3.13
     findTestCases,
     getTestCaseNames,
     makeSuite,
 )
-from asynctest_compat.case import ClockedTestCase, FunctionTestCase, TestCase, ignore_loop
-from asynctest_compat.helpers import exhaust_callbacks
-from asynctest_compat.mock import (
+from .case import ClockedTestCase, FunctionTestCase, TestCase, ignore_loop
+from .helpers import exhaust_callbacks
+from .mock import (
     ANY,
     DEFAULT,
     GLOBAL,
@@ -73,7 +73,7 @@ from asynctest_compat.mock import (
     return_once,
     sentinel,
 )
-from asynctest_compat.selector import (
+from .selector import (
     FileDescriptor,
     FileMock,
     SocketMock,

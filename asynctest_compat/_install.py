@@ -13,7 +13,8 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
-from asynctest_compat import _loops, _removed
+from . import _removed
+from ._cases import case_loops as _loops
 
 if TYPE_CHECKING:
     from collections.abc import Callable

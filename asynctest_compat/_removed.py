@@ -20,12 +20,7 @@ import types
 import unittest
 from typing import TYPE_CHECKING, Any
 
-from asynctest_compat._coroutines import (
-    YieldableCoroutine,
-    can_run,
-    is_coroutine_function,
-    mark,
-)
+from ._mocks.coroutines import YieldableCoroutine, can_run, is_coroutine_function, mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 import simloop
-from asynctest_compat import _install
-from asynctest_compat._clock import Clock, told_way_out
-from asynctest_compat._coroutines import as_coroutine, yieldable
+
+from . import _install
+from ._cases.moved_clock import Clock, told_way_out
+from ._mocks.coroutines import as_coroutine, yieldable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator

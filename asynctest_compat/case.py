@@ -28,20 +28,16 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from unittest.case import SkipTest, expectedFailure, skip, skipIf, skipUnless
 
-from asynctest_compat import _class_fixtures, _fail_on
-from asynctest_compat._class_fixtures import NOTHING, class_loop_of
-from asynctest_compat._clock import Clock, told_way_out
-from asynctest_compat._coroutines import (
-    as_coroutine,
-    can_run,
-    is_coroutine_function,
-    yieldable,
-)
-from asynctest_compat._fail_on import fail_on, lenient, strict
-from asynctest_compat._limits import TimeLimitError, limits_of, real_limit, told, until
-from asynctest_compat._loops import InForce, default_loop, factory_of
-from asynctest_compat._phases import Phases, must_wait
-from asynctest_compat.selector import TestSelector
+from . import _fail_on
+from ._cases import class_fixtures as _class_fixtures
+from ._cases.case_loops import InForce, default_loop, factory_of
+from ._cases.class_fixtures import NOTHING, class_loop_of
+from ._cases.moved_clock import Clock, told_way_out
+from ._cases.phases import Phases, must_wait
+from ._cases.time_limits import TimeLimitError, limits_of, real_limit, told, until
+from ._fail_on import fail_on, lenient, strict
+from ._mocks.coroutines import as_coroutine, can_run, is_coroutine_function, yieldable
+from .selector import TestSelector
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asynctest_compat._coroutines import one_turn, yieldable
+from ._mocks.coroutines import one_turn, yieldable
 
 __all__ = ["exhaust_callbacks"]
 

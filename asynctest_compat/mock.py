@@ -10,8 +10,8 @@ from __future__ import annotations
 import unittest.mock
 from typing import TYPE_CHECKING, Any
 
-from asynctest_compat._autospec import create_autospec
-from asynctest_compat._mock_classes import (
+from ._mocks.autospec import create_autospec
+from ._mocks.mock_classes import (
     AsyncMagicMixin,
     CoroutineMock,
     FakeInheritanceMeta,
@@ -23,8 +23,8 @@ from asynctest_compat._mock_classes import (
     NonCallableMock,
     async_magic_coroutines,
 )
-from asynctest_compat._patch import patch
-from asynctest_compat._scopes import GLOBAL, LIMITED, PatchScope
+from ._mocks.patching import patch
+from ._mocks.scopes import GLOBAL, LIMITED, PatchScope
 
 if TYPE_CHECKING:
     from collections.abc import Generator

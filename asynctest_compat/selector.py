@@ -20,7 +20,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from asynctest_compat import _fail_on, mock
+from . import _fail_on, mock
 
 if TYPE_CHECKING:
     from selectors import SelectorKey

@@ -15,15 +15,15 @@ import attrs
 
 from simloop.world import World
 
-from ._check import is_same_again, write_report
-from ._execution import Ending, Execution, print_error
 from ._format import count, say, virtual
-from ._look import look_closely
 from ._program import NoProgramError, find
 from ._progress import Progress
+from ._running.checked_run import is_same_again, write_report
+from ._running.close_look import look_closely
+from ._running.execution import Ending, Execution, print_error
+from ._running.step_file import writing_steps
+from ._running.trace_file import writing_trace
 from ._status import ExitStatus
-from ._stepfile import writing_steps
-from ._tracefile import writing_trace
 
 if TYPE_CHECKING:
     from ._arguments import RunArguments

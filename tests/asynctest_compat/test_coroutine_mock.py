@@ -11,7 +11,7 @@ import pytest
 
 import asynctest_compat as asynctest
 from asynctest_compat import CoroutineMock, call
-from asynctest_compat._coroutines import is_coroutine_function
+from asynctest_compat._mocks.coroutines import is_coroutine_function
 
 
 async def give(value):
@@ -229,7 +229,7 @@ def test_generators_wait_for_a_mock(drive) -> None:
 
     async def main():
         assert await marked() == 2
-        return await asynctest._coroutines.as_coroutine(generator())
+        return await asynctest._mocks.coroutines.as_coroutine(generator())
 
     assert drive(main()) == 1
     assert mock.await_args_list == [call(2), call(1)]

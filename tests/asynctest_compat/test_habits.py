@@ -125,7 +125,7 @@ def test_pending_tasks_are_left_as_they_are(run_case, factory) -> None:
     async def worker():
         try:
             await asyncio.sleep(0)
-            await asynctest._coroutines.one_turn()
+            await asynctest._mocks.coroutines.one_turn()
         except asyncio.CancelledError:
             kept.append("cancelled")
             raise

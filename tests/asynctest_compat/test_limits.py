@@ -114,9 +114,9 @@ def test_pull_43_real_time_is_limited(run_case) -> None:
 
 def test_a_limit_that_ends_between_two_phases_is_a_failure(run_case, monkeypatch) -> None:
     """When the signal comes while unittest itself is at work, it does not end the whole run."""
-    from asynctest_compat import _limits
+    from asynctest_compat._cases import time_limits
 
-    limit = _limits._RealLimit(60, lambda: True)
+    limit = time_limits._RealLimit(60, lambda: True)
 
     @asynctest.time_limit(real=60)
     class Case(asynctest.TestCase):
@@ -125,7 +125,7 @@ def test_a_limit_that_ends_between_two_phases_is_a_failure(run_case, monkeypatch
 
         def doCleanups(self):
             super().doCleanups()
-            raise _limits._TimeIsUp(limit)
+            raise time_limits._TimeIsUp(limit)
 
         def test_next(self):
             pass

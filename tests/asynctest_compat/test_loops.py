@@ -12,7 +12,7 @@ import pytest
 
 import asynctest_compat as asynctest
 import simloop
-from asynctest_compat import _loops
+from asynctest_compat._cases import case_loops
 
 STOCK = asyncio.SelectorEventLoop
 
@@ -20,17 +20,17 @@ STOCK = asyncio.SelectorEventLoop
 @pytest.fixture
 def outer_loop():
     """A default loop of the outer policy, as a program around the tests may have one."""
-    policy = _loops.get_policy()
+    policy = case_loops.get_policy()
     loop = STOCK()
     policy.set_event_loop(loop)
     yield loop
-    assert _loops.get_policy() is policy
+    assert case_loops.get_policy() is policy
     policy.set_event_loop(None)
     loop.close()
 
 
 def current_loop():
-    return _loops.get_policy().get_event_loop()
+    return case_loops.get_policy().get_event_loop()
 
 
 def test_each_test_has_a_virtual_loop_of_its_own(run_case) -> None:
@@ -190,7 +190,7 @@ def test_the_default_loop_may_be_set_by_the_class(run_case, outer_loop) -> None:
 
 def test_a_missing_default_loop_is_made(run_case) -> None:
     """Where Python makes no default loop by itself any more, use_default_loop does."""
-    policy, loops = _loops.get_policy(), []
+    policy, loops = case_loops.get_policy(), []
     policy.set_event_loop(None)
     if sys.version_info < (3, 14):
         policy._local._set_called = False  # as before the first use
@@ -411,7 +411,7 @@ def test_the_program_s_clocks_follow_the_loop(run_case) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_child_watcher_is_the_outer_policy_s(run_case, outer_loop) -> None:
     """Whoever starts a program asks the policy for: it watches the test's loop."""
-    outer = _loops.get_policy()
+    outer = case_loops.get_policy()
     watcher = unittest.mock.MagicMock()
 
     class Case(asynctest.TestCase):

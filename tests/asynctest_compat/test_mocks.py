@@ -14,7 +14,7 @@ import pytest
 
 import asynctest_compat as asynctest
 from asynctest_compat import CoroutineMock, MagicMock, Mock
-from asynctest_compat._coroutines import is_coroutine_function
+from asynctest_compat._mocks.coroutines import is_coroutine_function
 
 KINDS = [
     asynctest.Mock,

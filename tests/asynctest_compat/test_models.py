@@ -70,7 +70,7 @@ def make_body(kind, target, changes, seen):
     async def coroutine():
         for change in changes:
             step(change)
-            await asynctest._coroutines.one_turn()
+            await asynctest._mocks.coroutines.one_turn()
 
     async def async_generator():
         for change in changes:

@@ -13,7 +13,7 @@ import pytest
 
 import asynctest_compat as asynctest
 from asynctest_compat import GLOBAL, LIMITED, CoroutineMock, MagicMock, patch
-from asynctest_compat._coroutines import is_coroutine_function
+from asynctest_compat._mocks.coroutines import is_coroutine_function
 
 BOTH = pytest.mark.parametrize("scope", [GLOBAL, LIMITED])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -18,6 +18,7 @@ PACKAGES = ("simloop", "asynctest_compat")
 
 MODULE_LINES = 600
 FUNCTION_LINES = 70
+FOLDER_FILES = 12
 
 # Calls by name that make a run depend on addresses or on the order of hashes.
 UNORDERED = {
@@ -149,6 +150,39 @@ def test_every_exception_is_needed():
     }
     assert not [entry for entry in ALLOWED if entry not in found]
     assert all(reason.endswith(".") for reason in ALLOWED.values())
+
+
+def crowding(paths):
+    """Yield each folder with too many files, and each file name that a package has twice."""
+    folders, names = {}, {}
+    for path in map(PurePosixPath, paths):
+        if not path.name.startswith("__"):  # The names of faces are Python's.
+            folders.setdefault(path.parent.as_posix(), []).append(path)
+            names.setdefault((path.parts[0], path.name), []).append(path.as_posix())
+    for folder, files in folders.items():
+        if len(files) > FOLDER_FILES:
+            yield f"{folder}: {len(files)} files, {FOLDER_FILES} at most: it is two rooms"
+    for (_, name), twice in names.items():
+        if len(twice) > 1:
+            yield f"{name}: {', '.join(twice)}; in a traceback only the name shows, so it tells"
+
+
+def test_a_folder_is_a_glance():
+    """No folder of ours holds over a dozen files, and no two files of a package share a name."""
+    assert not list(crowding(path for path, _ in sources(*PACKAGES)))
+
+
+def test_crowding_is_found():
+    """Thirteen files in a folder, and one name in two, are told; a dozen and faces are not."""
+    dozen = [f"simloop/net/file_{number}.py" for number in range(FOLDER_FILES)]
+    faces = ["simloop/net/__init__.py", "simloop/__init__.py", "simloop/__main__.py"]
+    assert not list(crowding([*dozen, *faces, "asynctest_compat/file_1.py"]))
+    assert [each.partition(":")[0] for each in crowding([*dozen, "simloop/net/one.py"])] == [
+        "simloop/net"
+    ]
+    assert [each.partition(":")[0] for each in crowding([*dozen, "simloop/file_1.py"])] == [
+        "file_1.py"
+    ]
 
 
 def _outer_functions(tree: ast.Module):

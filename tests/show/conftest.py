@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import simloop
-from simloop.cli._tracefile import writing_trace
+from simloop.cli._running.trace_file import writing_trace
 
 
 @pytest.fixture(scope="session")

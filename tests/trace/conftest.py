@@ -8,7 +8,7 @@ import json
 import pytest
 
 import simloop
-from simloop.cli._tracefile import writing_trace
+from simloop.cli._running.trace_file import writing_trace
 
 
 class Trace:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import simloop
-from simloop.cli._tracefile import writing_trace
+from simloop.cli._running.trace_file import writing_trace
 from simloop.trace import Digest
 
 CHANNELS = 3

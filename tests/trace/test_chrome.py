@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import simloop
-from simloop.cli._tracefile import writing_trace
+from simloop.cli._running.trace_file import writing_trace
 from simloop.trace import ChromeTrace, EventFile
 from simloop.trace.messages import PENDING_MAX
 
@@ -364,7 +364,7 @@ def test_the_run_does_not_notice(trace, main, tmp_path):
         if name is None:
             simloop.run(main(), world=world)
         else:
-            with simloop.cli._tracefile.writing_trace(world, str(tmp_path / name), "p"):
+            with simloop.cli._running.trace_file.writing_trace(world, str(tmp_path / name), "p"):
                 simloop.run(main(), world=world)
         digests.append(digest.hexdigest())
     assert digests[0] == digests[1] == digests[2]

@@ -14,7 +14,7 @@ import unittest.mock
 from asyncio import Condition, get_running_loop
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asynctest_compat._coroutines import yieldable
+from asynctest_compat._mocks.coroutines import yieldable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -22,7 +22,7 @@ from logging import getLogger
 from typing import TYPE_CHECKING, Any, Protocol
 
 import simloop
-from asynctest_compat._coroutines import one_turn, yieldable
+from asynctest_compat._mocks.coroutines import one_turn, yieldable
 from asynctest_compat.selector import isfilemock
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ import unittest.mock
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asynctest_compat import _borrowed
-from asynctest_compat._autospec import create_autospec
-from asynctest_compat._coroutines import is_coroutine_function
-from asynctest_compat._mock_classes import CoroutineMock, MagicMock, NonCallableMagicMock
-from asynctest_compat._scopes import GLOBAL, PatchScope, decorate_steps
+from . import borrowed as _borrowed
+from .autospec import create_autospec
+from .coroutines import is_coroutine_function
+from .mock_classes import CoroutineMock, MagicMock, NonCallableMagicMock
+from .scopes import GLOBAL, PatchScope, decorate_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

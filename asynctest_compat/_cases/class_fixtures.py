@@ -20,8 +20,13 @@ import inspect
 import unittest
 from typing import Any
 
-from asynctest_compat._coroutines import as_coroutine, is_coroutine, is_coroutine_function
-from asynctest_compat._loops import InForce, factory_of
+from asynctest_compat._mocks.coroutines import (
+    as_coroutine,
+    is_coroutine,
+    is_coroutine_function,
+)
+
+from .case_loops import InForce, factory_of
 
 _CLASS_LOOP = "_asynctest_class_loop"
 

@@ -15,7 +15,7 @@ from simloop.trace.causes import Observed
 from simloop.trace.lines import LineRecorder
 from simloop.world.fresh_process import move_memory
 
-from ._execution import Ending, Execution
+from .execution import Ending, Execution
 
 if TYPE_CHECKING:
     from collections.abc import Callable

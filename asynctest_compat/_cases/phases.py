@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import simloop
-from asynctest_compat._coroutines import (
+from asynctest_compat._mocks.coroutines import (
     YieldableCoroutine,
     as_coroutine,
     is_coroutine,

@@ -15,18 +15,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simloop.cli._format import say
 from simloop.trace import first_difference
 from simloop.trace.causes import diagnose
 from simloop.world.fresh_process import without_aslr
 
-from ._format import say
-from ._stepfile import read_steps
+from .step_file import read_steps
 
 if TYPE_CHECKING:
+    from simloop.cli._arguments import RunArguments
     from simloop.trace.causes import Observed
 
-    from ._arguments import RunArguments
-    from ._execution import Ending
+    from .execution import Ending
 
 __all__ = ["is_same_again", "write_report"]
 

@@ -15,9 +15,9 @@ import functools
 import inspect
 from typing import Any
 
-from asynctest_compat import _borrowed
-from asynctest_compat._coroutines import is_coroutine_function, mark
-from asynctest_compat._mock_classes import CoroutineMock, MagicMock, NonCallableMagicMock
+from . import borrowed as _borrowed
+from .coroutines import is_coroutine_function, mark
+from .mock_classes import CoroutineMock, MagicMock, NonCallableMagicMock
 
 _FUNCTIONS: tuple[type, ...] = _borrowed.FUNCTION_TYPES
 

@@ -27,8 +27,8 @@ import unittest.mock
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from asynctest_compat import _borrowed
-from asynctest_compat._coroutines import YieldableCoroutine, is_coroutine_function
+from asynctest_compat._mocks import borrowed as _borrowed
+from asynctest_compat._mocks.coroutines import YieldableCoroutine, is_coroutine_function
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator

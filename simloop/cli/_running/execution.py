@@ -23,11 +23,10 @@ import attrs
 
 import simloop
 from simloop._sandbox.time import real_clock
+from simloop.cli._program import NoProgramError
+from simloop.cli._status import ExitStatus
 from simloop.errors import DeadlockError, LimitError, SimError
 from simloop.trace import Digest
-
-from ._program import NoProgramError
-from ._status import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

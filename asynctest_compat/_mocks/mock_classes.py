@@ -25,14 +25,9 @@ import types
 import unittest.mock
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from asynctest_compat import _borrowed
-from asynctest_compat._awaiting import AwaitAssertions, AwaitEvent
-from asynctest_compat._coroutines import (
-    ASYNCIO_MARK,
-    INSPECT_MARK,
-    YieldableCoroutine,
-    is_coroutine_function,
-)
+from . import borrowed as _borrowed
+from .awaiting import AwaitAssertions, AwaitEvent
+from .coroutines import ASYNCIO_MARK, INSPECT_MARK, YieldableCoroutine, is_coroutine_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -154,7 +149,7 @@ class SpecAware(_borrowed.Base):
         state = vars(self).get("_mock_children", {}).get(name)
         if isinstance(state, _borrowed.SpecState):
             # A child of an autospec that nobody has asked for yet: ours, not unittest's.
-            from asynctest_compat._autospec import from_state  # noqa: PLC0415  # it builds on this
+            from .autospec import from_state  # noqa: PLC0415  # it builds on this
 
             vars(self)["_mock_children"][name] = from_state(state)
         return super().__getattr__(name)  # type: ignore[misc]  # unittest.mock has it, its stubs do not
