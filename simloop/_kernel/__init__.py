@@ -18,6 +18,7 @@ from .handles import (
     describe,
 )
 from .kernel import Kernel, KernelLoop, Observer
+from .kernel_events import KernelEvents
 from .limits import LIVELOCK_STEPS, Limits
 from .random_streams import RandomStreams
 from .thread_kernel import ThreadKernel
@@ -34,6 +35,7 @@ __all__ = [
     "DebugTimerHandle",
     "Handle",
     "Kernel",
+    "KernelEvents",
     "KernelLoop",
     "Limits",
     "Observer",

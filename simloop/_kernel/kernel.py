@@ -24,6 +24,7 @@ Invariants:
 from __future__ import annotations
 
 from collections import deque
+from functools import cached_property
 from itertools import repeat
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,6 +34,8 @@ from simloop.errors import DeadlockError
 from .choices import ChoiceGate
 from .clock import NEVER
 from .early_deadline import EarlyDeadline
+from .handles import Handle, TimerHandle
+from .kernel_events import KernelEvents
 from .limits import Limits
 from .random_streams import RandomStreams
 from .timer_wheel import TimerWheel
@@ -41,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .choices import Strategy
-    from .handles import Handle, TimerHandle
 
     _Tell = Callable[[int, Handle | TimerHandle], object]
 
@@ -104,7 +106,7 @@ class Kernel:
         self.is_running = False
         self._observers: list[Observer] = []
         self._followers: list[Any] = []  # Observers that hear of each step's end too.
-        self._debug_ns: int | None = None
+        self._measuring = 0  # How many loops want to hear how long their callbacks block.
         self._loops = 0
         self._watched = False
         # The one observer's method, if nothing else makes the turn a watched one.
@@ -144,8 +146,8 @@ class Kernel:
         self._rewatch()
 
     def measure(self, *, enabled: bool) -> None:
-        """Tell loops how long their callbacks block, or stop telling."""
-        self._debug_ns = 0 if enabled else None
+        """Tell one loop more how long callbacks block, or one less."""
+        self._measuring += 1 if enabled else -1
         self._rewatch()
 
     def tell_earlier(self, tell: Callable[[], object] | None) -> None:
@@ -161,7 +163,7 @@ class Kernel:
         observers = self._observers
         has_more = (
             self.gate.strategy is not None
-            or self._debug_ns is not None
+            or self._measuring > 0
             or self._loops > 1
             or bool(self._followers)
         )
@@ -201,6 +203,25 @@ class Kernel:
         else:
             reach_ns = -1 if self._reach_ns is None else self._reach_ns
             self.horizon_ns = min(reach_ns, self.limits.time_max_ns)
+
+    # Events of the kernel's own ------------------------------------------------------------
+
+    @cached_property
+    def events(self) -> KernelEvents:
+        """The owner of handles that belong to no loop."""
+        return KernelEvents(self)
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any) -> Handle:
+        """Run ``callback(*args)`` after what is ready, as a step of no loop; see asyncio's."""
+        handle = Handle(callback, args, self.events.context, self.events)
+        self.ready.append(handle)
+        return handle
+
+    def call_at_ns(self, when_ns: int, callback: Callable[..., Any], *args: Any) -> TimerHandle:
+        """Run ``callback(*args)`` at a time, as a step of no loop; an error ends the run."""
+        handle = TimerHandle(when_ns, callback, args, self.events.context, self.events)
+        self.wheel.add(handle)
+        return handle
 
     # The clock -----------------------------------------------------------------------------
 
@@ -409,7 +430,7 @@ class Kernel:
         finally:
             for follower in self._followers:
                 follower.stepped(self.now_ns, handle)
-        if self._debug_ns is not None:
+        if self._measuring:
             loop._step_took(handle, self.now_ns - began_ns)
         del handle  # As in the handle: a kept traceback holds this frame.
 

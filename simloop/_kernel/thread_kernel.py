@@ -49,6 +49,7 @@ class ThreadKernel(Kernel):
         self.limits = main.limits
         self._observers = main._observers
         self._followers = main._followers
+        self._watched = True
         exchange(self, lambda _when_ns: wake())
 
     @property

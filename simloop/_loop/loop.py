@@ -13,6 +13,8 @@ from .core.subprocesses import Processes
 from .io.sendfile import Sendfile
 
 if TYPE_CHECKING:
+    from simloop._process import Process
+
     from .world_interface import WorldPort
 
 __all__ = ["SimLoop"]
@@ -28,6 +30,7 @@ class SimLoop(SecondaryLoop, Sendfile, Processes):
             :meth:`advance` and the driving calls move the clock.
         world: The :class:`simloop.World` to live in, with its seed and its time; by default a new
             one of its own.
+        process: The process of that world that the loop is of; by default the caller's.
 
     Raises:
         UsageError: ``start_time`` is negative, infinite or no number.
@@ -46,8 +49,11 @@ class SimLoop(SecondaryLoop, Sendfile, Processes):
         start_time: float = 0.0,
         autojump: bool = True,
         world: WorldPort | None = None,
+        process: Process | None = None,
     ) -> None:
-        super().__init__(seed=seed, start_time=start_time, autojump=autojump, world=world)
+        super().__init__(
+            seed=seed, start_time=start_time, autojump=autojump, world=world, process=process
+        )
 
     def close(self) -> None:
         """Drop everything that is scheduled, and refuse what comes later."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simloop._kernel import Handle, TimerHandle
+    from simloop._process import Process
 
     from .world_interface import WorldPort
 
@@ -42,15 +43,18 @@ class LoopState(asyncio.AbstractEventLoop):
         start_time: float = 0.0,
         autojump: bool = True,
         world: WorldPort | None = None,
+        process: Process | None = None,
     ) -> None:
         if world is None:
             world = new_world(seed, _start_ns(start_time))
         self._world = world
+        self._process: Process = world.process_of_caller() if process is None else process
         self._kernel = kernel = world.kernel
         self._wheel = kernel.wheel
         self._ready: deque[Handle | TimerHandle] = kernel.ready
         self._closed = False
         self._stopping = False
+        self._is_carried = False  # Whether its process runs it without a call of run_forever.
         self._thread_id: int | None = None
         self._debug = False
         self.slow_callback_duration: float = 0.1
@@ -83,9 +87,22 @@ class LoopState(asyncio.AbstractEventLoop):
         """Tell whether debug mode is on."""
         return self._debug
 
+    @property
+    def process(self) -> Process:
+        """The simulated process that the loop is of."""
+        return self._process
+
     def is_running(self) -> bool:
-        """Tell whether the loop runs, here or in another thread."""
-        return self._thread_id is not None
+        """Return whether the loop runs, here or in another thread.
+
+        One that the kernel carries beside the loop that was told to run does so during its steps,
+        and for as long as its process lives.
+        """
+        if self._thread_id is not None:
+            return True
+        kernel = self._kernel
+        current: object = kernel.current
+        return kernel.is_running and (current is self or self._is_carried)
 
     def is_closed(self) -> bool:
         """Tell whether the loop was closed."""

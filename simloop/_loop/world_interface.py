@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from simloop._kernel import Kernel
-    from simloop._process import Dispositions
+    from simloop._process import Process, ProcessTable
     from simloop._process.programs import Programs
     from simloop._threads.thread_scheduler import ThreadScheduler
-    from simloop.net import Host
 
 __all__ = ["WorldPort", "new_world", "provide_worlds"]
 
@@ -30,8 +29,14 @@ class WorldPort(Protocol):
         """The clock and the schedule."""
 
     @property
-    def dispositions(self) -> Dispositions:
-        """What its process does on each signal."""
+    def processes(self) -> ProcessTable:
+        """The processes by number."""
+
+    def process_of_caller(self) -> Process:
+        """Return the process of the code that runs, or the program of the run outside of it."""
+
+    def step_into(self, process: Process, loop: Any) -> None:
+        """Make the loop the running one, and put its process in place."""
 
     @property
     def loops(self) -> Sequence[Any]:
@@ -50,9 +55,6 @@ class WorldPort(Protocol):
 
     def detach(self, loop: Any) -> None:
         """Forget a loop that was closed."""
-
-    def host_of(self, loop: Any) -> Host:
-        """Return the virtual machine that a loop runs on."""
 
     def inside(self) -> AbstractContextManager[object]:
         """Make the real world's names (time, random, sockets) mean this world meanwhile."""

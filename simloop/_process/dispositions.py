@@ -16,16 +16,13 @@ import signal
 import weakref
 from contextlib import suppress
 from errno import EINVAL
-from functools import cached_property
 from os import strerror
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UsageError
 
-from .pids import Pids
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from .process import Process, ProcessWorld
 
 __all__ = ["IGNORED", "UNCATCHABLE", "Dispositions", "check_signal", "leave_to_asyncio"]
 
@@ -40,39 +37,33 @@ class Dispositions:
     """What a simulated process does on each signal.
 
     Args:
-        interrupt: What Ctrl-C does to the real process: raise KeyboardInterrupt, or tell a runner.
-        world: The world of the process.
+        process: The process; it holds these, and is known weakly.
+        world: Its world.
     """
 
-    def __init__(self, interrupt: Callable[[], None], world: Any) -> None:
+    def __init__(self, process: Process, world: ProcessWorld) -> None:
         self._handlers: dict[int, Any] = {}
-        self._interrupt = interrupt
+        self._process: Process = weakref.proxy(process)
         self._world = world
         self._wakeup_fd = -1
-
-    @cached_property
-    def pids(self) -> Pids:
-        """The simulated processes by their numbers."""
-        me = weakref.proxy(self)
-        return Pids(lambda signum: me.raise_signal(signum))  # noqa: PLW0108 - holds nobody
 
     # What a program calls, by the functions of ``os`` ----------------------------------------
 
     def kill(self, pid: int, signum: int, /) -> Any:
         """Send a signal to a process; ``NotImplemented`` if it is not the world's."""
-        return self.pids.kill(pid, signum)
+        return self._world.processes.kill(self._process.of_caller(), pid, signum)
 
     def killpg(self, pgid: int, signum: int, /) -> Any:
         """Send a signal to a group of processes; ``NotImplemented`` as above."""
-        return self.pids.killpg(pgid, signum)
+        return self._world.processes.killpg(self._process.of_caller(), pgid, signum)
 
     def getpgid(self, pid: int, /) -> Any:
         """Return the group of a process; ``NotImplemented`` as above."""
-        return self.pids.getpgid(pid)
+        return self._world.processes.getpgid(self._process.of_caller(), pid)
 
     def waitpid(self, pid: int, options: int, /) -> Any:
         """Wait for a process; ``NotImplemented`` as above."""
-        return self.pids.waitpid(pid, options)
+        return self._world.processes.waitpid(pid, options)
 
     # What a program calls, by the functions of ``signal`` ------------------------------------
 
@@ -103,7 +94,7 @@ class Dispositions:
         """Have the number of each signal written to a descriptor; returns the one before."""
         del warn_on_full_buffer
         self._check_main_thread("set_wakeup_fd")
-        if fd != -1 and self._world.host_of(None).file(fd).is_blocking:
+        if fd != -1 and self._process.host.file(fd).is_blocking:
             raise ValueError(f"the fd {fd} must be in non-blocking mode")
         before, self._wakeup_fd = self._wakeup_fd, fd
         return before
@@ -112,7 +103,7 @@ class Dispositions:
         """Act on a signal at once, as on one that a process sends itself."""
         # A handler runs in the main thread, whichever thread raised the signal.
         is_main = self._world.threads.current is None
-        self.act(signum, None if is_main else next(iter(self._world.loops), None))
+        self.act(signum, None if is_main else next(iter(self._process.loops), None))
 
     def _check_main_thread(self, call: str) -> None:
         if self._world.threads.current is not None:
@@ -138,7 +129,7 @@ class Dispositions:
         self._wake(signum)
         action = None if handler is leave_to_asyncio else lambda: handler(signum, None)
         if handler is signal.default_int_handler:
-            action = self._interrupt
+            action = self._world.interrupt
         if action is not None and loop is None:
             action()
         elif action is not None:
@@ -146,11 +137,11 @@ class Dispositions:
 
     def _wake(self, signum: int) -> None:
         """Tell asyncio's loops, and whoever reads the wake-up descriptor."""
-        for each in self._world.loops:
+        for each in self._process.loops:
             each._signal_arrived(signum)
         if self._wakeup_fd >= 0:
             with suppress(OSError):  # Full, or closed: the system says no more either.
-                self._world.host_of(None).write(self._wakeup_fd, bytes([signum]))
+                self._process.host.write(self._wakeup_fd, bytes([signum]))
 
 
 def leave_to_asyncio(_signum: int, _frame: object) -> None:

@@ -1,41 +1,75 @@
-"""Child processes: a registered program at work.
+"""Processes: what a Unix process is, in a world.
 
-Owns: the two faces of one simulated process. :class:`Process` is what the program itself sees;
-:class:`Child` is what its parent holds, with the attributes and calls of ``subprocess.Popen`` that
-asyncio uses. Between them are virtual pipes, so a program that writes more than a pipe holds waits
-until somebody reads.
+Owns: the noun. A process has a number, a parent, children, a group, arguments, an environment, a
+working directory, descriptors (its host's), dispositions of signals, loops, and an exit code. Its
+entropy, clock and sockets are what its threads are given by the sandbox, its *context*. The program
+of a run is one, with the real arguments, environment and folder; a program that was registered with
+the world is one, with those that it was started with; a host's program is one.
 
-Must not know: transports; whoever started the child is told once, when it ends.
+Must not know: how a loop runs, and how the sandbox puts a process in place.
 
 Invariants:
 
-- The exit code is told after the program's streams were flushed and closed.
-- A signal that ends the process closes its streams at once. The program's coroutine is cancelled,
-  and what it still does is seen by nobody.
+- A number is given once in a world, in the order of starting; the program of a run is 1000.
+- ``exit_code`` is set once, when the process has ended.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
+import platform
 import signal
 import sys
-import traceback
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
 
-from simloop.errors import UnsupportedError
-
-from .dispositions import IGNORED, UNCATCHABLE, check_signal
+from .dispositions import UNCATCHABLE, Dispositions, check_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
+    from collections.abc import Callable, Mapping
 
-    from .programs import Main
+    from simloop.net import Host
 
-__all__ = ["Child", "Process"]
+    from .process_clock import ProcessClock
+    from .process_table import ProcessTable
 
-_STOPS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+__all__ = ["INIT_PID", "OWN_PID", "MainProcess", "Process", "ProcessWorld", "program_of_caller"]
+
+OWN_PID = 1000
+"""The number of the program of a run."""
+
+INIT_PID = 1
+"""The parent of processes that the world itself started, as in a container."""
+
+_RELEASE = "6.1.0"
+_VERSION = "#1 SMP PREEMPT_DYNAMIC"
+"""What uname(2) tells of the kernel, for every world the same: a Linux as they are today."""
+
+program_of_caller: ContextVar[Process | None] = ContextVar("simloop_program", default=None)
+"""The registered program whose code runs, which shares the loop of its parent."""
+
+
+class ProcessWorld(Protocol):
+    """What a process needs of its world."""
+
+    @property
+    def processes(self) -> ProcessTable:
+        """The processes of the world by number."""
+
+    @property
+    def threads(self) -> Any:
+        """The thread scheduler; ``current`` is None on the thread that runs the loops."""
+
+    @property
+    def main_host(self) -> Host:
+        """The machine of the program of the run, made when it is first asked for."""
+
+    def look_for_host(self) -> Host | None:
+        """Return that machine, or None if nothing has asked for it yet."""
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does to the real process."""
 
 
 class Process:
@@ -46,7 +80,9 @@ class Process:
         env: Its environment.
         cwd: Its working directory.
         pid: Its number, counted per world.
-        stdin: What it reads; at its end at once where nobody gave it anything.
+        parent: The process that started it, or None.
+        exit_code: None while it lives; minus the signal's number where a signal ended it.
+        stdin: What it reads; at its end at once where it was given nothing.
         stdout: What it writes.
         stderr: What it complains; the same writer as ``stdout`` where that was asked for.
     """
@@ -54,22 +90,81 @@ class Process:
     stdin: asyncio.StreamReader
     stdout: asyncio.StreamWriter
     stderr: asyncio.StreamWriter
+    argv: list[str]
+    env: Mapping[str, str]
+    cwd: str
+    send_signal: Callable[[int], object]
+    """Deliver a signal; set by what holds the process."""
 
-    def __init__(self, argv: list[str], env: dict[str, str], cwd: str, pid: int) -> None:
-        self.argv = argv
-        self.env = env
-        self.cwd = cwd
-        self.pid = pid
+    def __init__(self, world: ProcessWorld, pid: int, parent: Process | None = None) -> None:
+        self.pid: int = pid
+        self.parent = parent
+        self.group: int = pid if parent is None else parent.group
+        self.session: int = pid if parent is None else parent.session
+        self.children: dict[int, Process] = {}
+        self.exit_code: int | None = None
+        self.loops: list[Any] = []
+        self.clock: ProcessClock | None = None
+        """The clock of its machine; None for the world's own."""
+        self.context: Any = None
+        """What its threads are given; None for the one that the sandbox itself is given to."""
+        self.world = world
+        """Its world, known weakly."""
+        self._host: Host | None = None
+        self._dispositions: Dispositions | None = None
         self._handlers: dict[int, tuple[Callable[..., object], tuple[Any, ...]]] = {}
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.argv!r} pid={self.pid}>"
+        return f"<Process {self.argv!r} pid={self.pid}>"
+
+    # What it has --------------------------------------------------------------------------------
+
+    @property
+    def host(self) -> Host:
+        """The machine that it runs on: its parent's, or the one that it was given."""
+        if self._host is None:
+            self._host = self.world.main_host if self.parent is None else self.parent.host
+        return self._host
+
+    def run_on(self, host: Host, clock: ProcessClock | None = None) -> None:
+        """Give the process a machine of its own, with the clock that it shows."""
+        self._host = host
+        self.clock = clock
+        self.send_signal = self.dispositions.raise_signal
+
+    def look_for_host(self) -> Host | None:
+        """Return its machine, or None in a world that has made none yet."""
+        return self.world.look_for_host() if self._host is None else self._host
+
+    @property
+    def dispositions(self) -> Dispositions:
+        """What it does on each signal, made when that is first asked for."""
+        if self._dispositions is None:
+            self._dispositions = Dispositions(self, self.world)
+        return self._dispositions
+
+    # How the system's functions see it: the sandbox's ``Identity`` -------------------------------
+
+    @property
+    def parent_pid(self) -> int:
+        """The number of its parent; 1 where the world itself started it."""
+        return INIT_PID if self.parent is None else self.parent.pid
+
+    def of_caller(self) -> Process:
+        """Return the process of the code that runs: a registered program that shares the loop."""
+        return program_of_caller.get() or self
+
+    def uname(self) -> tuple[str, str, str, str, str]:
+        """Return system, host name, release, version and machine."""
+        return "Linux", self.host.hostname, _RELEASE, _VERSION, _MACHINE
+
+    # What a program calls -------------------------------------------------------------------------
 
     def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
         """Run ``callback(*args)`` as a step when the process gets the signal.
 
         Without a handler a signal does what Linux has it do: nothing for SIGCHLD, SIGURG, SIGWINCH
-        and SIGCONT, the end of the process for the others.
+        and SIGCONT, the end of the process for the others; see signal(7).
 
         Raises:
             ValueError: There is no such signal.
@@ -85,267 +180,36 @@ class Process:
         check_signal(sig)
         return self._handlers.pop(sig, None) is not None
 
-
-class Child:
-    """A simulated process, as its parent holds it.
-
-    Args:
-        loop: The loop on which it lives.
-        process: What its program sees.
-        main: The program.
-        ends: The files of its standard streams, by descriptor: a virtual pipe's end to connect to,
-            or a function that takes what is written, or the bytes that can be read.
-        exited: Called once with the exit code.
-    """
-
-    def __init__(
-        self,
-        loop: Any,
-        process: Process,
-        main: Main,
-        ends: dict[int, Any],
-        exited: Callable[[int], object],
-    ) -> None:
-        self.args: list[str] = process.argv
-        self.pid: int = process.pid
-        self.returncode: int | None = None
-        self.stdin: Any = None
-        self.stdout: Any = None
-        self.stderr: Any = None
-        self._loop = loop
-        self._process = process
-        self._main = main
-        self._ends = ends
-        self._exited = exited
-        self._transports: list[Any] = []
-        self._ended_by: int | None = None
-        self._is_told = False
-        name = f"{process.argv[0]} (process {process.pid})"
-        self._task: asyncio.Task[None] = asyncio.Task(self._live(), loop=loop, name=name)
-
-    # What the parent does ------------------------------------------------------------------
-
-    def poll(self) -> int | None:
-        """Return the exit code, or None while the process lives."""
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Return the exit code of a process that has ended, or was ended by a signal.
-
-        Raises:
-            UnsupportedError: It still works, and would never end while its parent waits so.
-        """
-        if self.returncode is None and self._ended_by is not None:
-            self.returncode = -self._ended_by
-        if self.returncode is None:
-            raise UnsupportedError(
-                f"wait(timeout={timeout!r}) for the process {self.pid}, which has not ended, would"
-                " stop the loop on which it lives; await process.wait() instead"
-            )
-        return self.returncode
-
-    def terminate(self) -> None:
-        """Send SIGTERM."""
-        self.send_signal(signal.SIGTERM)
-
     def kill(self) -> None:
         """Send SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
+
+class MainProcess(Process):
+    """The program of a run: its arguments, environment and folder are the real ones."""
+
+    def __init__(self, world: ProcessWorld) -> None:
+        super().__init__(world, OWN_PID)
+
+    @property
+    def argv(self) -> list[str]:  # type: ignore[override]  # an attribute of other processes
+        """The arguments of the real process."""
+        return sys.argv
+
+    @property
+    def env(self) -> Mapping[str, str]:  # type: ignore[override]  # as above
+        """The environment of the real process."""
+        return os.environ
+
+    @property
+    def cwd(self) -> str:  # type: ignore[override]  # as above
+        """The working directory of the real process."""
+        return os.getcwd()  # noqa: PTH109 - a string is wanted
+
     def send_signal(self, sig: int) -> None:
-        """Send a signal; one that comes after the end does nothing.
-
-        Raises:
-            ValueError: There is no such signal.
-            UnsupportedError: It would stop the process.
-        """
-        if sig == 0 or self.returncode is not None or self._ended_by is not None:
-            return
-        check_signal(sig)
-        handler = self._process._handlers.get(sig)
-        if handler is not None:
-            self._loop.call_soon(handler[0], *handler[1])
-        elif sig in _STOPS:
-            raise UnsupportedError(
-                f"{signal.Signals(sig).name} would stop the process {self.pid}, and a simulated one"
-                " can't be stopped; let its program handle the signal"
-                " (process.add_signal_handler), or end it by SIGTERM"
-            )
-        elif sig not in IGNORED:
-            self._end_by(sig)
-
-    def _end_by(self, sig: int) -> None:
-        self._ended_by = sig
-        for transport in self._transports:
-            if not transport.is_closing():  # Its peer may be gone already.
-                transport.abort() if hasattr(transport, "abort") else transport.close()
-        self._close_ends()
-        self._task.cancel()
-        self._loop.call_soon(self._exit, -sig)
-
-    # What happens inside -------------------------------------------------------------------
-
-    async def _live(self) -> None:
-        """Be the process: from its streams' opening to their end."""
-        process = self._process
-        try:
-            await self._open()
-            code = _exit_code(await self._main(process), process)
-        except SystemExit as request:
-            code = _exit_code(request.code, process)
-        except asyncio.CancelledError:
-            if self._ended_by is None:  # The loop ends, and everything on it.
-                self._end_by(signal.SIGKILL)
-            raise
-        except BaseException:  # noqa: BLE001 - the process dies of it, the world does not
-            process.stderr.write(traceback.format_exc().encode())
-            code = 1
-        await self._close()
-        self._exit(code)
-
-    async def _open(self) -> None:
-        process, ends = self._process, self._ends
-        process.stdin = await self._open_reader(ends.get(0))
-        process.stdout = await self._open_writer(ends.get(1))
-        is_shared = ends.get(2) is ends.get(1) and ends.get(2) is not None
-        process.stderr = process.stdout if is_shared else await self._open_writer(ends.get(2))
-
-    async def _open_reader(self, end: Any) -> asyncio.StreamReader:
-        loop = self._loop
-        reader = asyncio.StreamReader(loop=loop)
-        if hasattr(end, "fileno"):
-            protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-            transport, _ = await loop.connect_read_pipe(lambda: protocol, end)
-            self._transports.append(transport)
-            return reader
-        if end:
-            reader.feed_data(end)
-        reader.feed_eof()
-        return reader
-
-    async def _open_writer(self, end: Any) -> asyncio.StreamWriter:
-        loop = self._loop
-        protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(loop=loop), loop=loop)
-        if hasattr(end, "fileno"):
-            transport, _ = await loop.connect_write_pipe(lambda: protocol, end)
-        else:
-            transport = _Sink(loop, protocol, end)
-        self._transports.append(transport)
-        return asyncio.StreamWriter(transport, protocol, None, loop)
-
-    async def _close(self) -> None:
-        """Let everything that was written out, then close."""
-        writers = [self._process.stdout]
-        if self._process.stderr is not writers[0]:
-            writers.append(self._process.stderr)
-        for writer in writers:
-            writer.close()
-        for transport in self._transports:
-            transport.close()
-        for writer in writers:
-            with contextlib.suppress(OSError):  # Whoever read is gone: so be it.
-                await writer.wait_closed()
-
-    def _close_ends(self) -> None:
-        for end in self._ends.values():
-            if hasattr(end, "close"):
-                end.close()
-
-    def _exit(self, code: int) -> None:
-        if not self._is_told:
-            self._is_told = True
-            self.returncode = code
-            self._close_ends()
-            self._exited(code)
+        """Act on a signal at once."""
+        self.dispositions.raise_signal(sig)
 
 
-def _exit_code(value: object, process: Process) -> int:
-    """Return the exit code that the system would show for what a program returns."""
-    if value is None:
-        return 0
-    if isinstance(value, int):
-        return value & 0xFF
-    process.stderr.write(f"{value}\n".encode())  # As for sys.exit("a message").
-    return 1
-
-
-class _Sink(asyncio.WriteTransport):
-    """A transport that hands what is written to a function, or to nobody."""
-
-    def __init__(
-        self,
-        loop: Any,
-        protocol: asyncio.StreamReaderProtocol,
-        take: Callable[[bytes], object] | None,
-    ) -> None:
-        super().__init__()
-        self._loop = loop
-        self._protocol = protocol
-        self._take = take
-        self._is_closing = False
-        protocol.connection_made(self)
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Hand it over at once."""
-        if self._take is not None and not self._is_closing:
-            self._take(bytes(data))
-
-    def can_write_eof(self) -> bool:
-        """Tell that closing is the way to end."""
-        return False
-
-    def is_closing(self) -> bool:
-        """Tell whether it was closed."""
-        return self._is_closing
-
-    def close(self) -> None:
-        """End."""
-        if not self._is_closing:
-            self._is_closing = True
-            self._loop.call_soon(self._protocol.connection_lost, None)
-
-    def abort(self) -> None:
-        """End."""
-        self.close()
-
-    def get_write_buffer_size(self) -> int:
-        """Return 0: nothing waits here."""
-        return 0
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Do nothing: there is no buffer."""
-
-
-def print_to(name: str) -> Callable[[bytes], None]:
-    """Return what writes to the parent's own ``stdout`` or ``stderr``."""
-
-    def take(data: bytes) -> None:
-        stream = getattr(sys, name)
-        if stream is None:
-            return
-        if hasattr(stream, "buffer"):
-            stream.flush()
-            stream.buffer.write(data)
-        else:
-            stream.write(data.decode(errors="replace"))
-        stream.flush()
-
-    return take
-
-
-class RealFile:
-    """A real file that a process writes to, by a descriptor of its own."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = os.dup(fd)
-
-    def __call__(self, data: bytes) -> None:
-        """Write everything."""
-        while data:
-            data = data[os.write(self._fd, data) :]
-
-    def close(self) -> None:
-        """Close it, once."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+_MACHINE = platform.machine()
+"""Of the interpreter: compiled modules are for it, so a world can't be of another one."""

@@ -17,7 +17,6 @@ import inspect
 import os
 import re
 import shlex
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError, UsageError
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     Main = Callable[[Process], Awaitable[int | None]]
 
 __all__ = ["Programs", "parse_shell"]
-
-_FIRST_PID = 1001
-"""The host's own process is number 1000."""
 
 _SHELLS = ("/bin/sh", "sh")
 
@@ -57,7 +53,6 @@ class Programs:
     def __init__(self) -> None:
         self._mains: dict[str, Main] = {}
         self._missing: dict[str, None] = {}
-        self._pids = count(_FIRST_PID)
 
     def register(self, name: str, main: Main) -> None:
         """Let ``main`` be the program of that name; a later one replaces it.
@@ -88,10 +83,6 @@ class Programs:
         """Let there be no program of that name: starting it is a ``FileNotFoundError``."""
         self._mains.pop(name, None)
         self._missing[name] = None
-
-    def next_pid(self) -> int:
-        """Number the next process."""
-        return next(self._pids)
 
     def find(self, path: str, call: str) -> Main:
         """Return the program that a path or a name asks for.

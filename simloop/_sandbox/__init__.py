@@ -36,6 +36,7 @@ from __future__ import annotations
 from . import audit_guard  # noqa: F401
 from .asyncio_ import all_tasks, anyio_scopes, event_loops, future_hashes  # noqa: F401
 from .asyncio_.all_tasks import has_tasks
+from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads
 from .entropy import aiohttp_masks, numpy_random, openssl_random  # noqa: F401
 from .io import (  # noqa: F401
     blocking_reads,
@@ -45,23 +46,25 @@ from .io import (  # noqa: F401
     fcntl_calls,
     os_calls,
     socket_paths,
+    sockets,
     tls_sockets,
 )
-from .io.sockets import Sockets
 from .patching import import_hook  # noqa: F401
-from .patching.module_state import Streams
 from .permissions import ALLOWANCES, allow
+from .process import identity  # noqa: F401
 from .process.garbage import collect, freeze_garbage
-from .process.signals import Signals, interrupt, leave_interrupts, take_interrupts
-from .process.threads import Threads, foreign, join_for_real, wake_all
-from .run_context import current
-from .sandbox import START_DATE, Clock, RunContext, Sandbox, ThreadSandbox
+from .process.signals import interrupt, leave_interrupts, take_interrupts
+from .process.threads import foreign, join_for_real, wake_all
+from .run_context import RunContext, current
+from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
 from .time import datetimes, real_clock, time_module, wait_clocks  # noqa: F401
 
 __all__ = [
     "ALLOWANCES",
     "START_DATE",
     "Clock",
+    "Identity",
+    "ProcessContext",
     "RunContext",
     "Sandbox",
     "Signals",

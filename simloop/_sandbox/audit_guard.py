@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from .sandbox import RunContext
+    from .run_context import RunContext
 
     Guard = Callable[[RunContext, str, tuple[Any, ...]], None]
 

@@ -1,26 +1,76 @@
-"""Which world a thread is in.
+"""Run contexts: what a thread inside a run is given, and which thread has which.
 
-Owns: the table from thread to the sandbox that it entered. Every redirected function looks here
-first and leaves foreign threads alone.
+Owns: the table from thread to its context, the one book of who runs now. Every redirected function
+looks here first and leaves foreign threads alone. A context is the view that a process of a world
+has of the system: its clock, entropy, sockets, signals and identity.
 
-Must not know: what a sandbox does.
+Must not know: how a run is entered.
 
-Invariant: a thread is in the table exactly while it is inside a run.
+Invariants: a thread is in the table exactly while it is inside a run. ``get_ident`` here is the
+real one, also while runs are on.
 """
 
 from __future__ import annotations
 
-from _thread import get_ident
+import _thread
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .sandbox import RunContext
+from .patching.c_functions import clone
 
-__all__ = ["by_thread", "current", "get_ident"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .contracts import Clock, Identity, Signals, Sockets, Threads
+    from .entropy.entropy import Entropy
+
+__all__ = ["RunContext", "by_thread", "current", "get_ident"]
+
+get_ident: Callable[[], int] = clone(_thread.get_ident)
+"""The real identifier of the calling thread, by which the table goes."""
+
+
+class RunContext:
+    """What a thread inside a run is given."""
+
+    __slots__ = (
+        "allowed",
+        "become_loop",
+        "clock",
+        "entropy",
+        "identity",
+        "idle_polls",
+        "numbers",
+        "signals",
+        "sockets",
+        "start_ns",
+        "strict",
+        "threads",
+    )
+
+    blocks_loop = True
+    """Whether this is the thread that runs the loop: what waits on it can wait for nothing."""
+
+    clock: Clock
+    start_ns: int
+    """The wall clock, in POSIX nanoseconds, when ``clock`` is at 0."""
+    entropy: Entropy
+    sockets: Sockets | None
+    signals: Signals | None
+    threads: Threads | None
+    identity: Identity | None
+    become_loop: Callable[[Any], None] | None
+    allowed: tuple[str, ...]
+    strict: bool
+    idle_polls: tuple[int, int]
+    """When, in nanoseconds, and how often by then, the thread asked in vain what is ready."""
+    numbers: dict[int, int]
+    """Which thread of the run it is, by real identifier; the one that runs the loops is 0."""
+
 
 by_thread: dict[int, RunContext] = {}
 
 
 def current() -> RunContext | None:
-    """Return what the calling thread is inside of, if anything."""
+    """Return the context of the calling thread, or None outside of runs."""
     return by_thread.get(get_ident())

@@ -1,42 +1,41 @@
-"""The sandbox of one world: what its program finds where the real world would be.
+"""The sandbox of one world: what its programs find where the real world would be.
 
-Owns: entering and leaving. Inside, time, entropy and sockets are the world's; outside, nothing is
-different from a process that never heard of simloop.
+Owns: entering and leaving, and which process of the world the process-wide state is. Inside, time,
+entropy and sockets are the world's; outside, nothing is different from a Python that never heard of
+simloop.
 
 Must not know: loops, worlds, networks. Its clock, streams and sockets come by argument.
 
 Invariants:
 
 - A thread is inside of at most one sandbox at a time; entering another one inside pushes it.
-- Whatever enters leaves, in reverse order, also when the run fails.
+- What was entered is left, in reverse order, also when the run fails.
 - Making a sandbox touches nothing; its streams are first drawn from when it is entered.
+- Of a world's processes one is *in place*: the ``random`` module's state and the variables of
+  libraries are its own. A sandbox that has one context never exchanges any.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from simloop._kernel import NS_PER_SECOND
 from simloop.errors import UsageError
 
+from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads, check_contract
 from .entropy.entropy import Entropy
 from .patching.registry import install, uninstall
 from .permissions import check_names
 from .process.garbage import collect
-from .run_context import by_thread, get_ident
+from .run_context import RunContext, by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from .io.sockets import Sockets
-    from .patching.module_state import Streams
-    from .process.signals import Signals
-    from .process.threads import Threads
-
-__all__ = ["START_DATE", "Clock", "RunContext", "Sandbox", "ThreadSandbox"]
+__all__ = ["START_DATE", "ProcessContext", "Sandbox", "ThreadSandbox"]
 
 START_DATE = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 """When a world begins if nobody says otherwise: the same date for everybody."""
@@ -45,50 +44,8 @@ _START_NS = 1_704_067_200 * NS_PER_SECOND
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-class Clock(Protocol):
-    """The virtual clock, as a run's functions of time use it."""
-
-    now_ns: int
-    """Nanoseconds since the world began; read at each call."""
-
-    def block(self, duration_ns: int, /) -> None:
-        """Do what ``time.sleep`` does: let that much time pass while nothing else runs."""
-
-
-class RunContext:
-    """What a thread inside a run is given: a clock, a wall clock, entropy, sockets."""
-
-    __slots__ = (
-        "allowed",
-        "become_loop",
-        "clock",
-        "entropy",
-        "idle_polls",
-        "signals",
-        "sockets",
-        "start_ns",
-        "strict",
-        "threads",
-    )
-
-    blocks_loop = True
-    """Whether this is the thread that runs the loop: what waits on it can wait for nothing."""
-
-    clock: Clock
-    start_ns: int
-    entropy: Entropy
-    sockets: Sockets | None
-    signals: Signals | None
-    threads: Threads | None
-    become_loop: Callable[[Any], None] | None
-    allowed: tuple[str, ...]
-    strict: bool
-    idle_polls: tuple[int, int]
-    """When, in nanoseconds, and how often by then, the thread asked in vain what is ready."""
-
-
 class Sandbox(RunContext):
-    """The sandbox of one world; enter it around each run.
+    """The sandbox of one world; enter it around each run. It is its first process's context, too.
 
     Args:
         clock: The virtual clock.
@@ -98,15 +55,19 @@ class Sandbox(RunContext):
         signals: What stands in for signal handlers; ``None`` makes setting one an escape.
         threads: Who says how the run's threads wait for each other; ``None`` leaves them to the
             operating system.
+        identity: The process that the run is, in the world; ``None`` leaves the real one's number.
         become_loop: Makes a loop of the world of the empty object that is to be one of asyncio's
             own; ``None`` lets the program have that.
         start_date: The wall clock's time when the virtual clock is at 0: a datetime (a naive one
             is UTC) or POSIX seconds.
         allow: Names of what the run may reach of the real world; see :func:`.allow`.
         strict: Also refuse what is allowed by default: writing files, starting threads.
+
+    Raises:
+        UsageError: A part lacks something of its contract.
     """
 
-    __slots__ = ("__weakref__", "_frames")
+    __slots__ = ("__weakref__", "_frames", "_further")
 
     def __init__(
         self,
@@ -116,6 +77,7 @@ class Sandbox(RunContext):
         sockets: Sockets | None = None,
         signals: Signals | None = None,
         threads: Threads | None = None,
+        identity: Identity | None = None,
         become_loop: Callable[[Any], None] | None = None,
         start_date: dt.datetime | float | None = None,
         allow: tuple[str, ...] = (),
@@ -127,12 +89,22 @@ class Sandbox(RunContext):
         self.sockets = sockets
         self.signals = signals
         self.threads = threads
+        self.identity = identity
         self.become_loop = become_loop
         check_names(allow)
+        _check_parts(self)
         self.allowed = allow
         self.strict = strict
         self.idle_polls: tuple[int, int] = (0, 0)
+        self.numbers: dict[int, int] = {}
+        # The context of a further process, if one is in place; not itself, which would be a cycle.
+        self._further: RunContext | None = None
         self._frames: list[tuple[int, RunContext | None, Any] | None] = []
+
+    @property
+    def in_place(self) -> RunContext:
+        """The context of the process that the process-wide state is."""
+        return self if self._further is None else self._further
 
     def enter(self) -> None:
         """Begin a run on this thread: from now on its time, entropy and sockets are the world's.
@@ -141,8 +113,8 @@ class Sandbox(RunContext):
             UsageError: Another thread is inside; a second one comes in by :meth:`guest`.
         """
         ident = get_ident()
-        outer = by_thread.get(ident)
-        if outer is self:
+        outer, context = by_thread.get(ident), self.in_place
+        if outer is context:
             self._frames.append(None)
             return
         if self._frames and any(frame and frame[0] != ident for frame in self._frames):
@@ -152,12 +124,13 @@ class Sandbox(RunContext):
             )
         install()
         try:
-            saved = self.entropy.enter(self.start_ns)
+            saved = context.entropy.enter(context.start_ns)
         except BaseException:
             uninstall()
             raise
         self._frames.append((ident, outer, saved))
-        by_thread[ident] = self
+        self.numbers[ident] = 0
+        by_thread[ident] = context
 
     def exit(self) -> None:
         """End the run, or one level of it.
@@ -165,7 +138,7 @@ class Sandbox(RunContext):
         Raises:
             UsageError: This is not the sandbox that this thread entered last.
         """
-        if by_thread.get(get_ident()) is not self:
+        if by_thread.get(get_ident()) is not self.in_place:
             raise UsageError("left a sandbox that is not the innermost of this thread")
         frame = self._frames.pop()
         if frame is None:
@@ -176,8 +149,10 @@ class Sandbox(RunContext):
             del by_thread[ident]
         else:
             by_thread[ident] = outer
+        if not self._frames:
+            self.numbers.clear()
         try:
-            self.entropy.exit(saved)
+            self.in_place.entropy.exit(saved)
         finally:
             uninstall()
 
@@ -193,13 +168,52 @@ class Sandbox(RunContext):
     ) -> None:
         self.exit()
 
-    def for_thread(self, clock: Clock | None = None) -> ThreadSandbox:
-        """Return a context in which another thread belongs to the run, too.
+    def for_thread(self, clock: Clock | None = None, number: int = 1) -> ThreadSandbox:
+        """Return a context in which another thread belongs to the run, and to its process in place.
 
         Args:
             clock: What that thread sees as its clock, in particular how it sleeps.
+            number: Which thread of the run it is, counted from 1.
         """
-        return ThreadSandbox(self, self.clock if clock is None else clock)
+        context = self.in_place
+        return ThreadSandbox(context, context.clock if clock is None else clock, number)
+
+    def for_process(
+        self,
+        *,
+        clock: Clock,
+        start_ns: int,
+        streams: Streams,
+        sockets: Sockets,
+        signals: Signals,
+        identity: Identity,
+    ) -> ProcessContext:
+        """Return the context of one more process of the world; see :meth:`switch_to`."""
+        context = ProcessContext(self)
+        context.clock = clock
+        context.start_ns = start_ns
+        context.entropy = Entropy(streams)
+        context.sockets = sockets
+        context.signals = signals
+        context.identity = identity
+        _check_parts(context)
+        return context
+
+    def switch_to(self, context: RunContext) -> None:
+        """Put another process of the world in place: its entropy, clock, sockets and signals.
+
+        The calling thread gets its context, unless it is one that stays in its own process. Outside
+        of runs the next one begins with it.
+        """
+        before = self.in_place
+        if context is before:
+            return
+        self._further = None if context is self else context
+        if self._frames:
+            before.entropy.switch_to(context.entropy, context.start_ns)
+            ident = get_ident()
+            if by_thread.get(ident) is before:
+                by_thread[ident] = context
 
     @contextmanager
     def outside(self) -> Iterator[None]:
@@ -213,6 +227,32 @@ class Sandbox(RunContext):
                 by_thread[ident] = seat
 
 
+class ProcessContext(RunContext):
+    """What the loop's thread is given while it runs one of a world's further processes."""
+
+    __slots__ = ()
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.threads: Threads | None = sandbox.threads
+        self.become_loop: Callable[[Any], None] | None = sandbox.become_loop
+        self.allowed: tuple[str, ...] = sandbox.allowed
+        self.strict: bool = sandbox.strict
+        self.numbers: dict[int, int] = sandbox.numbers
+        self.idle_polls: tuple[int, int] = (0, 0)
+
+
+def _check_parts(context: RunContext) -> None:
+    check_contract(context.clock, Clock)
+    for part, contract in (
+        (context.sockets, Sockets),
+        (context.signals, Signals),
+        (context.threads, Threads),
+        (context.identity, Identity),
+    ):
+        if part is not None:
+            check_contract(part, contract)
+
+
 class ThreadSandbox(RunContext):
     """A second thread inside a run: it sees the world's time and entropy, by a clock of its own.
 
@@ -220,29 +260,33 @@ class ThreadSandbox(RunContext):
     state of the ``random`` module is the run's already.
     """
 
-    __slots__ = ("_ident", "_outer")
+    __slots__ = ("_ident", "_number", "_outer")
 
     blocks_loop = False
     allowed: tuple[str, ...]
     become_loop: Callable[[Any], None] | None
 
-    def __init__(self, host: Sandbox, clock: Clock) -> None:
+    def __init__(self, process: RunContext, clock: Clock, number: int) -> None:
         self.clock = clock
-        self.start_ns: int = host.start_ns
-        self.entropy: Entropy = host.entropy
-        self.sockets: Sockets | None = host.sockets
-        self.signals: Signals | None = host.signals
-        self.threads: Threads | None = host.threads
-        self.become_loop = host.become_loop
-        self.allowed = host.allowed
-        self.strict: bool = host.strict
+        self.start_ns: int = process.start_ns
+        self.entropy: Entropy = process.entropy
+        self.sockets: Sockets | None = process.sockets
+        self.signals: Signals | None = process.signals
+        self.threads: Threads | None = process.threads
+        self.become_loop = process.become_loop
+        self.allowed = process.allowed
+        self.strict: bool = process.strict
+        self.identity: Identity | None = process.identity
+        self.numbers: dict[int, int] = process.numbers
         self.idle_polls: tuple[int, int] = (0, 0)
+        self._number = number
         self._outer: RunContext | None = None
         self._ident = 0
 
     def __enter__(self) -> Self:
         self._ident = get_ident()
         self._outer = by_thread.get(self._ident)
+        self.numbers[self._ident] = self._number
         by_thread[self._ident] = self
         return self
 

@@ -139,7 +139,7 @@ class SimThread:
         self._context = Context()
         self._go = Gate()
         self._back = Gate()
-        self._sandbox = scheduler.bridge.for_thread(SimThreadClock(self))
+        self._sandbox = scheduler.bridge.for_thread(SimThreadClock(self), number)
         self.call_it(label)
 
     def call_it(self, label: str) -> None:

@@ -29,7 +29,7 @@ from _thread import get_ident
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
-from simloop._kernel import NEVER, Handle, seconds
+from simloop._kernel import NEVER, Handle, KernelEvents, seconds
 from simloop.errors import DeadlockError, LimitError
 
 from .real_threads import RealJob, RealWork
@@ -61,8 +61,14 @@ class ThreadBridge(Protocol):
     def loops(self) -> Sequence[Any]:
         """The loops of the world that are not closed."""
 
-    def for_thread(self, clock: Any, /) -> AbstractContextManager[Any]:
+    def for_thread(self, clock: Any, number: int, /) -> AbstractContextManager[Any]:
         """Make a context in which a second thread belongs to the run; it has ``expel()``."""
+
+    def process_context(self) -> Any:
+        """Return what the process in place gives its threads."""
+
+    def switch_to(self, process_context: Any, /) -> None:
+        """Put another process of the world in place."""
 
     def outside(self) -> AbstractContextManager[object]:
         """Make a context in which the calling thread does not."""
@@ -99,24 +105,17 @@ class LoopThreadWaiter:
         """Leave no trace."""
 
 
-class NoLoop:
-    """Stands for the loop of a thread that was started while none ran."""
+class NoLoop(KernelEvents):
+    """The owner of the steps of a thread that was started while no loop ran."""
 
-    _stopping = False
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self._wheel = kernel.wheel
+    def __init__(self, kernel: Kernel, bridge: ThreadBridge) -> None:
+        super().__init__(kernel)
+        self._bridge = bridge
+        self._process_context = bridge.process_context()
 
     def _step_into(self) -> None:
-        """Change nothing: the step of a thread without a loop leaves the running loop as it is."""
-
-    def _step_took(self, _handle: object, _elapsed_ns: int) -> None:
-        """Ignore the time: without a loop there is no debug mode that logs it."""
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Raise the error of a turn where the turn was given: there is no handler to tell."""
-        raise context["exception"]
+        """Put the thread's process in place; the running loop stays what it is."""
+        self._bridge.switch_to(self._process_context)
 
 
 class ThreadScheduler:
@@ -158,7 +157,7 @@ class ThreadScheduler:
         """
         loop = self.kernel.current if self.current is None else self.current.loop
         if loop is None:
-            loop = NoLoop(self.kernel)
+            loop = NoLoop(self.kernel, self.bridge)
         thread = SimThread(self, loop, self.next_number(), name_of(function))
         thread.function = function
         thread.joined_by = getattr(function, "__self__", None)

@@ -13,7 +13,7 @@ from simloop._sandbox import foreign, join_for_real, wake_all
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from simloop._sandbox import Clock, Sandbox, Threads, ThreadSandbox
+    from simloop._sandbox import Clock, RunContext, Sandbox, Threads, ThreadSandbox
 
 __all__ = ["ThreadBridge"]
 
@@ -24,15 +24,23 @@ class ThreadBridge:
     def __init__(self, sandbox: Sandbox, loops: list[Any]) -> None:
         self.foreign: dict[int, Threads] = foreign
         self.loops = loops
-        self._ambient = sandbox
+        self._sandbox = sandbox
 
-    def for_thread(self, clock: Clock, /) -> ThreadSandbox:
+    def for_thread(self, clock: Clock, number: int, /) -> ThreadSandbox:
         """Make a context in which a second thread belongs to the run."""
-        return self._ambient.for_thread(clock)
+        return self._sandbox.for_thread(clock, number)
+
+    def process_context(self) -> RunContext:
+        """Return what the process in place gives its threads."""
+        return self._sandbox.in_place
+
+    def switch_to(self, process_context: RunContext, /) -> None:
+        """Put another process of the world in place."""
+        self._sandbox.switch_to(process_context)
 
     def outside(self) -> AbstractContextManager[None]:
         """Make a context in which the calling thread does not."""
-        return self._ambient.outside()
+        return self._sandbox.outside()
 
     def wake_all(self, thing: object, /) -> None:
         """Wake every thread that waits for a thing."""

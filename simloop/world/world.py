@@ -10,14 +10,22 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import sys
 import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import NEVER, Kernel, nanoseconds
+from simloop._kernel import NEVER, Kernel, RandomStreams, nanoseconds
 from simloop._loop import SimLoop, provide_worlds
-from simloop._process import Dispositions, Programs
-from simloop._sandbox import Sandbox, collect, current, freeze_garbage, interrupt
+from simloop._process import MainProcess, Process, ProcessTable, Programs
+from simloop._sandbox import (
+    Sandbox,
+    ThreadSandbox,
+    collect,
+    current,
+    freeze_garbage,
+    interrupt,
+)
 from simloop._threads import ThreadScheduler, let_threads_block
 from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from simloop._process import ProcessClock
     from simloop.errors import DeadlockError
     from simloop.net import Host, NamesTable
 
@@ -39,7 +48,9 @@ if TYPE_CHECKING:
 __all__ = ["World"]
 
 _HOSTNAME = "localhost"
-"""The name of the one machine of a world that nobody gave others."""
+"""The name of the machine of the program of a run."""
+
+_GONE = "the world is gone: keep the World for as long as you use its parts"
 
 
 class World:
@@ -82,15 +93,14 @@ class World:
         self.threads: ThreadScheduler = ThreadScheduler(kernel)
         # The parts know the world and each other weakly, so that a run leaves no work to the
         # garbage collector, which would cost more than a small run.
-        self.dispositions: Dispositions = Dispositions(interrupt, weakref.proxy(self))
+        self.process: Process = MainProcess(weakref.proxy(self))
         self.sandbox: Sandbox = Sandbox(
             clock=kernel,
             streams=kernel.streams,
-            sockets=SystemCalls(
-                _weakly(self, World._host_of_caller), _weakly(self, World._look_for_host)
-            ),
+            sockets=_system_calls(self.process),
             threads=self.threads,
-            signals=self.dispositions,
+            signals=self.process.dispositions,
+            identity=self.process,
             become_loop=_weakly(self, World._become_loop),
             start_date=start_date,
             allow=allow,
@@ -99,6 +109,7 @@ class World:
         self.threads.bridge = ThreadBridge(weakref.proxy(self.sandbox), self.loops)
         self._network: Network | None = None
         self._programs: Programs | None = None
+        self._processes: ProcessTable | None = None
         self._wire = TrafficTap()
         self._is_watched = False
         self._pace: RealtimePacer | None = None
@@ -125,26 +136,86 @@ class World:
             self._programs = Programs()
         return self._programs
 
-    def host_of(self, loop: Any) -> Host:
-        """Return the virtual machine that a loop runs on: one for all, unless told otherwise."""
-        del loop
-        hosts = self.network.hosts
-        if _HOSTNAME in hosts:
-            return hosts[_HOSTNAME]
-        host = self.network.add_host(_HOSTNAME)
+    @property
+    def processes(self) -> ProcessTable:
+        """The simulated processes by number; the first is the program of the run."""
+        if self._processes is None:
+            self._processes = ProcessTable(self.process)
+        return self._processes
+
+    @property
+    def main_host(self) -> Host:
+        """The machine that the program of the run runs on, made when it is first asked for."""
+        return self.network.hosts.get(_HOSTNAME) or self.make_host(_HOSTNAME)
+
+    def look_for_host(self) -> Host | None:
+        """Return that machine, or None if nothing has asked for it yet."""
+        return None if self._network is None else self.main_host
+
+    def make_host(self, hostname: str, *addresses: str) -> Host:
+        """Add a machine whose blocking calls wait as the threads of this world do."""
+        host = self.network.add_host(hostname, *addresses)
         let_threads_block(host, self.threads)
         host.unix.is_taken = _is_in_the_way
         return host
 
-    def _look_for_host(self) -> Host | None:
-        """Return the machine of the loop that runs, or None in a world that has none yet."""
-        return None if self._network is None else self._host_of_caller()
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does to the real process."""
+        interrupt()
 
-    def _host_of_caller(self) -> Host:
-        """Return the machine of the loop that runs, or the world's first if none does."""
-        thread = self.threads.current
-        loop = asyncio._get_running_loop() if thread is None else thread.loop
-        return loop.host if loop in self.loops else self.host_of(None)  # type: ignore[union-attr]
+    # Which process runs ----------------------------------------------------------------------
+
+    def process_of_caller(self) -> Process:
+        """Return the process of the code that runs, or the program of the run outside of it."""
+        context = current()
+        if context is None or context.threads is not self.threads:
+            return self.process
+        identity = context.identity
+        assert isinstance(identity, Process)
+        return identity
+
+    def step_into(self, process: Process, loop: Any) -> None:
+        """Make a loop the running one, and put its process in place: the one switch there is.
+
+        With the process go its clock, entropy, sockets, signals and identity; with the loop what
+        asyncio and the interpreter keep for each thread: the running loop and the hooks that hear
+        of asynchronous generators (CPython: ``BaseEventLoop._run_forever_setup``).
+        """
+        asyncio._set_running_loop(loop)
+        sys.set_asyncgen_hooks(loop._asyncgen_began, loop._asyncgen_abandoned)
+        self.sandbox.switch_to(self.sandbox if process.context is None else process.context)
+
+    def add_process(
+        self,
+        host: Host,
+        argv: list[str],
+        *,
+        env: dict[str, str] | None = None,
+        cwd: str = "/",
+        clock: ProcessClock | None = None,
+    ) -> Process:
+        """Add one more process, on a machine; its loops are made with it.
+
+        Args:
+            host: The machine, of :meth:`make_host`.
+            argv: The program's name and arguments.
+            env: Its environment.
+            cwd: Its working directory.
+            clock: The machine's clock; the world's own if None.
+        """
+        process = Process(self.process.world, self.processes.next_pid())
+        process.argv, process.env, process.cwd = argv, env or {}, cwd
+        process.run_on(host, clock)
+        process.context = self.sandbox.for_process(
+            clock=self.kernel if clock is None else clock,
+            start_ns=self.sandbox.start_ns + (0 if clock is None else clock.skew_ns),
+            streams=RandomStreams(f"{self.seed}/process/{process.pid}"),
+            sockets=_system_calls(process),
+            signals=process.dispositions,
+            identity=process,
+        )
+        self.processes.add(process)
+        return process
 
     @property
     def time_ns(self) -> int:
@@ -207,12 +278,14 @@ class World:
     def attach(self, loop: Any) -> None:
         """Take note of a loop that lives here."""
         self.loops.append(loop)
+        loop.process.loops.append(loop)
         if self._is_watched:
             loop.mark_tasks()
 
     def detach(self, loop: Any) -> None:
         """Forget a loop that was closed."""
         self.loops.remove(loop)
+        loop.process.loops.remove(loop)
         self.kernel.detach()
 
     def _explain_deadlock(self) -> DeadlockError:
@@ -252,7 +325,7 @@ class World:
     def inside(self) -> AbstractContextManager[object]:
         """Make the real world's names mean this world, until left."""
         seat = current()
-        if seat is not None and seat is not self.sandbox and seat.threads is self.threads:
+        if isinstance(seat, ThreadSandbox) and seat.threads is self.threads:
             return nullcontext()  # A thread of the run is inside already.
         return self.sandbox
 
@@ -277,10 +350,22 @@ def _weakly(world: World, method: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
         found = find()
         if found is None:
-            raise UsageError("the world is gone: keep the World for as long as you use its parts")
+            raise UsageError(_GONE)
         return method(found, *args)
 
     return call
+
+
+def _system_calls(process: Process) -> SystemCalls:
+    """Return the system calls of a process, on its machine."""
+
+    def find_host() -> Host:
+        try:
+            return process.host
+        except ReferenceError:
+            raise UsageError(_GONE) from None
+
+    return SystemCalls(find_host, process.look_for_host)
 
 
 def _make(seed: int | str, start_ns: int) -> World:
@@ -293,7 +378,8 @@ def _make(seed: int | str, start_ns: int) -> World:
 def _find_host() -> Host | None:
     """Return the host on which the calling thread opens sockets, if it is inside of a world."""
     seat = current()
-    return seat.sockets._find_host() if seat and isinstance(seat.sockets, SystemCalls) else None
+    sockets = None if seat is None else seat.sockets
+    return sockets._find_host() if isinstance(sockets, SystemCalls) else None
 
 
 provide_worlds(_make)

@@ -48,10 +48,36 @@ class FakeSocket(socket.socket):
         return "<FakeSocket>"
 
 
+class FakePaths:
+    """Paths of sockets: none."""
+
+    def has(self, path):
+        return False
+
+    def refuse(self, *_args):
+        raise AssertionError("no path is a socket's")
+
+    stat = access = unlink = chmod = chown = rename = refuse
+
+    def umask(self, mask):
+        pass
+
+
+def answer(name):
+    """A method that keeps what it was asked, and answers with its name."""
+
+    def call(self, *args, **kwargs):
+        self.calls.append((name, *args, *kwargs.values()))
+        return name
+
+    return call
+
+
 class FakeSockets:
     """Names and descriptors of a world; ``calls`` tells what was asked."""
 
     socket_class = FakeSocket
+    paths = FakePaths()
 
     def __init__(self):
         self.calls = []
@@ -63,17 +89,26 @@ class FakeSockets:
     def poll(self, fd):
         return self.ready
 
+    def watch(self, fd, callback):
+        return int
+
     def socketpair(self, family, type, proto):  # noqa: A002
         return FakeSocket(family), FakeSocket(family)
 
     def getaddrinfo(self, host, port, family=0, type=0, proto=0, flags=0):  # noqa: A002
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.5", port))]
 
+    def delay_of(self, host):
+        return 0.0
+
     def gethostname(self):
         return "world"
 
     def gethostbyname(self, hostname):
         return "10.0.0.5"
+
+    def gethostbyname_ex(self, hostname):
+        return hostname, [], ["10.0.0.5"]
 
     def gethostbyaddr(self, address):
         return f"{address}.example", [], [address]
@@ -84,15 +119,17 @@ class FakeSockets:
     def pipe(self):
         return 1_000_001, 1_000_002
 
-    def __getattr__(self, name):
-        if name not in ("read", "write", "close", "dup", "set_blocking", "get_blocking", "fdopen"):
-            raise AttributeError(name)
+    def fault_of(self, name):
+        return None
 
-        def call(*args, **kwargs):
-            self.calls.append((name, *args, *kwargs.values()))
-            return name
 
-        return call
+for _name in (
+    *("read", "readv", "readinto", "write", "writev", "close", "dup", "fstat", "isatty", "fdopen"),
+    *("set_blocking", "get_blocking", "set_inheritable", "get_inheritable", "fcntl", "ioctl"),
+    *("getservbyname", "getservbyport", "getprotobyname", "device_encoding"),
+    *("if_nameindex", "if_nametoindex", "if_indextoname"),
+):
+    setattr(FakeSockets, _name, answer(_name))
 
 
 @pytest.hookimpl(wrapper=True)

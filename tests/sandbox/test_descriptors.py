@@ -40,14 +40,6 @@ def test_virtual_descriptors_go_to_the_world(inside):
     assert os.pipe() == (1_000_001, 1_000_002)
 
 
-def test_what_the_world_lacks_is_a_bad_descriptor(inside):
-    """A function that the world has not made virtual finds nothing of that number."""
-    assert not hasattr(inside, "isatty")
-    assert not os.isatty(FD)
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(FD)
-
-
 def test_real_files_are_files(inside, tmp_path):
     """Real files are read and written as ever."""
     path = tmp_path / "file"

@@ -439,6 +439,11 @@ def test_virtual_signals_stand_in(make):
         def raise_signal(self, signum):
             self.handlers[signum](signum, None)
 
+        def refuse(self, *_args):
+            raise AssertionError
+
+        siginterrupt = set_wakeup_fd = kill = killpg = getpgid = waitpid = refuse
+
     heard = []
     with make(signals=Signals()):
         signal.signal(signal.SIGUSR1, lambda signum, _frame: heard.append(signum))

@@ -355,3 +355,15 @@ def test_functions_of_ctypes_stay_as_they_are():
         function = getattr(ctypes.pythonapi, name)
         assert function.argtypes is None
         assert function.restype is ctypes.c_int
+
+
+@pytest.mark.parametrize("part", ["clock", "sockets", "signals", "threads", "identity"])
+def test_a_part_is_given_whole(make, part):
+    """A part that lacks something of its contract is refused at once, by name, not in a run."""
+
+    class Half:
+        def __repr__(self):
+            return "<half of it>"
+
+    with pytest.raises(UsageError, match=f"<half of it> cannot be the {part} of a sandbox: it la"):
+        make(**{part: Half()})

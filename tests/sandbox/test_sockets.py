@@ -10,7 +10,6 @@ from socket import socket as held_socket
 import pytest
 
 from simloop._sandbox import allow
-from simloop.errors import EscapeError
 
 
 class Traced(socket.socket):
@@ -71,13 +70,6 @@ def test_names_are_the_world_s(inside):
     assert socket.gethostname() == "world"
     assert socket.getfqdn() == "world.example"
     assert socket.getnameinfo(address, 0) == ("db.internal", "80")
-
-
-def test_what_the_world_cannot_answer_is_an_escape(inside):
-    """A function of names that the world lacks does not go to the real resolver."""
-    assert not hasattr(inside, "gethostbyname_ex")
-    with pytest.raises(EscapeError, match=r"socket.gethostbyname\('db'\)"):
-        socket.gethostbyname_ex("db")
 
 
 def test_allowed_sockets_are_real(inside):

@@ -95,8 +95,7 @@ class Lifecycle(Reporting, Tasks, Scheduling):
         self._thread_id = threading.get_ident()
         self._kernel.is_running = True
         self._kernel.current = self
-        sys.set_asyncgen_hooks(firstiter=self._asyncgen_began, finalizer=self._asyncgen_abandoned)
-        asyncio._set_running_loop(self)
+        self._world.step_into(self._process, self)
         return outer
 
     def _end(self, outer: _Outer) -> None:
@@ -110,7 +109,7 @@ class Lifecycle(Reporting, Tasks, Scheduling):
 
     def _step_into(self) -> None:
         """Become the running loop, because the next callback of this kernel is ours."""
-        asyncio._set_running_loop(self)
+        self._world.step_into(self._process, self)
 
     def run_until_complete(self, future: Generator[Any, None, _T] | Awaitable[_T]) -> _T:
         """Run until the future, or the coroutine as a task, is done, and return its result.
@@ -149,6 +148,8 @@ class Lifecycle(Reporting, Tasks, Scheduling):
         if self._closed:
             return
         self._closed = True
+        if self._debug:
+            self._kernel.measure(enabled=False)
         self._ready = ClosedQueue()
         self._kernel.drop(self)
         self._world.detach(self)
@@ -168,8 +169,9 @@ class Lifecycle(Reporting, Tasks, Scheduling):
 
     def set_debug(self, enabled: bool) -> None:  # noqa: FBT001 - asyncio's signature
         """Turn debug mode on or off; see asyncio's documentation for what it adds."""
-        self._debug = enabled
-        self._kernel.measure(enabled=enabled)
+        if enabled != self._debug:
+            self._debug = enabled
+            self._kernel.measure(enabled=enabled)
         if self.is_running():
             self.call_soon_threadsafe(lambda: self._track_origins(enabled=enabled))
 

@@ -102,6 +102,8 @@ class Reporting(LoopState):
             )
 
     def _step_took(self, handle: Handle | TimerHandle, elapsed_ns: int) -> None:
+        if not self._debug:
+            return  # Another loop of the kernel is in debug mode.
         elapsed = elapsed_ns / 1e9
         if elapsed >= self.slow_callback_duration:
             logger.warning("Executing %s took %.3f seconds", _subject(handle), elapsed)

@@ -47,7 +47,8 @@ class SecondaryLoop(Driving, Executors, Signals):
         self._kernel = side
         self._wheel = side.wheel
         self._take_queue()
-        self.set_debug(self._debug)
+        if self._debug:
+            side.measure(enabled=True)
 
     def run_forever(self) -> None:
         """Run until :meth:`stop` is called."""

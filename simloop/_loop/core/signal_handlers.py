@@ -47,7 +47,7 @@ class Signals(Scheduling):
         if sig in UNCATCHABLE:
             raise RuntimeError(f"sig {sig} cannot be caught")
         self.remove_signal_handler(sig)
-        self._world.dispositions.signal(sig, leave_to_asyncio)
+        self._process.dispositions.signal(sig, leave_to_asyncio)
         self._signal_handlers[sig] = Handle(callback, args, copy_context(), self)
 
     def remove_signal_handler(self, sig: int) -> bool:
@@ -58,7 +58,7 @@ class Signals(Scheduling):
             return False
         handle.cancel()
         default = signal.default_int_handler if sig == signal.SIGINT else signal.SIG_DFL
-        self._world.dispositions.signal(sig, default)
+        self._process.dispositions.signal(sig, default)
         return True
 
     def _signal_arrived(self, sig: int) -> None:
@@ -91,7 +91,7 @@ class Signals(Scheduling):
         """
         check_signal(sig)
         self._check_closed()
-        self._world.dispositions.act(sig, self)
+        self._process.dispositions.act(sig, self)
 
     def _forget_signal_handlers(self) -> None:
         """Remove all of them: the loop closes."""

@@ -20,8 +20,10 @@ from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from simloop._loop.state import LoopState
-from simloop._process.process import Child, Process, RealFile, print_to
+from simloop._process.child import Child
+from simloop._process.process import Process
 from simloop._process.programs import as_text, parse_shell
+from simloop._process.standard_streams import RealFile, print_to
 from simloop.errors import UnsupportedError
 from simloop.net.files.pipes import PipeReader, PipeWriter
 
@@ -73,9 +75,12 @@ class _Transport(base_subprocess.BaseSubprocessTransport):
         except BaseException:
             pipes.close()
             raise
-        process = Process(start.argv, start.env, start.cwd, loop.world.programs.next_pid())
+        processes = loop.world.processes
+        parent = loop.process.of_caller()
+        process = Process(parent.world, processes.next_pid(), parent)
+        process.argv, process.env, process.cwd = start.argv, start.env, start.cwd
+        processes.add(process, start.group_of(process.pid))
         self._proc = child = Child(loop, process, start.main, pipes.childs, self._process_exited)
-        loop.world.dispositions.pids.add(child, start.group_of(child.pid))
         child.stdin, child.stdout, child.stderr = (pipes.parents.get(fd) for fd in range(3))
 
     def send_signal(self, signal: int) -> None:

@@ -43,7 +43,7 @@ class Readiness(LoopState):
         """The virtual machine that the loop runs on."""
         host = self._host
         if host is None:
-            host = self._host = self._world.host_of(self)
+            host = self._host = self._process.host
         return host
 
     @property

@@ -21,14 +21,17 @@ import os
 import random
 import uuid
 from _thread import LockType, allocate_lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.module_state import Start, Streams, Values, exchange, give_back
+from simloop._sandbox.patching.module_state import Start, Values, exchange, give_back
 from simloop._sandbox.patching.registry import entry, redirect, rewrite
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from . import random_module as generators
 from .random_module import Drawer, own, state_of
+
+if TYPE_CHECKING:
+    from simloop._sandbox.contracts import Streams
 
 __all__ = ["Entropy"]
 
@@ -103,6 +106,17 @@ class Entropy:
         finally:
             _release(_lock)
         return saved
+
+    def switch_to(self, other: Entropy, start_ns: int) -> None:
+        """Put another process's state in the place of this one's, which is kept."""
+        if not hasattr(other, "drawer"):
+            other.drawer = Drawer(_first_state(other._streams))
+        _acquire(_lock)
+        try:
+            self._values = exchange(other._values, Start(other._streams, start_ns))
+            generators.switch(self.drawer, other.drawer)
+        finally:
+            _release(_lock)
 
     def exit(self, saved: _Saved) -> None:
         """Keep the world's state for its next run and put back what was there."""

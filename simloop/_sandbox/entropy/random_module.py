@@ -110,6 +110,23 @@ def enter(drawer: Drawer) -> None:
     _entered.append(drawer)
 
 
+def switch(before: Drawer, drawer: Drawer) -> None:
+    """Let one process of a run draw in place of another one, by the thread that runs both.
+
+    Raises:
+        ValueError: The first one does not draw.
+    """
+    at = max(at for at, each in enumerate(_entered) if each is before)
+    is_in_place = at == len(_entered) - 1 and not _is_shared()
+    if is_in_place:
+        before.store()
+    _entered[at] = drawer
+    if is_in_place:
+        drawer.place()
+    elif _is_shared():
+        drawer.settle()
+
+
 def leave(drawer: Drawer) -> None:
     """Let a run draw no more."""
     drawer.store()

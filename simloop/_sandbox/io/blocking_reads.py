@@ -23,7 +23,7 @@ from simloop._sandbox.run_context import by_thread, get_ident
 from .descriptors import refuse_waiting
 
 if TYPE_CHECKING:
-    from simloop._sandbox.sandbox import RunContext
+    from simloop._sandbox.run_context import RunContext
 
 __all__: list[str] = []
 

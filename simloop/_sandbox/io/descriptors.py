@@ -9,7 +9,7 @@ Must not know: what a virtual descriptor stands for, and how its readiness comes
 thread that runs the loop nothing can become ready while it waits but by the clock, so a wait with
 a timeout lets that time pass and looks again.
 
-Invariant: a virtual number never reaches the operating system, unless the world lacks the method.
+Invariant: a virtual number never reaches the operating system.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from simloop._sandbox.run_context import by_thread, get_ident
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from simloop._sandbox.sandbox import RunContext
+    from simloop._sandbox.run_context import RunContext
 
 __all__ = ["events_of", "number_of", "refuse_waiting", "wait"]
 
@@ -42,10 +42,8 @@ def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | No
         if run is None:
             return real(fd, *args, **kwargs)
         if run.sockets is not None and type(fd) is int and run.sockets.owns(fd):
-            virtual = getattr(run.sockets, name, None)
-            if virtual is not None:
-                return virtual(fd, *args, **kwargs)
-        elif before_real is not None:
+            return getattr(run.sockets, name)(fd, *args, **kwargs)
+        if before_real is not None:
             before_real(name, fd)
         return real(fd, *args, **kwargs)
 
@@ -76,20 +74,16 @@ def _pipe() -> Any:
     caller = str(sys._getframe(1).f_globals.get("__name__"))
     if caller.startswith("multiprocessing."):
         return _real_pipe()  # Its pipes go to real processes; starting those is what is guarded.
-    if run is not None and not is_allowed("pipes") and not is_allowed("subprocess"):
-        virtual = getattr(run.sockets, "pipe", None)
-        if virtual is not None:
-            return virtual()
-    return _real_pipe()
+    if run is None or run.sockets is None or is_allowed("pipes") or is_allowed("subprocess"):
+        return _real_pipe()
+    return run.sockets.pipe()
 
 
 def _open(file: Any, *args: Any, **kwargs: Any) -> Any:
     if type(file) is int:
         run = by_thread.get(get_ident())
         if run is not None and run.sockets is not None and run.sockets.owns(file):
-            virtual = getattr(run.sockets, "fdopen", None)
-            if virtual is not None:
-                return virtual(file, *args, **kwargs)
+            return run.sockets.fdopen(file, *args, **kwargs)
     return _real_open(file, *args, **kwargs)
 
 
@@ -112,10 +106,10 @@ def wait(
         return found
     if timeout_ns == 0:
         return ready() if _has_let_time_pass(run) else found
-    watch = getattr(run.sockets, "watch", None)
-    if run.threads is not None and watch is not None:
+    sockets = run.sockets
+    if run.threads is not None and sockets is not None:
         waiter = run.threads.waiter(call, timeout_ns)
-        undo = [watch(fd, waiter.wake) for fd in fds if run.sockets.owns(fd)]  # type: ignore[union-attr]  # it has watch
+        undo = [sockets.watch(fd, waiter.wake) for fd in fds if sockets.owns(fd)]
         try:
             while waiter.park():
                 if found := ready():

@@ -27,7 +27,7 @@ from .descriptors import events_of, number_of, wait
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from simloop._sandbox.sandbox import RunContext
+    from simloop._sandbox.run_context import RunContext
 
 __all__: list[str] = []
 

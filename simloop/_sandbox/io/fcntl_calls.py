@@ -30,9 +30,8 @@ def _redirect_control(function: Callable[..., Any]) -> None:
         run = by_thread.get(get_ident())
         if run is not None and run.sockets is not None:
             number = fd if isinstance(fd, int) else _number(fd)
-            virtual = getattr(run.sockets, name, None)
-            if virtual is not None and number is not None and run.sockets.owns(number):
-                return virtual(number, *args)
+            if number is not None and run.sockets.owns(number):
+                return getattr(run.sockets, name)(number, *args)
         return real(fd, *args)
 
     real: Callable[..., Any] = redirect(function, control)

@@ -21,11 +21,14 @@ from simloop.errors import UnsupportedError
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from simloop._sandbox.sandbox import RunContext
+    from simloop._sandbox.run_context import RunContext
 
 __all__: list[str] = []
 
 _SENT_MAX = 0x7FFF_F000  # What Linux sends at most in one call.
+
+_ANSWERED = ("device_encoding", "readinto", "readv", "writev")
+"""What the world's sockets do; the rest is an error on each socket and pipe, or refused."""
 
 _WAYS_OUT = {
     "copy_file_range": "read the one and write the other",
@@ -76,12 +79,11 @@ def _answer(
     """Make the call in the world, give the error of Linux, or refuse."""
     if name == "sendfile":
         return _sendfile(run, *args, **kwargs)
-    virtual = getattr(run.sockets, name, None)
-    if virtual is not None:
-        return virtual(*args, **kwargs)
-    fault_of = getattr(run.sockets, "fault_of", None)
-    error = None if fault_of is None else fault_of(name)
-    if error is not None:
+    sockets = run.sockets
+    assert sockets is not None
+    if name in _ANSWERED:
+        return getattr(sockets, name)(*args, **kwargs)
+    if error := sockets.fault_of(name):
         raise error
     way_out = _WAYS_OUT.get(name, "use the calls of os and socket that read and write")
     raise UnsupportedError(f"{shown} on the virtual descriptor {fd}: {way_out}")

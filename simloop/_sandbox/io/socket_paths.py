@@ -27,9 +27,9 @@ __all__: list[str] = []
 def _paths_for(path: Any) -> tuple[Any, str]:
     """Return what answers for a path and its text, or None for one that is real."""
     run = by_thread.get(get_ident())
-    paths = None if run is None else getattr(run.sockets, "paths", None)
-    if paths is None:
+    if run is None or run.sockets is None:
         return None, ""
+    paths = run.sockets.paths
     if type(path) is not str:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return None, ""
@@ -90,9 +90,8 @@ for _name in ("rename", "replace"):
 def _umask(mask: int, /) -> int:
     before: int = _real_umask(mask)
     run = by_thread.get(get_ident())
-    paths = None if run is None else getattr(run.sockets, "paths", None)
-    if paths is not None:
-        paths.umask(mask)
+    if run is not None and run.sockets is not None:
+        run.sockets.paths.umask(mask)
     return before
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import _socket
 import socket
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds
 from simloop._sandbox.patching.registry import attribute, redirect
@@ -30,67 +30,9 @@ from simloop._sandbox.run_context import by_thread, get_ident
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop._sandbox.sandbox import RunContext
+    from simloop._sandbox.contracts import Clock, Sockets
 
-__all__ = ["Sockets"]
-
-
-class Sockets(Protocol):
-    """Who stands in for the system's sockets, names and descriptors in a run.
-
-    All methods take what the system's take and raise what it raises. Besides these, a method that
-    is there is used: ``gethostbyname_ex``, ``gethostbyaddr``, ``if_nameindex``, ``pipe``,
-    ``delay_of``, ``set_blocking``, ``get_blocking``, ``set_inheritable``, ``get_inheritable``,
-    ``fcntl``, ``ioctl``, ``isatty``, ``fstat``, ``fdopen``, and ``watch(fd, callback)``, which has
-    the callback called when ``poll`` may answer otherwise, and returns what ends that. ``paths``,
-    if it is there, answers for paths that are names of sockets: ``has(path)``, ``stat``,
-    ``access``, ``unlink``, ``chmod``, ``chown``, ``rename`` and ``umask``.
-    """
-
-    socket_class: type[socket.socket]
-    """Made by ``socket_class.__new__(cls)`` and ``__init__(family, type, proto, fileno)``."""
-
-    def socketpair(self, family: int, type: int, proto: int, /) -> tuple[Any, Any]:  # noqa: A002
-        """Return two connected sockets, of any class that has ``detach()``."""
-
-    def dup(self, fd: int, /) -> int:
-        """Return another descriptor of the same socket."""
-
-    def getaddrinfo(
-        self,
-        host: bytes | str | None,
-        port: bytes | str | int | None,
-        family: int = 0,
-        type: int = 0,  # noqa: A002 - the system's name
-        proto: int = 0,
-        flags: int = 0,
-        /,
-    ) -> list[tuple[int, int, int, str, tuple[Any, ...]]]:
-        """Resolve a name from the world's table."""
-
-    def getnameinfo(self, sockaddr: tuple[Any, ...], flags: int, /) -> tuple[str, str]:
-        """Resolve an address."""
-
-    def gethostname(self) -> str:
-        """Return the name of the host that runs."""
-
-    def gethostbyname(self, hostname: str, /) -> str:
-        """Resolve a name to an IPv4 address."""
-
-    def owns(self, fd: int, /) -> bool:
-        """Tell whether this descriptor is virtual."""
-
-    def read(self, fd: int, size: int, /) -> bytes:
-        """Read from a virtual descriptor."""
-
-    def write(self, fd: int, data: Any, /) -> int:
-        """Write to a virtual descriptor."""
-
-    def close(self, fd: int, /) -> None:
-        """Close a virtual descriptor."""
-
-    def poll(self, fd: int, /) -> int:
-        """Return the events that ``poll(2)`` would report now for a virtual descriptor."""
+__all__: list[str] = []
 
 
 _joined: dict[tuple[type, type], type[socket.socket]] = {}
@@ -128,12 +70,10 @@ def _redirect_name(name: str) -> None:
 
     def look_up(*args: Any, **kwargs: Any) -> Any:
         run = by_thread.get(get_ident())
-        if run is not None and not is_allowed("names"):
-            method = getattr(run.sockets, name, None)
-            if method is not None:
-                if name in _SLOW and args:
-                    _wait(run, args[0])
-                return method(*args, **kwargs)
+        if run is not None and run.sockets is not None and not is_allowed("names"):
+            if name in _SLOW and args:
+                _wait(run.sockets, run.clock, args[0])
+            return getattr(run.sockets, name)(*args, **kwargs)
         return real(*args, **kwargs)
 
     real = redirect(target, look_up)
@@ -142,12 +82,10 @@ def _redirect_name(name: str) -> None:
 _SLOW = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
 
 
-def _wait(run: RunContext, host: Any) -> None:
-    """Let the time pass that the world says a lookup takes, as a sleep of the caller."""
-    delay_of = getattr(run.sockets, "delay_of", None)
-    delay = 0.0 if delay_of is None else delay_of(host)
-    if delay:
-        run.clock.block(nanoseconds(delay))
+def _wait(sockets: Sockets, clock: Clock, host: Any) -> None:
+    """Sleep for as long as the world says that a lookup takes."""
+    if delay := sockets.delay_of(host):
+        clock.block(nanoseconds(delay))
 
 
 for _name in (

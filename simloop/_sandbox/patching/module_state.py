@@ -18,22 +18,14 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable
 
-__all__ = ["Keeper", "Start", "Streams", "Values", "exchange", "give_back", "keeper", "variable"]
+    from simloop._sandbox.contracts import Streams
+
+__all__ = ["Keeper", "Start", "Values", "exchange", "give_back", "keeper", "variable"]
 
 Values = dict[str, Any]
 """Values of variables by qualified name."""
-
-
-class Streams(Protocol):
-    """The named random streams of one seed."""
-
-    seed: int | str
-
-    def stream(self, name: str, /) -> random.Random:
-        """Return the stream of that name, the same one each time."""
 
 
 class Start(NamedTuple):

@@ -14,35 +14,23 @@ import _signal  # type: ignore[import-not-found] # The part in C of signal; type
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.c_functions import clone
 from simloop._sandbox.patching.registry import redirect
 from simloop._sandbox.permissions import escape, is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
 
+from .identity import real_pid
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Signals", "interrupt", "leave_interrupts", "take_interrupts"]
+__all__ = ["interrupt", "leave_interrupts", "take_interrupts"]
 
 
-class Signals(Protocol):
-    """Who stands in for the process's signal handlers in a run.
-
-    Besides these, a method that is there is used: ``alarm``, ``setitimer``, ``pause``,
-    ``siginterrupt``, ``set_wakeup_fd``; and ``kill``, ``killpg``, ``getpgid`` and ``waitpid``,
-    which return ``NotImplemented`` for a process that is not the world's.
-    """
-
-    def signal(self, signum: int, handler: Any, /) -> Any:
-        """Set a handler; returns the one before."""
-
-    def getsignal(self, signum: int, /) -> Any:
-        """Return the handler that is set."""
-
-    def raise_signal(self, signum: int, /) -> None:
-        """Send a signal to the host's process."""
+_ANSWERED = ("getsignal", "raise_signal", "set_wakeup_fd", "siginterrupt", "signal")
+"""What the world's signals do; the others are escapes, or harmless."""
 
 
 def _is_runner() -> bool:
@@ -66,9 +54,8 @@ def _redirect_signal(name: str, *, harmless: bool = False) -> None:
         run = by_thread.get(get_ident())
         if run is None or is_allowed("signals") or _is_runner():
             return real(*args, **kwargs)
-        virtual = getattr(run.signals, name, None)
-        if virtual is not None:
-            return virtual(*args, **kwargs)
+        if run.signals is not None and name in _ANSWERED:
+            return getattr(run.signals, name)(*args, **kwargs)
         if harmless:
             return real(*args, **kwargs)
         shown = ", ".join(str(arg) for arg in args)
@@ -87,7 +74,7 @@ def take_interrupts(handler: Callable[[int, Any], object]) -> bool:
     It is if nobody else took it, in the main thread. Unlike ``signal.signal`` this looks for no
     enum, which would cost as much as a small run.
     """
-    if get_ident() != threading.main_thread().ident:
+    if get_ident() != threading.main_thread()._ident:  # type: ignore[attr-defined]  # the real one
         return False
     if _real_getsignal(_signal.SIGINT) is not _signal.default_int_handler:
         return False
@@ -132,9 +119,11 @@ def _redirect_process(name: str) -> None:
 
     def function(*args: Any, **kwargs: Any) -> Any:
         run = by_thread.get(get_ident())
-        virtual = None if run is None else getattr(run.signals, name, None)
-        if virtual is not None and not kwargs and not is_allowed("signals"):
-            result = virtual(*args)
+        signals = None if run is None else run.signals
+        if signals is not None and not kwargs and not is_allowed("signals"):
+            if args and args[0] == real_pid() and run.identity is not None:  # type: ignore[union-attr]  # it has signals
+                args = (run.identity.pid, *args[1:])  # type: ignore[union-attr]  # the same
+            result = getattr(signals, name)(*args)
             if result is not NotImplemented:
                 return result
         return real(*args, **kwargs)

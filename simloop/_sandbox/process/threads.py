@@ -27,7 +27,7 @@ from _queue import Empty, SimpleQueue
 from _thread import LockType, RLock, allocate_lock
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds
 from simloop._sandbox.patching.module_state import keeper, variable
@@ -38,67 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
+    from simloop._sandbox.contracts import Adopted, Threads, Waiter
     from simloop._sandbox.patching.module_state import Start
 
-__all__ = ["Adopted", "Threads", "Waiter", "foreign"]
-
-
-class Waiter(Protocol):
-    """One wait of one thread."""
-
-    @property
-    def awake(self) -> bool:
-        """Whether it was woken already."""
-
-    def park(self) -> bool:
-        """Let others run until woken, on the thread that waits; false if there is no time left."""
-
-    def wake(self) -> None:
-        """Let it try again; from any thread."""
-
-    def end(self) -> None:
-        """The wait is over."""
-
-
-class Adopted(Protocol):
-    """A thread that is about to begin inside a run."""
-
-    ident: int
-    """The thread's identifier, known to whoever started it before the thread itself begins."""
-    joined_by: object
-    """By what others join it: its :class:`threading.Thread`, or its handle if it has none."""
-
-    def main(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
-        """Be the new thread's whole life."""
-
-    def abandon(self) -> None:
-        """Forget it: it could not be started."""
-
-
-class Threads(Protocol):
-    """Who knows how the threads of a run take turns."""
-
-    is_foreign: bool
-    """Whether the threads wait for real, and only want to be seen."""
-
-    def waiter(self, thing: object, timeout_ns: int | None, /) -> Waiter:
-        """Prepare the calling thread's wait for a thing."""
-
-    def adopt(self, function: Callable[..., object], /) -> Adopted | None:
-        """Take in a thread that will run ``function``; None: it stays foreign."""
-
-    def ended(self, joined_by: object, /) -> object | None:
-        """Return what a thread's end is waited for by, or None for foreign threads and old ones.
-
-        The thing is true when the thread has ended. It is asked for by the thread's object: the
-        system uses an identifier again as soon as a thread has ended.
-        """
-
-    def for_real(self) -> Any:
-        """Return a context in which the calling thread is outside, and waits for real."""
-
-    def works(self, future: Any, /) -> None:
-        """Take note of real work that was begun inside the run, until its future is done."""
+__all__ = ["foreign", "join_for_real", "wake", "wake_all"]
 
 
 foreign: dict[int, Threads] = {}

@@ -29,7 +29,7 @@ from simloop._sandbox.run_context import by_thread, get_ident
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simloop._sandbox.sandbox import RunContext
+    from simloop._sandbox.run_context import RunContext
 
 __all__: list[str] = []
 

@@ -1,0 +1,353 @@
+"""What a sandbox needs of the world that it stands in for: one protocol for each part.
+
+Owns: the protocols, and the check that an object fulfils one. They are complete: a part is given
+whole or not at all (``None``), so that no call of a run looks for a method that may be there. What
+the world has no answer for is refused by name, where the real function is redirected.
+
+Must not know: how a part does what it promises.
+
+Invariant: a part that lacks a method is refused when the sandbox is made, not in the middle of a
+run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from simloop.errors import UsageError
+
+if TYPE_CHECKING:
+    import os
+    import random
+    import socket
+    from collections.abc import Callable, Iterable
+
+__all__ = [
+    "Adopted",
+    "Clock",
+    "Identity",
+    "Signals",
+    "SocketPaths",
+    "Sockets",
+    "Streams",
+    "Threads",
+    "Waiter",
+    "check_contract",
+]
+
+
+class Clock(Protocol):
+    """The virtual clock, as a run's functions of time use it."""
+
+    @property
+    def now_ns(self) -> int:
+        """Nanoseconds since the world began; read at each call."""
+
+    def block(self, duration_ns: int, /) -> None:
+        """Do what ``time.sleep`` does: let that much time pass while nothing else runs."""
+
+
+class Streams(Protocol):
+    """The named random streams of one seed."""
+
+    seed: int | str
+
+    def stream(self, name: str, /) -> random.Random:
+        """Return the stream of that name, the same one each time."""
+
+
+class Identity(Protocol):
+    """The process that a thread belongs to, as the system's functions tell it."""
+
+    pid: int
+    group: int
+    session: int
+
+    @property
+    def parent_pid(self) -> int:
+        """The number of the process that started it; 1 where that is no process of the world."""
+
+    def of_caller(self) -> Identity:
+        """Return the process of the code that runs: this one, or a program that shares its loop."""
+
+    def uname(self) -> tuple[str, str, str, str, str]:
+        """Return system, host name, release, version and machine."""
+
+
+class SocketPaths(Protocol):
+    """Paths that are names of virtual UNIX sockets; other paths are real."""
+
+    def has(self, path: str, /) -> bool:
+        """Return whether a path is the name of a socket."""
+
+    def stat(self, path: str, /) -> os.stat_result:
+        """Return the status of such a path."""
+
+    def access(self, path: str, mode: int, /) -> bool:
+        """Return whether the owner may do what ``mode`` asks for."""
+
+    def unlink(self, path: str, /) -> None:
+        """Remove a path."""
+
+    def chmod(self, path: str, mode: int, /) -> None:
+        """Set the mode of a path."""
+
+    def chown(self, path: str, uid: int, gid: int, /) -> None:
+        """Set the owner of a path."""
+
+    def rename(self, path: str, target: str, /) -> None:
+        """Give a path another name."""
+
+    def umask(self, mask: int, /) -> None:
+        """Take these bits from the modes of new paths."""
+
+
+class Sockets(Protocol):
+    """Who stands in for the system's sockets, names and descriptors in a run.
+
+    All methods take what the system's take and raise what it raises.
+    """
+
+    socket_class: type[socket.socket]
+    """Made by ``socket_class.__new__(cls)`` and ``__init__(family, type, proto, fileno)``."""
+
+    @property
+    def paths(self) -> SocketPaths:
+        """The paths that are names of sockets."""
+
+    def socketpair(self, family: int, type: int, proto: int, /) -> tuple[Any, Any]:  # noqa: A002
+        """Return two connected sockets, of any class that has ``detach()``."""
+
+    def pipe(self) -> tuple[int, int]:
+        """Make a pipe; return the descriptors to read from and to write to."""
+
+    # Names
+
+    def getaddrinfo(
+        self,
+        host: bytes | str | None,
+        port: bytes | str | int | None,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - the system's name
+        proto: int = 0,
+        flags: int = 0,
+        /,
+    ) -> list[tuple[int, int, int, str, tuple[Any, ...]]]:
+        """Resolve a name from the world's table."""
+
+    def getnameinfo(self, sockaddr: tuple[Any, ...], flags: int, /) -> tuple[str, str]:
+        """Resolve an address."""
+
+    def gethostname(self) -> str:
+        """Return the name of the host that runs."""
+
+    def gethostbyname(self, hostname: str, /) -> str:
+        """Resolve a name to an IPv4 address."""
+
+    def gethostbyname_ex(self, hostname: str, /) -> tuple[str, list[str], list[str]]:
+        """Resolve a name to all its IPv4 addresses."""
+
+    def gethostbyaddr(self, ip_address: str, /) -> tuple[str, list[str], list[str]]:
+        """Resolve an address to its names."""
+
+    def delay_of(self, host: object, /) -> float:
+        """Return the seconds that a lookup of a name takes."""
+
+    def getservbyname(self, servicename: str, protocolname: str = "", /) -> int:
+        """Return the port of a service."""
+
+    def getservbyport(self, port: int, protocolname: str = "", /) -> str:
+        """Return the service of a port."""
+
+    def getprotobyname(self, protocolname: str, /) -> int:
+        """Return the number of a protocol."""
+
+    def if_nameindex(self) -> list[tuple[int, str]]:
+        """List the interfaces."""
+
+    def if_nametoindex(self, name: str, /) -> int:
+        """Return the number of an interface."""
+
+    def if_indextoname(self, index: int, /) -> str:
+        """Return the name of an interface."""
+
+    # Descriptors
+
+    def owns(self, fd: int, /) -> bool:
+        """Return whether this descriptor is virtual."""
+
+    def dup(self, fd: int, /) -> int:
+        """Return another descriptor of the same file."""
+
+    def read(self, fd: int, size: int, /) -> bytes:
+        """Read from a virtual descriptor."""
+
+    def readv(self, fd: int, buffers: Iterable[Any], /) -> int:
+        """Read into several buffers, one after the other."""
+
+    def readinto(self, fd: int, buffer: Any, /) -> int:
+        """Read into a buffer."""
+
+    def write(self, fd: int, data: Any, /) -> int:
+        """Write to a virtual descriptor."""
+
+    def writev(self, fd: int, buffers: Iterable[Any], /) -> int:
+        """Write several buffers as one."""
+
+    def close(self, fd: int, /) -> None:
+        """Close a virtual descriptor."""
+
+    def poll(self, fd: int, /) -> int:
+        """Return the events that ``poll(2)`` would report now for a virtual descriptor."""
+
+    def watch(self, fd: int, callback: Callable[[], None], /) -> Callable[[], None]:
+        """Have ``callback`` called when ``poll`` may answer otherwise; return what ends that."""
+
+    def set_blocking(self, fd: int, blocking: bool, /) -> None:  # noqa: FBT001 - the system's
+        """Let reads and writes of a descriptor wait, or not."""
+
+    def get_blocking(self, fd: int, /) -> bool:
+        """Return whether reads and writes of a descriptor wait."""
+
+    def set_inheritable(self, fd: int, inheritable: bool, /) -> None:  # noqa: FBT001 - the system's
+        """Let a program that is started have the descriptor, or not."""
+
+    def get_inheritable(self, fd: int, /) -> bool:
+        """Return what ``set_inheritable`` set."""
+
+    def fcntl(self, fd: int, cmd: int, arg: Any = 0, /) -> int:
+        """Set or return the flags of a descriptor."""
+
+    def ioctl(self, fd: int, request: int, arg: Any = 0, _mutate: object = True, /) -> int:  # noqa: FBT002 - the system's
+        """Set flags of a descriptor in the older way."""
+
+    def isatty(self, fd: int, /) -> bool:
+        """Return whether the descriptor is a terminal's."""
+
+    def fstat(self, fd: int, /) -> os.stat_result:
+        """Return the status of a descriptor."""
+
+    def fdopen(self, fd: int, /, *args: Any, **kwargs: Any) -> Any:
+        """Open a descriptor as a file object."""
+
+    def device_encoding(self, fd: int, /) -> Any:
+        """Return the encoding of a terminal, or None."""
+
+    def fault_of(self, name: str, /) -> OSError | None:
+        """Return the error that a call of ``os`` gives on each socket and pipe, or None."""
+
+
+class Signals(Protocol):
+    """Who stands in for the process's signal handlers in a run.
+
+    ``kill``, ``killpg``, ``getpgid`` and ``waitpid`` return ``NotImplemented`` for a process that
+    is not the world's.
+    """
+
+    def signal(self, signum: int, handler: Any, /) -> Any:
+        """Set a handler; returns the one before."""
+
+    def getsignal(self, signum: int, /) -> Any:
+        """Return the handler that is set."""
+
+    def raise_signal(self, signum: int, /) -> None:
+        """Send a signal to the run's own process."""
+
+    def siginterrupt(self, signum: int, flag: bool, /) -> None:  # noqa: FBT001 - the system's
+        """Let a signal interrupt calls of the system, or not."""
+
+    def set_wakeup_fd(self, fd: int, /, *, warn_on_full_buffer: bool = True) -> int:
+        """Have the number of each signal written to a descriptor; returns the one before."""
+
+    def kill(self, pid: int, signum: int, /) -> Any:
+        """Send a signal to a process."""
+
+    def killpg(self, pgid: int, signum: int, /) -> Any:
+        """Send a signal to a group of processes."""
+
+    def getpgid(self, pid: int, /) -> Any:
+        """Return the group of a process."""
+
+    def waitpid(self, pid: int, options: int, /) -> Any:
+        """Wait for a process."""
+
+
+class Waiter(Protocol):
+    """One wait of one thread."""
+
+    @property
+    def awake(self) -> bool:
+        """Whether it was woken already."""
+
+    def park(self) -> bool:
+        """Block the calling thread until woken; false if there is no time left."""
+
+    def wake(self) -> None:
+        """Let the thread try again; from any thread."""
+
+    def end(self) -> None:
+        """End the wait."""
+
+
+class Adopted(Protocol):
+    """A thread that is about to begin inside a run."""
+
+    ident: int
+    """The thread's real identifier, known to its starter before the thread itself begins."""
+    joined_by: object
+    """By what others join it: its :class:`threading.Thread`, or its handle if it has none."""
+
+    def main(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
+        """Be the new thread's whole life."""
+
+    def abandon(self) -> None:
+        """Forget it: it could not be started."""
+
+
+class Threads(Protocol):
+    """Which thread of a run goes on, and how the others wait."""
+
+    is_foreign: bool
+    """Whether the threads wait for real, and only want to be seen."""
+
+    def waiter(self, thing: object, timeout_ns: int | None, /) -> Waiter:
+        """Prepare the calling thread's wait for a thing."""
+
+    def adopt(self, function: Callable[..., object], /) -> Adopted | None:
+        """Take in a thread that will run ``function``; None: it stays foreign."""
+
+    def ended(self, joined_by: object, /) -> object | None:
+        """Return what a thread's end is waited for by, or None for foreign threads and old ones.
+
+        The thing is true when the thread has ended. It is asked for by the thread's object: the
+        system uses an identifier again as soon as a thread has ended.
+        """
+
+    def for_real(self) -> Any:
+        """Return a context in which the calling thread is outside, and waits for real."""
+
+    def works(self, future: Any, /) -> None:
+        """Count real work that was begun inside the run, until its future is done."""
+
+
+def check_contract(part: object, contract: type) -> None:
+    """Refuse a part that lacks something of its contract; looked at once for each class.
+
+    Raises:
+        UsageError: Something is missing; it is named.
+    """
+    cls = type(part)
+    if (cls, contract) in _fulfilled:
+        return
+    names = [name for name in vars(contract) if not name.startswith("_")]
+    names += [name for name in contract.__annotations__ if name not in names]
+    missing = [name for name in names if not hasattr(part, name)]
+    if missing:
+        raise UsageError(
+            f"{part!r} cannot be the {contract.__name__.lower()} of a sandbox: it lacks"
+            f" {', '.join(missing)}; see simloop._sandbox.contracts.{contract.__name__}"
+        )
+    _fulfilled[cls, contract] = None
+
+
+_fulfilled: dict[tuple[type, type], None] = {}

@@ -1,0 +1,199 @@
+"""Who a program is, inside a run: numbers of its process and threads, and the name of its machine.
+
+Owns: what the functions that tell them answer in a run. A process number or a thread's identifier
+of the machine is another one at each run, and programs make ids, seeds, file names and log lines of
+them; the world's are the same each time.
+
+How identifiers of threads are told apart from the real ones: Python itself keeps its threads by the
+real ones (``threading._active``, the locks of the import system), so these modules go on seeing
+them; every other module sees the world's, from ``get_ident`` as from ``Thread.ident``.
+
+Must not know: how a world numbers its processes.
+
+Invariants:
+
+- What is allowed to reach real processes (``subprocess``, ``signals``) sees the real numbers: a
+  real child's ``os.getppid()`` is one of these.
+- Two threads of a run never share an identifier; the thread that runs the loops has the lowest.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from simloop._sandbox.patching.module_state import variable
+from simloop._sandbox.patching.registry import entry, redirect, rewrite, when_loaded
+from simloop._sandbox.permissions import is_allowed
+from simloop._sandbox.run_context import by_thread, get_ident
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from simloop._sandbox.contracts import Identity
+    from simloop._sandbox.run_context import RunContext
+
+__all__ = ["real_pid"]
+
+_SEES_REAL = ("threading", "importlib._bootstrap", "_frozen_importlib")
+"""Modules that keep threads by their real identifiers (CPython 3.11 to 3.14, Lib/threading.py)."""
+
+_FIRST_IDENT = 0x7F00_0000_0000
+_IDENT_STEP = 0x80_1000
+"""As glibc lays out stacks of 8 MiB with a guard page, so that identifiers look like real ones."""
+
+_FIRST_NATIVE_ID = 100_000
+"""Kernel numbers of the threads beyond the first, whose number is the process's; see gettid(2)."""
+
+
+def _identity() -> Identity | None:
+    """Return the process of the calling code, or None where the real one is meant."""
+    run = by_thread.get(get_ident())
+    if run is None or run.identity is None or is_allowed("subprocess") or is_allowed("signals"):
+        return None
+    return run.identity.of_caller()
+
+
+def _getpid() -> Any:
+    identity = _identity()
+    return real_pid() if identity is None else identity.pid
+
+
+def _getppid() -> Any:
+    identity = _identity()
+    return _real_getppid() if identity is None else identity.parent_pid
+
+
+def _getpgrp() -> Any:
+    identity = _identity()
+    return _real_getpgrp() if identity is None else identity.group
+
+
+def _getsid(pid: int, /) -> Any:
+    identity = _identity()
+    if identity is None or pid not in (0, identity.pid):
+        return _real_getsid(pid)
+    return identity.session
+
+
+def _uname() -> Any:
+    run = by_thread.get(get_ident())
+    if run is None or run.identity is None:
+        return _real_uname()
+    return os.uname_result(run.identity.uname())
+
+
+real_pid = redirect(os.getpid, _getpid)
+_real_getppid = redirect(os.getppid, _getppid)
+_real_getpgrp = redirect(os.getpgrp, _getpgrp)
+_real_getsid = redirect(os.getsid, _getsid)
+_real_uname = redirect(os.uname, _uname)
+variable("platform", "_uname_cache")
+
+
+# Threads --------------------------------------------------------------------------------------
+
+
+def _is_internal() -> bool:
+    """Return whether a redirected function was called by code that keeps real identifiers."""
+    name = str(sys._getframe(2).f_globals.get("__name__"))
+    return name in _SEES_REAL or name.startswith("simloop.")
+
+
+def _ident_of(run: RunContext, real: int) -> int:
+    """Return the identifier that a thread of the run shows, or the real one of another thread."""
+    number = run.numbers.get(real)
+    return real if number is None else _FIRST_IDENT + number * _IDENT_STEP
+
+
+def _native_id_of(run: RunContext, real: int) -> int | None:
+    number = run.numbers.get(real)
+    if number is None or run.identity is None:
+        return None
+    return _FIRST_NATIVE_ID + number if number else run.identity.pid
+
+
+def _get_ident() -> Any:
+    real = get_ident()
+    run = by_thread.get(real)
+    return real if run is None or _is_internal() else _ident_of(run, real)
+
+
+def _get_native_id() -> Any:
+    real = get_ident()
+    run = by_thread.get(real)
+    shown = None if run is None or _is_internal() else _native_id_of(run, real)
+    return _real_get_native_id() if shown is None else shown
+
+
+redirect(_thread.get_ident, _get_ident)
+_real_get_native_id = redirect(_thread.get_native_id, _get_native_id)
+
+
+class _Idents:
+    """The attributes of ``threading.Thread`` that tell identifiers."""
+
+    @staticmethod
+    def ident(thread: Any) -> int | None:
+        """Return the identifier of a thread that was started; None before."""
+        real: int | None = thread._ident
+        run = by_thread.get(get_ident())
+        return real if run is None or real is None else _ident_of(run, real)
+
+    @staticmethod
+    def native_id(thread: Any) -> int | None:
+        """Return the kernel's number of a thread that was started; None before."""
+        run = by_thread.get(get_ident())
+        shown = None if run is None or thread._ident is None else _native_id_of(run, thread._ident)
+        return thread._native_id if shown is None else shown
+
+
+entry(threading.Thread, "ident", property(_Idents.ident))
+entry(threading.Thread, "native_id", property(_Idents.native_id))
+
+
+def _repr(thread: Any) -> str:
+    text: str = _real_repr(thread)
+    run = by_thread.get(get_ident())
+    if run is None or thread._ident is None:
+        return text
+    return text.replace(f" {thread._ident})", f" {_ident_of(run, thread._ident)})")
+
+
+_real_repr = rewrite(threading.Thread.__repr__, _repr)
+
+
+def _by_ident(name: str) -> None:
+    """Let a function of ``sys`` that returns something by thread use the run's identifiers."""
+
+    def function() -> Any:
+        found = real()
+        run = by_thread.get(get_ident())
+        if run is None or _is_internal():
+            return found
+        return {_ident_of(run, each): value for each, value in found.items()}
+
+    real = redirect(getattr(sys, name), function)
+
+
+_by_ident("_current_frames")
+_by_ident("_current_exceptions")
+
+
+# psutil ---------------------------------------------------------------------------------------
+
+
+def _register_psutil(module: ModuleType) -> None:
+    """Let psutil, which asks the machine, ask for the real process where the world's is meant."""
+
+    def init(self: Any, pid: int) -> None:
+        identity = _identity()
+        real_init(self, real_pid() if identity is not None and pid == identity.pid else pid)
+
+    real_init = rewrite(module.Process.__init__, init)
+
+
+when_loaded("psutil._pslinux", _register_psutil)
