@@ -24,6 +24,9 @@ __all__ = ["WorldPort", "new_world", "provide_worlds"]
 class WorldPort(Protocol):
     """One universe, as its loops see it."""
 
+    origins_outside: int
+    """How many frames coroutines remembered before the loop began to run."""
+
     @property
     def kernel(self) -> Kernel:
         """The clock and the schedule."""

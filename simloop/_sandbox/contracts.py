@@ -294,6 +294,8 @@ class Adopted(Protocol):
 
     ident: int
     """The thread's real identifier, known to its starter before the thread itself begins."""
+    number: int
+    """Which thread of its world it is, counted from 1; the one that runs the loops is 0."""
     joined_by: object
     """By what others join it: its :class:`threading.Thread`, or its handle if it has none."""
 

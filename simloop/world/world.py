@@ -73,6 +73,8 @@ class World:
         60000000000
     """
 
+    origins_outside = 0
+
     def __init__(
         self,
         seed: int | str = 0,
@@ -216,6 +218,17 @@ class World:
         )
         self.processes.add(process)
         return process
+
+    def make_loop(self, process: Process) -> SimLoop:
+        """Return a new loop of a process, by the clock of its machine; the kernel carries it."""
+        if process.clock is None:
+            loop = SimLoop(world=self, process=process)
+        else:
+            from simloop._loop.own_clock import OwnClockLoop  # noqa: PLC0415 - few have one
+
+            loop = OwnClockLoop(world=self, process=process)
+        loop._is_carried = True
+        return loop
 
     @property
     def time_ns(self) -> int:

@@ -27,6 +27,9 @@ __all__ = ["Lifecycle"]
 
 _T = TypeVar("_T")
 
+_ORIGINS = 10
+"""Frames that a coroutine remembers in debug mode (CPython: ``constants.DEBUG_STACK_DEPTH``)."""
+
 
 class _Outer:
     """What asyncio and the interpreter keep per thread, as it was before a loop ran in it.
@@ -90,6 +93,7 @@ class Lifecycle(Reporting, Tasks, Scheduling):
     def _begin(self) -> _Outer:
         """Become the loop that runs in this thread; return what was there before."""
         outer = _Outer()
+        self._world.origins_outside = sys.get_coroutine_origin_tracking_depth()
         if self._debug:
             self._track_origins(enabled=True)
         self._thread_id = threading.get_ident()
@@ -110,6 +114,9 @@ class Lifecycle(Reporting, Tasks, Scheduling):
     def _step_into(self) -> None:
         """Become the running loop, because the next callback of this kernel is ours."""
         self._world.step_into(self._process, self)
+        sys.set_coroutine_origin_tracking_depth(
+            _ORIGINS if self._debug else self._world.origins_outside
+        )
 
     def run_until_complete(self, future: Generator[Any, None, _T] | Awaitable[_T]) -> _T:
         """Run until the future, or the coroutine as a task, is done, and return its result.
@@ -181,7 +188,7 @@ class Lifecycle(Reporting, Tasks, Scheduling):
             return
         if enabled:
             self._origin_tracking_depth = sys.get_coroutine_origin_tracking_depth()
-            sys.set_coroutine_origin_tracking_depth(10)
+            sys.set_coroutine_origin_tracking_depth(_ORIGINS)
         else:
             sys.set_coroutine_origin_tracking_depth(self._origin_tracking_depth or 0)
             self._origin_tracking_depth = None

@@ -14,7 +14,8 @@ Invariants:
 
 - What is allowed to reach real processes (``subprocess``, ``signals``) sees the real numbers: a
   real child's ``os.getppid()`` is one of these.
-- Two threads of a run never share an identifier; the thread that runs the loops has the lowest.
+- Two threads of a run never share an identifier, also when one has ended; the thread that runs the
+  loops has the lowest.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from simloop._sandbox.contracts import Identity
     from simloop._sandbox.run_context import RunContext
 
-__all__ = ["real_pid"]
+__all__ = ["number_thread", "real_pid"]
 
 _SEES_REAL = ("threading", "importlib._bootstrap", "_frozen_importlib")
 """Modules that keep threads by their real identifiers (CPython 3.11 to 3.14, Lib/threading.py)."""
@@ -103,30 +104,46 @@ def _is_internal() -> bool:
     return name in _SEES_REAL or name.startswith("simloop.")
 
 
-def _ident_of(run: RunContext, real: int) -> int:
-    """Return the identifier that a thread of the run shows, or the real one of another thread."""
-    number = run.numbers.get(real)
+def _ident_of(number: int | None, real: int) -> int:
+    """Return the identifier that a thread of a run shows, or the real one of another thread."""
     return real if number is None else _FIRST_IDENT + number * _IDENT_STEP
 
 
-def _native_id_of(run: RunContext, real: int) -> int | None:
-    number = run.numbers.get(real)
+def _native_id_of(run: RunContext, number: int | None, real: int) -> int:
     if number is None or run.identity is None:
-        return None
+        return real
     return _FIRST_NATIVE_ID + number if number else run.identity.pid
+
+
+def number_thread(thread: threading.Thread, number: int) -> None:
+    """Let a thread's object know its number: the system gives an ended one's identifier again."""
+    thread.__dict__[_NUMBER] = number
+
+
+_NUMBER = "_simloop_number"
+
+
+def _number_of(thread: Any, run: RunContext | None) -> int | None:
+    """Return which thread of the run an object stands for, or None if it is no thread of it."""
+    if run is None or thread._ident is None:
+        return None
+    number: int | None = thread.__dict__.get(_NUMBER)
+    return run.numbers.get(thread._ident) if number is None else number
 
 
 def _get_ident() -> Any:
     real = get_ident()
     run = by_thread.get(real)
-    return real if run is None or _is_internal() else _ident_of(run, real)
+    return real if run is None or _is_internal() else _ident_of(run.numbers.get(real), real)
 
 
 def _get_native_id() -> Any:
     real = get_ident()
     run = by_thread.get(real)
-    shown = None if run is None or _is_internal() else _native_id_of(run, real)
-    return _real_get_native_id() if shown is None else shown
+    native = _real_get_native_id()
+    if run is None or _is_internal():
+        return native
+    return _native_id_of(run, run.numbers.get(real), native)
 
 
 redirect(_thread.get_ident, _get_ident)
@@ -139,16 +156,16 @@ class _Idents:
     @staticmethod
     def ident(thread: Any) -> int | None:
         """Return the identifier of a thread that was started; None before."""
-        real: int | None = thread._ident
-        run = by_thread.get(get_ident())
-        return real if run is None or real is None else _ident_of(run, real)
+        return _ident_of(_number_of(thread, by_thread.get(get_ident())), thread._ident)
 
     @staticmethod
     def native_id(thread: Any) -> int | None:
         """Return the kernel's number of a thread that was started; None before."""
         run = by_thread.get(get_ident())
-        shown = None if run is None or thread._ident is None else _native_id_of(run, thread._ident)
-        return thread._native_id if shown is None else shown
+        real: int | None = thread._native_id
+        if run is None or real is None:
+            return real
+        return _native_id_of(run, _number_of(thread, run), real)
 
 
 entry(threading.Thread, "ident", property(_Idents.ident))
@@ -157,10 +174,8 @@ entry(threading.Thread, "native_id", property(_Idents.native_id))
 
 def _repr(thread: Any) -> str:
     text: str = _real_repr(thread)
-    run = by_thread.get(get_ident())
-    if run is None or thread._ident is None:
-        return text
-    return text.replace(f" {thread._ident})", f" {_ident_of(run, thread._ident)})")
+    number = _number_of(thread, by_thread.get(get_ident()))
+    return text.replace(f" {thread._ident})", f" {_ident_of(number, thread._ident)})")
 
 
 _real_repr = rewrite(threading.Thread.__repr__, _repr)
@@ -174,7 +189,8 @@ def _by_ident(name: str) -> None:
         run = by_thread.get(get_ident())
         if run is None or _is_internal():
             return found
-        return {_ident_of(run, each): value for each, value in found.items()}
+        numbers = run.numbers
+        return {_ident_of(numbers.get(each), each): value for each, value in found.items()}
 
     real = redirect(getattr(sys, name), function)
 

@@ -34,6 +34,8 @@ from simloop._sandbox.patching.module_state import keeper, variable
 from simloop._sandbox.patching.registry import entry, redirect, rewrite, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
+from .identity import number_thread
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
@@ -269,7 +271,10 @@ def _adopt(*function: Any) -> Adopted | None:
     seat = by_thread.get(get_ident())
     if seat is None or seat.threads is None or not function or not callable(function[0]):
         return None
-    return seat.threads.adopt(function[0])
+    adopted = seat.threads.adopt(function[0])
+    if adopted is not None and isinstance(adopted.joined_by, threading.Thread):
+        number_thread(adopted.joined_by, adopted.number)
+    return adopted
 
 
 _real_start = redirect(_thread.start_new_thread, _start_new_thread)
