@@ -8,7 +8,6 @@ in their class, and no constructor.
 from __future__ import annotations
 
 import asyncio
-import threading
 from asyncio import coroutines
 from itertools import count
 from operator import attrgetter
@@ -120,7 +119,7 @@ class LoopState(asyncio.AbstractEventLoop):
 
     def _check_thread(self) -> None:
         """Refuse a call from another thread; made in debug mode only, as asyncio does."""
-        if self._thread_id is not None and self._thread_id != threading.get_ident():
+        if self._thread_id is not None and self._thread_id != self._world.real_ident():
             raise RuntimeError(
                 "Non-thread-safe operation invoked on an event loop other than the current one;"
                 " use loop.call_soon_threadsafe() from other threads"

@@ -27,6 +27,9 @@ class WorldPort(Protocol):
     origins_outside: int
     """How many frames coroutines remembered before the loop began to run."""
 
+    def real_ident(self) -> int:
+        """Return the identifier by which the system knows the calling thread."""
+
     @property
     def kernel(self) -> Kernel:
         """The clock and the schedule."""

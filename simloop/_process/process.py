@@ -96,22 +96,27 @@ class Process:
     send_signal: Callable[[int], object]
     """Deliver a signal; set by what holds the process."""
 
+    # Defaults here, because each run makes one process, and most are no more than that.
+    parent: Process | None = None
+    exit_code: int | None = None
+    clock: ProcessClock | None = None
+    """The clock of its machine; None for the world's own."""
+    context: Any = None
+    """What its threads are given; None where that is the sandbox itself."""
+    _host: Host | None = None
+    _dispositions: Dispositions | None = None
+
     def __init__(self, world: ProcessWorld, pid: int, parent: Process | None = None) -> None:
-        self.pid: int = pid
-        self.parent = parent
-        self.group: int = pid if parent is None else parent.group
-        self.session: int = pid if parent is None else parent.session
-        self.children: dict[int, Process] = {}
-        self.exit_code: int | None = None
-        self.loops: list[Any] = []
-        self.clock: ProcessClock | None = None
-        """The clock of its machine; None for the world's own."""
-        self.context: Any = None
-        """What its threads are given; None for the one that the sandbox itself is given to."""
         self.world = world
         """Its world, known weakly."""
-        self._host: Host | None = None
-        self._dispositions: Dispositions | None = None
+        self.pid: int = pid
+        self.group: int = pid
+        self.session: int = pid
+        if parent is not None:
+            self.parent = parent
+            self.group, self.session = parent.group, parent.session
+        self.loops: list[Any] = []
+        self.children: dict[int, Process] = {}
         self._handlers: dict[int, tuple[Callable[..., object], tuple[Any, ...]]] = {}
 
     def __repr__(self) -> str:

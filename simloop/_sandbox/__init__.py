@@ -55,7 +55,7 @@ from .process import identity  # noqa: F401
 from .process.garbage import collect, freeze_garbage
 from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
-from .run_context import RunContext, current
+from .run_context import RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
 from .time import datetimes, real_clock, time_module, wait_clocks  # noqa: F401
 
@@ -77,6 +77,7 @@ __all__ = [
     "current",
     "foreign",
     "freeze_garbage",
+    "get_ident",
     "has_tasks",
     "interrupt",
     "join_for_real",

@@ -333,14 +333,11 @@ class Threads(Protocol):
 
 
 def check_contract(part: object, contract: type) -> None:
-    """Refuse a part that lacks something of its contract; looked at once for each class.
+    """Refuse a part that lacks something of its contract.
 
     Raises:
         UsageError: Something is missing; it is named.
     """
-    cls = type(part)
-    if (cls, contract) in _fulfilled:
-        return
     names = [name for name in vars(contract) if not name.startswith("_")]
     names += [name for name in contract.__annotations__ if name not in names]
     missing = [name for name in names if not hasattr(part, name)]
@@ -349,7 +346,3 @@ def check_contract(part: object, contract: type) -> None:
             f"{part!r} cannot be the {contract.__name__.lower()} of a sandbox: it lacks"
             f" {', '.join(missing)}; see simloop._sandbox.contracts.{contract.__name__}"
         )
-    _fulfilled[cls, contract] = None
-
-
-_fulfilled: dict[tuple[type, type], None] = {}

@@ -67,7 +67,7 @@ class Sandbox(RunContext):
         UsageError: A part lacks something of its contract.
     """
 
-    __slots__ = ("__weakref__", "_frames", "_further")
+    __slots__ = ("__weakref__", "_frames", "further")
 
     def __init__(
         self,
@@ -98,13 +98,13 @@ class Sandbox(RunContext):
         self.idle_polls: tuple[int, int] = (0, 0)
         self.numbers: dict[int, int] = {}
         # The context of a further process, if one is in place; not itself, which would be a cycle.
-        self._further: RunContext | None = None
+        self.further: RunContext | None = None
         self._frames: list[tuple[int, RunContext | None, Any] | None] = []
 
     @property
     def in_place(self) -> RunContext:
         """The context of the process that the process-wide state is."""
-        return self if self._further is None else self._further
+        return self if self.further is None else self.further
 
     def enter(self) -> None:
         """Begin a run on this thread: from now on its time, entropy and sockets are the world's.
@@ -208,7 +208,7 @@ class Sandbox(RunContext):
         before = self.in_place
         if context is before:
             return
-        self._further = None if context is self else context
+        self.further = None if context is self else context
         if self._frames:
             before.entropy.switch_to(context.entropy, context.start_ns)
             ident = get_ident()
@@ -241,16 +241,20 @@ class ProcessContext(RunContext):
         self.idle_polls: tuple[int, int] = (0, 0)
 
 
+_checked: dict[tuple[type, ...], None] = {}
+"""Kinds of parts that were looked at already, together: a run asks once."""
+
+
 def _check_parts(context: RunContext) -> None:
+    parts = context.sockets, context.signals, context.threads, context.identity
+    kinds = (type(context.clock), *map(type, parts))
+    if kinds in _checked:
+        return
     check_contract(context.clock, Clock)
-    for part, contract in (
-        (context.sockets, Sockets),
-        (context.signals, Signals),
-        (context.threads, Threads),
-        (context.identity, Identity),
-    ):
+    for part, contract in zip(parts, (Sockets, Signals, Threads, Identity), strict=True):
         if part is not None:
             check_contract(part, contract)
+    _checked[kinds] = None
 
 
 class ThreadSandbox(RunContext):

@@ -28,7 +28,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from _thread import LockType, allocate_lock, get_ident
+from _thread import LockType, allocate_lock
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -200,7 +200,7 @@ class RealJob:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function, in a thread of the executor."""
         self._began = True
-        ident = get_ident()
+        ident = self._real_work.threads.bridge.real_ident()
         if self._real_work.threads.holds(ident):
             self._is_virtual = True  # The pool's thread was started inside the run.
             return self._function(*args, **kwargs)
@@ -312,7 +312,10 @@ class RealWork:
         if not self._real_threads:
             return False
         # A thread's identifier is used again when it has ended.
-        inside = [get_ident(), *(thread.ident for thread in self.threads.sim_threads)]
+        inside = [
+            self.threads.bridge.real_ident(),
+            *(thread.ident for thread in self.threads.sim_threads),
+        ]
         limit_s = self.threads.limit_s()
         return any(
             each.is_at_work(limit_s)
@@ -340,7 +343,10 @@ class RealWork:
         A thread that has nothing to do with the run may hold a lock for a moment that a thread of
         the run wants (the one of logging, say).
         """
-        inside = [get_ident(), *(thread.ident for thread in self.threads.sim_threads)]
+        inside = [
+            self.threads.bridge.real_ident(),
+            *(thread.ident for thread in self.threads.sim_threads),
+        ]
         for _ in range(_LOOKS_AT_STRANGERS):
             others = [
                 frame for ident, frame in sys._current_frames().items() if ident not in inside
@@ -360,7 +366,7 @@ class RealWork:
         if waiting and self.hears_from_unknown_threads() and self.threads.kernel.has_work():
             return True
         main = threading.main_thread().ident
-        if main is None or main == get_ident():
+        if main is None or main == self.threads.bridge.real_ident():
             return False
         if main not in self._real_threads:
             self.heard_from(main)

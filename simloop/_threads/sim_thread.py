@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from _thread import get_ident
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -201,7 +200,7 @@ class SimThread:
 
     def main(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
         """Be the thread's whole life."""
-        self.ident = get_ident()
+        self.ident = self.threads.bridge.real_ident()
         self._go.wait()
         self._sandbox.__enter__()
         try:

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import time
 import weakref
-from _thread import get_ident
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,6 +52,9 @@ _TURNS_TO_END = 1000
 
 class ThreadBridge(Protocol):
     """What the threads of a world need to know of the real one."""
+
+    real_ident: Callable[[], int]
+    """Returns the identifier by which the system knows the calling thread."""
 
     foreign: dict[int, Any]
     """Who hears of the waits of threads outside, by the thread's identifier."""
@@ -186,13 +188,13 @@ class ThreadScheduler:
     def take_in(self, thread: SimThread) -> None:
         """Keep a thread until it ends."""
         if not self.sim_threads:
-            self._turn_of = get_ident() if self.current is None else self._turn_of
+            self._turn_of = self.bridge.real_ident() if self.current is None else self._turn_of
             self.kernel.on_block = self._sleep_on_loop_thread
         self.sim_threads[thread] = None
 
     def has_turn(self) -> bool:
         """Tell whether the calling thread is the one that has the turn."""
-        ident = get_ident()
+        ident = self.bridge.real_ident()
         return ident == (self._turn_of if self.current is None else self.current.ident)
 
     def holds(self, ident: int) -> bool:
@@ -206,7 +208,7 @@ class ThreadScheduler:
         if thread.has_ended or thread.is_lost:
             return
         outer, turn_of = self.current, self._turn_of  # A thread lends when it closes a loop.
-        self._turn_of = get_ident()
+        self._turn_of = self.bridge.real_ident()
         self.current = thread
         thread.begin_turn()
         try:
@@ -323,7 +325,7 @@ class ThreadScheduler:
         return DeadlockError(
             f"the loop's own thread waits at {now} s of virtual time, so nothing that runs on the"
             f" loop can happen, and no thread is left that could end the wait, at\n"
-            f"    {position_of(get_ident())}{self.describe_threads()}\n"
+            f"    {position_of(self.bridge.real_ident())}{self.describe_threads()}\n"
             "Wait in a coroutine by asyncio's own primitives, or put the waiting function into"
             " asyncio.to_thread()"
         )

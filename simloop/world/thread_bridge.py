@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox import foreign, join_for_real, wake_all
+from simloop._sandbox import foreign, get_ident, join_for_real, wake_all
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from simloop._sandbox import Clock, RunContext, Sandbox, Threads, ThreadSandbox
@@ -22,6 +23,7 @@ class ThreadBridge:
     """The real world, as the threads of one world deal with it."""
 
     def __init__(self, sandbox: Sandbox, loops: list[Any]) -> None:
+        self.real_ident: Callable[[], int] = get_ident
         self.foreign: dict[int, Threads] = foreign
         self.loops = loops
         self._sandbox = sandbox

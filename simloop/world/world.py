@@ -24,6 +24,7 @@ from simloop._sandbox import (
     collect,
     current,
     freeze_garbage,
+    get_ident,
     interrupt,
 )
 from simloop._threads import ThreadScheduler, let_threads_block
@@ -73,6 +74,7 @@ class World:
         60000000000
     """
 
+    real_ident = staticmethod(get_ident)
     origins_outside = 0
 
     def __init__(
@@ -185,7 +187,9 @@ class World:
         """
         asyncio._set_running_loop(loop)
         sys.set_asyncgen_hooks(loop._asyncgen_began, loop._asyncgen_abandoned)
-        self.sandbox.switch_to(self.sandbox if process.context is None else process.context)
+        context = process.context
+        if context is not self.sandbox.further:
+            self.sandbox.switch_to(self.sandbox if context is None else context)
 
     def add_process(
         self,

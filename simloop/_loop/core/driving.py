@@ -15,7 +15,6 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -327,7 +326,7 @@ class Driving(Lifecycle):
 
     def _who_runs(self) -> str:
         loop: Any = self._kernel.current
-        if loop is not None and loop._thread_id != threading.get_ident():
+        if loop is not None and loop._thread_id != self._world.real_ident():
             return "it runs in another thread now; drive it from one at a time"
         return "was called from inside its world; await loop.advance(seconds) there"
 

@@ -149,7 +149,7 @@ class Executors(Scheduling):
             self._default_executor.shutdown(wait=False)
         scheduler = self._scheduler
         # A thread of the run that closes a loop of its own is inside already.
-        if not scheduler.sim_threads or scheduler.holds(threading.get_ident()):
+        if not scheduler.sim_threads or scheduler.holds(self._world.real_ident()):
             scheduler.end(self)
             return
         with self._world.inside():
@@ -157,7 +157,7 @@ class Executors(Scheduling):
 
     def _heard_from_outside(self) -> None:
         scheduler = self._scheduler
-        ident = threading.get_ident()
+        ident = self._world.real_ident()
         if self._thread_id not in {None, ident} and not scheduler.holds(ident):
             scheduler.real_work.heard_from(ident)
         else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import warnings
 import weakref
 from asyncio import futures, tasks
@@ -96,7 +95,7 @@ class Lifecycle(Reporting, Tasks, Scheduling):
         self._world.origins_outside = sys.get_coroutine_origin_tracking_depth()
         if self._debug:
             self._track_origins(enabled=True)
-        self._thread_id = threading.get_ident()
+        self._thread_id = self._world.real_ident()
         self._kernel.is_running = True
         self._kernel.current = self
         self._world.step_into(self._process, self)

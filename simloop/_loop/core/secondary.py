@@ -16,7 +16,6 @@ Invariants:
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NEVER, ThreadKernel
@@ -53,7 +52,7 @@ class SecondaryLoop(Driving, Executors, Signals):
     def run_forever(self) -> None:
         """Run until :meth:`stop` is called."""
         scheduler = self._scheduler
-        if not self._is_detached and scheduler.holds(threading.get_ident()):
+        if not self._is_detached and scheduler.holds(self._world.real_ident()):
             self.detach_schedule()
         try:
             super().run_forever()

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import _thread
 import os
+import platform
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.module_state import variable
-from simloop._sandbox.patching.registry import entry, redirect, rewrite, when_loaded
+from simloop._sandbox.patching.registry import redirect, rewrite, when_loaded
 from simloop._sandbox.permissions import is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
 
@@ -39,7 +39,12 @@ if TYPE_CHECKING:
 
 __all__ = ["number_thread", "real_pid"]
 
-_SEES_REAL = ("threading", "importlib._bootstrap", "_frozen_importlib")
+_SEES_REAL = (
+    "threading",
+    "importlib._bootstrap",
+    "_frozen_importlib",
+    "simloop._threads.thread_position",
+)
 """Modules that keep threads by their real identifiers (CPython 3.11 to 3.14, Lib/threading.py)."""
 
 _FIRST_IDENT = 0x7F00_0000_0000
@@ -92,7 +97,20 @@ _real_getppid = redirect(os.getppid, _getppid)
 _real_getpgrp = redirect(os.getpgrp, _getpgrp)
 _real_getsid = redirect(os.getsid, _getsid)
 _real_uname = redirect(os.uname, _uname)
-variable("platform", "_uname_cache")
+
+
+def _platform_uname() -> Any:
+    """Ask anew: what the module keeps is the real machine's, or an earlier world's."""
+    if get_ident() not in by_thread:
+        return _real_platform_uname()
+    kept, platform._uname_cache = platform._uname_cache, None  # type: ignore[attr-defined]
+    try:
+        return _real_platform_uname()
+    finally:
+        platform._uname_cache = kept  # type: ignore[attr-defined]
+
+
+_real_platform_uname: Any = rewrite(platform.uname, _platform_uname)
 
 
 # Threads --------------------------------------------------------------------------------------
@@ -100,8 +118,7 @@ variable("platform", "_uname_cache")
 
 def _is_internal() -> bool:
     """Return whether a redirected function was called by code that keeps real identifiers."""
-    name = str(sys._getframe(2).f_globals.get("__name__"))
-    return name in _SEES_REAL or name.startswith("simloop.")
+    return sys._getframe(2).f_globals.get("__name__") in _SEES_REAL
 
 
 def _ident_of(number: int | None, real: int) -> int:
@@ -150,26 +167,23 @@ redirect(_thread.get_ident, _get_ident)
 _real_get_native_id = redirect(_thread.get_native_id, _get_native_id)
 
 
-class _Idents:
-    """The attributes of ``threading.Thread`` that tell identifiers."""
-
-    @staticmethod
-    def ident(thread: Any) -> int | None:
-        """Return the identifier of a thread that was started; None before."""
-        return _ident_of(_number_of(thread, by_thread.get(get_ident())), thread._ident)
-
-    @staticmethod
-    def native_id(thread: Any) -> int | None:
-        """Return the kernel's number of a thread that was started; None before."""
-        run = by_thread.get(get_ident())
-        real: int | None = thread._native_id
-        if run is None or real is None:
-            return real
-        return _native_id_of(run, _number_of(thread, run), real)
+def _ident(thread: Any) -> Any:
+    real: int | None = _real_ident(thread)
+    return real if real is None else _ident_of(_number_of(thread, by_thread.get(get_ident())), real)
 
 
-entry(threading.Thread, "ident", property(_Idents.ident))
-entry(threading.Thread, "native_id", property(_Idents.native_id))
+def _native_id(thread: Any) -> Any:
+    real: int | None = _real_native_id(thread)
+    run = by_thread.get(get_ident())
+    if run is None or real is None:
+        return real
+    return _native_id_of(run, _number_of(thread, run), real)
+
+
+# Of the properties: their functions are rewritten in place, which costs a run next to nothing,
+# where exchanging the properties would empty the caches of the class twice in each run.
+_real_ident: Any = rewrite(vars(threading.Thread)["ident"].fget, _ident)
+_real_native_id: Any = rewrite(vars(threading.Thread)["native_id"].fget, _native_id)
 
 
 def _repr(thread: Any) -> str:
