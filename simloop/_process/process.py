@@ -21,6 +21,7 @@ import platform
 import signal
 import sys
 from contextvars import ContextVar
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .dispositions import UNCATCHABLE, Dispositions, check_signal
@@ -116,8 +117,15 @@ class Process:
             self.parent = parent
             self.group, self.session = parent.group, parent.session
         self.loops: list[Any] = []
-        self.children: dict[int, Process] = {}
-        self._handlers: dict[int, tuple[Callable[..., object], tuple[Any, ...]]] = {}
+
+    @cached_property
+    def children(self) -> dict[int, Process]:
+        """The processes that it started, by number, the ended ones too."""
+        return {}
+
+    @cached_property
+    def _handlers(self) -> dict[int, tuple[Callable[..., object], tuple[Any, ...]]]:
+        return {}
 
     def __repr__(self) -> str:
         return f"<Process {self.argv!r} pid={self.pid}>"
@@ -147,6 +155,11 @@ class Process:
         if self._dispositions is None:
             self._dispositions = Dispositions(self, self.world)
         return self._dispositions
+
+    @property
+    def signals(self) -> Dispositions:
+        """The same, as the functions of ``signal`` ask for it."""
+        return self.dispositions
 
     # How the system's functions see it: the sandbox's ``Identity`` -------------------------------
 
@@ -193,8 +206,11 @@ class Process:
 class MainProcess(Process):
     """The program of a run: its arguments, environment and folder are the real ones."""
 
-    def __init__(self, world: ProcessWorld) -> None:
-        super().__init__(world, OWN_PID)
+    pid = group = session = OWN_PID
+
+    def __init__(self, world: ProcessWorld) -> None:  # Each run makes one: in two stores.
+        self.world = world
+        self.loops: list[Any] = []
 
     @property
     def argv(self) -> list[str]:  # type: ignore[override]  # an attribute of other processes

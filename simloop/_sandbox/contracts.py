@@ -67,6 +67,10 @@ class Identity(Protocol):
     def parent_pid(self) -> int:
         """The number of the process that started it; 1 where that is no process of the world."""
 
+    @property
+    def signals(self) -> Signals:
+        """What it does on each signal; made when that is first asked for."""
+
     def of_caller(self) -> Identity:
         """Return the process of the code that runs: this one, or a program that shares its loop."""
 

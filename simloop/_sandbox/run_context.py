@@ -57,6 +57,7 @@ class RunContext:
     entropy: Entropy
     sockets: Sockets | None
     signals: Signals | None
+    """What it does on signals, where that is not asked of ``identity``."""
     threads: Threads | None
     identity: Identity | None
     become_loop: Callable[[Any], None] | None

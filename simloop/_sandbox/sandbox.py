@@ -52,7 +52,8 @@ class Sandbox(RunContext):
         streams: The random streams of the world's seed.
         sockets: What makes virtual sockets and answers for names and descriptors; ``None`` leaves
             them real, which makes using them an escape.
-        signals: What stands in for signal handlers; ``None`` makes setting one an escape.
+        signals: What stands in for signal handlers; ``None`` leaves that to ``identity``, without
+            which setting one is an escape.
         threads: Who says how the run's threads wait for each other; ``None`` leaves them to the
             operating system.
         identity: The process that the run is, in the world; ``None`` leaves the real one's number.
@@ -113,7 +114,8 @@ class Sandbox(RunContext):
             UsageError: Another thread is inside; a second one comes in by :meth:`guest`.
         """
         ident = get_ident()
-        outer, context = by_thread.get(ident), self.in_place
+        outer = by_thread.get(ident)
+        context = self if self.further is None else self.further
         if outer is context:
             self._frames.append(None)
             return
@@ -138,7 +140,8 @@ class Sandbox(RunContext):
         Raises:
             UsageError: This is not the sandbox that this thread entered last.
         """
-        if by_thread.get(get_ident()) is not self.in_place:
+        context = self if self.further is None else self.further
+        if by_thread.get(get_ident()) is not context:
             raise UsageError("left a sandbox that is not the innermost of this thread")
         frame = self._frames.pop()
         if frame is None:
@@ -152,7 +155,7 @@ class Sandbox(RunContext):
         if not self._frames:
             self.numbers.clear()
         try:
-            self.in_place.entropy.exit(saved)
+            context.entropy.exit(saved)
         finally:
             uninstall()
 
@@ -185,7 +188,6 @@ class Sandbox(RunContext):
         start_ns: int,
         streams: Streams,
         sockets: Sockets,
-        signals: Signals,
         identity: Identity,
     ) -> ProcessContext:
         """Return the context of one more process of the world; see :meth:`switch_to`."""
@@ -194,7 +196,6 @@ class Sandbox(RunContext):
         context.start_ns = start_ns
         context.entropy = Entropy(streams)
         context.sockets = sockets
-        context.signals = signals
         context.identity = identity
         _check_parts(context)
         return context
@@ -237,6 +238,7 @@ class ProcessContext(RunContext):
         self.become_loop: Callable[[Any], None] | None = sandbox.become_loop
         self.allowed: tuple[str, ...] = sandbox.allowed
         self.strict: bool = sandbox.strict
+        self.signals: Signals | None = None
         self.numbers: dict[int, int] = sandbox.numbers
         self.idle_polls: tuple[int, int] = (0, 0)
 

@@ -103,7 +103,6 @@ class World:
             streams=kernel.streams,
             sockets=_system_calls(self.process),
             threads=self.threads,
-            signals=self.process.dispositions,
             identity=self.process,
             become_loop=_weakly(self, World._become_loop),
             start_date=start_date,
@@ -172,7 +171,7 @@ class World:
     def process_of_caller(self) -> Process:
         """Return the process of the code that runs, or the program of the run outside of it."""
         context = current()
-        if context is None or context.threads is not self.threads:
+        if context is None or context is self.sandbox or context.threads is not self.threads:
             return self.process
         identity = context.identity
         assert isinstance(identity, Process)
@@ -217,7 +216,6 @@ class World:
             start_ns=self.sandbox.start_ns + (0 if clock is None else clock.skew_ns),
             streams=RandomStreams(f"{self.seed}/process/{process.pid}"),
             sockets=_system_calls(process),
-            signals=process.dispositions,
             identity=process,
         )
         self.processes.add(process)

@@ -26,11 +26,21 @@ from .identity import real_pid
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simloop._sandbox.contracts import Signals
+    from simloop._sandbox.run_context import RunContext
+
 __all__ = ["interrupt", "leave_interrupts", "take_interrupts"]
 
 
 _ANSWERED = ("getsignal", "raise_signal", "set_wakeup_fd", "siginterrupt", "signal")
 """What the world's signals do; the others are escapes, or harmless."""
+
+
+def _signals_of(run: RunContext) -> Signals | None:
+    """Return what stands in for the signals of a run: its own part, or its process's."""
+    if run.signals is None and run.identity is not None:
+        return run.identity.signals
+    return run.signals
 
 
 def _is_runner() -> bool:
@@ -54,8 +64,9 @@ def _redirect_signal(name: str, *, harmless: bool = False) -> None:
         run = by_thread.get(get_ident())
         if run is None or is_allowed("signals") or _is_runner():
             return real(*args, **kwargs)
-        if run.signals is not None and name in _ANSWERED:
-            return getattr(run.signals, name)(*args, **kwargs)
+        signals = _signals_of(run)
+        if signals is not None and name in _ANSWERED:
+            return getattr(signals, name)(*args, **kwargs)
         if harmless:
             return real(*args, **kwargs)
         shown = ", ".join(str(arg) for arg in args)
@@ -119,7 +130,7 @@ def _redirect_process(name: str) -> None:
 
     def function(*args: Any, **kwargs: Any) -> Any:
         run = by_thread.get(get_ident())
-        signals = None if run is None else run.signals
+        signals = None if run is None else _signals_of(run)
         if signals is not None and not kwargs and not is_allowed("signals"):
             if args and args[0] == real_pid() and run.identity is not None:  # type: ignore[union-attr]  # it has signals
                 args = (run.identity.pid, *args[1:])  # type: ignore[union-attr]  # the same
