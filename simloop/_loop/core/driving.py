@@ -20,9 +20,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds, seconds, shown
+from simloop._loop.state import LoopState
 from simloop.errors import UsageError
-
-from .lifecycle import Lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Driving"]
 
 
-class Driving(Lifecycle):
+class Driving(LoopState):
     """The part of a loop that others drive."""
 
     _advancing: asyncio.Future[None] | None = None
@@ -323,7 +322,13 @@ class Driving(Lifecycle):
                 self._end(outer)
 
     def _check_drivable(self, call: str) -> None:
-        """Refuse a host's call; whoever has a reason overrides this."""
+        """Refuse to let a driver have a loop that a thread of the run has."""
+        if self._is_detached:
+            raise UsageError(
+                f"{call}() on a loop that a thread inside a run made for itself: only its thread"
+                " runs it, by run_forever() or run_until_complete(); drive the world's first loop"
+                " instead"
+            )
 
     def _who_runs(self) -> str:
         loop: Any = self._kernel.current

@@ -16,9 +16,9 @@ from asyncio import futures, tasks
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .reporting import Reporting
-from .scheduling import ClosedQueue, Scheduling
-from .tasks import Tasks
+from simloop._loop.state import LoopState
+
+from .callbacks import ClosedQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Generator
@@ -59,7 +59,7 @@ class _Outer:
             sys.modules["sniffio"].thread_local.name = self._library
 
 
-class Lifecycle(Reporting, Tasks, Scheduling):
+class Lifecycle(LoopState):
     """The part of a loop that runs, stops and closes."""
 
     # By number, not in a WeakSet: they are closed in the order in which they began. None until the

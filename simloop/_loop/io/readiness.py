@@ -23,8 +23,6 @@ from .selector import MemorySelector
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop.net.host import Host
-
 __all__ = ["Readiness"]
 
 _READ = selectors.EVENT_READ
@@ -34,17 +32,7 @@ _WRITE = selectors.EVENT_WRITE
 class Readiness(LoopState):
     """The part of a loop that calls back when a descriptor is ready."""
 
-    _host: Host | None = None
     _own_selector: MemorySelector | None = None
-    _set_selector: Any = None
-
-    @property
-    def host(self) -> Host:
-        """The virtual machine that the loop runs on."""
-        host = self._host
-        if host is None:
-            host = self._host = self._world.host_of(self)
-        return host
 
     @property
     def _selector(self) -> Any:

@@ -15,8 +15,9 @@ from asyncio import base_events, constants
 from asyncio.exceptions import SendfileNotAvailableError
 from typing import Any
 
-from .sock_calls import refuse_ssl_socket
-from .unix import Unix
+from simloop._loop.state import LoopState
+
+from .connections import refuse_ssl_socket
 
 __all__ = ["Sendfile"]
 
@@ -27,7 +28,7 @@ _ALWAYS_MOVES = sys.version_info >= (3, 14)
 _Mode = constants._SendfileMode
 
 
-class Sendfile(Unix):
+class Sendfile(LoopState):
     """The part of a loop that sends files."""
 
     async def sendfile(
@@ -141,7 +142,7 @@ class Sendfile(Unix):
                     break
                 rest = memoryview(block)
                 while rest:
-                    taken = await self._send(sock, rest)
+                    taken = await self._sock_send(sock, rest)
                     sent += taken
                     rest = rest[taken:]
         finally:

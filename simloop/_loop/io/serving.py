@@ -20,17 +20,17 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
+from simloop._loop.state import LoopState
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
-from .connecting import Connecting, bind_error, check_ssl_options
-from .sock_calls import refuse_ssl_socket
+from .connections import bind_error, check_ssl_options, refuse_ssl_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .resolving import AddressInfo
+    from simloop._loop.state import AddressInfo
 
-__all__ = ["Server", "Serving", "start_server"]
+__all__ = ["Server", "Serving"]
 
 _LENIENT = sys.version_info >= (3, 13)
 """Whether an address that the host lacks is left out; older versions refuse it."""
@@ -84,7 +84,7 @@ class _Members:
         return list(self._members)
 
 
-class Serving(Connecting):
+class Serving(LoopState):
     """The part of a loop that serves."""
 
     async def create_server(
@@ -127,8 +127,7 @@ class Serving(Connecting):
             raise ValueError(f"A Stream Socket was expected, got {sock!r}")
         else:
             sockets = [sock]
-        return await start_server(
-            self,
+        return await self._serve(
             sockets,
             protocol_factory,
             ssl,
@@ -185,6 +184,16 @@ class Serving(Connecting):
             raise OSError(f"could not bind on any address out of {addresses!r}")
         return sockets
 
+    async def _serve(self, sockets: list[Any], *args: Any, start_serving: bool) -> Server:
+        """Make a server of listening sockets, and start it if asked to."""
+        for each in sockets:
+            each.setblocking(False)
+        server = Server(self, sockets, *args)
+        if start_serving:
+            server._start_serving()  # type: ignore[attr-defined]
+            await asyncio.sleep(0)
+        return server
+
     # Accepting ---------------------------------------------------------------------------------
 
     def _start_serving(
@@ -209,25 +218,13 @@ class Serving(Connecting):
         acceptor.start()
 
     def _stop_serving(self, sock: Any) -> None:
-        """Accept no more, and close the socket."""
+        """Accept no more, close the socket, and remove its path if it is a UNIX one's own."""
         fd = sock.fileno()
         acceptor = self._transports.get(fd)
         if isinstance(acceptor, _Acceptor):
             acceptor.stop()
         sock.close()
-
-
-async def start_server(
-    loop: Serving, sockets: list[Any], *args: Any, start_serving: bool
-) -> Server:
-    """Make a server of listening sockets, and start it if asked to."""
-    for each in sockets:
-        each.setblocking(False)
-    server = Server(loop, sockets, *args)
-    if start_serving:
-        server._start_serving()  # type: ignore[attr-defined]
-        await asyncio.sleep(0)
-    return server
+        self._remove_path(sock)
 
 
 class _Listening:
@@ -259,7 +256,7 @@ class _Acceptor:
 
     def __init__(
         self,
-        loop: Serving,
+        loop: LoopState,
         sock: Any,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         server: Any,

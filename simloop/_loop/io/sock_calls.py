@@ -12,17 +12,18 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from simloop._loop.state import LoopState
 from simloop.net.addressing.addresses import is_plain
 from simloop.net.errnos import os_error
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
-from .resolving import Names
+from .connections import refuse_ssl_socket
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-__all__ = ["LowLevel", "refuse_ssl_socket"]
+__all__ = ["LowLevel"]
 
 _T = TypeVar("_T")
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
@@ -30,7 +31,7 @@ _UNDER_WAY = (errno.EINPROGRESS, errno.EAGAIN, errno.EALREADY, errno.EINTR)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
-class LowLevel(Names):
+class LowLevel(LoopState):
     """The part of a loop that works on bare sockets."""
 
     async def sock_recv(self, sock: Any, nbytes: int) -> bytes:
@@ -73,9 +74,9 @@ class LowLevel(Names):
             sent = 0
         view = memoryview(data).cast("B")
         while sent < len(view):
-            sent += await self._send(sock, view[sent:], at_once=False)
+            sent += await self._sock_send(sock, view[sent:], at_once=False)
 
-    async def _send(self, sock: Any, data: Any, *, at_once: bool = True) -> int:
+    async def _sock_send(self, sock: Any, data: Any, *, at_once: bool = True) -> int:
         """Send what the socket takes, at least one byte; return how many."""
         return await self._when_ready(
             sock, self._add_writer, self.remove_writer, lambda: sock.send(data), at_once=at_once
@@ -190,11 +191,3 @@ def _connect(sock: Any, address: Any) -> bool:
     except _WOULD_BLOCK:
         return True
     return False
-
-
-def refuse_ssl_socket(sock: Any) -> None:
-    """Refuse a socket of the ssl module: asyncio does TLS itself."""
-    import ssl  # noqa: PLC0415 - a loop without connections need not load it
-
-    if isinstance(sock, ssl.SSLSocket):
-        raise TypeError("Socket cannot be of type SSLSocket")

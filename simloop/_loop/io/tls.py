@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from .serving import Serving
+from simloop._loop.state import LoopState
 
 if TYPE_CHECKING:
     import ssl
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Tls"]
 
 
-class Tls(Serving):
+class Tls(LoopState):
     """The part of a loop that encrypts."""
 
     def _make_ssl_transport(

@@ -19,11 +19,10 @@ from asyncio import unix_events
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from simloop._loop.state import LoopState
 from simloop.errors import UnsupportedError
 
-from .connecting import check_ssl_options
-from .datagrams import Datagrams
-from .serving import start_server
+from .connections import check_ssl_options
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,15 +30,13 @@ if TYPE_CHECKING:
 
     from simloop.net.syscalls.virtual_socket import VirtualSocket
 
-    from .serving import Server
-
-__all__ = ["Unix"]
+__all__ = ["Pipes", "Unix"]
 
 _CLEANS_UP = sys.version_info >= (3, 13)
 
 
-class Unix(Datagrams):
-    """The part of a loop that speaks through paths and pipes."""
+class Unix(LoopState):
+    """The part of a loop that speaks through paths."""
 
     @cached_property
     def _unix_paths(self) -> dict[Any, tuple[str, int]]:
@@ -96,7 +93,7 @@ class Unix(Datagrams):
         ssl_shutdown_timeout: float | None = None,
         start_serving: bool = True,
         cleanup_socket: bool = _CLEANS_UP,
-    ) -> Server:
+    ) -> asyncio.Server:
         """Listen on a path of the virtual host, or on a socket; return the server."""
         if isinstance(ssl, bool):
             raise TypeError("ssl argument must be an SSLContext or None")
@@ -111,8 +108,7 @@ class Unix(Datagrams):
             _check_unix_stream(sock)
         if cleanup_socket:
             self._note_path(sock)
-        return await start_server(
-            self,
+        return await self._serve(
             [sock],
             protocol_factory,
             ssl,
@@ -147,15 +143,16 @@ class Unix(Datagrams):
         if name[0] not in {0, "\0"} and self.host.unix.exists(name):
             self._unix_paths[sock] = name, self.host.unix.entry(name).number
 
-    def _stop_serving(self, sock: Any) -> None:
-        """Accept no more, close the socket, and remove its path if it is still its own."""
+    def _remove_path(self, sock: Any) -> None:
+        """Remove the path of a closed listening socket, if it is to go and still its own."""
         path, number = self._unix_paths.pop(sock, ("", 0))
-        super()._stop_serving(sock)
         names = self.host.unix
         if path and names.exists(path) and names.entry(path).number == number:
             names.unlink(path)
 
-    # Pipes -------------------------------------------------------------------------------------
+
+class Pipes(LoopState):
+    """The part of a loop that reads and writes pipes."""
 
     async def connect_read_pipe(
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], pipe: Any
