@@ -2,7 +2,8 @@
 
 Owns: turning a callback and float seconds into a handle that the kernel holds. This is the hot
 path of every program, so a plain call makes its handle, appends it, and does nothing else; what
-debug mode adds stands apart.
+debug mode adds stands apart. ``call_later`` and ``call_at`` spell a timer out twice: one call more
+makes it 2 to 3 % slower (Python 3.11). tests/loop/test_twins.py holds both equal.
 
 Invariants: a closed loop refuses at no cost to an open one, because ``close`` puts
 :class:`~.callbacks.ClosedQueue` where the ready queue was.
