@@ -51,7 +51,7 @@ class Driving(LoopState):
     # From inside ---------------------------------------------------------------------------
 
     async def advance(self, duration: float) -> None:
-        """Let ``duration`` seconds of virtual time pass: each callback at its own time.
+        """Wait for ``duration`` seconds of virtual time; each callback runs at its own time.
 
         Runs what is due on the way, also what is scheduled on the way, and returns when nothing
         is left to do at the target time, which the clock then shows exactly.
@@ -124,12 +124,12 @@ class Driving(LoopState):
         return seconds(when_ns)
 
     def on_earlier(self, callback: Callable[[], object] | None) -> None:
-        """Tell the host when something is due before what :meth:`peek` last told it.
+        """Call back when something is due before what :meth:`peek` last returned.
 
         A host that sleeps until the next deadline can be woken by it. It is called at most once
-        per :meth:`peek`, without arguments, by whoever scheduled the earlier callback: from
-        another thread if that used ``call_soon_threadsafe``, and never while the loop is driven.
-        A world has one such host, the last that called this; None ends it.
+        per :meth:`peek`, without arguments, by the code that scheduled the earlier callback:
+        from another thread if that used ``call_soon_threadsafe``, and never while the loop is
+        driven. A world has one such host, the last that called this; None ends it.
 
         Raises:
             UsageError: The loop runs, or the callback is none, or a thread of the run has the loop,

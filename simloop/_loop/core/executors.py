@@ -1,8 +1,8 @@
 """Executors: functions that run beside the loop.
 
 Owns: asyncio's calls for them. The default executor is the world's own and virtual
-(:mod:`.jobs`); an executor that the user passes runs for real, and the loop waits for it with the
-clock standing still (:mod:`simloop._threads.real_threads`).
+(:mod:`simloop._threads.thread_pool`); an executor that the user passes runs for real, and the loop
+waits for it with the clock standing still (:mod:`simloop._threads.real_threads`).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Executors(LoopState):
             timeout: Seconds of virtual time to wait for the jobs; None waits for ever.
 
         Warns:
-            RuntimeWarning: Time ran out; the jobs go on, and nobody waits for them.
+            RuntimeWarning: Time ran out; the jobs go on, and are not waited for.
         """
         self._executor_shutdown_called = True
         try:

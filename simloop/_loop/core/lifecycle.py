@@ -3,6 +3,10 @@
 Owns: ``run_forever`` and its relatives, the running-loop marks that asyncio keeps per thread, and
 asynchronous generators (which a loop closes at its end). Running a loop enters its world, so that
 the real world's names mean that world until the run ends, however it ends.
+
+The rules are those of CPython 3.14, Lib/asyncio/base_events.py: ``run_until_complete`` with
+``_run_until_complete_cb``, ``_asyncgen_firstiter_hook``, ``_asyncgen_finalizer_hook``,
+``shutdown_asyncgens``.
 """
 
 from __future__ import annotations
@@ -174,7 +178,10 @@ class Lifecycle(LoopState):
             self.call_soon_threadsafe(lambda: self._track_origins(enabled=enabled))
 
     def _track_origins(self, *, enabled: bool) -> None:
-        """Let coroutines remember where they were made, or stop that."""
+        """Switch on or off that coroutines remember where they were made.
+
+        As in CPython 3.14, Lib/asyncio/base_events.py: ``_set_coroutine_origin_tracking``.
+        """
         if enabled == (self._origin_tracking_depth is not None):
             return
         if enabled:

@@ -58,7 +58,7 @@ class SecondaryLoop(LoopState):
             raise
 
     def _wait_aside(self, until_ns: int) -> None:
-        """Let others run until then; at least once each, if that is now."""
+        """Block until then while others run; at least once each, if that is now."""
         scheduler, now_ns = self._scheduler, self._kernel.now_ns
         if until_ns <= now_ns:
             if scheduler.current is not None:

@@ -3,7 +3,8 @@
 Owns: the handles that run when a signal of the loop's process arrives. What the process does on a
 signal otherwise is its dispositions' (:mod:`simloop._process.dispositions`).
 
-Invariant: a handler runs as a step of its own, as from asyncio's wake-up pipe.
+Invariant: a handler runs as a step of its own, as from asyncio's wake-up pipe (CPython 3.14
+Lib/asyncio/unix_events.py: ``add_signal_handler``, ``_handle_signal``).
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Signals(LoopState):
         loop.
 
         Raises:
-            UsageError: Nobody handles the signal, and it would end the process.
+            UsageError: The signal has no handler, and would end the process.
 
         Example:
             >>> import asyncio, signal, simloop

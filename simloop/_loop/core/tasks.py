@@ -40,7 +40,7 @@ class Tasks(LoopState):
     def create_future(self) -> asyncio.Future[Any]:
         """Make a future of this loop."""
         future: asyncio.Future[Any] = asyncio.Future(loop=self)
-        # Free to use until the future is cancelled, which sets it: since when somebody waits.
+        # Free to use until the future is cancelled, which sets it: since when it is pending.
         future._cancel_message = self._kernel.now_ns  # type: ignore[attr-defined]
         return future
 
@@ -123,7 +123,11 @@ class Tasks(LoopState):
         context: Context | None,
         options: dict[str, Any],
     ) -> asyncio.Task[Any]:
-        """Let the user's factory make the task, called as this version of asyncio calls it."""
+        """Make a task by the user's factory, called as this version of asyncio calls it.
+
+        From 3.13.3 on the factory gets the name, too; before, the task is named afterwards (CPython
+        Lib/asyncio/base_events.py: ``create_task``).
+        """
         if factory is _marked_task:
             return self._make(coro, name, context, options, frames=3)
         if context is not None:
@@ -148,7 +152,7 @@ class Tasks(LoopState):
             self.mark_tasks()
 
     def mark_tasks(self) -> None:
-        """Mark tasks that are made from now on as ours, for whoever records steps.
+        """Mark tasks that are made from now on as ours, for a recorder of steps.
 
         Their names count per loop. Those of tasks that a library makes by ``asyncio.Task(...)``
         look the same, and count for the whole process.

@@ -1,7 +1,8 @@
 """Connecting streams: from a host and a port, or a socket, to a transport and its protocol.
 
 Owns: ``create_connection`` and ``connect_accepted_socket``: which addresses are tried, in which
-order, and which error is raised when none answers.
+order, and which error is raised when none answers. The rules are those of CPython 3.14,
+Lib/asyncio/base_events.py: ``create_connection``, ``_connect_sock``, ``connect_accepted_socket``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Names and addresses: what asyncio asks before it opens a socket.
 
 Owns: ``getaddrinfo`` and ``getnameinfo`` of a loop, answered from the world's table of names. A
-name with a delay takes that long in virtual time.
+name with a delay takes that long in virtual time. What needs no resolver is decided as in CPython
+3.14, Lib/asyncio/base_events.py: ``_ensure_resolved``.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Names(LoopState):
         loop: Any = None,
     ) -> list[AddressInfo]:
         """Resolve an address unless it is a number already."""
-        del loop  # asyncio's own helpers pass it.
+        del loop  # asyncio's own callers pass it.
         host, port = address[:2]
         info = numeric_info(host, port, family, type, proto, *address[2:])
         if info is not None:

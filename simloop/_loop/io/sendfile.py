@@ -2,7 +2,9 @@
 
 Owns: asyncio's two ways. The native one stands for ``os.sendfile``: it takes regular files only and
 needs no reading by the program; here it reads by ``os.pread`` and leaves the file's position where
-the system call would. Where it is not available, the fallback reads blocks and writes them.
+the system call would. Where it is not available, the fallback reads blocks and writes them. The
+rules are those of CPython 3.14: Lib/asyncio/base_events.py (``sendfile``, ``sock_sendfile``,
+``_check_sendfile_params``) and Lib/asyncio/unix_events.py (``_sock_sendfile_native``).
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ class Sendfile(LoopState):
     async def _sendfile_native(
         self, transport: Any, file: Any, offset: int, count: int | None
     ) -> int:
-        """Send through the transport's socket, which nobody else uses meanwhile."""
+        """Send through the transport's socket, which the transport leaves alone meanwhile."""
         fd = transport._sock_fd
         del self._transports[fd]
         was_reading = transport.is_reading()

@@ -5,7 +5,8 @@ what its methods promise differs between Python versions; ours only keeps its cl
 in which they came, so that closing them all is the same in every run.
 
 A listener is watched like a transport: one handle, scheduled when a client comes, which accepts
-everybody who is there.
+every client that waits, up to the backlog (CPython 3.14 Lib/asyncio/selector_events.py:
+``_accept_connection``, ``_accept_connection2``).
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Server(StockServer):
             self._active_count += 1
 
     def _detach(self, transport: Any = None) -> None:
-        """Count a client less, and wake who waits for the last one."""
+        """Count a client less; the last one ends ``wait_closed``."""
         self._members.pop(transport, None)
         left = len(self._members)
         if _COUNTS:
@@ -252,7 +253,7 @@ class _Listening:
 
 
 class _Acceptor:
-    """Whoever takes the connections of one listening socket."""
+    """The acceptor of one listening socket: it takes the connections that clients begin."""
 
     def __init__(
         self,
@@ -302,7 +303,7 @@ class _Acceptor:
             self._sock.file.unwatch_readable(self._waker)
 
     def is_closing(self) -> bool:
-        """Tell that a program may watch the descriptor too: asyncio lets it."""
+        """Return True, by which a program may watch the descriptor too: asyncio lets it."""
         return True
 
     def _forget_loop(self) -> None:
@@ -315,7 +316,7 @@ class _Acceptor:
             self._loop._kernel.io_ready.append(self._handle)
 
     def _accept_all(self) -> None:
-        """Accept whoever is there, and make a connection of each."""
+        """Accept every client that waits, and make a connection of each."""
         self._is_awake = False
         listener = self._sock
         is_virtual = type(listener) is VirtualSocket  # A subclass may have its own accept().
@@ -346,7 +347,7 @@ class _Acceptor:
             self._wake()
 
     def _rest(self, error: OSError) -> None:
-        """Accept nobody for a while: there are no descriptors left."""
+        """Accept no client for ACCEPT_RETRY_DELAY: there are no descriptors left."""
         self._loop.call_exception_handler(
             {
                 "message": "socket.accept() out of system resource",

@@ -3,7 +3,8 @@
 Owns: trying a call, and waiting for the descriptor where it would block. All of them do the same:
 try at once, and if that would block, try again each time the selector says that the descriptor is
 ready. They work on anything with the methods of a socket, so a test's mock can stand in for one;
-a method is looked up at each try, since a test may change it on the way.
+a method is looked up at each try, since a test may change it on the way. The order of checks and
+tries is that of CPython 3.14, Lib/asyncio/selector_events.py: ``sock_recv`` and its kin.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class LowLevel(LoopState):
         """
         self._check_socket(sock)
         family = sock.family
-        is_ours = type(sock) is VirtualSocket  # Nobody overrides what it does.
+        is_ours = type(sock) is VirtualSocket  # No subclass: its methods are ours.
         if is_ours and family == socket.AF_INET and is_plain(address):
             code = sock.begin_connect(address)  # It makes no error that would only be caught.
             if code and code not in _UNDER_WAY:
@@ -164,7 +165,7 @@ class LowLevel(LoopState):
         try:
             return await future
         finally:
-            if not handle.cancelled():  # Else somebody else waits for the descriptor now.
+            if not handle.cancelled():  # Else another call has replaced this one.
                 remove(fd)
 
 
@@ -178,14 +179,14 @@ def _try(future: asyncio.Future[_T], call: Callable[[], _T]) -> None:
         return
     except (SystemExit, KeyboardInterrupt):
         raise
-    except BaseException as error:  # noqa: BLE001 - it goes to whoever awaits
+    except BaseException as error:  # noqa: BLE001 - the future's awaiter gets it
         future.set_exception(error)
     else:
         future.set_result(result)
 
 
 def _connect(sock: Any, address: Any) -> bool:
-    """Call connect(); tell whether it will be known later only how that went."""
+    """Call connect(); return whether its outcome is still to come."""
     try:
         sock.connect(address)
     except _WOULD_BLOCK:

@@ -2,7 +2,8 @@
 
 Owns: ``create_unix_connection``, ``create_unix_server``, ``connect_read_pipe`` and
 ``connect_write_pipe``. Paths are names of the virtual host, not files; a server that starts on a
-path takes it over from one that is gone, and from Python 3.13 on removes it when it closes.
+path takes it over from one that is gone, and from Python 3.13 on removes it when it closes (CPython
+3.14 Lib/asyncio/unix_events.py: ``create_unix_server``, ``_stop_serving``).
 
 Pipes use asyncio's own transports: they ask ``os`` to read and write, and inside a run ``os``
 answers for virtual descriptors.
@@ -119,7 +120,7 @@ class Unix(LoopState):
         )
 
     def _bind_path(self, path: str | bytes) -> VirtualSocket:
-        """Bind a new socket to a path, which is taken from whoever had it."""
+        """Bind a new socket to a path; a socket that was bound to it loses the path."""
         name = os.fsdecode(path)
         if name[0] != "\0" and "\0" in name:  # An empty path is an IndexError, as in asyncio.
             raise ValueError("embedded null byte")
@@ -167,7 +168,7 @@ class Pipes(LoopState):
     async def connect_write_pipe(
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], pipe: Any
     ) -> tuple[Any, Any]:
-        """Let a protocol write into a pipe; return ``(transport, protocol)``."""
+        """Give a protocol a pipe to write into; return ``(transport, protocol)``."""
         return await self._connect_pipe(
             unix_events._UnixWritePipeTransport,  # type: ignore[attr-defined]  # private
             protocol_factory,
@@ -196,7 +197,11 @@ class Pipes(LoopState):
 
 
 def _is_pipe(fd: int) -> bool:
-    """Tell whether a real descriptor is one that a real loop takes; asyncio refuses the others."""
+    """Return whether a real descriptor is one that a real loop takes.
+
+    Those are pipes, sockets and character devices (CPython 3.14 Lib/asyncio/unix_events.py:
+    ``_UnixReadPipeTransport.__init__``); asyncio refuses the others.
+    """
     mode = os.fstat(fd).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
