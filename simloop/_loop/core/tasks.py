@@ -79,7 +79,9 @@ class Tasks(LoopState):
         try:
             return task
         finally:
-            del task  # A task that failed at once holds this frame, which would hold the task.
+            # As CPython does since gh-128552: an eager task that failed holds this frame by its
+            # error's traceback, and the frame would hold the task.
+            del task
 
     def _make(
         self,

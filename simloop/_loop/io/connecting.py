@@ -194,7 +194,7 @@ def _bind_local(
 
 
 def _combined(errors: list[Exception], all_errors: bool) -> Exception:  # noqa: FBT001 - a leaf
-    """Return the one error that tells of all: asyncio's rules."""
+    """Return the one error that tells of all, by the rules of ``create_connection``."""
     if all_errors:
         return ExceptionGroup("create_connection failed", errors)
     if not errors:
@@ -207,6 +207,8 @@ def _combined(errors: list[Exception], all_errors: bool) -> Exception:  # noqa: 
 
 def interleaved(infos: list[AddressInfo], first_family_count: int) -> list[AddressInfo]:
     """Order addresses as RFC 8305 says: families take turns, the first one begins with some.
+
+    As in CPython 3.14, Lib/asyncio/base_events.py: ``_interleave_addrinfos``.
 
     Example:
         >>> [info[0] for info in interleaved([(10,), (10,), (10,), (2,)], 1)]
