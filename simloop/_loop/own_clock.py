@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NEVER, NS_PER_SECOND, TimerHandle, nanoseconds, seconds
 
-from .core.scheduling import check_callback
+from .core.callbacks import check_callback
 from .loop import SimLoop
 
 if TYPE_CHECKING:

@@ -1,8 +1,17 @@
-"""What every part of a loop shares: its world, its state, and the checks that asyncio makes.
+"""What the parts of a loop share: its state, asyncio's checks, and the calls between parts.
 
-Owns: the attributes of :class:`~simloop._loop.loop.SimLoop`. The other files of this folder each
-add one part of asyncio's surface on top of :class:`LoopState`; what they keep beside has a default
-in their class, and no constructor.
+Owns: the attributes of :class:`~simloop._loop.loop.SimLoop`, and the declarations of what one part
+asks of another. Each file in ``core`` and ``io`` defines one part of asyncio's surface (or two), a
+class on top of :class:`LoopState`; ``loop.py`` puts them together.
+
+Must not know: the parts.
+
+Invariants:
+
+- A part has no base of ours but :class:`LoopState`, and no constructor: a chain of them would cost
+  as much as the rest of a loop. What a part keeps is made here, or has a default in a class.
+- A part calls another one by a method of :class:`asyncio.AbstractEventLoop`, or by one that is
+  declared at the end of :class:`LoopState`. Exactly one part defines each of those.
 """
 
 from __future__ import annotations
@@ -11,7 +20,7 @@ import asyncio
 from asyncio import coroutines
 from itertools import count
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from simloop._kernel import nanoseconds
 from simloop.errors import UsageError
@@ -19,21 +28,33 @@ from simloop.errors import UsageError
 from .world_interface import new_world
 
 if TYPE_CHECKING:
+    import ssl
     from collections import deque
     from collections.abc import Callable
+    from contextvars import Context
 
     from simloop._kernel import Handle, TimerHandle
     from simloop._process import Process
+    from simloop._threads.thread_scheduler import ThreadScheduler
+    from simloop.net import Host
 
     from .world_interface import WorldPort
 
-__all__ = ["LoopState"]
+    AddressInfo: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
+
+__all__ = ["AddressInfo", "LoopState"]
 
 _hash_of = attrgetter("__hash__")
 
 
 class LoopState(asyncio.AbstractEventLoop):
     """The state of one loop in one world."""
+
+    # What is made when it is first asked for, or set by a test.
+    _host: Host | None = None
+    _set_selector: Any = None
+    # Whether a thread of the run has the loop, with a schedule of its own; see SecondaryLoop.
+    _is_detached = False
 
     def __init__(
         self,
@@ -57,8 +78,7 @@ class LoopState(asyncio.AbstractEventLoop):
         self._thread_id: int | None = None
         self._debug = False
         self.slow_callback_duration: float = 0.1
-        # Here, because a chain of constructors would cost as much as the rest of a loop. How many
-        # tasks got names, the user's factory of tasks or one of ours, and what gives the hash of
+        # Tasks: how many got names, the user's factory or one of ours, and what gives the hash of
         # the next task or future that is asked for one.
         self._task_count = 0
         self._task_factory: Callable[..., Any] | None = None
@@ -82,8 +102,21 @@ class LoopState(asyncio.AbstractEventLoop):
         """The world that the loop lives in, a :class:`simloop.World`."""
         return self._world
 
+    @property
+    def host(self) -> Host:
+        """The virtual machine that the loop runs on."""
+        host = self._host
+        if host is None:
+            host = self._host = self._process.host
+        return host
+
+    @property
+    def _scheduler(self) -> ThreadScheduler:
+        """The world's turn among threads."""
+        return self._world.threads
+
     def get_debug(self) -> bool:
-        """Tell whether debug mode is on."""
+        """Return whether debug mode is on."""
         return self._debug
 
     @property
@@ -104,7 +137,7 @@ class LoopState(asyncio.AbstractEventLoop):
         return kernel.is_running and (current is self or self._is_carried)
 
     def is_closed(self) -> bool:
-        """Tell whether the loop was closed."""
+        """Return whether the loop was closed."""
         return self._closed
 
     def _check_closed(self) -> None:
@@ -130,6 +163,103 @@ class LoopState(asyncio.AbstractEventLoop):
             f"<{type(self).__name__} running={self.is_running()} closed={self._closed}"
             f" debug={self._debug} time={self.time()}>"
         )
+
+    # Calls between parts ---------------------------------------------------------------------
+    #
+    # Declared for the type checker only, so that a missing definition is an AttributeError, and a
+    # second one cannot hide behind this class: every part comes before it.
+
+    if TYPE_CHECKING:
+        # core/lifecycle.py and core/reporting.py, for the kernel
+        def _step_into(self) -> None: ...
+        def _step_took(self, handle: Handle | TimerHandle, elapsed_ns: int) -> None: ...
+
+        # core/lifecycle.py
+        def _begin(self) -> Any: ...
+        def _end(self, outer: Any) -> None: ...
+
+        # core/scheduling.py
+        def _call_at_ns(
+            self,
+            when_ns: int,
+            callback: Callable[..., Any],
+            args: tuple[Any, ...],
+            context: Context | None,
+            caller: str,
+        ) -> TimerHandle: ...
+
+        # core/executors.py
+        def _heard_from_outside(self) -> None: ...
+
+        # io/connections.py
+        def _make_socket_transport(
+            self,
+            sock: Any,
+            protocol: asyncio.BaseProtocol,
+            waiter: asyncio.Future[None] | None = None,
+            *,
+            extra: dict[str, Any] | None = None,
+            server: Any = None,
+        ) -> asyncio.Transport: ...
+
+        async def _create_connection_transport(
+            self,
+            sock: Any,
+            protocol_factory: Callable[[], asyncio.BaseProtocol],
+            ssl: Any,
+            server_hostname: str | None,
+            *,
+            server_side: bool = False,
+            ssl_handshake_timeout: float | None = None,
+            ssl_shutdown_timeout: float | None = None,
+        ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]: ...
+
+        # io/serving.py
+        async def _serve(
+            self, sockets: list[Any], *args: Any, start_serving: bool
+        ) -> asyncio.Server: ...
+
+        # io/tls.py
+        def _make_ssl_transport(
+            self,
+            rawsock: Any,
+            protocol: asyncio.BaseProtocol,
+            sslcontext: ssl.SSLContext | None,
+            waiter: asyncio.Future[None] | None = None,
+            *,
+            server_side: bool = False,
+            server_hostname: str | None = None,
+            extra: dict[str, Any] | None = None,
+            server: Any = None,
+            ssl_handshake_timeout: float | None = None,
+            ssl_shutdown_timeout: float | None = None,
+        ) -> asyncio.Transport: ...
+
+        # io/readiness.py
+        def _ensure_fd_no_transport(self, fd: Any) -> None: ...
+        def _add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> Handle: ...
+        def _add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> Handle: ...
+        def _remove_reader(self, fd: Any) -> bool: ...
+
+        # io/sock_calls.py
+        async def _sock_send(self, sock: Any, data: Any) -> int: ...
+
+        # io/resolving.py
+        async def _ensure_resolved(
+            self,
+            address: tuple[Any, ...],
+            *,
+            family: int = 0,
+            type: int = ...,  # noqa: A002 - asyncio's name
+            proto: int = 0,
+            flags: int = 0,
+        ) -> list[AddressInfo]: ...
+        async def _resolve_all(
+            self, address: tuple[Any, ...], options: dict[str, Any]
+        ) -> list[AddressInfo]: ...
+
+        # io/unix.py
+        def _remove_path(self, sock: Any) -> None: ...
 
 
 def _start_ns(start_time: Any) -> int:

@@ -70,7 +70,7 @@ _maker: Callable[[int | str, int], WorldPort] | None = None
 
 
 def provide_worlds(maker: Callable[[int | str, int], WorldPort]) -> None:
-    """Say how a world is made from a seed and a start time in nanoseconds."""
+    """Set the function that makes a world from a seed and a start time in nanoseconds."""
     global _maker  # noqa: PLW0603 - filled once, by the layer above
     _maker = maker
 

@@ -19,9 +19,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds, seconds, shown
+from simloop._loop.state import LoopState
 from simloop.errors import UsageError
-
-from .lifecycle import Lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Driving"]
 
 
-class Driving(Lifecycle):
+class Driving(LoopState):
     """The part of a loop that others drive."""
 
     _advancing: asyncio.Future[None] | None = None
@@ -51,7 +50,7 @@ class Driving(Lifecycle):
     # From inside ---------------------------------------------------------------------------
 
     async def advance(self, duration: float) -> None:
-        """Let ``duration`` seconds of virtual time pass: each callback at its own time.
+        """Wait for ``duration`` seconds of virtual time; each callback runs at its own time.
 
         Runs what is due on the way, also what is scheduled on the way, and returns when nothing
         is left to do at the target time, which the clock then shows exactly.
@@ -124,12 +123,12 @@ class Driving(Lifecycle):
         return seconds(when_ns)
 
     def on_earlier(self, callback: Callable[[], object] | None) -> None:
-        """Tell the host when something is due before what :meth:`peek` last told it.
+        """Call back when something is due before what :meth:`peek` last returned.
 
         A host that sleeps until the next deadline can be woken by it. It is called at most once
-        per :meth:`peek`, without arguments, by whoever scheduled the earlier callback: from
-        another thread if that used ``call_soon_threadsafe``, and never while the loop is driven.
-        A world has one such host, the last that called this; None ends it.
+        per :meth:`peek`, without arguments, by the code that scheduled the earlier callback:
+        from another thread if that used ``call_soon_threadsafe``, and never while the loop is
+        driven. A world has one such host, the last that called this; None ends it.
 
         Raises:
             UsageError: The loop runs, or the callback is none, or a thread of the run has the loop,
@@ -322,7 +321,13 @@ class Driving(Lifecycle):
                 self._end(outer)
 
     def _check_drivable(self, call: str) -> None:
-        """Refuse a host's call; whoever has a reason overrides this."""
+        """Refuse to let a driver have a loop that a thread of the run has."""
+        if self._is_detached:
+            raise UsageError(
+                f"{call}() on a loop that a thread inside a run made for itself: only its thread"
+                " runs it, by run_forever() or run_until_complete(); drive the world's first loop"
+                " instead"
+            )
 
     def _who_runs(self) -> str:
         loop: Any = self._kernel.current

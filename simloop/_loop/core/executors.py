@@ -1,8 +1,8 @@
 """Executors: functions that run beside the loop.
 
 Owns: asyncio's calls for them. The default executor is the world's own and virtual
-(:mod:`.jobs`); an executor that the user passes runs for real, and the loop waits for it with the
-clock standing still (:mod:`simloop._threads.real_threads`).
+(:mod:`simloop._threads.thread_pool`); an executor that the user passes runs for real, and the loop
+waits for it with the clock standing still (:mod:`simloop._threads.real_threads`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from simloop._loop.state import LoopState
 from simloop._threads.real_threads import RealJob
 from simloop._threads.thread_pool import Workers
 
-from .scheduling import Scheduling, check_callback
+from .callbacks import check_callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Executors"]
 
 
-class Executors(Scheduling):
+class Executors(LoopState):
     """The part of a loop that runs functions in executors."""
 
     real_wait_limit: float = 10.0
@@ -35,10 +36,6 @@ class Executors(Scheduling):
     _default_executor: ThreadPoolExecutor | None = None
     _executor_shutdown_called = False
     _workers: Workers | None = None
-
-    @property
-    def _scheduler(self) -> Any:
-        return self._world.threads
 
     def run_in_executor(  # type: ignore[override]  # typeshed's TypeVarTuple says no more
         self, executor: Any, func: Callable[..., Any], *args: Any
@@ -99,7 +96,7 @@ class Executors(Scheduling):
             timeout: Seconds of virtual time to wait for the jobs; None waits for ever.
 
         Warns:
-            RuntimeWarning: Time ran out; the jobs go on, and nobody waits for them.
+            RuntimeWarning: Time ran out; the jobs go on, and are not waited for.
         """
         self._executor_shutdown_called = True
         try:
@@ -156,7 +153,10 @@ class Executors(Scheduling):
             scheduler.end(self)
 
     def _heard_from_outside(self) -> None:
+        """Wake the loop if it waits; see :mod:`simloop._threads.real_threads`."""
         scheduler = self._scheduler
+        if self._is_detached and scheduler.has_turn():
+            return  # A thread of the run calls, so none waits for real; the queue wakes the loop.
         ident = self._world.real_ident()
         if self._thread_id not in {None, ident} and not scheduler.holds(ident):
             scheduler.real_work.heard_from(ident)

@@ -3,6 +3,10 @@
 Owns: ``run_forever`` and its relatives, the running-loop marks that asyncio keeps per thread, and
 asynchronous generators (which a loop closes at its end). Running a loop enters its world, so that
 the real world's names mean that world until the run ends, however it ends.
+
+The rules are those of CPython 3.14, Lib/asyncio/base_events.py: ``run_until_complete`` with
+``_run_until_complete_cb``, ``_asyncgen_firstiter_hook``, ``_asyncgen_finalizer_hook``,
+``shutdown_asyncgens``.
 """
 
 from __future__ import annotations
@@ -15,9 +19,9 @@ from asyncio import futures, tasks
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .reporting import Reporting
-from .scheduling import ClosedQueue, Scheduling
-from .tasks import Tasks
+from simloop._loop.state import LoopState
+
+from .callbacks import ClosedQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Generator
@@ -61,7 +65,7 @@ class _Outer:
             sys.modules["sniffio"].thread_local.name = self._library
 
 
-class Lifecycle(Reporting, Tasks, Scheduling):
+class Lifecycle(LoopState):
     """The part of a loop that runs, stops and closes."""
 
     # By number, not in a WeakSet: they are closed in the order in which they began. None until the
@@ -182,7 +186,10 @@ class Lifecycle(Reporting, Tasks, Scheduling):
             self.call_soon_threadsafe(lambda: self._track_origins(enabled=enabled))
 
     def _track_origins(self, *, enabled: bool) -> None:
-        """Let coroutines remember where they were made, or stop that."""
+        """Switch on or off that coroutines remember where they were made.
+
+        As in CPython 3.14, Lib/asyncio/base_events.py: ``_set_coroutine_origin_tracking``.
+        """
         if enabled == (self._origin_tracking_depth is not None):
             return
         if enabled:

@@ -1,7 +1,9 @@
 """What happens to errors that no caller is left to hear.
 
 Owns: asyncio's exception handler, its default, and the log of slow callbacks. Slowness is in
-virtual time: a callback is slow when it blocked the world, for instance with ``time.sleep``.
+virtual time: a callback is slow when it blocked the world, for instance with ``time.sleep``. The
+texts are those of CPython 3.14, Lib/asyncio/base_events.py: ``default_exception_handler``,
+``call_exception_handler``, ``_run_once``.
 """
 
 from __future__ import annotations

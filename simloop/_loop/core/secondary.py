@@ -16,25 +16,21 @@ Invariants:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simloop._kernel import NEVER, ThreadKernel
-from simloop.errors import SimError, UsageError
-
-from .driving import Driving
-from .executors import Executors
-from .signal_handlers import Signals
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from simloop._loop.state import LoopState
+from simloop.errors import SimError
 
 __all__ = ["SecondaryLoop"]
 
 
-class SecondaryLoop(Driving, Executors, Signals):
-    """The part of a loop that lets another thread of the run have it."""
+class SecondaryLoop(LoopState):
+    """The part of a loop that lets another thread of the run have it.
 
-    _is_detached = False
+    It comes before the part that runs loops: its :meth:`run_forever` is around that one's.
+    """
+
     _waiter: Any = None
 
     def detach_schedule(self) -> None:
@@ -62,7 +58,7 @@ class SecondaryLoop(Driving, Executors, Signals):
             raise
 
     def _wait_aside(self, until_ns: int) -> None:
-        """Let others run until then; at least once each, if that is now."""
+        """Block until then while others run; at least once each, if that is now."""
         scheduler, now_ns = self._scheduler, self._kernel.now_ns
         if until_ns <= now_ns:
             if scheduler.current is not None:
@@ -83,34 +79,7 @@ class SecondaryLoop(Driving, Executors, Signals):
         if self._waiter is not None:
             self._waiter.wake()
 
-    def _heard_from_outside(self) -> None:
-        if not (self._is_detached and self._scheduler.has_turn()):
-            super()._heard_from_outside()
-
-    def close(self) -> None:
-        """Close the loop, with what the world holds of it."""
-        if self._is_detached and not self._closed and not self.is_running():
-            self._world.kernel.drop(self)
-        super().close()
-
-    # What only the world's first loop can do ------------------------------------------------
-
-    def add_signal_handler(  # type: ignore[override]  # typeshed's TypeVarTuple says no more
-        self, sig: int, callback: Callable[..., object], *args: Any
-    ) -> None:
-        """Run ``callback(*args)`` as a step when the signal is delivered.
-
-        Raises:
-            RuntimeError: The loop is not the main thread's, as asyncio has it.
-        """
-        if self._is_detached and self._scheduler.current is not None:
-            raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
-        super().add_signal_handler(sig, callback, *args)
-
-    def _check_drivable(self, call: str) -> None:
+    def _end_detached(self) -> None:
+        """Drop what the world's kernel holds of the loop, because it closes."""
         if self._is_detached:
-            raise UsageError(
-                f"{call}() on a loop that a thread inside a run made for itself: only its thread"
-                " runs it, by run_forever() or run_until_complete(); drive the world's first loop"
-                " instead"
-            )
+            self._world.kernel.drop(self)

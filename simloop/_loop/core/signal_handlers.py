@@ -3,21 +3,21 @@
 Owns: the handles that run when a signal of the loop's process arrives. What the process does on a
 signal otherwise is its dispositions' (:mod:`simloop._process.dispositions`).
 
-Invariant: a handler runs as a step of its own, as from asyncio's wake-up pipe.
+Invariant: a handler runs as a step of its own, as from asyncio's wake-up pipe (CPython 3.14
+Lib/asyncio/unix_events.py: ``add_signal_handler``, ``_handle_signal``).
 """
 
 from __future__ import annotations
 
-import inspect
 import signal
-from asyncio import coroutines
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import Handle
+from simloop._loop.state import LoopState
 from simloop._process.dispositions import UNCATCHABLE, check_signal, leave_to_asyncio
 
-from .scheduling import Scheduling
+from .callbacks import is_coroutine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Signals"]
 
 
-class Signals(Scheduling):
+class Signals(LoopState):
     """The part of a loop that handles signals."""
 
     def add_signal_handler(  # type: ignore[override]  # typeshed's TypeVarTuple says no more
@@ -37,10 +37,12 @@ class Signals(Scheduling):
         Raises:
             TypeError: The callback is a coroutine function, or the signal is no integer.
             ValueError: There is no such signal.
-            RuntimeError: The signal cannot be caught.
+            RuntimeError: The signal cannot be caught, or the loop is not the main thread's, as
+                asyncio has it.
         """
-        unwanted: Any = callback
-        if coroutines.iscoroutine(unwanted) or inspect.iscoroutinefunction(unwanted):
+        if self._is_detached and self._scheduler.current is not None:
+            raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
+        if is_coroutine(callback):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
         check_signal(sig)
         self._check_closed()
@@ -76,7 +78,7 @@ class Signals(Scheduling):
         loop.
 
         Raises:
-            UsageError: Nobody handles the signal, and it would end the process.
+            UsageError: The signal has no handler, and would end the process.
 
         Example:
             >>> import asyncio, signal, simloop

@@ -51,7 +51,7 @@ _HARMLESS = dict.fromkeys(
 class _Transport(base_subprocess.BaseSubprocessTransport):
     """asyncio's transport, with a simulated process behind it."""
 
-    _loop: Any
+    _loop: LoopState
     _proc: Child | None  # type: ignore[assignment]  # a Popen in all that asyncio asks of it
 
     def _start(  # type: ignore[override]  # called from the constructor, with its options
@@ -108,7 +108,9 @@ class _Start:
     main: Main
     argv: list[str]
 
-    def __init__(self, loop: Any, args: Any, options: dict[str, Any], *, is_shell: bool) -> None:
+    def __init__(
+        self, loop: LoopState, args: Any, options: dict[str, Any], *, is_shell: bool
+    ) -> None:
         env, cwd = options.pop("env", None), options.pop("cwd", None)
         executable = options.pop("executable", None)
         self._group = options.get("process_group")
@@ -271,7 +273,7 @@ class Processes(LoopState):
 
         Raises:
             FileNotFoundError: The program, or the working directory, is not there.
-            UnsupportedError: Nobody registered the program, or it cannot have an option.
+            UnsupportedError: The program is not registered, or it cannot have an option.
         """
         shell = options.pop("shell", False)
         if shell:
@@ -298,7 +300,7 @@ class Processes(LoopState):
         be a program and its arguments, quoted as for a shell.
 
         Raises:
-            UnsupportedError: The command needs a shell, or a program that nobody registered.
+            UnsupportedError: The command needs a shell, or a program that is not registered.
         """
         if not isinstance(cmd, (bytes, str)):
             raise ValueError("cmd must be a string")  # noqa: TRY004 - asyncio's own

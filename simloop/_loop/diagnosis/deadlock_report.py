@@ -177,7 +177,7 @@ def _describe_wait(
     waiter: Any,
     tasks: list[asyncio.Task[Any]],
 ) -> str:
-    """Say what the innermost frames wait for, by primitive where asyncio's own waits."""
+    """Describe what the innermost frames wait for, by primitive where asyncio's own waits."""
     for frame in reversed(frames):
         if not frame.f_code.co_filename.startswith(_ASYNCIO):
             break
@@ -196,7 +196,7 @@ def _describe_wait(
 
 
 def _describe_future(waiter: Any) -> str:
-    """Say what a bare future is."""
+    """Describe a bare future."""
     if waiter is None:
         return "its turn"
     workers = getattr(waiter.get_loop(), "_workers", None) if asyncio.isfuture(waiter) else None
@@ -233,7 +233,7 @@ def _name_of(subject: Any, own: list[FrameType]) -> str:
 
 
 def _holders(subject: Any, tasks: list[asyncio.Task[Any]]) -> str:
-    """Say which tasks are inside an ``async with`` of the object, if any are."""
+    """Name the tasks that are inside an ``async with`` of the object, if any are."""
     if not hasattr(subject, "__aexit__"):
         return ""
     holders = [task.get_name() for task in tasks if _holds(task, subject)]
@@ -241,7 +241,7 @@ def _holders(subject: Any, tasks: list[asyncio.Task[Any]]) -> str:
 
 
 def _holds(task: asyncio.Task[Any], subject: Any) -> bool:
-    """Tell whether a task is in the body of ``async with subject``, and not just at its door."""
+    """Return whether a task is in the body of ``async with subject``, and not just at its door."""
     entered, at_door = 0, False
     for awaitable, frame in _chain(task.get_coro()):
         if frame.f_code.co_filename.startswith(_ASYNCIO):

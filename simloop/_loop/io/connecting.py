@@ -1,67 +1,33 @@
 """Connecting streams: from a host and a port, or a socket, to a transport and its protocol.
 
-Owns: ``create_connection`` and ``connect_accepted_socket``, and which transport class fits which
-socket. A virtual socket gets our own transport; anything else that behaves like a socket (a test's
-mock, fed through the selector) gets asyncio's.
+Owns: ``create_connection`` and ``connect_accepted_socket``: which addresses are tried, in which
+order, and which error is raised when none answers. The rules are those of CPython 3.14,
+Lib/asyncio/base_events.py: ``create_connection``, ``_connect_sock``, ``connect_accepted_socket``.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
-import sys
-from asyncio import selector_events, staggered
+from asyncio import staggered
 from typing import TYPE_CHECKING, Any
 
-from simloop._loop.transports.stream_transport import StreamTransport, UnixStreamTransport
-from simloop.net.syscalls.virtual_socket import VirtualSocket
+from simloop._loop.state import LoopState
 
-from .resolving import interleaved, numeric_info
-from .sock_calls import LowLevel, refuse_ssl_socket
+from .connections import bind_error, check_ssl_options, numeric_info, refuse_ssl_socket
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
 
-    from .resolving import AddressInfo
+    from simloop._loop.state import AddressInfo
+    from simloop.net.syscalls.virtual_socket import VirtualSocket
 
-__all__ = ["Connecting", "bind_error", "check_ssl_options"]
-
-_NODELAY = (int(socket.IPPROTO_TCP), int(socket.TCP_NODELAY))
+__all__ = ["Connecting", "interleaved"]
 
 
-class Connecting(LowLevel):
+class Connecting(LoopState):
     """The part of a loop that makes stream connections."""
-
-    def _make_socket_transport(
-        self,
-        sock: Any,
-        protocol: asyncio.BaseProtocol,
-        waiter: asyncio.Future[None] | None = None,
-        *,
-        extra: dict[str, Any] | None = None,
-        server: Any = None,
-    ) -> asyncio.Transport:
-        """Make the transport that fits the socket."""
-        if isinstance(sock, VirtualSocket):
-            if sock.fileno() in self._transports:
-                self._ensure_fd_no_transport(sock)
-            if sock.proto == socket.IPPROTO_TCP:
-                options = sock.file.options
-                if options is None:
-                    options = sock.file.options = {}
-                options[_NODELAY] = 1  # As asyncio does.
-            elif sock.family == socket.AF_UNIX:
-                return UnixStreamTransport(self, sock, protocol, waiter, extra, server)
-            return StreamTransport(self, sock, protocol, waiter, extra, server)
-        self._ensure_fd_no_transport(sock)
-        return selector_events._SelectorSocketTransport(  # type: ignore[attr-defined,no-any-return]
-            self, sock, protocol, waiter, extra, server
-        )
-
-    def _make_ssl_transport(self, *args: Any, **options: Any) -> asyncio.Transport:
-        """Make a transport with TLS on it; see :mod:`simloop._loop.io.tls`."""
-        raise NotImplementedError
 
     async def create_connection(
         self,
@@ -112,14 +78,6 @@ class Connecting(LowLevel):
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
-
-    async def _resolve_all(
-        self, address: tuple[Any, ...], options: dict[str, Any]
-    ) -> list[AddressInfo]:
-        infos = await self._ensure_resolved(address, **options)
-        if not infos:
-            raise OSError("getaddrinfo() returned empty list")
-        return infos
 
     async def _connect_any(
         self,
@@ -213,47 +171,6 @@ class Connecting(LowLevel):
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
 
-    async def _create_connection_transport(
-        self,
-        sock: Any,
-        protocol_factory: Callable[[], asyncio.BaseProtocol],
-        ssl: Any,
-        server_hostname: str | None,
-        *,
-        server_side: bool = False,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
-    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
-        """Put a transport and a protocol on a connected socket, and wait until they met."""
-        try:
-            sock.setblocking(False)
-            protocol = protocol_factory()
-            waiter: asyncio.Future[None] = self.create_future()
-            if ssl:
-                transport = self._make_ssl_transport(
-                    sock,
-                    protocol,
-                    None if isinstance(ssl, bool) else ssl,
-                    waiter,
-                    server_side=server_side,
-                    server_hostname=server_hostname,
-                    ssl_handshake_timeout=ssl_handshake_timeout,
-                    ssl_shutdown_timeout=ssl_shutdown_timeout,
-                )
-            else:
-                transport = self._make_socket_transport(sock, protocol, waiter)
-        except BaseException:
-            sock.close()
-            raise
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            raise
-        finally:
-            del waiter  # Its error would hold this frame, and what the frame holds.
-        return transport, protocol
-
 
 def _bind_local(
     sock: VirtualSocket,
@@ -276,17 +193,8 @@ def _bind_local(
     raise OSError(f"no matching local address with {family=} found")
 
 
-def bind_error(error: OSError, address: object) -> OSError:
-    """Return the error of a bind with the address in its text, as asyncio words it."""
-    cause = str(error)
-    if sys.version_info < (3, 13) and error.strerror:
-        cause = error.strerror
-    cause = cause.lower()
-    return OSError(error.errno, f"error while attempting to bind on address {address!r}: {cause}")
-
-
 def _combined(errors: list[Exception], all_errors: bool) -> Exception:  # noqa: FBT001 - a leaf
-    """Return the one error that tells of all: asyncio's rules."""
+    """Return the one error that tells of all, by the rules of ``create_connection``."""
     if all_errors:
         return ExceptionGroup("create_connection failed", errors)
     if not errors:
@@ -297,18 +205,21 @@ def _combined(errors: list[Exception], all_errors: bool) -> Exception:  # noqa: 
     return OSError(f"Multiple exceptions: {', '.join(texts)}")
 
 
-def check_ssl_options(
-    ssl: Any,
-    handshake_timeout: float | None,
-    shutdown_timeout: float | None,
-    server_hostname: str | None = None,
-) -> None:
-    """Refuse options of TLS without TLS, as asyncio words it."""
-    if ssl:
-        return
-    if server_hostname is not None:
-        raise ValueError("server_hostname is only meaningful with ssl")
-    if handshake_timeout is not None:
-        raise ValueError("ssl_handshake_timeout is only meaningful with ssl")
-    if shutdown_timeout is not None:
-        raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
+def interleaved(infos: list[AddressInfo], first_family_count: int) -> list[AddressInfo]:
+    """Order addresses as RFC 8305 says: families take turns, the first one begins with some.
+
+    As in CPython 3.14, Lib/asyncio/base_events.py: ``_interleave_addrinfos``.
+
+    Example:
+        >>> [info[0] for info in interleaved([(10,), (10,), (10,), (2,)], 1)]
+        [10, 2, 10, 10]
+    """
+    families: dict[int, list[AddressInfo]] = {}
+    for info in infos:
+        families.setdefault(info[0], []).append(info)
+    queues = list(families.values())
+    ordered = queues[0][: first_family_count - 1]
+    queues[0] = queues[0][first_family_count - 1 :]
+    for turn in range(max(map(len, queues))):
+        ordered += [queue[turn] for queue in queues if turn < len(queue)]
+    return ordered

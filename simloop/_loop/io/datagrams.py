@@ -16,18 +16,16 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
+from simloop._loop.state import LoopState
 from simloop._loop.transports.base_transport import SocketTransport
 from simloop.net.syscalls.argument_checks import as_bytes
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
-from .tls import Tls
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simloop._loop.state import AddressInfo
     from simloop.net.fabric import Endpoint
-
-    from .resolving import AddressInfo
 
 __all__ = ["DatagramTransport", "Datagrams"]
 
@@ -209,7 +207,7 @@ class DatagramTransport(SocketTransport, asyncio.DatagramTransport):
             self._file.unwatch_writable(self._write_waker)
 
 
-class Datagrams(Tls):
+class Datagrams(LoopState):
     """The part of a loop that makes datagram endpoints."""
 
     def _make_datagram_transport(

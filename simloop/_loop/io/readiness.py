@@ -1,11 +1,14 @@
 """``add_reader`` and its kin: callbacks for descriptors, by way of the selector.
 
-Owns: the loop's selector, made when somebody first asks for it, and the handles that it keeps as
+Owns: the loop's selector, made when it is first asked for, and the handles that it keeps as
 the data of its keys: ``(reader, writer)``, as in asyncio's own loop, because wrappers of selectors
 in test suites know that shape. All goes through ``loop._selector``, whatever stands there.
 
 A selector is polled when it has something to tell, and again each turn while that stays so; a loop
 whose files are quiet has no handle in the ready queue for them.
+
+What is refused and replaced is as in CPython 3.14, Lib/asyncio/selector_events.py: ``_add_reader``,
+``_remove_reader``, ``_process_events``, ``_ensure_fd_no_transport``.
 """
 
 from __future__ import annotations
@@ -23,8 +26,6 @@ from .selector import MemorySelector
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop.net.host import Host
-
 __all__ = ["Readiness"]
 
 _READ = selectors.EVENT_READ
@@ -34,17 +35,7 @@ _WRITE = selectors.EVENT_WRITE
 class Readiness(LoopState):
     """The part of a loop that calls back when a descriptor is ready."""
 
-    _host: Host | None = None
     _own_selector: MemorySelector | None = None
-    _set_selector: Any = None
-
-    @property
-    def host(self) -> Host:
-        """The virtual machine that the loop runs on."""
-        host = self._host
-        if host is None:
-            host = self._host = self._process.host
-        return host
 
     @property
     def _selector(self) -> Any:
@@ -78,8 +69,8 @@ class Readiness(LoopState):
     def _poll(self) -> None:
         """Call back for what is ready, and come back next turn if that may stay so.
 
-        The callbacks run here and now, not a turn later: whoever gave a descriptor up before was
-        heard, and whoever gives it up now comes too late, both as in a loop that selects.
+        The callbacks run here and now, not a turn later: remove_reader() counts if it was called
+        before the poll, and comes too late during it, both as in a loop that selects.
         """
         kernel = self._kernel
         try:

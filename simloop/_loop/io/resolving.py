@@ -1,36 +1,30 @@
 """Names and addresses: what asyncio asks before it opens a socket.
 
-Owns: ``getaddrinfo`` and ``getnameinfo`` of a loop, answered from the world's table of names, and
-asyncio's short way around it for addresses that are numbers already. A name with a delay takes
-that long in virtual time.
+Owns: ``getaddrinfo`` and ``getnameinfo`` of a loop, answered from the world's table of names. A
+name with a delay takes that long in virtual time. What needs no resolver is decided as in CPython
+3.14, Lib/asyncio/base_events.py: ``_ensure_resolved``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from simloop.net.addressing.addresses import canonical, is_plain
+from simloop._loop.state import LoopState
 
-from .readiness import Readiness
+from .connections import numeric_info
 
 if TYPE_CHECKING:
-    AddressInfo: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
+    from simloop._loop.state import AddressInfo
 
-__all__ = ["AddressInfo", "Names", "interleaved", "numeric_info"]
+__all__ = ["Names"]
 
 _SYSTEM_GETADDRINFO = socket.getaddrinfo
 _SYSTEM_GETNAMEINFO = socket.getnameinfo
-_PROTOCOLS = {
-    int(socket.SOCK_STREAM): int(socket.IPPROTO_TCP),
-    int(socket.SOCK_DGRAM): int(socket.IPPROTO_UDP),
-}
-_PLAIN = (0, *_PROTOCOLS.values())
-_WITH_IPV4 = (int(socket.AF_UNSPEC), int(socket.AF_INET))
 
 
-class Names(Readiness):
+class Names(LoopState):
     """The part of a loop that looks up names."""
 
     async def getaddrinfo(  # type: ignore[override]  # typeshed's enums
@@ -73,7 +67,7 @@ class Names(Readiness):
         loop: Any = None,
     ) -> list[AddressInfo]:
         """Resolve an address unless it is a number already."""
-        del loop  # asyncio's own helpers pass it.
+        del loop  # asyncio's own callers pass it.
         host, port = address[:2]
         info = numeric_info(host, port, family, type, proto, *address[2:])
         if info is not None:
@@ -82,69 +76,11 @@ class Names(Readiness):
             host, port, family=family, type=type, proto=proto, flags=flags
         )
 
-
-def numeric_info(
-    host: Any,
-    port: Any,
-    family: int,
-    type_: int,
-    proto: int,
-    flowinfo: int = 0,
-    scopeid: int = 0,
-) -> AddressInfo | None:
-    """Return what getaddrinfo would say of a numeric address; None if it has to be asked.
-
-    A host that no resolver takes either is refused as asyncio's own short way refuses it.
-    """
-    implied = _PROTOCOLS.get(type_)
-    if implied is None or proto not in _PLAIN or host is None:
-        return None
-    if family in _WITH_IPV4 and is_plain(address := (host, port)):
-        return socket.AF_INET, type_, implied, "", address
-    where = _numeric_address(host, port, flowinfo, scopeid)
-    if where is None:
-        return None
-    wanted = socket.AF_INET if len(where) == 2 else socket.AF_INET6  # noqa: PLR2004 - its shape
-    if family not in (socket.AF_UNSPEC, wanted):
-        return None
-    return wanted, type_, implied, "", where
-
-
-def _numeric_address(host: Any, port: Any, flowinfo: int, scopeid: int) -> tuple[Any, ...] | None:
-    """Return a numeric address as its family shapes it; None if it is a name."""
-    if port in (None, "", b""):
-        port = 0
-    try:
-        port = int(port)
-    except (TypeError, ValueError):
-        return None
-    text = host.decode("idna") if isinstance(host, bytes) else host
-    if not isinstance(text, str):
-        raise TypeError(f"host is {host!r}; it takes a str, bytes or None")
-    if "%" in text:
-        return None
-    if "\0" in text:
-        raise ValueError("embedded null character")
-    try:
-        canonical(text)
-    except ValueError:
-        return None
-    return (text, port, flowinfo, scopeid) if ":" in text else (text, port)
-
-
-def interleaved(infos: list[AddressInfo], first_family_count: int) -> list[AddressInfo]:
-    """Order addresses as RFC 8305 says: families take turns, the first one begins with some.
-
-    Example:
-        >>> [info[0] for info in interleaved([(10,), (10,), (10,), (2,)], 1)]
-        [10, 2, 10, 10]
-    """
-    families: dict[int, list[AddressInfo]] = {}
-    for info in infos:
-        families.setdefault(info[0], []).append(info)
-    queues = list(families.values())
-    ordered = queues[0][: first_family_count - 1]
-    queues[0] = queues[0][first_family_count - 1 :]
-    for turn in range(max(map(len, queues))):
-        ordered += [queue[turn] for queue in queues if turn < len(queue)]
-    return ordered
+    async def _resolve_all(
+        self, address: tuple[Any, ...], options: dict[str, Any]
+    ) -> list[AddressInfo]:
+        """Resolve an address; to nothing is an error."""
+        infos = await self._ensure_resolved(address, **options)
+        if not infos:
+            raise OSError("getaddrinfo() returned empty list")
+        return infos

@@ -5,7 +5,7 @@ Owns: the interface of a selector over the files of one host, so that whatever e
 ``select`` tells what is ready now.
 
 Must not know: loops and handles. ``on_ready`` is called when a ``select`` would have something to
-tell; whoever owns the selector decides when to ask.
+tell; the owner of the selector decides when to ask.
 
 How: level-triggered, without a look at files that did not change. A file's edge puts its watch
 among the suspects; ``select`` asks the suspects for their level, and one that is not ready drops

@@ -2,7 +2,9 @@
 
 Owns: asyncio's two ways. The native one stands for ``os.sendfile``: it takes regular files only and
 needs no reading by the program; here it reads by ``os.pread`` and leaves the file's position where
-the system call would. Where it is not available, the fallback reads blocks and writes them.
+the system call would. Where it is not available, the fallback reads blocks and writes them. The
+rules are those of CPython 3.14: Lib/asyncio/base_events.py (``sendfile``, ``sock_sendfile``,
+``_check_sendfile_params``) and Lib/asyncio/unix_events.py (``_sock_sendfile_native``).
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from asyncio import base_events, constants
 from asyncio.exceptions import SendfileNotAvailableError
 from typing import Any
 
-from .sock_calls import refuse_ssl_socket
-from .unix import Unix
+from simloop._loop.state import LoopState
+
+from .connections import refuse_ssl_socket
 
 __all__ = ["Sendfile"]
 
@@ -27,7 +30,7 @@ _ALWAYS_MOVES = sys.version_info >= (3, 14)
 _Mode = constants._SendfileMode
 
 
-class Sendfile(Unix):
+class Sendfile(LoopState):
     """The part of a loop that sends files."""
 
     async def sendfile(
@@ -66,7 +69,7 @@ class Sendfile(Unix):
     async def _sendfile_native(
         self, transport: Any, file: Any, offset: int, count: int | None
     ) -> int:
-        """Send through the transport's socket, which nobody else uses meanwhile."""
+        """Send through the transport's socket, which the transport leaves alone meanwhile."""
         fd = transport._sock_fd
         del self._transports[fd]
         was_reading = transport.is_reading()
@@ -141,7 +144,7 @@ class Sendfile(Unix):
                     break
                 rest = memoryview(block)
                 while rest:
-                    taken = await self._send(sock, rest)
+                    taken = await self._sock_send(sock, rest)
                     sent += taken
                     rest = rest[taken:]
         finally:

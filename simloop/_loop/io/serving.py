@@ -5,7 +5,8 @@ what its methods promise differs between Python versions; ours only keeps its cl
 in which they came, so that closing them all is the same in every run.
 
 A listener is watched like a transport: one handle, scheduled when a client comes, which accepts
-everybody who is there.
+every client that waits, up to the backlog (CPython 3.14 Lib/asyncio/selector_events.py:
+``_accept_connection``, ``_accept_connection2``).
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
+from simloop._loop.state import LoopState
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
-from .connecting import Connecting, bind_error, check_ssl_options
-from .sock_calls import refuse_ssl_socket
+from .connections import bind_error, check_ssl_options, refuse_ssl_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .resolving import AddressInfo
+    from simloop._loop.state import AddressInfo
 
-__all__ = ["Server", "Serving", "start_server"]
+__all__ = ["Server", "Serving"]
 
 _LENIENT = sys.version_info >= (3, 13)
 """Whether an address that the host lacks is left out; older versions refuse it."""
@@ -61,7 +62,7 @@ class Server(StockServer):
             self._active_count += 1
 
     def _detach(self, transport: Any = None) -> None:
-        """Count a client less, and wake who waits for the last one."""
+        """Count a client less; the last one ends ``wait_closed``."""
         self._members.pop(transport, None)
         left = len(self._members)
         if _COUNTS:
@@ -84,7 +85,7 @@ class _Members:
         return list(self._members)
 
 
-class Serving(Connecting):
+class Serving(LoopState):
     """The part of a loop that serves."""
 
     async def create_server(
@@ -127,8 +128,7 @@ class Serving(Connecting):
             raise ValueError(f"A Stream Socket was expected, got {sock!r}")
         else:
             sockets = [sock]
-        return await start_server(
-            self,
+        return await self._serve(
             sockets,
             protocol_factory,
             ssl,
@@ -185,6 +185,16 @@ class Serving(Connecting):
             raise OSError(f"could not bind on any address out of {addresses!r}")
         return sockets
 
+    async def _serve(self, sockets: list[Any], *args: Any, start_serving: bool) -> Server:
+        """Make a server of listening sockets, and start it if asked to."""
+        for each in sockets:
+            each.setblocking(False)
+        server = Server(self, sockets, *args)
+        if start_serving:
+            server._start_serving()  # type: ignore[attr-defined]
+            await asyncio.sleep(0)
+        return server
+
     # Accepting ---------------------------------------------------------------------------------
 
     def _start_serving(
@@ -209,25 +219,13 @@ class Serving(Connecting):
         acceptor.start()
 
     def _stop_serving(self, sock: Any) -> None:
-        """Accept no more, and close the socket."""
+        """Accept no more, close the socket, and remove its path if it is a UNIX one's own."""
         fd = sock.fileno()
         acceptor = self._transports.get(fd)
         if isinstance(acceptor, _Acceptor):
             acceptor.stop()
         sock.close()
-
-
-async def start_server(
-    loop: Serving, sockets: list[Any], *args: Any, start_serving: bool
-) -> Server:
-    """Make a server of listening sockets, and start it if asked to."""
-    for each in sockets:
-        each.setblocking(False)
-    server = Server(loop, sockets, *args)
-    if start_serving:
-        server._start_serving()  # type: ignore[attr-defined]
-        await asyncio.sleep(0)
-    return server
+        self._remove_path(sock)
 
 
 class _Listening:
@@ -255,11 +253,11 @@ class _Listening:
 
 
 class _Acceptor:
-    """Whoever takes the connections of one listening socket."""
+    """The acceptor of one listening socket: it takes the connections that clients begin."""
 
     def __init__(
         self,
-        loop: Serving,
+        loop: LoopState,
         sock: Any,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         server: Any,
@@ -305,7 +303,7 @@ class _Acceptor:
             self._sock.file.unwatch_readable(self._waker)
 
     def is_closing(self) -> bool:
-        """Tell that a program may watch the descriptor too: asyncio lets it."""
+        """Return True, by which a program may watch the descriptor too: asyncio lets it."""
         return True
 
     def _forget_loop(self) -> None:
@@ -318,7 +316,7 @@ class _Acceptor:
             self._loop._kernel.io_ready.append(self._handle)
 
     def _accept_all(self) -> None:
-        """Accept whoever is there, and make a connection of each."""
+        """Accept every client that waits, and make a connection of each."""
         self._is_awake = False
         listener = self._sock
         is_virtual = type(listener) is VirtualSocket  # A subclass may have its own accept().
@@ -349,7 +347,7 @@ class _Acceptor:
             self._wake()
 
     def _rest(self, error: OSError) -> None:
-        """Accept nobody for a while: there are no descriptors left."""
+        """Accept no client for ACCEPT_RETRY_DELAY: there are no descriptors left."""
         self._loop.call_exception_handler(
             {
                 "message": "socket.accept() out of system resource",

@@ -3,7 +3,8 @@
 Owns: trying a call, and waiting for the descriptor where it would block. All of them do the same:
 try at once, and if that would block, try again each time the selector says that the descriptor is
 ready. They work on anything with the methods of a socket, so a test's mock can stand in for one;
-a method is looked up at each try, since a test may change it on the way.
+a method is looked up at each try, since a test may change it on the way. The order of checks and
+tries is that of CPython 3.14, Lib/asyncio/selector_events.py: ``sock_recv`` and its kin.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from simloop._loop.state import LoopState
 from simloop.net.addressing.addresses import is_plain
 from simloop.net.errnos import os_error
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
-from .resolving import Names
+from .connections import refuse_ssl_socket
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-__all__ = ["LowLevel", "refuse_ssl_socket"]
+__all__ = ["LowLevel"]
 
 _T = TypeVar("_T")
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
@@ -30,7 +32,7 @@ _UNDER_WAY = (errno.EINPROGRESS, errno.EAGAIN, errno.EALREADY, errno.EINTR)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
-class LowLevel(Names):
+class LowLevel(LoopState):
     """The part of a loop that works on bare sockets."""
 
     async def sock_recv(self, sock: Any, nbytes: int) -> bytes:
@@ -73,9 +75,9 @@ class LowLevel(Names):
             sent = 0
         view = memoryview(data).cast("B")
         while sent < len(view):
-            sent += await self._send(sock, view[sent:], at_once=False)
+            sent += await self._sock_send(sock, view[sent:], at_once=False)
 
-    async def _send(self, sock: Any, data: Any, *, at_once: bool = True) -> int:
+    async def _sock_send(self, sock: Any, data: Any, *, at_once: bool = True) -> int:
         """Send what the socket takes, at least one byte; return how many."""
         return await self._when_ready(
             sock, self._add_writer, self.remove_writer, lambda: sock.send(data), at_once=at_once
@@ -108,7 +110,7 @@ class LowLevel(Names):
         """
         self._check_socket(sock)
         family = sock.family
-        is_ours = type(sock) is VirtualSocket  # Nobody overrides what it does.
+        is_ours = type(sock) is VirtualSocket  # No subclass: its methods are ours.
         if is_ours and family == socket.AF_INET and is_plain(address):
             code = sock.begin_connect(address)  # It makes no error that would only be caught.
             if code and code not in _UNDER_WAY:
@@ -163,7 +165,7 @@ class LowLevel(Names):
         try:
             return await future
         finally:
-            if not handle.cancelled():  # Else somebody else waits for the descriptor now.
+            if not handle.cancelled():  # Else another call has replaced this one.
                 remove(fd)
 
 
@@ -177,24 +179,16 @@ def _try(future: asyncio.Future[_T], call: Callable[[], _T]) -> None:
         return
     except (SystemExit, KeyboardInterrupt):
         raise
-    except BaseException as error:  # noqa: BLE001 - it goes to whoever awaits
+    except BaseException as error:  # noqa: BLE001 - the future's awaiter gets it
         future.set_exception(error)
     else:
         future.set_result(result)
 
 
 def _connect(sock: Any, address: Any) -> bool:
-    """Call connect(); tell whether it will be known later only how that went."""
+    """Call connect(); return whether its outcome is still to come."""
     try:
         sock.connect(address)
     except _WOULD_BLOCK:
         return True
     return False
-
-
-def refuse_ssl_socket(sock: Any) -> None:
-    """Refuse a socket of the ssl module: asyncio does TLS itself."""
-    import ssl  # noqa: PLC0415 - a loop without connections need not load it
-
-    if isinstance(sock, ssl.SSLSocket):
-        raise TypeError("Socket cannot be of type SSLSocket")

@@ -2,7 +2,8 @@
 
 Owns: putting ``asyncio.sslproto.SSLProtocol`` between a transport and a protocol, at the start of a
 connection or in the middle of one. The encryption works on memory; its timeouts are timers of this
-loop and so virtual.
+loop and so virtual. The order of steps is that of CPython 3.14: Lib/asyncio/base_events.py
+(``start_tls``) and Lib/asyncio/selector_events.py (``_make_ssl_transport``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from .serving import Serving
+from simloop._loop.state import LoopState
 
 if TYPE_CHECKING:
     import ssl
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Tls"]
 
 
-class Tls(Serving):
+class Tls(LoopState):
     """The part of a loop that encrypts."""
 
     def _make_ssl_transport(

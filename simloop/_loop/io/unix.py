@@ -2,7 +2,8 @@
 
 Owns: ``create_unix_connection``, ``create_unix_server``, ``connect_read_pipe`` and
 ``connect_write_pipe``. Paths are names of the virtual host, not files; a server that starts on a
-path takes it over from one that is gone, and from Python 3.13 on removes it when it closes.
+path takes it over from one that is gone, and from Python 3.13 on removes it when it closes (CPython
+3.14 Lib/asyncio/unix_events.py: ``create_unix_server``, ``_stop_serving``).
 
 Pipes use asyncio's own transports: they ask ``os`` to read and write, and inside a run ``os``
 answers for virtual descriptors.
@@ -19,11 +20,10 @@ from asyncio import unix_events
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from simloop._loop.state import LoopState
 from simloop.errors import UnsupportedError
 
-from .connecting import check_ssl_options
-from .datagrams import Datagrams
-from .serving import start_server
+from .connections import check_ssl_options
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,15 +31,13 @@ if TYPE_CHECKING:
 
     from simloop.net.syscalls.virtual_socket import VirtualSocket
 
-    from .serving import Server
-
-__all__ = ["Unix"]
+__all__ = ["Pipes", "Unix"]
 
 _CLEANS_UP = sys.version_info >= (3, 13)
 
 
-class Unix(Datagrams):
-    """The part of a loop that speaks through paths and pipes."""
+class Unix(LoopState):
+    """The part of a loop that speaks through paths."""
 
     @cached_property
     def _unix_paths(self) -> dict[Any, tuple[str, int]]:
@@ -96,7 +94,7 @@ class Unix(Datagrams):
         ssl_shutdown_timeout: float | None = None,
         start_serving: bool = True,
         cleanup_socket: bool = _CLEANS_UP,
-    ) -> Server:
+    ) -> asyncio.Server:
         """Listen on a path of the virtual host, or on a socket; return the server."""
         if isinstance(ssl, bool):
             raise TypeError("ssl argument must be an SSLContext or None")
@@ -111,8 +109,7 @@ class Unix(Datagrams):
             _check_unix_stream(sock)
         if cleanup_socket:
             self._note_path(sock)
-        return await start_server(
-            self,
+        return await self._serve(
             [sock],
             protocol_factory,
             ssl,
@@ -123,7 +120,7 @@ class Unix(Datagrams):
         )
 
     def _bind_path(self, path: str | bytes) -> VirtualSocket:
-        """Bind a new socket to a path, which is taken from whoever had it."""
+        """Bind a new socket to a path; a socket that was bound to it loses the path."""
         name = os.fsdecode(path)
         if name[0] != "\0" and "\0" in name:  # An empty path is an IndexError, as in asyncio.
             raise ValueError("embedded null byte")
@@ -147,15 +144,16 @@ class Unix(Datagrams):
         if name[0] not in {0, "\0"} and self.host.unix.exists(name):
             self._unix_paths[sock] = name, self.host.unix.entry(name).number
 
-    def _stop_serving(self, sock: Any) -> None:
-        """Accept no more, close the socket, and remove its path if it is still its own."""
+    def _remove_path(self, sock: Any) -> None:
+        """Remove the path of a closed listening socket, if it is to go and still its own."""
         path, number = self._unix_paths.pop(sock, ("", 0))
-        super()._stop_serving(sock)
         names = self.host.unix
         if path and names.exists(path) and names.entry(path).number == number:
             names.unlink(path)
 
-    # Pipes -------------------------------------------------------------------------------------
+
+class Pipes(LoopState):
+    """The part of a loop that reads and writes pipes."""
 
     async def connect_read_pipe(
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], pipe: Any
@@ -170,7 +168,7 @@ class Unix(Datagrams):
     async def connect_write_pipe(
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], pipe: Any
     ) -> tuple[Any, Any]:
-        """Let a protocol write into a pipe; return ``(transport, protocol)``."""
+        """Give a protocol a pipe to write into; return ``(transport, protocol)``."""
         return await self._connect_pipe(
             unix_events._UnixWritePipeTransport,  # type: ignore[attr-defined]  # private
             protocol_factory,
@@ -199,7 +197,11 @@ class Unix(Datagrams):
 
 
 def _is_pipe(fd: int) -> bool:
-    """Tell whether a real descriptor is one that a real loop takes; asyncio refuses the others."""
+    """Return whether a real descriptor is one that a real loop takes.
+
+    Those are pipes, sockets and character devices (CPython 3.14 Lib/asyncio/unix_events.py:
+    ``_UnixReadPipeTransport.__init__``); asyncio refuses the others.
+    """
     mode = os.fstat(fd).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
