@@ -14,9 +14,6 @@ from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import nanoseconds
-from simloop.errors import UsageError
-
 from .world_interface import new_world
 
 if TYPE_CHECKING:
@@ -38,13 +35,13 @@ class LoopState(asyncio.AbstractEventLoop):
     def __init__(
         self,
         *,
-        seed: int | str = 0,
-        start_time: float = 0.0,
+        seed: int | str | None = None,
+        start_time: float | None = None,
         autojump: bool = True,
         world: WorldPort | None = None,
     ) -> None:
-        if world is None:
-            world = new_world(seed, _start_ns(start_time))
+        if world is None or seed is not None or start_time is not None:
+            world = new_world(seed=seed, start_time=start_time, world=world)
         self._world = world
         self._kernel = kernel = world.kernel
         self._wheel = kernel.wheel
@@ -114,15 +111,3 @@ class LoopState(asyncio.AbstractEventLoop):
             f"<{type(self).__name__} running={self.is_running()} closed={self._closed}"
             f" debug={self._debug} time={self.time()}>"
         )
-
-
-def _start_ns(start_time: Any) -> int:
-    try:
-        start_ns = nanoseconds(start_time)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"start_time is {start_time!r}; it takes finite seconds, for instance 0.0"
-        ) from None
-    if not 0 <= start_ns < 1 << 100:
-        raise UsageError(f"start_time is {start_time!r}; it takes finite seconds from 0 on")
-    return start_ns

@@ -41,7 +41,8 @@ class RealtimePacer:
     """
 
     def __init__(self, kernel: Kernel, factor: float, wait: Callable[[float], object]) -> None:
-        if not 0 < factor < float("inf"):
+        is_number: bool = isinstance(factor, int | float)
+        if not is_number or not 0 < factor < float("inf"):
             raise UsageError(
                 f"realtime={factor!r}; it takes the virtual seconds per real second, a number above"
                 " 0: 1.0 for the wall's own pace, 10 for ten times as fast"

@@ -14,7 +14,7 @@ import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import NEVER, Kernel, nanoseconds
+from simloop._kernel import Kernel, nanoseconds
 from simloop._loop import SimLoop, provide_worlds
 from simloop._process import Dispositions, Programs
 from simloop._sandbox import Sandbox, collect, current, freeze_garbage, interrupt
@@ -23,6 +23,7 @@ from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder
 from simloop.net.syscalls.system_calls import SystemCalls
 
+from .run_options import RunOptions, check_start, steps_and_time
 from .thread_bridge import ThreadBridge
 from .traffic_tap import TrafficTap
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from .realtime import RealtimePacer
 
-__all__ = ["World"]
+__all__ = ["World", "world_of"]
 
 _HOSTNAME = "localhost"
 """The name of the one machine of a world that nobody gave others."""
@@ -53,6 +54,9 @@ class World:
         allow: What of the real world its programs may reach; see :func:`simloop.allow`.
         strict: Also refuse what is allowed by default: writing files, starting threads.
         realtime: Virtual seconds per real second, see :meth:`pace`; None for as fast as it goes.
+
+    Raises:
+        UsageError: One of them has a value that means nothing.
 
     Example:
         >>> import asyncio, simloop
@@ -72,6 +76,7 @@ class World:
         strict: bool = False,
         realtime: float | None = None,
     ) -> None:
+        check_start(seed, start_time, start_date, allow)
         self.seed = seed
         self.kernel: Kernel = Kernel(seed, nanoseconds(start_time))
         kernel = self.kernel
@@ -93,7 +98,7 @@ class World:
             signals=self.dispositions,
             become_loop=_weakly(self, World._become_loop),
             start_date=start_date,
-            allow=allow,
+            allow=tuple(allow),
             strict=strict,
         )
         self.threads.bridge = ThreadBridge(weakref.proxy(self.sandbox), self.loops)
@@ -168,7 +173,10 @@ class World:
         Args:
             max_time: The virtual time, in seconds, past which the clock may not go.
             max_steps: How many callbacks may run, counted from the world's first.
-            livelock_steps: How many may run while the clock stands still; None changes nothing.
+            livelock_steps: How many may run while the clock stands still; a million if None.
+
+        Raises:
+            UsageError: One of them is no limit.
 
         Example:
             >>> import asyncio, simloop
@@ -180,11 +188,7 @@ class World:
             ...
             simloop.errors.LimitError: the next deadline is at 3600.0 s of virtual time, and ...
         """
-        limits: dict[str, Any] = {"steps_max": max_steps}
-        limits["time_max_ns"] = NEVER if max_time is None else nanoseconds(max_time)
-        if livelock_steps is not None:
-            limits["livelock_steps"] = livelock_steps
-        self.kernel.limit(**limits)
+        self.kernel.limit(**steps_and_time(max_time, max_steps, livelock_steps))
 
     def pace(self, realtime: float) -> None:
         """Let virtual time keep pace with the wall, times a factor, from the next jump on.
@@ -283,11 +287,20 @@ def _weakly(world: World, method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _make(seed: int | str, start_ns: int) -> World:
-    world = World(seed)
-    world.kernel.now_ns = start_ns
-    world.kernel.wheel.advance_to(start_ns)
-    return world
+def world_of(call: str, options: RunOptions) -> World:
+    """Return the world that the options of a call name, or a new one by them.
+
+    Raises:
+        UsageError: They name one, and say how it is to be made, or have a value that means nothing.
+    """
+    if options.world is None:
+        return World(**options.of_world())
+    options.refuse_conflict(call)
+    return options.world
+
+
+def _world_of_loop(**options: Any) -> World:
+    return world_of("SimLoop()", RunOptions(**options))
 
 
 def _find_host() -> Host | None:
@@ -296,5 +309,5 @@ def _find_host() -> Host | None:
     return seat.sockets._find_host() if seat and isinstance(seat.sockets, SystemCalls) else None
 
 
-provide_worlds(_make)
+provide_worlds(_world_of_loop)
 set_host_finder(_find_host)

@@ -79,7 +79,9 @@ def test_an_unknown_option_is_refused(suite, arguments) -> None:
         pass
     """)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"*test_it got {arguments}; it takes seed, debug, start_time,*"])
+    result.stdout.fnmatch_lines(
+        [f"*test_it got {arguments}; it takes seed, start_time, start_date,*"]
+    )
 
 
 def test_fixtures_of_every_kind_share_the_loop(suite) -> None:
