@@ -15,7 +15,7 @@ import gymnasium
 
 from simloop import SimLoop
 
-from ._hosted import call_now, end
+from ._driven import call_now, end
 
 if TYPE_CHECKING:
     import asyncio

@@ -125,16 +125,16 @@ class Driving(Lifecycle):
         return seconds(when_ns)
 
     def on_earlier(self, callback: Callable[[], object] | None) -> None:
-        """Tell the host when something is due before what :meth:`peek` last told it.
+        """Tell the driver when something is due before what :meth:`peek` last told it.
 
-        A host that sleeps until the next deadline can be woken by it. It is called at most once
+        A driver that sleeps until the next deadline can be woken by it. It is called at most once
         per :meth:`peek`, without arguments, by whoever scheduled the earlier callback: from
         another thread if that used ``call_soon_threadsafe``, and never while the loop is driven.
-        A world has one such host, the last that called this; None ends it.
+        A world has one such driver, the last that called this; None ends it.
 
         Raises:
             UsageError: The loop runs, or the callback is none, or a thread of the run has the loop,
-                which is no host's then.
+                which is no driver's then.
 
         Example:
             >>> import simloop
@@ -150,7 +150,7 @@ class Driving(Lifecycle):
         """
         self._check_drivable("on_earlier")
         if self._kernel.is_running:
-            raise UsageError("on_earlier() is for the host of a loop; the loop itself runs now")
+            raise UsageError("on_earlier() is for the driver of a loop; the loop itself runs now")
         if callback is not None:
             self._check_closed()
             _check_callback("on_earlier", callback)
@@ -250,7 +250,7 @@ class Driving(Lifecycle):
     def run_until_idle(self) -> None:
         """Run until nothing is ready and no deadline is left.
 
-        Tasks that wait for something that can never happen stay where they are: for a host, that
+        Tasks that wait for something that can never happen stay where they are: for a driver, that
         is no deadlock, since it may :meth:`inject` what they wait for.
 
         Raises:
@@ -271,7 +271,7 @@ class Driving(Lifecycle):
         """Schedule an event of the outside world at its time, which may be ahead of the clock.
 
         Args:
-            when: The host's time, in seconds of the loop's clock.
+            when: The driver's time, in seconds of the loop's clock.
             callback: What happens then.
             *args: Its arguments.
 
@@ -323,7 +323,7 @@ class Driving(Lifecycle):
                 self._end(outer)
 
     def _check_drivable(self, call: str) -> None:
-        """Refuse a host's call; whoever has a reason overrides this."""
+        """Refuse a driver's call; whoever has a reason overrides this."""
 
     def _who_runs(self) -> str:
         loop: Any = self._kernel.current
