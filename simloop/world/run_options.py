@@ -33,6 +33,8 @@ __all__ = ["OF_WORLD", "RunOptions", "check_start", "refuse_unknown", "steps_and
 OF_WORLD = ("seed", "start_time", "start_date", "allow", "strict")
 """The options that make a world, in the order of :class:`RunOptions`; a given world has its own."""
 
+_NOTHING = (None,) * len(OF_WORLD)
+
 _TIME_LIMIT_NS = 1 << 100
 """Times from here on are no times at which a clock could start."""
 
@@ -83,6 +85,8 @@ class RunOptions(NamedTuple):
 
     def of_world(self) -> dict[str, Any]:
         """Return the options of the world that were given, by name."""
+        if self[: len(OF_WORLD)] == _NOTHING:
+            return {}  # As in most runs.
         # The tuple is longer than its names here: zip stops after the world's.
         return {
             name: value for name, value in zip(OF_WORLD, self, strict=False) if value is not None
@@ -152,21 +156,23 @@ def _nearest(name: str, known: list[str]) -> list[str]:
     return get_close_matches(name, known, n=2)
 
 
-def check_start(seed: object, start_time: object, start_date: object, allow: object) -> None:
-    """Refuse values that no world can begin with.
+def check_start(seed: object, start_time: object, start_date: object, allow: object) -> int:
+    """Return the start time in nanoseconds; refuse values that no world can begin with.
 
     Raises:
         UsageError: One of them is such; the message names it.
     """
     if not isinstance(seed, int | str):
         raise UsageError(f"seed={seed!r}; it takes an integer or a string")
-    if not 0 <= _ns("start_time", start_time) < _TIME_LIMIT_NS:
+    start_ns = _ns("start_time", start_time)
+    if not 0 <= start_ns < _TIME_LIMIT_NS:
         raise UsageError(f"start_time={start_time!r}; it takes finite seconds from 0 on")
     is_moment = start_date is None or hasattr(start_date, "timestamp")
     if not is_moment and abs(_ns("start_date", start_date)) >= _TIME_LIMIT_NS:
         raise UsageError(f"start_date={start_date!r}; it takes a datetime, or finite POSIX seconds")
     if isinstance(allow, str):
         raise UsageError(f"allow={allow!r}; it takes a tuple of names: allow=({allow!r},)")
+    return start_ns
 
 
 def steps_and_time(

@@ -14,7 +14,7 @@ import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import Kernel, nanoseconds
+from simloop._kernel import Kernel
 from simloop._loop import SimLoop, provide_worlds
 from simloop._process import Dispositions, Programs
 from simloop._sandbox import Sandbox, collect, current, freeze_garbage, interrupt
@@ -76,9 +76,9 @@ class World:
         strict: bool = False,
         realtime: float | None = None,
     ) -> None:
-        check_start(seed, start_time, start_date, allow)
+        start_ns = check_start(seed, start_time, start_date, allow)
         self.seed = seed
-        self.kernel: Kernel = Kernel(seed, nanoseconds(start_time))
+        self.kernel: Kernel = Kernel(seed, start_ns)
         kernel = self.kernel
         kernel.limits.tidy = _collect
         kernel.limits.freeze_garbage = freeze_garbage
@@ -299,8 +299,12 @@ def world_of(call: str, options: RunOptions) -> World:
     return options.world
 
 
-def _world_of_loop(**options: Any) -> World:
-    return world_of("SimLoop()", RunOptions(**options))
+def _world_of_loop(
+    *, seed: int | str | None, start_time: float | None, world: World | None
+) -> World:
+    if seed is None and start_time is None and world is None:
+        return World()  # As for most loops.
+    return world_of("SimLoop()", RunOptions(seed, start_time, world=world))
 
 
 def _find_host() -> Host | None:

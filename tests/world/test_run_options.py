@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import simloop
-from simloop.embed._driven import new_loop
+from simloop.embed._driven import end, new_loop
 from simloop.testing import SimTestCase, virtual_time
 
 NOW = 5.0
@@ -45,13 +45,25 @@ def decorated(**options: Any) -> None:
     virtual_time(**options)(program)()
 
 
+class _Kept(unittest.TestResult):
+    """A result that keeps the error of a test, which is told when the test has ended."""
+
+    error: BaseException | None = None
+
+    def addError(self, test: unittest.TestCase, err: Any) -> None:
+        self.error = err[1]
+
+
 def case(**options: Any) -> None:
     class Case(SimTestCase):
         async def live(self) -> None:
             await program()
 
     Case.options = options
-    Case("live").debug()
+    kept = _Kept()
+    Case("live").run(kept)
+    if kept.error is not None:
+        raise kept.error
 
 
 def looped(**options: Any) -> None:
@@ -60,8 +72,7 @@ def looped(**options: Any) -> None:
     try:
         loop.run_until_complete(loop.create_task(program()))
     finally:
-        while loop.world.loops:
-            loop.world.loops[0].close()
+        end(loop)
 
 
 ENTRIES = [run, simulate, check, decorated, case, looped]
