@@ -50,7 +50,7 @@ class _Kept(unittest.TestResult):
 
     error: BaseException | None = None
 
-    def addError(self, test: unittest.TestCase, err: Any) -> None:
+    def addError(self, test: unittest.TestCase, err: Any) -> None:  # noqa: N802 - unittest's name
         self.error = err[1]
 
 
