@@ -9,7 +9,7 @@ Must not know: what the driver is, and what it does about it.
 Invariants:
 
 - The driver is told at most once after each of its questions: it has to ask again anyway.
-- While the kernel runs nothing is told: whoever drives it asks when it returns.
+- While the kernel runs nothing is told: its driver asks when it returns.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class EarlyDeadline:
             self._tell()
 
     def end(self) -> None:
-        """Let the kernel be a plain one again."""
+        """Give the kernel its plain queue and wheel back."""
         self._kernel.ready = deque(self._kernel.ready)
         self._kernel.io_ready = deque(self._kernel.io_ready)
         self._kernel.wheel.__class__ = TimerWheel

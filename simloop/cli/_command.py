@@ -104,7 +104,7 @@ def _named(error: BaseException | None) -> str | None:
 
 
 def _tell(ending: Ending, seed: int) -> None:
-    """Say why the program ended, if it did not just return, and the closing line."""
+    """Write why the program ended, if it did not just return, and the closing line."""
     error = ending.error
     if ending.is_ours:
         say(str(_named(error)))

@@ -68,9 +68,9 @@ class Driven:
             self._heard = self.now()
 
     def _arrive(self) -> None:
-        """Let what was scheduled from outside find the clock where it was at that moment.
+        """Move the clock to the moment at which something was scheduled from outside.
 
-        Nothing else is ready: whoever drives a loop runs all that is.
+        Nothing else is ready: a driver runs all that is.
         """
         if self._heard is None:
             return
@@ -138,7 +138,7 @@ class DrivenProcess(Driven):
 
 
 def call_now(loop: SimLoop, callback: Callable[..., object], *args: Any) -> list[Exception]:
-    """Have the loop call this when it is driven next; the list holds its error after that.
+    """Schedule a call for when the loop is driven next; the list holds its error after that.
 
     An error of a callback goes to the loop's handler; one of the driver's own is for the driver.
     """

@@ -76,7 +76,7 @@ class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not b
         raise NotImplementedError
 
     def receive(self, eid: str, attr: str, values: dict[str, Any]) -> None:
-        """Take an input of an entity: values by the full name of whoever sends them."""
+        """Take an input of an entity: values by the full name of the entity that sends them."""
         raise NotImplementedError
 
     def read(self, eid: str, attr: str) -> Any:
@@ -149,5 +149,5 @@ class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not b
         return {eid: values for eid, values in data.items() if values}
 
     def finalize(self) -> None:
-        """Let the entities clean up, and close the loop."""
+        """Cancel the entities, run their clean-up, and close the loop."""
         end(self.loop)

@@ -123,7 +123,7 @@ class LoopProcess(DrivenProcess):
                     self.loop.run_until(due)  # SimPy's sum of floats may fall short of it.
                 due = self.run_due()
             except (KeyboardInterrupt, SystemExit):
-                self.process = env.process(self._live())  # For whoever calls run() again.
+                self.process = env.process(self._live())  # For the next call of run().
                 raise
             try:
                 yield env.event() if due == math.inf else env.timeout(max(0, due - env.now))
@@ -150,7 +150,7 @@ class LoopProcess(DrivenProcess):
 
 
 class LoopEnvironment(simpy.Environment):  # type: ignore[misc]  # as above
-    """A SimPy environment inside an asyncio loop: nobody calls ``run``, the loop's clock does.
+    """A SimPy environment inside an asyncio loop, whose clock runs it in place of ``run``.
 
     Args:
         loop: The loop, simulated or not; by default the one that runs.
@@ -203,14 +203,14 @@ class LoopEnvironment(simpy.Environment):  # type: ignore[misc]  # as above
         )
 
     def _set_alarm(self) -> None:
-        """Have the loop call when the next event is due."""
+        """Set the loop's timer to when the next event is due."""
         when = self.peek()
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = None if when == math.inf else self._loop.call_at(when, self._go, when)
 
     def _go(self, target: float) -> None:
-        """Process what is due; an error that nobody handles goes to the loop's handler."""
+        """Process what is due; an error that is not handled goes to the loop's handler."""
         self._is_stepping = True
         try:
             while self.peek() <= target:

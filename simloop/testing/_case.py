@@ -117,7 +117,7 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
 
     @loop.setter
     def loop(self, value: Any) -> None:
-        """Let other cases, such as aiohttp's, take note of the loop that runs."""
+        """Accept the test's own loop, which other cases, such as aiohttp's, assign."""
         if value is not self._life.loop:
             raise UsageError(
                 f"the loop of a SimTestCase is its own, {self.loop!r}, and not {value!r}"
@@ -129,5 +129,5 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
         return self._life.world
 
     async def advance(self, seconds: float) -> None:
-        """Let virtual time pass: everything due on the way runs, each at its own time."""
+        """Advance virtual time: everything due on the way runs, each at its own time."""
         await self.loop.advance(seconds)

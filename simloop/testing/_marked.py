@@ -188,7 +188,7 @@ def _run_generator(
 
 
 def tell(item: pytest.Item) -> Iterator[str]:
-    """Say how far a test came in its world, if it had one yet, and what replays it."""
+    """Yield how far a test came in its world, if it had one yet, and what replays it."""
     life = item.stash.get(_life, None)
     if life is None:
         return

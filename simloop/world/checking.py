@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 _PATIENCE_S, _PATIENCE = 60.0, 20.0
-"""How long a fresh process that nobody asked for may take: so long, and as many times as here."""
+"""How many seconds a process that was not asked for may take, and how often as long as here."""
 
 
 def check(
@@ -169,7 +169,7 @@ def _check_here(
 
 
 def _why(main: Main, seed: int | str, options: RunOptions, program: Program | None) -> str:
-    """Say why runs in this process differ."""
+    """Return why runs in this process differ, in words."""
     from simloop.trace.causes import Cause, guess  # noqa: PLC0415 - as above
 
     from .fresh_process import observe  # noqa: PLC0415

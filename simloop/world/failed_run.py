@@ -5,7 +5,7 @@ soon as the world has ended what it ran. A deadlock or a limit ends the program 
 its ``finally`` blocks and tear-downs are as much the user's as the rest of it: without room of
 their own they would fail by the same limit again.
 
-Must not know: who reports the error. The first one is what is told, whatever the clean-up raises.
+Must not know: how the error is reported. It is the first one, whatever the clean-up raises.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ _loading = False
 
 
 def is_loading() -> bool:
-    """Tell whether this is a fresh process that reads the program's module."""
+    """Return whether this is a fresh process that reads the program's module."""
     return _loading
 
 
@@ -295,7 +295,7 @@ def move_memory() -> object:
 def serve(job: str, result: str) -> None:
     """Do a job, in the fresh process."""
     sys.addaudithook(_audit)
-    program, seeds, closely, memory = pickle.loads(Path(job).read_bytes())  # noqa: S301 - from who asks
+    program, seeds, closely, memory = pickle.loads(Path(job).read_bytes())  # noqa: S301 - from FreshProcess
     in_the_way = move_memory() if memory == "moved" else None
     main, options = program.load()
     seen = [observe(main, seed, options, closely=closely) for seed in seeds]

@@ -1,7 +1,7 @@
 """Pacing: virtual time against the wall, for demos, games and people who watch.
 
 Owns: waiting for real before the clock jumps, and moving the clock to where the wall is when
-something comes from outside meanwhile. A kernel that nobody paces has no part in it: a pace takes
+something comes from outside meanwhile. A kernel without a pace has no part in it: a pace takes
 the place of its ``jump``.
 
 Must not know: what runs.

@@ -107,7 +107,7 @@ def _in_world(call: str, options: RunOptions) -> AbstractContextManager[World]:
     if options.world is not None:
         return _in_given_world(world, options)
     options.set_limits(world)
-    return nullcontext(world)  # It goes with the run, so nobody needs its limits back.
+    return nullcontext(world)  # It goes with the run, so its limits need no restoring.
 
 
 @contextmanager

@@ -52,7 +52,7 @@ class Driving(Lifecycle):
     # From inside ---------------------------------------------------------------------------
 
     async def advance(self, duration: float) -> None:
-        """Let ``duration`` seconds of virtual time pass: each callback at its own time.
+        """Advance the clock by ``duration`` seconds, with each callback at its own time.
 
         Runs what is due on the way, also what is scheduled on the way, and returns when nothing
         is left to do at the target time, which the clock then shows exactly.
@@ -125,10 +125,10 @@ class Driving(Lifecycle):
         return seconds(when_ns)
 
     def on_earlier(self, callback: Callable[[], object] | None) -> None:
-        """Tell the driver when something is due before what :meth:`peek` last told it.
+        """Call back when something is due before what :meth:`peek` last returned.
 
         A driver that sleeps until the next deadline can be woken by it. It is called at most once
-        per :meth:`peek`, without arguments, by whoever scheduled the earlier callback: from
+        per :meth:`peek`, without arguments, by the code that scheduled the earlier callback: from
         another thread if that used ``call_soon_threadsafe``, and never while the loop is driven.
         A world has one such driver, the last that called this; None ends it.
 
@@ -323,7 +323,7 @@ class Driving(Lifecycle):
                 self._end(outer)
 
     def _check_drivable(self, call: str) -> None:
-        """Refuse a driver's call; whoever has a reason overrides this."""
+        """Refuse a driver's call; a part with a reason to overrides this."""
 
     def _who_runs(self) -> str:
         loop: Any = self._kernel.current

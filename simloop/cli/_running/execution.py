@@ -108,7 +108,7 @@ class Execution:
 
     @contextmanager
     def _making_loops(self) -> Iterator[None]:
-        """Let asyncio make loops of this world, for whoever asks it for one."""
+        """Make loops of this world where asyncio is asked for a new one."""
         owners: list[Any] = [asyncio, events]
         if sys.version_info < (3, 14):
             # Up to 3.13 get_event_loop() may make a loop, by the policy.
