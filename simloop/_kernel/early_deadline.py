@@ -1,15 +1,15 @@
-"""Hearing that the next deadline moved forward, for a host that plans ahead.
+"""Hearing that the next deadline moved forward, for a driver that plans ahead.
 
-Owns: the queue and the wheel that notice. A kernel has plain ones; when a host asks to be told,
+Owns: the queue and the wheel that notice. A kernel has plain ones; when a driver asks to be told,
 it gets a queue, and its wheel a class, that look at each deadline that is added, so that a run
-that nobody hosts pays nothing for this.
+that nothing drives pays nothing for this.
 
-Must not know: who the host is, and what it does about it.
+Must not know: what the driver is, and what it does about it.
 
 Invariants:
 
-- The host is told at most once after each of its questions: it has to ask again anyway.
-- While the kernel runs nothing is told: whoever drives it asks when it returns.
+- The driver is told at most once after each of its questions: it has to ask again anyway.
+- While the kernel runs nothing is told: its driver asks when it returns.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ __all__ = ["EarlyDeadline"]
 
 
 class EarlyDeadline:
-    """What the host was last told, against what is scheduled since.
+    """What the driver was last told, against what is scheduled since.
 
     Args:
         kernel: The kernel to look at.
-        tell: Called when something is due before what the host knows; from the thread that
+        tell: Called when something is due before what the driver knows; from the thread that
             scheduled it.
     """
 
@@ -43,17 +43,17 @@ class EarlyDeadline:
         exchange(kernel, self.scheduled)
 
     def peeked(self, when_ns: int) -> None:
-        """Take note of what the host was told when it asked for the next deadline."""
+        """Take note of what the driver was told when it asked for the next deadline."""
         self._known_ns = when_ns
 
     def scheduled(self, when_ns: int) -> None:
-        """Hear that something was scheduled; tell the host if that is news."""
+        """Hear that something was scheduled; tell the driver if that is news."""
         if when_ns < self._known_ns and not self._kernel.is_running:
             self._known_ns = -1  # Nothing is earlier, until it asks again.
             self._tell()
 
     def end(self) -> None:
-        """Let the kernel be a plain one again."""
+        """Give the kernel its plain queue and wheel back."""
         self._kernel.ready = deque(self._kernel.ready)
         self._kernel.io_ready = deque(self._kernel.io_ready)
         self._kernel.wheel.__class__ = TimerWheel

@@ -151,7 +151,7 @@ class Kernel:
         self._rewatch()
 
     def tell_earlier(self, tell: Callable[[], object] | None) -> None:
-        """Tell a host when the next deadline moves forward, or stop telling.
+        """Tell a driver when the next deadline moves forward, or stop telling.
 
         This exchanges :attr:`ready`: whoever holds the queue has to take the new one.
         """

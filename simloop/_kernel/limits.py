@@ -100,6 +100,14 @@ class Limits:
         self.livelock_steps = livelock_steps
         self._schedule(self._looked_steps + livelock_steps)
 
+    def current(self) -> dict[str, int | None]:
+        """Return the limits as :meth:`set` takes them."""
+        return {
+            "steps_max": self._steps_max,
+            "time_max_ns": self.time_max_ns,
+            "livelock_steps": self.livelock_steps,
+        }
+
     def _schedule(self, look_at: int) -> None:
         self._look_at = look_at
         self.check_at: int = min(look_at, self._tidy_at)

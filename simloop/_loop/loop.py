@@ -86,16 +86,18 @@ class SimLoop(
     """A deterministic asyncio event loop in virtual time.
 
     Args:
-        seed: Where all randomness of the world comes from; the same seed gives the same run.
-        start_time: What :meth:`time` tells at first, in seconds.
+        seed: Where all randomness of the world comes from, 0 if None; the same seed gives the
+            same run.
+        start_time: What :meth:`time` shows at first, in seconds; 0.0 if None.
         autojump: Jump to the next deadline when nothing is ready. If false, only
             :meth:`advance` and the driving calls move the clock.
-        world: The :class:`simloop.World` to live in, with its seed and its time; by default a new
-            one of its own.
+        world: The :class:`simloop.World` to live in, whose seed and time are its own; by default
+            a new one.
         process: The process of that world that the loop is of; by default the caller's.
 
     Raises:
-        UsageError: ``start_time`` is negative, infinite or no number.
+        UsageError: ``start_time`` is negative, infinite or no number; or a seed or a time was given
+            beside a world.
 
     Example:
         >>> import asyncio, simloop
@@ -107,8 +109,8 @@ class SimLoop(
     def __init__(
         self,
         *,
-        seed: int | str = 0,
-        start_time: float = 0.0,
+        seed: int | str | None = None,
+        start_time: float | None = None,
         autojump: bool = True,
         world: WorldPort | None = None,
         process: Process | None = None,

@@ -22,9 +22,6 @@ from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from simloop._kernel import nanoseconds
-from simloop.errors import UsageError
-
 from .world_interface import new_world
 
 if TYPE_CHECKING:
@@ -59,14 +56,14 @@ class LoopState(asyncio.AbstractEventLoop):
     def __init__(
         self,
         *,
-        seed: int | str = 0,
-        start_time: float = 0.0,
+        seed: int | str | None = None,
+        start_time: float | None = None,
         autojump: bool = True,
         world: WorldPort | None = None,
         process: Process | None = None,
     ) -> None:
-        if world is None:
-            world = new_world(seed, _start_ns(start_time))
+        if world is None or seed is not None or start_time is not None:
+            world = new_world(seed=seed, start_time=start_time, world=world)
         self._world = world
         self._process: Process = world.process_of_caller() if process is None else process
         self._kernel = kernel = world.kernel
@@ -260,15 +257,3 @@ class LoopState(asyncio.AbstractEventLoop):
 
         # io/unix.py
         def _remove_path(self, sock: Any) -> None: ...
-
-
-def _start_ns(start_time: Any) -> int:
-    try:
-        start_ns = nanoseconds(start_time)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"start_time is {start_time!r}; it takes finite seconds, for instance 0.0"
-        ) from None
-    if not 0 <= start_ns < 1 << 100:
-        raise UsageError(f"start_time is {start_time!r}; it takes finite seconds from 0 on")
-    return start_ns

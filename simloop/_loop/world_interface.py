@@ -66,16 +66,22 @@ class WorldPort(Protocol):
         """Make the real world's names (time, random, sockets) mean this world meanwhile."""
 
 
-_maker: Callable[[int | str, int], WorldPort] | None = None
+_maker: Callable[..., WorldPort] | None = None
 
 
-def provide_worlds(maker: Callable[[int | str, int], WorldPort]) -> None:
-    """Set the function that makes a world from a seed and a start time in nanoseconds."""
+def provide_worlds(maker: Callable[..., WorldPort]) -> None:
+    """Set the function that gives a loop its world: a new one, or the one that it names."""
     global _maker  # noqa: PLW0603 - filled once, by the layer above
     _maker = maker
 
 
-def new_world(seed: int | str, start_ns: int) -> WorldPort:
-    """Make a world for a loop that was given none."""
+def new_world(
+    *, seed: int | str | None, start_time: float | None, world: WorldPort | None
+) -> WorldPort:
+    """Make a world for a loop that was given none.
+
+    Raises:
+        UsageError: It was given one, and a seed or a time beside, or these are none.
+    """
     assert _maker is not None, "simloop.world registers itself when simloop is imported"
-    return _maker(seed, start_ns)
+    return _maker(seed=seed, start_time=start_time, world=world)

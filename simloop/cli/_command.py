@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from simloop.world import World
+from simloop.world.run_options import RunOptions
+from simloop.world.world import world_of
 
 from ._format import count, say, virtual
 from ._program import NoProgramError, find
@@ -61,8 +62,14 @@ class _TraceError(Exception):
 def _run(arguments: RunArguments, steps: str | None) -> Ending:
     """Run the program once, and say how it went."""
     program = find(arguments.program)
-    world = World(arguments.seed, start_date=arguments.start_date)
-    world.limit(max_time=arguments.max_time, max_steps=arguments.max_steps)
+    options = RunOptions(
+        seed=arguments.seed,
+        start_date=arguments.start_date,
+        max_time=arguments.max_time,
+        max_steps=arguments.max_steps,
+    )
+    world = world_of("simloop run", options)
+    options.set_limits(world)
     trace = None
     with ExitStack() as stack:
         if arguments.trace is not None:
@@ -97,7 +104,7 @@ def _named(error: BaseException | None) -> str | None:
 
 
 def _tell(ending: Ending, seed: int) -> None:
-    """Say why the program ended, if it did not just return, and the closing line."""
+    """Write why the program ended, if it did not just return, and the closing line."""
     error = ending.error
     if ending.is_ours:
         say(str(_named(error)))

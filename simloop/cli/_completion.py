@@ -1,7 +1,7 @@
 """Completion of the command's options and files by the shell, written by shtab.
 
 Owns: the option ``--print-completion``. shtab reads the parser itself, so nothing here has to be
-kept up with it. It is an extra of its own, and looked for only when somebody asks.
+kept up with it. It is an extra of its own, and looked for only when it is asked for.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NAMES_OF_FILES = ("program", "trace", "output")
 
 
 def add_completion(parser: argparse.ArgumentParser) -> None:
-    """Let the parser print its completion for a shell."""
+    """Add to the parser the option that prints its completion for a shell."""
     parser.add_argument(
         "--print-completion",
         action=_Print,

@@ -1,7 +1,7 @@
-"""The progress line: how far a long run is, for whoever watches a terminal.
+"""The progress line: how far a long run is, for a person who watches a terminal.
 
 Owns: a real thread that writes one line now and then while the program runs. It only reads the
-clock and the count of steps, so it moves nothing in the run, and is not started where nobody looks.
+clock and the count of steps, so it moves nothing in the run, and needs a terminal.
 """
 
 from __future__ import annotations

@@ -20,4 +20,4 @@ class ExitStatus(enum.IntEnum):
     DEADLOCK = 80  # Nothing in the program could ever run again; who waits for what is on stderr.
     LIMIT = 81  # The run passed --max-time or --max-steps, or spun without the clock moving.
     DIFFERS = 82  # --check: the second run was another one than the first.
-    INTERRUPTED = 130  # Somebody pressed Ctrl-C, as a shell reports it.
+    INTERRUPTED = 130  # By Ctrl-C, as a shell reports it.

@@ -1,6 +1,6 @@
 """SimLoops inside other simulators, and other simulators inside a loop.
 
-Each file adapts one host, in a few lines over the driving calls of :class:`simloop.SimLoop`, and
+Each file adapts one driver, in a few lines over the driving calls of :class:`simloop.SimLoop`, and
 is imported by its own name, since each needs a package of its own: :mod:`simloop.embed.simpy`,
 :mod:`~simloop.embed.salabim`, :mod:`~simloop.embed.live` (asyncio and trio),
 :mod:`~simloop.embed.mosaik`, :mod:`~simloop.embed.fmi`, :mod:`~simloop.embed.gymnasium`,

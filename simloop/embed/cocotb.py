@@ -20,23 +20,23 @@ import cocotb
 from cocotb.triggers import Event, First, Timer
 from cocotb.utils import get_sim_steps, get_sim_time
 
-from simloop import SimLoop
-
-from ._hosted import Hosted, end
+from ._driven import DrivenProcess
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine
 
+    from simloop import SimLoop
+
 __all__ = ["Bench"]
 
 
-class Bench(Hosted):
+class Bench(DrivenProcess):
     """A loop that lives in a cocotb test; make it inside of one.
 
     Args:
         loop: The loop; by default a new one that starts at the simulator's time.
-        **options: What a new :class:`simloop.SimLoop` gets, for instance ``seed``.
+        **options: What :func:`simloop.run` takes, for a new loop: ``seed``, ``max_time``, ...
 
     Example::
 
@@ -47,10 +47,10 @@ class Bench(Hosted):
     """
 
     def __init__(self, loop: SimLoop | None = None, **options: Any) -> None:
-        super().__init__(loop or SimLoop(start_time=self.now(), **options))
+        super().__init__(loop, options)
         self._changed = Event()
         self.loop.on_earlier(self._wake)
-        self._driver = cocotb.start_soon(self._drive())
+        self._driving = cocotb.start_soon(self._drive())
 
     def now(self) -> float:
         """Return the simulator's time, in seconds."""
@@ -99,7 +99,8 @@ class Bench(Hosted):
 
     def close(self) -> None:
         """Stop driving the loop, let its tasks clean up, and close it."""
-        self._driver.cancel()
-        self.loop.on_earlier(None)
-        self.catch_up()
-        end(self.loop)
+        self._driving.cancel()
+        super().close()
+
+    def _is_driven(self) -> bool:
+        return True  # Until its end: cocotb's clock is there as long as the test is.

@@ -77,7 +77,7 @@ class CoSimulation:
         self._has_event = False
 
     def signal_event(self) -> None:
-        """Tell the master of an event, from inside of the program: an output jumps, say."""
+        """Signal an event to the master, from inside of the program: an output jumps, say."""
         self._has_event = True
 
     def do_step(self, current_time: float, step_size: float) -> StepResult:

@@ -15,7 +15,7 @@ import gymnasium
 
 from simloop import SimLoop
 
-from ._hosted import call_now, end
+from ._driven import call_now, end
 
 if TYPE_CHECKING:
     import asyncio
@@ -78,7 +78,7 @@ class LoopEnv(gymnasium.Env, Generic[_Obs, _Act]):  # type: ignore[misc]  # may 
         raise NotImplementedError
 
     def is_terminated(self) -> bool:
-        """Tell whether the episode has come to its end; by default, whether the system has."""
+        """Return whether the episode has come to its end; by default, whether the system has."""
         return self._system is not None and self._system.done()
 
     # What Gymnasium calls -------------------------------------------------------------------
@@ -128,7 +128,7 @@ class LoopEnv(gymnasium.Env, Generic[_Obs, _Act]):  # type: ignore[misc]  # may 
         super().close()
 
     def _end(self) -> None:
-        """Let the system clean up, and close its loop."""
+        """Cancel the system, run its clean-up, and close its loop."""
         if self.loop is None or self._system is None:
             return
         loop, self.loop, self._system = self.loop, None, None

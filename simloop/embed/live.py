@@ -1,12 +1,12 @@
 """A SimLoop inside a live loop, paced by it: asyncio, trio, or another SimLoop.
 
-Owns: waiting in the host for the guest's next deadline, and waking when it moves forward. So a
-real web page or a user interface, served by the host, can watch and steer a simulation.
+Owns: waiting in the driver for the guest's next deadline, and waking when it moves forward. So a
+real web page or a user interface, served by the driver, can watch and steer a simulation.
 
 Invariants:
 
-- The guest runs only in the host's thread, in a task of the host, a moment at a time.
-- What the host asks of the guest by these methods happens at the host's time.
+- The guest runs only in the driver's thread, in a task of the driver, a moment at a time.
+- What the driver asks of the guest by these methods happens at the driver's time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from simloop.errors import SimError, UsageError
 
-from ._hosted import Hosted
+from ._driven import Driven
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 __all__ = ["Live", "run_in_trio"]
 
 
-class _Paced(Hosted):
-    """A guest whose clock goes with the host's, times a factor."""
+class _Paced(Driven):
+    """A guest whose clock goes with the driver's, times a factor."""
 
     def __init__(self, loop: SimLoop, factor: float, clock: Callable[[], float]) -> None:
         if not 0 < factor < math.inf:
             raise UsageError(
-                f"factor={factor!r}; it takes the guest's seconds per second of the host, above 0"
+                f"factor={factor!r}; it takes the guest's seconds per second of the driver, above 0"
             )
         super().__init__(loop)
         self._factor = factor
@@ -42,12 +42,12 @@ class _Paced(Hosted):
         self._origin = (clock(), loop.time())
 
     def now(self) -> float:
-        """Return the guest's time that belongs to the host's, in seconds."""
-        host, guest = self._origin
-        return guest + (self._clock() - host) * self._factor
+        """Return the guest's time that belongs to the driver's, in seconds."""
+        driver, guest = self._origin
+        return guest + (self._clock() - driver) * self._factor
 
     def pause(self) -> float:
-        """Run what is due; return for how many of the host's seconds nothing will be."""
+        """Run what is due; return for how many of the driver's seconds nothing will be."""
         return max(0.0, (self.run_due() - self.now()) / self._factor)
 
 
@@ -56,50 +56,50 @@ class Live(_Paced):
 
     Args:
         loop: The guest.
-        factor: How many of its seconds go by in a second of the host's.
+        factor: How many of its seconds go by in a second of the driver's.
 
     Example:
         >>> import asyncio, simloop
         >>> from simloop.embed.live import Live
-        >>> async def host():
+        >>> async def driver():
         ...     guest = simloop.SimLoop()
         ...     async with Live(guest, factor=3600) as live:
         ...         await live.wait(live.create_task(asyncio.sleep(60)))
         ...     time = guest.time()
         ...     guest.close()
         ...     return time >= 60
-        >>> asyncio.run(host())
+        >>> asyncio.run(driver())
         True
     """
 
     def __init__(self, loop: SimLoop, *, factor: float = 1.0) -> None:
-        self._host = asyncio.get_running_loop()
+        self._driver = asyncio.get_running_loop()
         self._changed = asyncio.Event()
-        self._driver: asyncio.Task[None] | None = None
-        super().__init__(loop, factor, self._host.time)
+        self._driving: asyncio.Task[None] | None = None
+        super().__init__(loop, factor, self._driver.time)
 
     async def __aenter__(self) -> Self:
         self.loop.on_earlier(self._wake)
-        self._driver = self._host.create_task(self._drive(), name="simloop guest")
+        self._driving = self._driver.create_task(self._drive(), name="simloop guest")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         self.loop.on_earlier(None)
-        if self._driver is not None:
-            self._driver.cancel()
-            await asyncio.wait([self._driver])
-            if not self._driver.cancelled():
-                self._driver.result()
+        if self._driving is not None:
+            self._driving.cancel()
+            await asyncio.wait([self._driving])
+            if not self._driving.cancelled():
+                self._driving.result()
 
     def _wake(self) -> None:
         self.heard()
-        self._host.call_soon_threadsafe(self._changed.set)
+        self._driver.call_soon_threadsafe(self._changed.set)
 
     async def _drive(self) -> None:
         while True:
             self._changed.clear()
             pause = self.pause()
-            timer = self._host.call_later(pause, self._changed.set) if pause < math.inf else None
+            timer = self._driver.call_later(pause, self._changed.set) if pause < math.inf else None
             try:
                 await self._changed.wait()
             finally:
@@ -107,36 +107,36 @@ class Live(_Paced):
                     timer.cancel()
 
     async def wait(self, task: asyncio.Future[Any]) -> Any:
-        """Wait, in the host, for a task or a future of the guest; return its result.
+        """Wait, in the driver, for a task or a future of the guest; return its result.
 
         Raises:
             BaseException: What the task raised, or what ended the guest.
             UsageError: The context is not entered, or was left meanwhile.
         """
-        driver = self._entered("wait")
+        driving = self._entered("wait")
         done = asyncio.Event()
         task.add_done_callback(lambda _: done.set())
-        waiter = self._host.create_task(done.wait())
+        waiter = self._driver.create_task(done.wait())
         try:
-            await asyncio.wait([waiter, driver], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([waiter, driving], return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiter.cancel()
         if not task.done():
-            if driver.cancelled():
+            if driving.cancelled():
                 raise UsageError(
                     f"the context of this guest was left while {task!r} was waited for"
                 )
-            driver.result()
+            driving.result()
         return task.result()
 
     def _entered(self, call: str) -> asyncio.Task[None]:
         """Return the task that drives the guest."""
-        if self._driver is None or self._driver.cancelled():
+        if self._driving is None or self._driving.cancelled():
             raise UsageError(f"{call}() would never end: the guest is driven in `async with` only")
-        return self._driver
+        return self._driving
 
     async def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine on the guest, and wait for its result in the host."""
+        """Run a coroutine on the guest, and wait for its result in the driver."""
         try:
             self._entered("run")
         except UsageError:

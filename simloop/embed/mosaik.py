@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import mosaik_api_v3
 
-from simloop import SimLoop
+from simloop.errors import UsageError
 
-from ._hosted import call_now, end
+from ._driven import call_now, end, new_loop
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+    from simloop import SimLoop
 
 __all__ = ["LoopSimulator"]
 
@@ -36,7 +38,7 @@ class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not b
 
     Args:
         meta: mosaik's meta data; ``type`` is ``hybrid`` unless it says otherwise.
-        seed: The seed of the loop's world.
+        seed: The seed of the loop's world; 0 if None, or what :meth:`init` is given.
 
     Example:
         >>> import asyncio
@@ -63,7 +65,7 @@ class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not b
     loop: SimLoop
     """The loop, from :meth:`init` on."""
 
-    def __init__(self, meta: dict[str, Any], *, seed: int | str = 0) -> None:
+    def __init__(self, meta: dict[str, Any], *, seed: int | str | None = None) -> None:
         super().__init__({"type": "hybrid", **meta})
         self._seed = seed
         self._resolution = 1.0
@@ -74,7 +76,7 @@ class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not b
         raise NotImplementedError
 
     def receive(self, eid: str, attr: str, values: dict[str, Any]) -> None:
-        """Take an input of an entity: values by the full name of whoever sends them."""
+        """Take an input of an entity: values by the full name of the entity that sends them."""
         raise NotImplementedError
 
     def read(self, eid: str, attr: str) -> Any:
@@ -84,10 +86,26 @@ class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not b
     # What mosaik calls ----------------------------------------------------------------------
 
     def init(self, sid: str, time_resolution: float = 1.0, **sim_params: Any) -> Any:
-        """Make the loop; one step of mosaik is ``time_resolution`` seconds."""
+        """Make the loop; one step of mosaik is ``time_resolution`` seconds.
+
+        Args:
+            sid: mosaik's name of the simulator.
+            time_resolution: Seconds of a step.
+            **sim_params: What :func:`simloop.run` takes: ``seed``, ``max_time``, ...
+
+        Raises:
+            UsageError: An option is not known, or could not take effect.
+        """
         del sid
         self._resolution = time_resolution
-        self.loop = SimLoop(seed=self._seed, **sim_params)
+        if self._seed is not None:
+            if "seed" in sim_params:
+                raise UsageError(
+                    f"init() got seed={sim_params['seed']!r}, and the simulator was made with"
+                    f" seed={self._seed!r}; leave one of them out"
+                )
+            sim_params["seed"] = self._seed
+        self.loop = new_loop("init()", sim_params)
         return self.meta
 
     def create(self, num: int, model: str, **model_params: Any) -> list[Any]:
@@ -131,5 +149,5 @@ class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not b
         return {eid: values for eid, values in data.items() if values}
 
     def finalize(self) -> None:
-        """Let the entities clean up, and close the loop."""
+        """Cancel the entities, run their clean-up, and close the loop."""
         end(self.loop)

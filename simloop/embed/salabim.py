@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import salabim
 
-from simloop import SimLoop
-
-from ._hosted import Hosted, end
+from ._driven import DrivenProcess
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine, Generator
+
+    from simloop import SimLoop
 
     class _State:
         """What is used here of salabim's states; type checkers can't see into them."""
@@ -60,13 +60,13 @@ class TaskState(_State):
         return self.task.result()
 
 
-class LoopComponent(Hosted):
+class LoopComponent(DrivenProcess):
     """A loop as a component of a salabim environment.
 
     Args:
         env: The environment; its unit of time is the second.
         loop: The loop; by default a new one that starts at the environment's time.
-        **options: What a new :class:`simloop.SimLoop` gets, for instance ``seed``.
+        **options: What :func:`simloop.run` takes, for a new loop: ``seed``, ``max_time``, ...
 
     Example:
         >>> import asyncio, salabim
@@ -92,7 +92,7 @@ class LoopComponent(Hosted):
         self, env: salabim.Environment, loop: SimLoop | None = None, **options: Any
     ) -> None:
         self.env = env
-        super().__init__(loop or SimLoop(start_time=self.now(), **options))
+        super().__init__(loop, options)
         self.component: Any = _component(env, "simloop", self._pause)
         self.loop.on_earlier(self._look_again)
 
@@ -107,7 +107,7 @@ class LoopComponent(Hosted):
 
     def _look_again(self) -> None:
         self.heard()
-        if not self.component.isdata():  # Else somebody has cancelled it: the loop stands still.
+        if self._is_driven():  # Else the component was cancelled, and the loop is left where it is.
             self.component.activate()
 
     def task(self, coroutine: Coroutine[Any, Any, Any]) -> TaskState:
@@ -132,12 +132,8 @@ class LoopComponent(Hosted):
         finally:
             waiter.cancel()
 
-    def close(self) -> None:
-        """Cancel the tasks on the loop, let them clean up, and close it."""
-        self.loop.on_earlier(None)
-        if not self.component.isdata():
-            self.catch_up()
-        end(self.loop)
+    def _is_driven(self) -> bool:
+        return not self.component.isdata()
 
 
 def _component(

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 import simpy
 from simpy.events import NORMAL
 
-from simloop import SimLoop
 from simloop.errors import UsageError
 
-from ._hosted import Hosted, end
+from ._driven import DrivenProcess
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
+
+    from simloop import SimLoop
 
 __all__ = ["LoopEnvironment", "LoopProcess", "TaskEvent"]
 
@@ -77,13 +78,13 @@ class TaskEvent(simpy.Event):  # type: ignore[misc]  # the package may not be in
             self.succeed(task.result())
 
 
-class LoopProcess(Hosted):
+class LoopProcess(DrivenProcess):
     """A loop as a process of a SimPy environment.
 
     Args:
         env: The environment; its unit of time is the second.
         loop: The loop; by default a new one that starts at the environment's time.
-        **options: What a new :class:`simloop.SimLoop` gets, for instance ``seed``.
+        **options: What :func:`simloop.run` takes, for a new loop: ``seed``, ``max_time``, ...
 
     Example:
         >>> import asyncio, simpy
@@ -104,12 +105,10 @@ class LoopProcess(Hosted):
     """
 
     def __init__(self, env: simpy.Environment, loop: SimLoop | None = None, **options: Any) -> None:
-        if loop is None:
-            loop = SimLoop(start_time=float(env.now), **options)
-        super().__init__(loop)
         self.env = env
+        super().__init__(loop, options)
         self.process: simpy.Process = env.process(self._live())
-        loop.on_earlier(self._look_again)
+        self.loop.on_earlier(self._look_again)
 
     def now(self) -> float:
         """Return the environment's time."""
@@ -124,7 +123,7 @@ class LoopProcess(Hosted):
                     self.loop.run_until(due)  # SimPy's sum of floats may fall short of it.
                 due = self.run_due()
             except (KeyboardInterrupt, SystemExit):
-                self.process = env.process(self._live())  # For whoever calls run() again.
+                self.process = env.process(self._live())  # For the next call of run().
                 raise
             try:
                 yield env.event() if due == math.inf else env.timeout(max(0, due - env.now))
@@ -146,16 +145,12 @@ class LoopProcess(Hosted):
         """Wait for a SimPy event from a coroutine: return its value, or raise its error."""
         return await _future_of(event, self.env, self.loop, self.catch_up)
 
-    def close(self) -> None:
-        """Cancel the tasks on the loop, let them clean up, and close it."""
-        self.loop.on_earlier(None)
-        if self.process.is_alive:
-            self.catch_up()
-        end(self.loop)
+    def _is_driven(self) -> bool:
+        return bool(self.process.is_alive)
 
 
 class LoopEnvironment(simpy.Environment):  # type: ignore[misc]  # as above
-    """A SimPy environment inside an asyncio loop: nobody calls ``run``, the loop's clock does.
+    """A SimPy environment inside an asyncio loop, whose clock runs it in place of ``run``.
 
     Args:
         loop: The loop, simulated or not; by default the one that runs.
@@ -208,14 +203,14 @@ class LoopEnvironment(simpy.Environment):  # type: ignore[misc]  # as above
         )
 
     def _set_alarm(self) -> None:
-        """Have the loop call when the next event is due."""
+        """Set the loop's timer to when the next event is due."""
         when = self.peek()
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = None if when == math.inf else self._loop.call_at(when, self._go, when)
 
     def _go(self, target: float) -> None:
-        """Process what is due; an error that nobody handles goes to the loop's handler."""
+        """Process what is due; an error that is not handled goes to the loop's handler."""
         self._is_stepping = True
         try:
             while self.peek() <= target:

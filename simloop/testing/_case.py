@@ -12,13 +12,17 @@ import unittest
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simloop.errors import SimError, UsageError
+from simloop.world.run_options import RunOptions
 
-from ._life import Options, TestRun
+from ._life import TestRun, options_of
 
 if TYPE_CHECKING:
     from simloop.world import World
 
 __all__ = ["SimTestCase"]
+
+_ATTRIBUTES = ("seed", "autojump", "start_time", "max_time")
+"""The options that have an attribute of their own."""
 
 
 class SimTestCase(unittest.IsolatedAsyncioTestCase):
@@ -59,12 +63,28 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
 
     def loop_factory(self) -> Any:
         """Make the test's world and its loop; unittest asks for it, once per test."""
-        named = {
-            name: getattr(self, name) for name in ("seed", "autojump", "start_time", "max_time")
-        }
-        what = f"{type(self).__qualname__}.options"
-        self._life = TestRun(Options.of(what, (), {**named, **self.options}))
+        given = {name: getattr(self, name) for name in _ATTRIBUTES}
+        self._refuse_dropped()
+        chosen = options_of(f"{type(self).__qualname__}.options", {**given, **self.options})
+        self._life = TestRun(chosen)
         return self._life.make_loop()
+
+    def _refuse_dropped(self) -> None:
+        """Refuse options of which one would hide the other, or that nothing would read."""
+        for name in RunOptions._fields:
+            own = getattr(self, name, None)
+            is_set = own is not None and own is not getattr(SimTestCase, name, None)
+            if name in _ATTRIBUTES:
+                if is_set and name in self.options:
+                    raise UsageError(
+                        f"{type(self).__qualname__} has {name}={own!r} as an attribute and"
+                        f" {name}={self.options[name]!r} in its options; leave one of them out"
+                    )
+            elif name != "world" and is_set and not callable(own):
+                raise UsageError(
+                    f"{type(self).__qualname__} has an attribute {name}={own!r}, which no test"
+                    f" reads; write options = {{{name!r}: {own!r}}}"
+                )
 
     if sys.version_info < (3, 13):
 
@@ -97,7 +117,7 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
 
     @loop.setter
     def loop(self, value: Any) -> None:
-        """Let other cases, such as aiohttp's, take note of the loop that runs."""
+        """Accept the test's own loop, which other cases, such as aiohttp's, assign."""
         if value is not self._life.loop:
             raise UsageError(
                 f"the loop of a SimTestCase is its own, {self.loop!r}, and not {value!r}"
@@ -109,5 +129,5 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
         return self._life.world
 
     async def advance(self, seconds: float) -> None:
-        """Let virtual time pass: everything due on the way runs, each at its own time."""
+        """Advance virtual time: everything due on the way runs, each at its own time."""
         await self.loop.advance(seconds)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from simloop.errors import UsageError
 
-from ._life import Options, TestRun
+from ._life import TestRun, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from simloop.world.run_options import RunOptions
 
 __all__ = ["virtual_time"]
 
@@ -54,13 +56,13 @@ def virtual_time(function: Any = None, /, **options: Any) -> Any:
         >>> an_hour_later()
         3660.0
     """
-    chosen = Options.of("virtual_time()", (), options)
+    chosen = options_of("virtual_time()", options)
     if function is None:
         return functools.partial(_decorate, options=chosen)
     return _decorate(function, options=chosen)
 
 
-def _decorate(function: Callable[..., Coroutine[Any, Any, _T]], options: Options) -> Any:
+def _decorate(function: Callable[..., Coroutine[Any, Any, _T]], options: RunOptions) -> Any:
     if not inspect.iscoroutinefunction(function):
         raise UsageError(f"virtual_time decorates an async function, not {function!r}")
 

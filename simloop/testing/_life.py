@@ -15,79 +15,46 @@ import asyncio
 import types
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import attrs
-
-from simloop._loop import SimLoop
-from simloop.errors import DeadlockError, LimitError, UsageError
-from simloop.world import World
+from simloop.errors import DeadlockError, LimitError
+from simloop.world.failed_run import CleanUpLoop
+from simloop.world.run_options import RunOptions
+from simloop.world.world import world_of
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
-__all__ = ["Options", "TestRun"]
+    from simloop._loop import SimLoop
+
+__all__ = ["TestRun", "options_of"]
 
 _T = TypeVar("_T")
 
-_ENDING_STEPS = 100_000
-"""How many steps a test that the world ended gets to clean up."""
+_FOREIGN = {"world": "each test has a world of its own, made by the options of a world"}
+"""Options of :func:`simloop.run` that mean nothing to a test."""
 
 
-@attrs.frozen(kw_only=True)
-class Options:
-    """How a test runs; the words are those of :func:`simloop.run`."""
+def options_of(call: str, given: Mapping[str, Any], *args: Any) -> RunOptions:
+    """Make the options of a test of what was written down.
 
-    seed: int | str = 0
-    debug: bool | None = None
-    start_time: float = 0.0
-    start_date: dt.datetime | float | None = None
-    allow: tuple[str, ...] = ()
-    strict: bool = False
-    autojump: bool = True
-    max_time: float | None = None
-    max_steps: int | None = None
-    livelock_steps: int | None = None
-
-    @classmethod
-    def of(cls, what: str, args: tuple[Any, ...], given: dict[str, Any]) -> Options:
-        """Make options of what somebody wrote down.
-
-        Raises:
-            UsageError: It holds something else; the message names it, by ``what`` it was given to.
-        """
-        known = [field.name for field in attrs.fields(cls)]
-        foreign = [repr(arg) for arg in args]
-        foreign += [f"{name}={value!r}" for name, value in given.items() if name not in known]
-        if foreign:
-            raise UsageError(
-                f"{what} got {', '.join(foreign)}; it takes {', '.join(known)} by name"
-            )
-        return cls(**given)
+    Raises:
+        UsageError: It holds something else; the message names it, and ``call``, which got it.
+    """
+    return RunOptions.of(call, given, foreign=_FOREIGN, args=args)
 
 
 class TestRun:
     """A world and a loop for one test; used once."""
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self.world = World(
-            options.seed,
-            start_time=options.start_time,
-            start_date=options.start_date,
-            allow=options.allow,
-            strict=options.strict,
-        )
-        self.world.limit(
-            max_time=options.max_time,
-            max_steps=options.max_steps,
-            livelock_steps=options.livelock_steps,
-        )
+    def __init__(self, options: RunOptions) -> None:
+        self._autojump = options.autojump
+        self.world = world_of("a test", options)
+        options.set_limits(self.world)
         self._loop: SimLoop | None = None
         self._runner = asyncio.Runner(debug=options.debug, loop_factory=self.make_loop)
 
     def make_loop(self) -> SimLoop:
         """Make the loop, for a runner."""
-        self._loop = _TestLoop(self)
+        self._loop = _TestLoop(self.world, autojump=self._autojump)
         return self._loop
 
     @property
@@ -103,11 +70,6 @@ class TestRun:
                 return self._runner.run(main)
             except (DeadlockError, LimitError) as error:
                 raise error.with_traceback(_standing(main)) from None  # Without asyncio's frames.
-
-    def let_clean_up(self) -> None:
-        """Set limits, and the clock free, for what a test does after the world ended it."""
-        self.world.limit(max_steps=self.world.steps + _ENDING_STEPS, livelock_steps=_ENDING_STEPS)
-        self.world.kernel.autojump = True
 
     def close(self) -> None:
         """Cancel what is left, and close the loop."""
@@ -133,12 +95,8 @@ def _standing(main: Any) -> types.TracebackType | None:
     return trace
 
 
-class _TestLoop(SimLoop):
-    """A loop that lets a test clean up after the world has ended it."""
-
-    def __init__(self, life: TestRun) -> None:
-        self._life = life
-        super().__init__(world=life.world, autojump=life.options.autojump)
+class _TestLoop(CleanUpLoop):
+    """A loop on which a test's tear-down can go on after the world has ended the test."""
 
     def run_until_complete(self, future: Any) -> Any:
         """Run as any loop does; what the world ends is cancelled, so that it ends next."""
@@ -146,7 +104,6 @@ class _TestLoop(SimLoop):
         try:
             return super().run_until_complete(future)
         except (DeadlockError, LimitError) as error:
-            self._life.let_clean_up()
             if not isinstance(future, asyncio.Task):
                 raise
             future.cancel()

@@ -23,10 +23,12 @@ import pytest
 from simloop._sandbox.time import real_clock
 from simloop.errors import UsageError
 
-from ._life import Options, TestRun
+from ._life import TestRun, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
+
+    from simloop.world.run_options import RunOptions
 
 __all__ = ["draw_seed", "fixture_on_loop", "living", "refuse_case", "run_test", "tell"]
 
@@ -40,7 +42,7 @@ def draw_seed() -> int:
     return int.from_bytes(real_clock.urandom(4), "big")
 
 
-def _options(item: pytest.Item) -> Options:
+def _options(item: pytest.Item) -> RunOptions:
     """Read a test's marks, the nearest last, and the command line for the seed."""
     given: dict[str, Any] = {}
     if (seed := item.config.getoption("simloop_seed")) is not None:
@@ -50,7 +52,7 @@ def _options(item: pytest.Item) -> Options:
         given |= mark.kwargs
         args += mark.args
     try:
-        return Options.of(f"the mark {_MARK} of {item.nodeid}", args, given)
+        return options_of(f"the mark {_MARK} of {item.nodeid}", given, *args)
     except UsageError as error:
         refusal = str(error)
     pytest.fail(refusal, pytrace=False)
@@ -186,7 +188,7 @@ def _run_generator(
 
 
 def tell(item: pytest.Item) -> Iterator[str]:
-    """Say how far a test came in its world, if it had one yet, and what replays it."""
+    """Yield how far a test came in its world, if it had one yet, and what replays it."""
     life = item.stash.get(_life, None)
     if life is None:
         return
@@ -194,5 +196,5 @@ def tell(item: pytest.Item) -> Iterator[str]:
     _, colons, name = item.nodeid.partition("::")
     command = ["pytest", path + colons + name]
     if not any("seed" in mark.kwargs for mark in item.iter_markers(_MARK)):
-        command.append(f"--simloop-seed={life.options.seed}")
+        command.append(f"--simloop-seed={life.world.seed}")
     yield f"{life}\nreplay: {shlex.join(command)}\n"

@@ -71,14 +71,14 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Tell the seed, if one was asked for."""
+    """Return a line with the seed, if one was asked for."""
     seed = config.getoption("simloop_seed")
     return None if seed is None else f"simloop: seed {seed}"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In the auto mode, mark what nobody else runs; load the engine if a test wants it."""
+    """In the auto mode, mark what no other plugin runs; load the engine if a test wants it."""
     if config.getini("simloop_mode") == "auto":
         for item in items:
             if (
@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let a marked test have its loop, so that its async fixtures find it."""
+    """Give a marked test its loop, so that its async fixtures find it."""
     if _is_ours(item):
         # Before another plugin wraps it, to run it on its own loop.
         item.stash[_test] = item.obj  # type: ignore[attr-defined]  # a Function
@@ -142,7 +142,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Tell of a failure in virtual time what replays it."""
+    """Add to the report of a failure in virtual time what replays it."""
     report = yield
     if report.failed and _FIXTURE in getattr(item, "fixturenames", ()):
         from . import _marked  # noqa: PLC0415 - as the docstring says
@@ -156,7 +156,7 @@ def _is_ours(item: pytest.Item) -> bool:
 
 
 def _is_async(item: pytest.Item) -> bool:
-    """Tell whether a test is a coroutine function, or a decorator's wrapper of one."""
+    """Return whether a test is a coroutine function, or a decorator's wrapper of one."""
     function = _function(item)
     if getattr(function, "is_in_virtual_time", False):
         return False  # It runs itself, by the decorator of that name.
@@ -164,7 +164,7 @@ def _is_async(item: pytest.Item) -> bool:
 
 
 def _is_coroutine(item: pytest.Item) -> bool:
-    """Tell whether a test is a coroutine function itself."""
+    """Return whether a test is a coroutine function itself."""
     return inspect.iscoroutinefunction(_function(item))
 
 
@@ -177,6 +177,6 @@ def _function(item: pytest.Item) -> Any:
 
 
 def _is_case(item: pytest.Item) -> bool:
-    """Tell a method of a unittest case, which runs its tests itself, on a loop of its own."""
+    """Return whether a test is a method of a unittest case, which runs it on a loop of its own."""
     cls = getattr(item, "cls", None)
     return cls is not None and issubclass(cls, unittest.TestCase)

@@ -20,8 +20,12 @@ from typing import TYPE_CHECKING, Any
 from simloop._sandbox.time import real_clock
 from simloop.errors import NondeterminismError, UsageError
 
+from .run_options import RunOptions, refuse_unknown
+
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Coroutine, Iterable
+    from typing import Never
 
     from simloop.trace.causes import Diagnosis, Observed
 
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 _PATIENCE_S, _PATIENCE = 60.0, 20.0
-"""How long a fresh process that nobody asked for may take: so long, and as many times as here."""
+"""How many seconds a process that was not asked for may take, and how often as long as here."""
 
 
 def check(
@@ -41,7 +45,17 @@ def check(
     seeds: Iterable[int | str] = range(10),
     runs: int = 2,
     processes: bool | None = None,
-    **options: Any,
+    debug: bool | None = None,
+    start_time: float | None = None,
+    start_date: dt.datetime | float | None = None,
+    allow: tuple[str, ...] | None = None,
+    strict: bool | None = None,
+    autojump: bool = True,
+    max_time: float | None = None,
+    max_steps: int | None = None,
+    livelock_steps: int | None = None,
+    realtime: float | None = None,
+    **unknown: Never,
 ) -> None:
     """Run each seed several times and make sure that the runs are the same, step for step.
 
@@ -54,9 +68,20 @@ def check(
             ``main``, once more there with another hash seed, which finds what depends on the
             order of a set of strings. A fresh process can have functions of modules and scripts,
             and others unless they hold what cannot be pickled.
-        **options: What :func:`run` takes beside.
+        debug: As for :func:`run`, like the options that follow.
+        start_time: The same.
+        start_date: The same.
+        allow: The same.
+        strict: The same.
+        autojump: The same.
+        max_time: The same.
+        max_steps: The same.
+        livelock_steps: The same.
+        realtime: The same.
+        **unknown: Nothing; what is not named above is refused.
 
     Raises:
+        UsageError: An option is not known, or has a value that means nothing.
         NondeterminismError: Two runs of one seed differ; the message shows the first step that
             does, and the likely cause with its line.
 
@@ -66,13 +91,43 @@ def check(
         ...     await asyncio.sleep(1)
         >>> simloop.check(main, seeds=range(3))
     """
-    from .fresh_process import Program, StopLoading, is_loading  # noqa: PLC0415 - who only runs pays nothing
+    from .fresh_process import StopLoading, is_loading  # noqa: PLC0415 - who only runs pays nothing
 
     if is_loading():
         raise StopLoading
+    if unknown:
+        refuse_unknown("check()", unknown, _KNOWN, foreign=_FOREIGN)
+    options = RunOptions(
+        None, start_time, start_date, allow, strict,
+        debug, autojump, max_time, max_steps, livelock_steps, realtime,
+    )  # fmt: skip
+    _check_all(main, list(seeds), runs, processes, options)
+
+
+_FOREIGN = {
+    "seed": "it takes several, seeds=(...)",
+    "world": "each run has a new world, by the options of a world that are given",
+    "recorder": "it has recorders of its own; simulate() takes one",
+}
+_KNOWN = [
+    "seeds",
+    "runs",
+    "processes",
+    *(each for each in RunOptions._fields if each not in _FOREIGN),
+]
+
+
+def _check_all(
+    main: Main,
+    seeds: list[int | str],
+    runs: int,
+    processes: bool | None,  # noqa: FBT001 - as above
+    options: RunOptions,
+) -> None:
+    from .fresh_process import Program  # noqa: PLC0415 - as above
+
     if runs < 2:  # noqa: PLR2004 - two runs make a comparison
         raise UsageError(f"check(runs={runs!r}): it takes at least 2 runs to compare")
-    seeds = list(seeds)
     program = None if processes is False else Program.of(main, options)
     if processes and program is None:
         raise UsageError(
@@ -90,16 +145,17 @@ def check(
 
 
 def _check_here(
-    main: Main, seed: int | str, runs: int, options: dict[str, Any], program: Program | None
+    main: Main, seed: int | str, runs: int, options: RunOptions, program: Program | None
 ) -> str:
     """Compare runs in this process; returns their digest."""
     from simloop.trace import Recorder, first_difference  # noqa: PLC0415 - as above
     from simloop.trace.causes import ends_differ  # noqa: PLC0415
 
-    from .running import simulate  # noqa: PLC0415
+    from .running import outcome_of  # noqa: PLC0415
 
     recorders = [Recorder() for _ in range(runs)]
-    outcomes = [simulate(main, seed=seed, recorder=each, **options) for each in recorders]
+    seeded = options._replace(seed=seed)
+    outcomes = [outcome_of("check()", main, seeded, each) for each in recorders]
     first = outcomes[0]
     for number, (outcome, recorder) in enumerate(zip(outcomes, recorders, strict=True)):
         if outcome.digest == first.digest:
@@ -112,8 +168,8 @@ def _check_here(
     return first.digest
 
 
-def _why(main: Main, seed: int | str, options: dict[str, Any], program: Program | None) -> str:
-    """Say why runs in this process differ."""
+def _why(main: Main, seed: int | str, options: RunOptions, program: Program | None) -> str:
+    """Return why runs in this process differ, in words."""
     from simloop.trace.causes import Cause, guess  # noqa: PLC0415 - as above
 
     from .fresh_process import observe  # noqa: PLC0415

@@ -38,11 +38,13 @@ from simloop.trace.causes import Observed
 from simloop.trace.lines import COMMAND_LINE, LineRecorder, know_source
 
 from .function_pickling import pack, unpack
-from .running import outcome_in
-from .world import World
+from .running import outcome_of
+from .world import world_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
+
+    from .run_options import RunOptions
 
     Main = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -76,7 +78,7 @@ _loading = False
 
 
 def is_loading() -> bool:
-    """Tell whether this is a fresh process that reads the program's module."""
+    """Return whether this is a fresh process that reads the program's module."""
     return _loading
 
 
@@ -101,7 +103,7 @@ class Program:
     """The main module, if it is ``python -c CODE``."""
 
     @classmethod
-    def of(cls, main: Main, options: dict[str, Any]) -> Program | None:
+    def of(cls, main: Main, options: RunOptions) -> Program | None:
         """Pack a function up; None if it cannot be had elsewhere."""
         if current() is not None:
             return None  # Starting processes is for those outside.
@@ -126,7 +128,7 @@ class Program:
         package = getattr(loaded, "__package__", None)
         return cls(packed, module, file, package, list(sys.argv), code)
 
-    def load(self) -> tuple[Main, dict[str, Any]]:
+    def load(self) -> tuple[Main, RunOptions]:
         """Find the function again, in the process that it was sent to."""
         global _loading  # noqa: PLW0603 - a state of this process
         sys.argv[:] = self.argv
@@ -193,18 +195,15 @@ def _import_file(name: str, file: str) -> None:
     spec.loader.exec_module(module)
 
 
-def observe(
-    main: Main, seed: int | str, options: dict[str, Any], *, closely: bool = True
-) -> Observed:
+def observe(main: Main, seed: int | str, options: RunOptions, *, closely: bool = True) -> Observed:
     """Run a program once and look: closely, at each step and line, or only at its digest."""
-    options = dict(options)
-    of_world = ("start_time", "start_date", "allow", "strict")
-    world = World(seed, **{name: options.pop(name) for name in of_world if name in options})
+    options = options._replace(seed=seed)
+    world = world_of("check()", options)
     recorder = Recorder() if closely else None
     lines = LineRecorder(current)
     started = len(_started)
     with lines if closely else nullcontext():
-        outcome = outcome_in(world, main, recorder, **options)
+        outcome = outcome_of("check()", main, options.placed_in(world), recorder)
     error = outcome.error
     return Observed(
         outcome.digest,
@@ -296,7 +295,7 @@ def move_memory() -> object:
 def serve(job: str, result: str) -> None:
     """Do a job, in the fresh process."""
     sys.addaudithook(_audit)
-    program, seeds, closely, memory = pickle.loads(Path(job).read_bytes())  # noqa: S301 - from who asks
+    program, seeds, closely, memory = pickle.loads(Path(job).read_bytes())  # noqa: S301 - from FreshProcess
     in_the_way = move_memory() if memory == "moved" else None
     main, options = program.load()
     seen = [observe(main, seed, options, closely=closely) for seed in seeds]

@@ -1,7 +1,7 @@
 """Pacing: virtual time against the wall, for demos, games and people who watch.
 
 Owns: waiting for real before the clock jumps, and moving the clock to where the wall is when
-something comes from outside meanwhile. A kernel that nobody paces has no part in it: a pace takes
+something comes from outside meanwhile. A kernel without a pace has no part in it: a pace takes
 the place of its ``jump``.
 
 Must not know: what runs.
@@ -41,7 +41,8 @@ class RealtimePacer:
     """
 
     def __init__(self, kernel: Kernel, factor: float, wait: Callable[[float], object]) -> None:
-        if not 0 < factor < float("inf"):
+        is_number: bool = isinstance(factor, int | float)
+        if not is_number or not 0 < factor < float("inf"):
             raise UsageError(
                 f"realtime={factor!r}; it takes the virtual seconds per real second, a number above"
                 " 0: 1.0 for the wall's own pace, 10 for ten times as fast"

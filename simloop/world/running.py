@@ -1,8 +1,8 @@
 """Running a program in a world: ``run`` and ``simulate``.
 
 Owns: the life of one run. Make a loop, run the program as ``asyncio.run`` would, end what is left,
-and tell how it went. What is told: ``run`` gives the program's own result or error, ``simulate``
-an :class:`Outcome` whatever happens.
+and report how it went: ``run`` by the program's own result or error, ``simulate`` by an
+:class:`Outcome` whatever happens. A world that was given has its own limits back afterwards.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import functools
 import warnings
 from asyncio import CancelledError, runners
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,62 +19,69 @@ from simloop._loop import SimLoop
 from simloop._sandbox import has_tasks, leave_interrupts, take_interrupts
 from simloop.errors import SimError, UsageError
 
-from .world import World
+from .failed_run import keeping_limits, let_clean_up
+from .run_options import RunOptions, refuse_unknown
+from .world import world_of
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
+    from contextlib import AbstractContextManager
     from contextvars import Context
+    from typing import Never
 
     from simloop.trace import Digest, Recorder
 
     from .outcome import Outcome
+    from .world import World
 
-__all__ = ["outcome_in", "run", "simulate"]
+__all__ = ["outcome_of", "run", "simulate"]
 
 _T = TypeVar("_T")
-
-_ENDING_STEPS = 100_000
-"""How many steps the tasks of a failed run get to clean up after themselves."""
 
 
 def run(
     main: Coroutine[Any, Any, _T],
     *,
-    seed: int | str = 0,
+    seed: int | str | None = None,
     debug: bool | None = None,
-    start_time: float = 0.0,
+    start_time: float | None = None,
     start_date: dt.datetime | float | None = None,
-    allow: tuple[str, ...] = (),
-    strict: bool = False,
+    allow: tuple[str, ...] | None = None,
+    strict: bool | None = None,
     autojump: bool = True,
     max_time: float | None = None,
     max_steps: int | None = None,
     livelock_steps: int | None = None,
     realtime: float | None = None,
     world: World | None = None,
+    **unknown: Never,
 ) -> _T:
     """Run a coroutine in virtual time and return its result, like ``asyncio.run``.
 
     Args:
         main: The coroutine to run.
-        seed: Where all randomness of the world comes from.
+        seed: Where all randomness of the world comes from; 0 if None.
         debug: asyncio's debug mode; None leaves the default.
-        start_time: What the clock shows at first, in seconds.
+        start_time: What the clock shows at first, in seconds; 0.0 if None.
         start_date: The wall clock's time when the clock is at 0; see :class:`World`.
-        allow: What of the real world the program may reach; see :func:`allow`.
-        strict: Also refuse writing files and starting threads.
+        allow: What of the real world the program may reach, nothing if None; see :func:`allow`.
+        strict: Also refuse writing files and starting threads; no if None.
         autojump: Jump to the next deadline when nothing is ready; see :class:`SimLoop`.
         max_time: The virtual time, in seconds, past which the clock may not go.
-        max_steps: How many callbacks may run.
+        max_steps: How many callbacks may run, counted from the world's first.
         livelock_steps: How many may run while the clock stands still; a million if None.
         realtime: Virtual seconds per real second, for people who watch: 1.0 keeps pace with the
             wall, 10 is ten times as fast; None for as fast as it goes.
-        world: The world to run in; seed, start, ``allow`` and ``strict`` are its own then.
+        world: The world to run in, in place of a new one; its own are the seed, the start,
+            ``allow`` and ``strict`` then, and its limits where the run has none. Afterwards it has
+            its limits back.
+        **unknown: Nothing; what is not named above is refused.
 
     Raises:
         DeadlockError: The program waits for something that can never happen.
         LimitError: The program passed a limit, or spins while the clock stands still.
+        UsageError: An option is not known, has a value that means nothing, or is the world's.
 
     Example:
         >>> import asyncio, simloop
@@ -84,16 +91,36 @@ def run(
         >>> simloop.run(main())
         86400.0
     """
-    if world is None:
-        world = World(
-            seed, start_time=start_time, start_date=start_date, allow=allow, strict=strict
-        )
-    if realtime is not None:
-        world.pace(realtime)
-    world.limit(max_time=max_time, max_steps=max_steps, livelock_steps=livelock_steps)
-    factory = functools.partial(SimLoop, world=world, autojump=autojump)
+    if unknown:
+        refuse_unknown("run()", unknown, RunOptions._fields)
+    options = RunOptions(
+        seed, start_time, start_date, allow, strict,
+        debug, autojump, max_time, max_steps, livelock_steps, realtime, world,
+    )  # fmt: skip
+    with _in_world("run()", options) as inner:
+        return _run_in(inner, main, options)
+
+
+def _in_world(call: str, options: RunOptions) -> AbstractContextManager[World]:
+    """Return a context with the world of a run, in which the run's limits hold."""
+    world = world_of(call, options)
+    if options.world is not None:
+        return _in_given_world(world, options)
+    options.set_limits(world)
+    return nullcontext(world)  # It goes with the run, so its limits need no restoring.
+
+
+@contextmanager
+def _in_given_world(world: World, options: RunOptions) -> Iterator[World]:
+    with keeping_limits(world):
+        options.set_limits(world)
+        yield world
+
+
+def _run_in(world: World, main: Coroutine[Any, Any, _T], options: RunOptions) -> _T:
+    factory = functools.partial(SimLoop, world=world, autojump=options.autojump)
     with world.inside():
-        runner = _Runner(debug=debug, loop_factory=factory)
+        runner = _Runner(debug=options.debug, loop_factory=factory)
         try:
             result: _T = runner.run(main)
         except SimError:
@@ -147,9 +174,8 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
 
 
 def _end_failed(world: World, runner: asyncio.Runner) -> None:
-    """Let the tasks clean up, with limits that let them; the first error is what is told."""
-    world.limit(max_steps=world.steps + _ENDING_STEPS, livelock_steps=_ENDING_STEPS)
-    world.kernel.autojump = True
+    """End a run that the world ended; its first error is what is told."""
+    let_clean_up(world)
     with suppress(Exception), warnings.catch_warnings():
         # A job that can never end is a part of the error that is told already.
         warnings.filterwarnings("ignore", "The executor did not finish", RuntimeWarning)
@@ -159,28 +185,43 @@ def _end_failed(world: World, runner: asyncio.Runner) -> None:
 def simulate(
     main: Callable[[], Coroutine[Any, Any, _T]],
     *,
-    seed: int | str = 0,
-    start_time: float = 0.0,
+    seed: int | str | None = None,
+    debug: bool | None = None,
+    start_time: float | None = None,
     start_date: dt.datetime | float | None = None,
-    allow: tuple[str, ...] = (),
-    strict: bool = False,
+    allow: tuple[str, ...] | None = None,
+    strict: bool | None = None,
+    autojump: bool = True,
+    max_time: float | None = None,
+    max_steps: int | None = None,
+    livelock_steps: int | None = None,
+    realtime: float | None = None,
+    world: World | None = None,
     recorder: Recorder | None = None,
-    **options: Any,
+    **unknown: Never,
 ) -> Outcome[_T]:
-    """Run a coroutine function and tell how it went; the program's error is told, not raised.
+    """Run a coroutine function and return how it went; the program's error is told, not raised.
 
     Args:
         main: A coroutine function that takes no arguments.
-        seed: Where all randomness of the world comes from.
-        start_time: What the clock shows at first, in seconds.
-        start_date: The wall clock's time when the clock is at 0; see :class:`World`.
-        allow: What of the real world the program may reach; see :func:`allow`.
-        strict: Also refuse writing files and starting threads.
-        recorder: Whoever keeps every step, if somebody should.
-        **options: What :func:`run` takes beside.
+        seed: As for :func:`run`, like the options that follow.
+        debug: The same.
+        start_time: The same.
+        start_date: The same.
+        allow: The same.
+        strict: The same.
+        autojump: The same.
+        max_time: The same.
+        max_steps: The same.
+        livelock_steps: The same.
+        realtime: The same.
+        world: The same; the outcome's steps and time are counted from the world's first then.
+        recorder: Keeps every step, if given.
+        **unknown: Nothing; what is not named above is refused.
 
     Raises:
         KeyboardInterrupt: The user interrupted.
+        UsageError: As for :func:`run`.
 
     Example:
         >>> import asyncio, simloop
@@ -191,21 +232,35 @@ def simulate(
         >>> outcome.error, outcome.time, outcome.seed
         (LookupError('gone'), 0.1, 7)
     """
+    if unknown:
+        refuse_unknown("simulate()", unknown, [*RunOptions._fields, "recorder"])
+    options = RunOptions(
+        seed, start_time, start_date, allow, strict,
+        debug, autojump, max_time, max_steps, livelock_steps, realtime, world,
+    )  # fmt: skip
+    return outcome_of("simulate()", main, options, recorder)
+
+
+def outcome_of(
+    call: str,
+    main: Callable[[], Coroutine[Any, Any, _T]],
+    options: RunOptions,
+    recorder: Recorder | None = None,
+) -> Outcome[_T]:
+    """Do what :func:`simulate` does, by options."""
     if not callable(main):
-        raise UsageError(
-            f"simulate() takes a coroutine function, which it calls itself, not {main!r}"
-        )
-    world = World(seed, start_time=start_time, start_date=start_date, allow=allow, strict=strict)
-    return outcome_in(world, main, recorder, **options)
+        raise UsageError(f"{call} takes a coroutine function, which it calls itself, not {main!r}")
+    with _in_world(call, options) as world:
+        return _watched(world, main, options, recorder)
 
 
-def outcome_in(
+def _watched(
     world: World,
     main: Callable[[], Coroutine[Any, Any, _T]],
-    recorder: Recorder | None = None,
-    **options: Any,
+    options: RunOptions,
+    recorder: Recorder | None,
 ) -> Outcome[_T]:
-    """Do what :func:`simulate` does, in a world that was made for it."""
+
     new_digest, new_outcome = _kinds()
     digest = new_digest()
     watchers = (digest,) if recorder is None else (digest, recorder)
@@ -213,7 +268,7 @@ def outcome_in(
     for watcher in watchers:
         world.watch(watcher)
     try:
-        value = run(main(), world=world, **options)
+        value = _run_in(world, main(), options)
     except KeyboardInterrupt:
         raise
     except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome

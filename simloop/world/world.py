@@ -15,7 +15,7 @@ import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import NEVER, Kernel, RandomStreams, nanoseconds
+from simloop._kernel import Kernel, RandomStreams
 from simloop._loop import SimLoop, provide_worlds
 from simloop._process import MainProcess, Process, ProcessTable, Programs
 from simloop._sandbox import (
@@ -32,6 +32,7 @@ from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder
 from simloop.net.syscalls.system_calls import SystemCalls
 
+from .run_options import RunOptions, check_start, steps_and_time
 from .thread_bridge import ThreadBridge
 from .traffic_tap import TrafficTap
 
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from .realtime import RealtimePacer
 
-__all__ = ["World"]
+__all__ = ["World", "world_of"]
 
 _HOSTNAME = "localhost"
 """The name of the machine of the program of a run."""
@@ -65,6 +66,9 @@ class World:
         allow: What of the real world its programs may reach; see :func:`simloop.allow`.
         strict: Also refuse what is allowed by default: writing files, starting threads.
         realtime: Virtual seconds per real second, see :meth:`pace`; None for as fast as it goes.
+
+    Raises:
+        UsageError: One of them has a value that means nothing.
 
     Example:
         >>> import asyncio, simloop
@@ -87,8 +91,9 @@ class World:
         strict: bool = False,
         realtime: float | None = None,
     ) -> None:
+        start_ns = check_start(seed, start_time, start_date, allow)
         self.seed = seed
-        self.kernel: Kernel = Kernel(seed, nanoseconds(start_time))
+        self.kernel: Kernel = Kernel(seed, start_ns)
         kernel = self.kernel
         kernel.limits.tidy = _collect
         kernel.limits.freeze_garbage = freeze_garbage
@@ -106,7 +111,7 @@ class World:
             identity=self.process,
             become_loop=_weakly(self, World._become_loop),
             start_date=start_date,
-            allow=allow,
+            allow=tuple(allow),
             strict=strict,
         )
         self.threads.bridge = ThreadBridge(weakref.proxy(self.sandbox), self.loops)
@@ -254,7 +259,10 @@ class World:
         Args:
             max_time: The virtual time, in seconds, past which the clock may not go.
             max_steps: How many callbacks may run, counted from the world's first.
-            livelock_steps: How many may run while the clock stands still; None changes nothing.
+            livelock_steps: How many may run while the clock stands still; a million if None.
+
+        Raises:
+            UsageError: One of them is no limit.
 
         Example:
             >>> import asyncio, simloop
@@ -266,11 +274,7 @@ class World:
             ...
             simloop.errors.LimitError: the next deadline is at 3600.0 s of virtual time, and ...
         """
-        limits: dict[str, Any] = {"steps_max": max_steps}
-        limits["time_max_ns"] = NEVER if max_time is None else nanoseconds(max_time)
-        if livelock_steps is not None:
-            limits["livelock_steps"] = livelock_steps
-        self.kernel.limit(**limits)
+        self.kernel.limit(**steps_and_time(max_time, max_steps, livelock_steps))
 
     def pace(self, realtime: float) -> None:
         """Let virtual time keep pace with the wall, times a factor, from the next jump on.
@@ -383,11 +387,24 @@ def _system_calls(process: Process) -> SystemCalls:
     return SystemCalls(find_host, process.look_for_host)
 
 
-def _make(seed: int | str, start_ns: int) -> World:
-    world = World(seed)
-    world.kernel.now_ns = start_ns
-    world.kernel.wheel.advance_to(start_ns)
-    return world
+def world_of(call: str, options: RunOptions) -> World:
+    """Return the world that the options of a call name, or a new one by them.
+
+    Raises:
+        UsageError: They name one, and say how it is to be made, or have a value that means nothing.
+    """
+    if options.world is None:
+        return World(**options.of_world())
+    options.refuse_conflict(call)
+    return options.world
+
+
+def _world_of_loop(
+    *, seed: int | str | None, start_time: float | None, world: World | None
+) -> World:
+    if seed is None and start_time is None and world is None:
+        return World()  # As for most loops.
+    return world_of("SimLoop()", RunOptions(seed, start_time, world=world))
 
 
 def _find_host() -> Host | None:
@@ -397,5 +414,5 @@ def _find_host() -> Host | None:
     return sockets._find_host() if isinstance(sockets, SystemCalls) else None
 
 
-provide_worlds(_make)
+provide_worlds(_world_of_loop)
 set_host_finder(_find_host)

@@ -119,7 +119,7 @@ def by_a_mixture(loop, task, draw) -> None:
             loop.run_until(max(loop.time(), min(loop.peek(), 1e9)))
 
 
-async def host(loop, task, factor) -> None:
+async def driver(loop, task, factor) -> None:
     """Drive a loop until its task is done, without a callback of its own on the task."""
     async with Live(loop, factor=factor):
         while not task.done():
@@ -127,11 +127,11 @@ async def host(loop, task, factor) -> None:
 
 
 def inside_a_live_loop(loop, task, draw) -> None:
-    asyncio.run(host(loop, task, 1e12))
+    asyncio.run(driver(loop, task, 1e12))
 
 
 def inside_another_world(loop, task, draw) -> None:
-    simloop.run(host(loop, task, 100_000))
+    simloop.run(driver(loop, task, 100_000))
 
 
 def under_simpy(loop, task, draw) -> None:
@@ -219,7 +219,7 @@ def digest_of(scripts, drive, seed=0) -> tuple[str, int]:
 @settings(max_examples=25, deadline=None)
 @given(scripts=PROGRAMS, seed=st.integers(0, 3))
 def test_any_way_of_driving_gives_the_same_digest(drive, scripts, seed) -> None:
-    """Steps, their times, their order and the bytes on the wire do not depend on the host."""
+    """Steps, their times, their order and the bytes on the wire do not depend on the driver."""
     assert digest_of(scripts, drive, seed) == digest_of(scripts, freely, seed)
 
 

@@ -1,4 +1,4 @@
-"""Hosts whose clock shows today's date: floats are coarse there, and nobody may stall."""
+"""Drivers whose clock shows today's date: floats are coarse there, and nobody may stall."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def count_down(run, step, peek, end) -> None:
             break
         step()
     else:
-        pytest.fail("the host stalls")
+        pytest.fail("the driver stalls")
     run()
 
 
@@ -65,7 +65,7 @@ def under_mosaik(loop) -> None:
         assert due > time
         time = due
     else:
-        pytest.fail("the host stalls")
+        pytest.fail("the driver stalls")
 
 
 def with_fmi(loop) -> None:
@@ -77,11 +77,11 @@ def with_fmi(loop) -> None:
     assert loop.time() == TODAY + 30
 
 
-@pytest.mark.parametrize("host", [under_simpy, under_mosaik, with_fmi])
-def test_a_host_with_todays_clock_does_not_stall(loop, host) -> None:
+@pytest.mark.parametrize("driver", [under_simpy, under_mosaik, with_fmi])
+def test_a_driver_with_todays_clock_does_not_stall(loop, driver) -> None:
     """It gets its guest through all deadlines, each at its own time."""
     seen, expected = [], []
     simloop.run(naps(20, expected), start_time=TODAY)
     loop.create_task(naps(20, seen))
-    host(loop)
+    driver(loop)
     assert seen == expected

@@ -24,10 +24,10 @@ async def count(seen, pause=60) -> None:
 
 
 def test_the_guest_keeps_pace_with_its_host(guest) -> None:
-    """Its clock goes by the host's, times the factor, also where the host only sleeps."""
+    """Its clock goes by the driver's, times the factor, also where the driver only sleeps."""
     seen = []
 
-    async def host() -> None:
+    async def driver() -> None:
         async with Live(guest, factor=60) as live:
             task = live.create_task(count(seen))
             await asyncio.sleep(3.5)
@@ -36,15 +36,15 @@ def test_the_guest_keeps_pace_with_its_host(guest) -> None:
         await asyncio.sleep(100)
         task.cancel()
 
-    simloop.run(host())
+    simloop.run(driver())
     guest.run_ready()
     assert seen == [60.0, 120.0, 180.0]
 
 
 def test_the_host_steers_the_guest(guest) -> None:
-    """What the host asks for happens at once, at the host's time, and its result comes back."""
+    """What the driver asks for happens at once, at the driver's time, and its result comes back."""
 
-    async def host():
+    async def driver():
         async with Live(guest, factor=10) as live:
             gate = asyncio.Event()
             arrived = []
@@ -65,7 +65,7 @@ def test_the_host_steers_the_guest(guest) -> None:
             assert arrived[1:] == [("second", 25.0)]
             return asyncio.get_running_loop().time()
 
-    assert simloop.run(host()) == 3.0
+    assert simloop.run(driver()) == 3.0
 
 
 def test_errors_reach_the_host(guest) -> None:
@@ -79,7 +79,7 @@ def test_errors_reach_the_host(guest) -> None:
         while True:
             await asyncio.sleep(0)
 
-    async def host() -> None:
+    async def driver() -> None:
         async with Live(guest) as live:
             with pytest.raises(LookupError, match="gone"):
                 await live.run(fail())
@@ -88,13 +88,13 @@ def test_errors_reach_the_host(guest) -> None:
             async with Live(guest) as live:
                 await live.run(spin())
 
-    simloop.run(host())
+    simloop.run(driver())
 
 
 def test_waiting_without_a_driver_is_refused(guest) -> None:
     """Before the context is entered, after it was left, and if it is left while somebody waits."""
 
-    async def host() -> None:
+    async def driver() -> None:
         live = Live(guest)
         task = live.create_task(asyncio.sleep(1000))
         with pytest.raises(simloop.UsageError, match=r"wait\(\) would never end"):
@@ -109,20 +109,20 @@ def test_waiting_without_a_driver_is_refused(guest) -> None:
         async with live:
             await live.wait(task)
 
-    simloop.run(host())
+    simloop.run(driver())
 
 
 def test_a_real_loop_is_a_host(guest) -> None:
     """In asyncio's own loop an hour passes in a moment of real time, with threads calling in."""
 
-    async def host() -> float:
+    async def driver() -> float:
         async with Live(guest, factor=1e6) as live:
             asyncio.get_running_loop().call_later(0.001, live.call, print)
             await live.run(asyncio.sleep(3600))
             await asyncio.to_thread(guest.call_soon_threadsafe, print)
             return guest.time()
 
-    assert asyncio.run(host()) >= 3600.0
+    assert asyncio.run(driver()) >= 3600.0
 
 
 def test_trio_is_a_host(guest) -> None:
@@ -137,7 +137,7 @@ def test_trio_is_a_host(guest) -> None:
         await asyncio.sleep(300)
         return asyncio.get_running_loop().time()
 
-    async def host():
+    async def driver():
         async with trio.open_nursery() as nursery:
 
             async def open_gate() -> None:
@@ -149,7 +149,7 @@ def test_trio_is_a_host(guest) -> None:
             ended = await run_in_trio(guest, main(), factor=100)
             return ended, trio.current_time() - began
 
-    ended, took = trio.run(host, clock=MockClock(autojump_threshold=0))
+    ended, took = trio.run(driver, clock=MockClock(autojump_threshold=0))
     assert ended == pytest.approx(500.0)
     assert took == pytest.approx(5.0)
 
@@ -167,13 +167,13 @@ def test_who_is_cancelled_in_trio_cancels_the_guest(guest) -> None:
         finally:
             ended.append(asyncio.current_task().cancelling())
 
-    async def host() -> bool:
+    async def driver() -> bool:
         with trio.move_on_after(5) as scope:
             await run_in_trio(guest, main())
         assert ended == [1]
         return scope.cancelled_caught
 
-    assert trio.run(host, clock=MockClock(autojump_threshold=0))
+    assert trio.run(driver, clock=MockClock(autojump_threshold=0))
 
 
 def test_errors_reach_trio(guest) -> None:
@@ -188,22 +188,22 @@ def test_errors_reach_trio(guest) -> None:
         while True:
             await asyncio.sleep(0)
 
-    async def host() -> None:
+    async def driver() -> None:
         with pytest.raises(LookupError, match="gone"):
             await run_in_trio(guest, fail())
         guest.world.limit(max_steps=guest.world.steps + 100)
         with pytest.raises(simloop.LimitError, match="max_steps"):
             await run_in_trio(guest, spin())
 
-    trio.run(host)
+    trio.run(driver)
 
 
 @pytest.mark.parametrize("factor", [0, -1, float("inf")])
 def test_a_bad_factor_is_refused(guest, factor) -> None:
     """Only a pace above 0 is one."""
 
-    async def host() -> None:
+    async def driver() -> None:
         with pytest.raises(simloop.UsageError, match=f"factor={factor}"):
             Live(guest, factor=factor)
 
-    simloop.run(host())
+    simloop.run(driver())

@@ -295,7 +295,7 @@ def test_an_environment_lives_in_a_loop() -> None:
     assert seen == [(0, 1.1), (1, 2.1), (2, 3.1)]
 
 
-def test_interrupts_go_both_ways_in_a_hosted_environment_too() -> None:
+def test_interrupts_go_both_ways_in_an_environment_on_a_loop_too() -> None:
     """A coroutine interrupts a process, and one that is cancelled leaves its process alone."""
     seen = []
 
@@ -335,7 +335,7 @@ def test_only_events_of_the_environment_are_waited_for(env, guest) -> None:
     env.run(until=guest.task(main()))
 
 
-def test_nobody_runs_a_hosted_environment() -> None:
+def test_nobody_runs_an_environment_on_a_loop() -> None:
     """Its clock would leave the loop's behind; the error says what to do instead."""
 
     async def main() -> None:
@@ -361,7 +361,7 @@ def test_an_exit_comes_out_of_run_which_can_be_called_again(env, guest) -> None:
     assert (seen, env.now) == ([2], 2)
 
 
-def test_an_error_in_a_hosted_environment_reaches_the_loops_handler() -> None:
+def test_an_error_in_an_environment_on_a_loop_reaches_the_loops_handler() -> None:
     """A process that fails, with nobody waiting for it, is reported; others go on."""
     reported = []
 

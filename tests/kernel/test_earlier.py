@@ -1,4 +1,4 @@
-"""Telling a host that the next deadline moved forward."""
+"""Telling a driver that the next deadline moved forward."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_nothing_is_told_while_the_loop_is_driven(loop, told) -> None:
 
 
 def test_a_thread_tells_from_its_own(loop) -> None:
-    """call_soon_threadsafe tells the host in the thread that called it."""
+    """call_soon_threadsafe tells the driver in the thread that called it."""
     told = []
     loop.on_earlier(lambda: told.append(threading.current_thread()))
     thread = threading.Thread(target=loop.call_soon_threadsafe, args=(int,))
@@ -85,7 +85,7 @@ def test_a_thread_tells_from_its_own(loop) -> None:
 
 
 def test_the_last_host_is_told_and_none_ends_it(loop, told) -> None:
-    """A second host takes over; afterwards the queue and the wheel are plain ones again."""
+    """A second driver takes over; afterwards the queue and the wheel are plain ones again."""
     others = []
     loop.on_earlier(lambda: others.append(1))
     loop.call_soon(int)
@@ -114,7 +114,7 @@ def test_a_loop_cannot_host_itself(loop) -> None:
 
 
 def test_open_connections_tell_and_go_on(loop) -> None:
-    """A host that comes late hears of what it writes itself, and nothing of it is lost."""
+    """A driver that comes late hears of what it writes itself, and nothing of it is lost."""
     server_side = []
 
     async def begin():
@@ -144,7 +144,7 @@ def test_open_connections_tell_and_go_on(loop) -> None:
 
 @given(st.lists(st.one_of(st.just("ask"), st.just("drive"), st.integers(0, 50)), max_size=60))
 def test_a_told_host_never_misses_a_deadline(actions) -> None:
-    """Whenever the next deadline is before what the host knows, it was told; else it was not."""
+    """Whenever the next deadline is before what the driver knows, it was told; else it was not."""
     loop = simloop.SimLoop()
     told = []
     loop.on_earlier(lambda: told.append(1))
@@ -171,7 +171,7 @@ def test_a_told_host_never_misses_a_deadline(actions) -> None:
 
 
 def test_bytes_that_arrive_are_news(loop, told) -> None:
-    """What a host writes into a socket between two runs is due at once."""
+    """What a driver writes into a socket between two runs is due at once."""
 
     async def connect():
         ours, theirs = socket.socketpair()

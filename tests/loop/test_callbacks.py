@@ -236,10 +236,10 @@ def test_start_time_is_where_the_clock_starts() -> None:
     loop.close()
 
 
-@pytest.mark.parametrize("start_time", [-1, math.inf, math.nan, "noon", None])
+@pytest.mark.parametrize("start_time", [-1, math.inf, math.nan, "noon"])
 def test_a_start_time_that_is_none_is_refused(start_time) -> None:
     """A start time that no clock can show is an error that names it."""
-    with pytest.raises(simloop.UsageError, match="start_time is"):
+    with pytest.raises(simloop.UsageError, match="start_time="):
         simloop.SimLoop(start_time=start_time)
 
 

@@ -298,7 +298,7 @@ def drive_inside_a_live_loop(loop, task) -> None:
 
 @pytest.mark.parametrize("drive", [drive_by_steps, drive_in_slices, drive_inside_a_live_loop])
 def test_however_it_is_driven_the_steps_are_the_same(drive) -> None:
-    """Free running, single steps, slices and a host loop give the same steps."""
+    """Free running, single steps, slices and a driver loop give the same steps."""
     from simloop.trace import Recorder, first_difference
 
     def record(drive) -> list:

@@ -79,7 +79,28 @@ def test_an_unknown_option_is_refused(suite, arguments) -> None:
         pass
     """)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"*test_it got {arguments}; it takes seed, debug, start_time,*"])
+    result.stdout.fnmatch_lines(
+        [f"*test_it got {arguments}; it takes seed, start_time, start_date,*"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("world=None", "*got world=None: each test has a world of its own*"),
+        ("max_tme=3", "*got max_tme=3; *did you mean max_time*"),
+        ("max_steps=0", "*max_steps=0; it takes a whole number above 0*"),
+    ],
+)
+def test_an_option_that_cannot_act_is_refused(suite, arguments, message) -> None:
+    """A mark with a world, a misspelt option or a value that means nothing says the way out."""
+    result = suite(f"""
+    @pytest.mark.simloop({arguments})
+    async def test_it():
+        pass
+    """)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([message])
 
 
 def test_fixtures_of_every_kind_share_the_loop(suite) -> None:

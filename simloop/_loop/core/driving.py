@@ -50,7 +50,7 @@ class Driving(LoopState):
     # From inside ---------------------------------------------------------------------------
 
     async def advance(self, duration: float) -> None:
-        """Wait for ``duration`` seconds of virtual time; each callback runs at its own time.
+        """Advance the clock by ``duration`` seconds, with each callback at its own time.
 
         Runs what is due on the way, also what is scheduled on the way, and returns when nothing
         is left to do at the target time, which the clock then shows exactly.
@@ -125,14 +125,14 @@ class Driving(LoopState):
     def on_earlier(self, callback: Callable[[], object] | None) -> None:
         """Call back when something is due before what :meth:`peek` last returned.
 
-        A host that sleeps until the next deadline can be woken by it. It is called at most once
-        per :meth:`peek`, without arguments, by the code that scheduled the earlier callback:
-        from another thread if that used ``call_soon_threadsafe``, and never while the loop is
-        driven. A world has one such host, the last that called this; None ends it.
+        A driver that sleeps until the next deadline can be woken by it. It is called at most once
+        per :meth:`peek`, without arguments, by the code that scheduled the earlier callback: from
+        another thread if that used ``call_soon_threadsafe``, and never while the loop is driven.
+        A world has one such driver, the last that called this; None ends it.
 
         Raises:
             UsageError: The loop runs, or the callback is none, or a thread of the run has the loop,
-                which is no host's then.
+                which is no driver's then.
 
         Example:
             >>> import simloop
@@ -148,7 +148,7 @@ class Driving(LoopState):
         """
         self._check_drivable("on_earlier")
         if self._kernel.is_running:
-            raise UsageError("on_earlier() is for the host of a loop; the loop itself runs now")
+            raise UsageError("on_earlier() is for the driver of a loop; the loop itself runs now")
         if callback is not None:
             self._check_closed()
             _check_callback("on_earlier", callback)
@@ -248,7 +248,7 @@ class Driving(LoopState):
     def run_until_idle(self) -> None:
         """Run until nothing is ready and no deadline is left.
 
-        Tasks that wait for something that can never happen stay where they are: for a host, that
+        Tasks that wait for something that can never happen stay where they are: for a driver, that
         is no deadlock, since it may :meth:`inject` what they wait for.
 
         Raises:
@@ -269,7 +269,7 @@ class Driving(LoopState):
         """Schedule an event of the outside world at its time, which may be ahead of the clock.
 
         Args:
-            when: The host's time, in seconds of the loop's clock.
+            when: The driver's time, in seconds of the loop's clock.
             callback: What happens then.
             *args: Its arguments.
 

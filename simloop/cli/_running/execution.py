@@ -25,8 +25,9 @@ import simloop
 from simloop._sandbox.time import real_clock
 from simloop.cli._program import NoProgramError
 from simloop.cli._status import ExitStatus
-from simloop.errors import DeadlockError, LimitError, SimError
+from simloop.errors import DeadlockError, SimError
 from simloop.trace import Digest
+from simloop.world.failed_run import CleanUpLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from simloop.world import World
 
 __all__ = ["Ending", "Execution", "own_frames", "print_error"]
-
-_ENDING_STEPS = 100_000
-"""How many steps the tasks of a failed run get to clean up after themselves."""
 
 # Frames of these folders come before the program's own in its tracebacks.
 _MACHINERY = tuple(str(Path(str(module.__file__)).parent) for module in (simloop, asyncio))
@@ -110,7 +108,7 @@ class Execution:
 
     @contextmanager
     def _making_loops(self) -> Iterator[None]:
-        """Let asyncio make loops of this world, for whoever asks it for one."""
+        """Make loops of this world where asyncio is asked for a new one."""
         owners: list[Any] = [asyncio, events]
         if sys.version_info < (3, 14):
             # Up to 3.13 get_event_loop() may make a loop, by the policy.
@@ -129,16 +127,15 @@ class Execution:
 
     def _new_event_loop(self) -> asyncio.AbstractEventLoop:
         self._loops_made += 1
-        loop = _ProgramLoop(self)
+        loop = CleanUpLoop(self.world, on_end=self._end_by)
         if self.world.kernel.is_running:
             loop.detach_schedule()  # It is for a thread of the program's.
         return loop
 
-    def end_by(self, verdict: SimError) -> None:
-        """Keep the world's first error, and let the program's tasks clean up after it."""
+    def _end_by(self, verdict: SimError) -> None:
+        """Keep the world's first error."""
         if self._verdict is None:
             self._verdict = verdict
-        self.world.limit(max_steps=self.world.steps + _ENDING_STEPS, livelock_steps=_ENDING_STEPS)
 
     def _status(self, value: object, error: BaseException | None) -> int:
         if error is None:
@@ -157,22 +154,6 @@ _STATUSES = (
     (KeyboardInterrupt, ExitStatus.INTERRUPTED),
     (NoProgramError, ExitStatus.USAGE),
 )
-
-
-class _ProgramLoop(simloop.SimLoop):
-    """A loop that tells its execution when the world ends the program."""
-
-    def __init__(self, execution: Execution) -> None:
-        self._execution = execution
-        super().__init__(world=execution.world)
-
-    def run_forever(self) -> None:
-        """Run as any loop does; a deadlock or a passed limit is kept."""
-        try:
-            super().run_forever()
-        except (DeadlockError, LimitError) as error:
-            self._execution.end_by(error)
-            raise
 
 
 async def _awaited(value: Any) -> Any:

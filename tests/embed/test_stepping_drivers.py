@@ -1,4 +1,4 @@
-"""The hosts that only step a loop: mosaik, FMI's masters, Gymnasium."""
+"""The drivers that only step a loop: mosaik, FMI's masters, Gymnasium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Driving a loop as a host: what the host gets back, interrupts, misuse, clocks of today's date."""
+"""Driving a loop from outside: what the driver gets back, interrupts, misuse, coarse clocks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def drive(request):
     return DRIVES[request.param]
 
 
-# What the host gets back -------------------------------------------------------------------
+# What the driver gets back -------------------------------------------------------------------
 
 
 def look() -> tuple:
@@ -66,10 +66,10 @@ class Guest:
 
 
 def test_a_task_of_a_live_loop_gets_itself_back(loop, drive) -> None:
-    """Running loop, current task and hooks are the host's again after each call."""
+    """Running loop, current task and hooks are the driver's again after each call."""
     guest = Guest(loop)
 
-    async def host() -> None:
+    async def driver() -> None:
         before = look()
         assert before[1] is not None
         drive(loop)
@@ -78,7 +78,7 @@ def test_a_task_of_a_live_loop_gets_itself_back(loop, drive) -> None:
         async with asyncio.timeout(5):  # It asks for the current task.
             await asyncio.sleep(0)
 
-    asyncio.run(host())
+    asyncio.run(driver())
     guest.check()
 
 
@@ -92,11 +92,11 @@ def test_a_callback_of_a_live_loop_gets_its_loop_back(loop, drive) -> None:
         drive(loop)
         looks.append(look())
 
-    async def host() -> None:
+    async def driver() -> None:
         asyncio.get_running_loop().call_soon(call)
         await asyncio.sleep(0.001)
 
-    asyncio.run(host())
+    asyncio.run(driver())
     guest.check()
     assert looks[0] == looks[1]
     assert looks[0][:2] != (None, None)
@@ -104,7 +104,7 @@ def test_a_callback_of_a_live_loop_gets_its_loop_back(loop, drive) -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
 def test_eager_tasks_are_hosts_too(loop, drive) -> None:
-    """A host's task that has not been scheduled yet drives a guest, and is current after it."""
+    """A driver's task that has not been scheduled yet drives a guest, and is current after it."""
     guest = Guest(loop)
 
     async def eager(outer) -> None:
@@ -113,13 +113,13 @@ def test_eager_tasks_are_hosts_too(loop, drive) -> None:
         drive(loop)
         assert asyncio.current_task() is mine
 
-    async def host() -> None:
+    async def driver() -> None:
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
         outer = asyncio.current_task()
         await asyncio.create_task(eager(outer))
         assert asyncio.current_task() is outer
 
-    asyncio.run(host())
+    asyncio.run(driver())
     guest.check()
 
 
@@ -128,7 +128,7 @@ def test_a_task_of_another_simloop_gets_itself_back(loop, drive) -> None:
     guest = Guest(loop)
     drawn = []
 
-    async def host() -> float:
+    async def driver() -> float:
         await asyncio.sleep(10)
         before = look()
         loop.call_soon(lambda: drawn.append(random.random()))
@@ -138,7 +138,7 @@ def test_a_task_of_another_simloop_gets_itself_back(loop, drive) -> None:
         await asyncio.sleep(10)
         return asyncio.get_running_loop().time()
 
-    assert simloop.run(host(), seed=1) == 20.0
+    assert simloop.run(driver(), seed=1) == 20.0
     guest.check()
     alone = []
     simloop.run(draw(alone), seed=1)
@@ -146,7 +146,7 @@ def test_a_task_of_another_simloop_gets_itself_back(loop, drive) -> None:
 
 
 async def draw(drawn) -> None:
-    """Draw what the host above draws."""
+    """Draw what the driver above draws."""
     await asyncio.sleep(20)
     drawn.append(random.random())
 
@@ -164,7 +164,7 @@ def test_a_task_of_trio_gets_itself_back(loop, drive) -> None:
         await anyio.sleep(0.25)
         slept.append(loop.time())
 
-    async def host() -> None:
+    async def driver() -> None:
         before = look(), trio.lowlevel.current_task()
         drive(loop)
         assert (look(), trio.lowlevel.current_task()) == before
@@ -173,7 +173,7 @@ def test_a_task_of_trio_gets_itself_back(loop, drive) -> None:
         assert sniffio.current_async_library() == "trio"
         await anyio.sleep(0)
 
-    trio.run(host)
+    trio.run(driver)
     guest.check()
     assert len(slept) == 1
 
@@ -183,12 +183,12 @@ def test_a_thread_gets_itself_back(loop, drive) -> None:
     guest = Guest(loop)
     looks = []
 
-    def host() -> None:
+    def driver() -> None:
         looks.append(look())
         drive(loop)
         looks.append(look())
 
-    thread = threading.Thread(target=host)
+    thread = threading.Thread(target=driver)
     thread.start()
     thread.join()
     guest.check()
@@ -279,7 +279,7 @@ def test_an_exit_raised_by_a_task_comes_out_too(loop, drive) -> None:
 
 
 def test_other_errors_go_to_the_exception_handler(loop, drive) -> None:
-    """A callback that fails does not stop the host."""
+    """A callback that fails does not stop the driver."""
     told = []
     loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
     loop.call_soon(int, "no number")
@@ -344,14 +344,14 @@ def test_loops_of_one_world_do_not_drive_each_other(drive) -> None:
 
 
 def test_advance_is_for_the_loops_own_coroutines(loop) -> None:
-    """Awaited in a host it would never end; the error names what a host calls."""
+    """Awaited in a driver it would never end; the error names what a driver calls."""
 
-    async def host() -> None:
+    async def driver() -> None:
         with pytest.raises(simloop.UsageError, match=r"call loop\.run_for\(5\) from outside"):
             await loop.advance(5)
 
-    asyncio.run(host())
-    simloop.run(host())
+    asyncio.run(driver())
+    simloop.run(driver())
     assert loop.peek() == math.inf
 
 
@@ -383,7 +383,7 @@ def test_advance_takes_seconds_to_come(loop, duration) -> None:
 
 
 def test_the_host_moves_a_clock_that_does_not_jump(drive) -> None:
-    """With autojump off the clock is the host's: every call that may move it does."""
+    """With autojump off the clock is the driver's: every call that may move it does."""
     loop = simloop.SimLoop(autojump=False)
     seen = []
     loop.call_later(1, seen.append, 1)
@@ -397,7 +397,7 @@ def test_the_host_moves_a_clock_that_does_not_jump(drive) -> None:
 
 
 def test_no_driving_call_passes_a_limit(drive) -> None:
-    """max_time holds for hosts as well; only run_ready would not get that far."""
+    """max_time holds for drivers as well; only run_ready would not get that far."""
     loop = simloop.SimLoop()
     loop.world.limit(max_time=0.5)
     loop.call_later(1, int)
@@ -414,7 +414,7 @@ def test_no_driving_call_passes_a_limit(drive) -> None:
 
 
 def test_a_host_drives_a_loop_whose_task_advances() -> None:
-    """The host's word counts: an advance of ten seconds ends when ten have been given."""
+    """The driver's word counts: an advance of ten seconds ends when ten have been given."""
     loop = simloop.SimLoop(autojump=False)
     seen = []
 

@@ -1,0 +1,78 @@
+"""The end of a run that the world ended: its tasks may still clean up after themselves.
+
+Owns: what such a run gets for that (steps, time, a clock that jumps), and a loop that gives it as
+soon as the world has ended what it ran. A deadlock or a limit ends the program from outside, and
+its ``finally`` blocks and tear-downs are as much the user's as the rest of it: without room of
+their own they would fail by the same limit again.
+
+Must not know: how the error is reported. It is the first one, whatever the clean-up raises.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from simloop._loop import SimLoop
+from simloop.errors import DeadlockError, LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from simloop.errors import SimError
+
+    from .world import World
+
+__all__ = ["CleanUpLoop", "keeping_limits", "let_clean_up"]
+
+_CLEAN_UP_STEPS = 100_000
+"""How many steps a clean-up gets: far above what any needs, and over in a second if it spins."""
+
+
+def let_clean_up(world: World) -> None:
+    """Give what is left of a run the steps to clean up, without a limit of time, clock free."""
+    world.limit(max_steps=world.steps + _CLEAN_UP_STEPS, livelock_steps=_CLEAN_UP_STEPS)
+    world.kernel.autojump = True
+
+
+@contextmanager
+def keeping_limits(world: World) -> Iterator[None]:
+    """Give a world its limits, and its clock's jumping, back at the end."""
+    kernel = world.kernel
+    limits, autojump = kernel.limits.current(), kernel.autojump
+    try:
+        yield
+    finally:
+        kernel.limit(**limits)
+        kernel.autojump = autojump
+
+
+class CleanUpLoop(SimLoop):
+    """A loop that lets its program clean up when the world has ended it.
+
+    Args:
+        world: The world to live in.
+        autojump: What :class:`SimLoop` takes.
+        on_end: Called with the world's error before the clean-up begins, if given.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        autojump: bool = True,
+        on_end: Callable[[SimError], object] | None = None,
+    ) -> None:
+        self._on_end = on_end
+        super().__init__(world=world, autojump=autojump)
+
+    def run_forever(self) -> None:
+        """Run as any loop does; a deadlock or a passed limit makes room for the clean-up."""
+        __tracebackhide__ = True
+        try:
+            super().run_forever()
+        except (DeadlockError, LimitError) as error:
+            if self._on_end is not None:
+                self._on_end(error)
+            let_clean_up(self.world)
+            raise
