@@ -1,4 +1,4 @@
-"""A side kernel: the schedule of a loop that a thread of its own runs, in a world that has others.
+"""The thread kernel: the schedule of a secondary loop, which a thread of the program runs.
 
 Owns: that loop's ready queue and its timers, and running them a turn at a time on the thread that
 asks. Clock, streams, limits, observers and the count of steps are the world's kernel's.
@@ -8,8 +8,7 @@ wait has ended or was cut short.
 
 Invariants:
 
-- Between two turns the thread waits if others are due, so that they have theirs; and so it does
-  while nothing is due.
+- Between two turns the thread waits if another thread's schedule is due, and while nothing is.
 - Whatever is scheduled while it waits cuts the wait short.
 """
 
@@ -79,7 +78,7 @@ class ThreadKernel(Kernel):
         self._main.autojump = value
 
     def _rewatch(self) -> None:
-        """Always look who watches: the list of observers is the world's."""
+        """Make every turn a watched one: the list of observers is the world's."""
         self._watched = True
 
     def take_over(self, loop: KernelLoop) -> None:

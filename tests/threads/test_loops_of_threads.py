@@ -164,6 +164,7 @@ def test_time_is_the_worlds(simulate) -> None:
     assert simulate(main).value == (["first", 7200.0, 120.0], 7200.0)
 
 
+@pytest.mark.slow
 def test_two_runs_of_many_loops_are_the_same() -> None:
     """Steps of a thread's loop are steps of the run: each is in its digest, in the same order."""
 
