@@ -18,21 +18,25 @@ Invariants:
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .timer_wheel import TimerWheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from .handles import Handle, TimerHandle
+
 __all__ = ["EarlyDeadline"]
+
+_Handle = TypeVar("_Handle", bound="Handle | TimerHandle")
 
 
 class Schedule(Protocol):
     """What is watched for early deadlines: the kernel."""
 
-    ready: deque[Any]
-    io_ready: deque[Any]
+    ready: deque[Handle | TimerHandle]
+    io_ready: deque[Handle]
     wheel: TimerWheel
     is_running: bool
 
@@ -79,12 +83,12 @@ class EarlyDeadline:
 def exchange(kernel: Schedule, scheduled: Callable[[int], None]) -> None:
     """Exchange the kernel's queue and the wheel's class for ones that tell what is added."""
 
-    class NoticingQueue(deque[Any]):
-        def append(self, handle: Any, /) -> None:
+    class NoticingQueue(deque[_Handle]):
+        def append(self, handle: _Handle, /) -> None:
             super().append(handle)
             scheduled(kernel.now_ns)
 
-        def extend(self, handles: Iterable[Any], /) -> None:
+        def extend(self, handles: Iterable[_Handle], /) -> None:
             super().extend(handles)
             if self:
                 scheduled(kernel.now_ns)
@@ -92,7 +96,7 @@ def exchange(kernel: Schedule, scheduled: Callable[[int], None]) -> None:
     class NoticingWheel(TimerWheel):
         __slots__ = ()
 
-        def add(self, handle: Any) -> None:
+        def add(self, handle: TimerHandle) -> None:
             super().add(handle)
             scheduled(handle._when_ns)
 

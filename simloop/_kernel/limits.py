@@ -14,7 +14,7 @@ of what is scheduled, and on nothing else.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from simloop.errors import LimitError
 
@@ -70,10 +70,10 @@ class Limited(Protocol):
     def wheel(self) -> _Wheel:
         """What is ready later."""
 
-    def observe(self, observer: Any) -> None:
+    def observe(self, observer: _Sample) -> None:
         """Tell an observer of each step."""
 
-    def unobserve(self, observer: Any) -> None:
+    def unobserve(self, observer: _Sample) -> None:
         """Stop telling it."""
 
 

@@ -14,7 +14,7 @@ Invariants:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from .early_deadline import exchange
 from .kernel import Kernel
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
+    from .handles import Handle, TimerHandle
     from .kernel import KernelLoop
 
 __all__ = ["ThreadKernel"]
+
+_Handle = TypeVar("_Handle", bound="Handle | TimerHandle")
 
 
 class ThreadKernel(Kernel):
@@ -104,7 +107,7 @@ class ThreadKernel(Kernel):
         return main.has_work() or main.wheel.next_ns() <= main.now_ns
 
 
-def _move(queue: deque[Any], target: deque[Any], loop: KernelLoop) -> None:
+def _move(queue: deque[_Handle], target: deque[_Handle], loop: KernelLoop) -> None:
     """Move the handles of a loop from one queue into another."""
     target.extend([handle for handle in queue if handle._loop is loop])
     others = [handle for handle in queue if handle._loop is not loop]
