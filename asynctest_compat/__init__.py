@@ -49,30 +49,7 @@ from ._removed import (  # type: ignore[assignment,unused-ignore]  # gone in 3.1
 )
 from .case import ClockedTestCase, FunctionTestCase, TestCase, ignore_loop
 from .helpers import exhaust_callbacks
-from .mock import (
-    ANY,
-    DEFAULT,
-    GLOBAL,
-    LIMITED,
-    AsyncMagicMixin,
-    CoroutineMock,
-    FakeInheritanceMeta,
-    IsCoroutineArgMeta,
-    MagicMock,
-    Mock,
-    MockMetaMixin,
-    NonCallableMagicMock,
-    NonCallableMock,
-    PatchScope,
-    PropertyMock,
-    async_magic_coroutines,
-    call,
-    create_autospec,
-    mock_open,
-    patch,
-    return_once,
-    sentinel,
-)
+from .mock import *  # noqa: F403  # its __all__ is the one list of these names
 from .selector import (
     FileDescriptor,
     FileMock,

@@ -80,7 +80,7 @@ class _fail_on:  # noqa: N801  # asynctest's name: suites set their own checks o
         return (name for name, on in self.get_checks(case).items() if on)
 
     def before_test(self, case: Any) -> None:
-        """Let each check that will run note the state; having nothing to note is fine."""
+        """Call each check that will run to note the state; having nothing to note is fine."""
         for name in self._enabled(case):
             note = getattr(self, f"before_test_{name}", None)
             if callable(note):
@@ -165,7 +165,7 @@ class _fail_on:  # noqa: N801  # asynctest's name: suites set their own checks o
 
 
 def _scheduled_is_kept(loop: Any) -> bool:
-    """Tell whether ``loop`` lists its timers as asyncio's own loops do."""
+    """Return whether ``loop`` lists its timers as asyncio's own loops do."""
     return isinstance(getattr(loop, "_scheduled", None), list)
 
 

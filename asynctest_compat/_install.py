@@ -25,7 +25,7 @@ SUBMODULES = ("_fail_on", "case", "helpers", "mock", "selector")
 
 
 def install(*, removed_names: bool = False, loop: str | Callable[[], Any] | None = None) -> None:
-    """Let ``import asynctest`` give this package.
+    """Make ``import asynctest`` give this package.
 
     Args:
         removed_names: Also put back what Python has removed and suites of that age use, such as

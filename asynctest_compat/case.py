@@ -414,7 +414,7 @@ def _synchronised(function: Callable[..., Awaitable[Any]]) -> Any:
 
 
 def _let_hypothesis_wait(method: Any) -> None:
-    """Let Hypothesis, which calls the function inside ``@given`` itself, wait for it."""
+    """Make the function inside ``@given``, which Hypothesis calls itself, wait for its end."""
     handle = getattr(method, "hypothesis", None)
     inner = getattr(handle, "inner_test", None)
     if inner is None or hasattr(inner, "_asynctest_waits"):
@@ -504,7 +504,7 @@ def ignore_loop(func: None = None) -> _fail_on._fail_on: ...
 @overload
 def ignore_loop(func: _F) -> _F: ...
 def ignore_loop(func: Any = None) -> Any:
-    """Let a test pass although its loop did not run. Deprecated, as ``fail_on`` does it."""
+    """Accept a test whose loop did not run. Deprecated, as ``fail_on`` does it."""
     warnings.warn(
         "ignore_loop() is deprecated in favor of fail_on(unused_loop=False)",
         DeprecationWarning,

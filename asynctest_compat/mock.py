@@ -1,8 +1,8 @@
 """unittest.mock for code that awaits: asynctest's module ``mock``.
 
 Owns: the names, and the two small helpers ``mock_open`` and ``return_once``. The classes are in
-``_mock_classes`` (with ``_awaiting``), autospec in ``_autospec``, patches in ``_patch`` and
-``_scopes``.
+``_mocks.mock_classes`` (with ``awaiting``), autospec in ``_mocks.autospec``, patches in
+``_mocks.patching`` and ``_mocks.scopes``.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def fd(fileobj: Any) -> int:
 
 
 def isfilemock(obj: Any) -> bool:
-    """Tell whether ``obj``, or what its ``fileno()`` gives, is a ``FileDescriptor``."""
+    """Return whether ``obj``, or what its ``fileno()`` gives, is a ``FileDescriptor``."""
     if isinstance(obj, FileDescriptor):
         return True
     fileno = getattr(obj, "fileno", None)
@@ -294,7 +294,7 @@ def _process_event(fileobj: Any, loop: Any, event: int) -> None:
 
 
 def set_read_ready(fileobj: Any, loop: Any) -> None:
-    """Let ``loop`` find ``fileobj`` (a ``FileMock`` or a file) ready to be read.
+    """Mark ``fileobj`` (a ``FileMock`` or a file) as ready to be read for ``loop``.
 
     The callback of ``add_reader`` runs in one of the next iterations, also if it is registered only
     in this one; if there is none, nothing happens.
@@ -317,7 +317,7 @@ def set_read_ready(fileobj: Any, loop: Any) -> None:
 
 
 def set_write_ready(fileobj: Any, loop: Any) -> None:
-    """Let ``loop`` find ``fileobj`` ready to be written to. See ``set_read_ready``."""
+    """Mark ``fileobj`` as ready to be written to for ``loop``. See ``set_read_ready``."""
     _make_ready(fileobj, loop, selectors.EVENT_WRITE)
 
 
@@ -337,7 +337,7 @@ def _format_callbacks(key: SelectorKey) -> list[str]:
 
 
 def _is_loop_s_own(handle: Any) -> bool:
-    """Tell what is private to a loop, a transport or a server from what a test has registered."""
+    """Return whether it is private to a loop, a transport or a server, not a test's own."""
     callback = getattr(handle, "_callback", handle)
     owner = getattr(callback, "__self__", None)
     module = getattr(callback, "__module__", None) if owner is None else type(owner).__module__

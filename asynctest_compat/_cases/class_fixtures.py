@@ -115,7 +115,7 @@ def prepare(cls: Any, *bases: type) -> None:
 
 
 def _mix(cls: type, name: str, ours: tuple[type, ...]) -> None:
-    """Let fixtures of both kinds in one line of ancestors call each other."""
+    """Make fixtures of both kinds in one line of ancestors callable from each other."""
     owners = [c for c in cls.__mro__ if name in vars(c) and c not in ours]
     kinds = [is_coroutine_function(vars(c)[name]) for c in owners]
     if any(kinds) and not all(kinds):
@@ -130,7 +130,7 @@ def _either_way(function: Any, *, is_async: bool) -> Any:
 
 
 def _plain_fixture(function: Any) -> Any:
-    """Let a coroutine fixture await a plain one, and with it what that one could not await."""
+    """Make a plain fixture awaitable for a coroutine one, with what it could not await."""
 
     @functools.wraps(function)
     def fixture(self: Any) -> Any:
@@ -149,7 +149,7 @@ def _plain_fixture(function: Any) -> Any:
 
 
 def _async_fixture(function: Any) -> Any:
-    """Let a plain fixture call a coroutine one, which runs to its end where that is possible."""
+    """Make a coroutine fixture callable for a plain one; it runs to its end if it can."""
 
     @functools.wraps(function)
     def fixture(self: Any) -> Any:

@@ -42,7 +42,7 @@ WAY_OUT = "the clock moves only when the test awaits advance(seconds)"
 
 @contextlib.contextmanager
 def told_way_out() -> Iterator[None]:
-    """Let the error of a loop that waits for ever name the way out of this package."""
+    """Add this package's way out to the error of a loop that waits for ever."""
     try:
         yield
     except simloop.DeadlockError as error:
@@ -142,7 +142,7 @@ class _VirtualHand:
             _logger.warning("Executing %s took %.3f seconds", "advance()", seconds)
 
     async def _along(self, under_way: Future[None], seconds: float) -> None:
-        """Let another's advance move the clock, and do the rest if it ends before."""
+        """Wait while another advance moves the clock, and do the rest if it ends before."""
         target = self._loop.time() + seconds
         reached: Future[None] = self._loop.create_future()
         timer = self._loop.call_at(target, _set, reached)
@@ -213,11 +213,11 @@ class _StockHand:
         )
 
     def _may_be_woken(self) -> bool:
-        """Tell whether a thread or a real file could still make something ready."""
+        """Return whether a thread or a real file could still make something ready."""
         return threading.active_count() > 1 or self._watches_files()
 
     def _watches_files(self) -> bool:
-        """Tell whether a real file is watched."""
+        """Return whether a real file is watched."""
         own = self._loop._ssock.fileno()  # by which a loop wakes itself up
         keys = self._loop._selector.get_map().values()
         return any(not isfilemock(key.fileobj) and key.fd != own for key in keys)

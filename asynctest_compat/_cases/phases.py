@@ -137,7 +137,7 @@ def _finish_inside(loop: Any, awaitable: Awaitable[Any]) -> Any:
 
 
 def must_wait(function: Any, result: Any) -> bool:
-    """Tell whether a fixture's result has to be run on the loop: if it is a coroutine.
+    """Return whether a fixture's result has to be run on the loop: if it is a coroutine.
 
     Raises:
         TypeError: It is an asynchronous generator, of which nobody would run anything.

@@ -154,7 +154,7 @@ class _RealLimit:
 
 
 def _is_machinery(frame: FrameType | None) -> bool:
-    """Tell whether the standard library at work here works for machinery, or is that itself."""
+    """Return whether the standard library at work here works for machinery, or is that itself."""
     while frame is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
         if package in _MACHINERY:

@@ -1,9 +1,9 @@
 """``create_autospec``: mocks with the interface of an object, all the way down.
 
 Owns: walking a spec and choosing a mock for it and for each of its attributes. It must not know
-patches. Signature checks (to whose errors the call is added) and the lazily built children
-(``_SpecState``) are unittest.mock's own; ``SpecAware.__getattr__`` brings those children back here
-through ``from_state``.
+patches. Signature checks (to whose errors the call is added) are unittest.mock's own, and the
+lazily built children are its ``_SpecState``, which here know how to build themselves: so the
+classes of mocks need not know this file.
 
 Invariant: every mock that it makes, at any depth, is one of this package's.
 """
@@ -76,9 +76,11 @@ def create_autospec(  # the arguments with an underscore are unittest.mock's own
     return mock
 
 
-def from_state(state: Any) -> Any:
-    """Build the child that unittest.mock's ``_SpecState`` describes."""
-    return create_autospec(state.spec, state.spec_set, state.instance, state.parent, state.name)
+class _Child(_borrowed.SpecState):  # type: ignore[misc]  # unittest.mock's, untyped
+    """A child that is built when it is first asked for."""
+
+    def build(self) -> Any:
+        return create_autospec(self.spec, self.spec_set, self.instance, self.parent, self.name)
 
 
 def _class_for(spec: Any, instance: bool) -> type:  # noqa: FBT001  # private
@@ -139,7 +141,7 @@ def _with_signature(mock: Any, spec: Any) -> Any:
 
 
 def _check_signature(spec: Any, mock: Any, skipfirst: bool, instance: bool = False) -> None:  # noqa: FBT001, FBT002  # private
-    """Let the mock's calls be checked against the signature of ``spec``."""
+    """Check the mock's calls against the signature of ``spec``."""
     _borrowed.check_signature(spec, mock, skipfirst, instance)
     check = vars(type(mock)).get("_mock_check_sig")
     if check is not None:
@@ -147,7 +149,7 @@ def _check_signature(spec: Any, mock: Any, skipfirst: bool, instance: bool = Fal
 
 
 def _telling(check: Any, name: str, skipped: int = 0) -> Any:
-    """Let what a check raises say which call it was, without its first ``skipped`` arguments."""
+    """Add the call, without its first ``skipped`` arguments, to what a check raises."""
 
     @functools.wraps(check)
     def checksig(*args: Any, **kwargs: Any) -> None:
@@ -183,7 +185,7 @@ def _add_child(  # private, one caller
     wraps: Any,
 ) -> None:
     if not isinstance(original, _FUNCTIONS):
-        mock._mock_children[name] = _borrowed.SpecState(original, spec_set, parent=mock, name=name)
+        mock._mock_children[name] = _Child(original, spec_set, parent=mock, name=name)
         return
     parent = mock.mock if isinstance(spec, _FUNCTIONS) and hasattr(mock, "mock") else mock
     eat_self = _borrowed.must_skip(spec, name, isinstance(spec, type))

@@ -25,7 +25,7 @@ call = unittest.mock.call
 
 
 class AwaitEvent:
-    """Tell whether a mock has been awaited, and wait until it is.
+    """An event: whether a mock has been awaited, and waiting until it is.
 
     True as soon as one await has ended.
     """

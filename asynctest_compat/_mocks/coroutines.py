@@ -129,7 +129,7 @@ def mark(function: F) -> F:
 def yieldable(
     function: Callable[P, collections.abc.Coroutine[Any, Any, T]],
 ) -> Callable[P, YieldableCoroutine[T]]:
-    """Let callers of every generation wait for a native coroutine function's calls."""
+    """Make a native coroutine function's calls awaitable for callers of every generation."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> YieldableCoroutine[T]:
@@ -155,7 +155,7 @@ def _marked(candidate: object) -> bool:
 
 
 def is_coroutine_function(candidate: object) -> bool:
-    """Tell whether calling ``candidate`` gives something to await.
+    """Return whether calling ``candidate`` gives something to await.
 
     Looks through ``partial``, methods, ``classmethod`` and ``staticmethod``, and knows native
     coroutine functions, those of ``types.coroutine``, and everything that carries asyncio's mark.
@@ -181,12 +181,12 @@ def is_coroutine_function(candidate: object) -> bool:
 
 
 def is_coroutine(result: object) -> TypeGuard[Awaitable[Any]]:
-    """Tell whether ``result`` is a coroutine of any generation, a plain generator included."""
+    """Return whether ``result`` is a coroutine of any generation, a plain generator included."""
     return isinstance(result, (collections.abc.Coroutine, types.GeneratorType))
 
 
 def can_run(result: object) -> TypeGuard[Awaitable[Any]]:
-    """Tell whether a test's ``result`` has to be run on the loop: any awaitable or generator."""
+    """Return whether a test's ``result`` has to be run on the loop: any awaitable or generator."""
     return is_coroutine(result) or inspect.isawaitable(result)
 
 

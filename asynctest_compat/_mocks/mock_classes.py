@@ -147,11 +147,9 @@ class SpecAware(_borrowed.Base):
 
     def __getattr__(self, name: str) -> Any:
         state = vars(self).get("_mock_children", {}).get(name)
-        if isinstance(state, _borrowed.SpecState):
-            # A child of an autospec that nobody has asked for yet: ours, not unittest's.
-            from .autospec import from_state  # noqa: PLC0415  # it builds on this
-
-            vars(self)["_mock_children"][name] = from_state(state)
+        if isinstance(state, _borrowed.SpecState) and hasattr(state, "build"):
+            # A child of an autospec that is asked for the first time: ours, not unittest's.
+            vars(self)["_mock_children"][name] = state.build()
         return super().__getattr__(name)  # type: ignore[misc]  # unittest.mock has it, its stubs do not
 
 

@@ -295,7 +295,7 @@ class _Patch:
     ) -> _patch:
         """Replace what the dotted name ``target`` stands for."""
         getter, attribute = _borrowed.get_target(target)
-        how = (spec, create, spec_set, autospec, new_callable)
+        how = (spec, create, spec_set, autospec, new_callable)  # As in ``object``: two signatures.
         return _patcher(getter, attribute, new, how, scope, kwargs)
 
     def object(  # unittest.mock's signature

@@ -30,7 +30,7 @@ class Choice(NamedTuple):
 
 
 class Strategy(Protocol):
-    """Whoever answers at the gate."""
+    """An answer to each question of the gate."""
 
     def choose(self, name: str, options: int) -> int:
         """Return an index below ``options``, which is at least 2."""
@@ -55,7 +55,7 @@ class ChoiceGate:
         self.recording: list[Choice] = []
 
     def choose(self, name: str, options: int) -> int:
-        """Pick one of ``options`` equally right things; the first when nobody has a say."""
+        """Return the index of one of ``options`` equally right things; 0 without a strategy."""
         if self.strategy is None or options < 2:  # noqa: PLR2004 - one option is no choice
             return 0
         picked = self.strategy.choose(name, options)
@@ -69,7 +69,7 @@ class ChoiceGate:
 
 
 class RandomStrategy:
-    """Pick evenly, from a stream of the seed."""
+    """A strategy that picks evenly, from a stream of the seed."""
 
     __slots__ = ("_stream",)
 
@@ -82,7 +82,7 @@ class RandomStrategy:
 
 
 class ReplayStrategy:
-    """Give the answers of a recording again, and stop at the first question that differs."""
+    """A strategy that gives the answers of a recording, up to the first question that differs."""
 
     __slots__ = ("_position", "_recording")
 

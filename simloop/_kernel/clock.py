@@ -10,8 +10,8 @@ Invariants:
   What floating point adds to a decimal (``0.1 + 0.2``) is noise, not a fraction, and is dropped,
   so that a thousand sleeps of 0.1 s end at exactly 100.0.
 - A float is too coarse for nanoseconds after some months (a clock that starts at the date of
-  today shows hundreds of them as one number). Whoever takes a float for a moment of the clock
-  takes it for all that show it: :func:`shown`.
+  today shows hundreds of them as one number). Code that takes a float for a moment of the clock
+  has to take it for all moments that show it: :func:`shown`.
 """
 
 from __future__ import annotations

@@ -1,30 +1,51 @@
-"""Hearing that the next deadline moved forward, for a driver that plans ahead.
+"""The early deadline: telling a driver that the next deadline moved forward.
+
+A driver is a simulator that steps the loop from outside and plans ahead by what ``peek`` returned.
 
 Owns: the queue and the wheel that notice. A kernel has plain ones; when a driver asks to be told,
 it gets a queue, and its wheel a class, that look at each deadline that is added, so that a run
-that nothing drives pays nothing for this.
+without a driver pays nothing for this.
 
-Must not know: what the driver is, and what it does about it.
+Must not know: who the driver is, and what it does about it; how the kernel runs. Of the kernel it
+knows :class:`Schedule`.
 
 Invariants:
 
-- The driver is told at most once after each of its questions: it has to ask again anyway.
-- While the kernel runs nothing is told: its driver asks when it returns.
+- The driver is told at most once after each ``peek``: it has to ask again anyway.
+- While the kernel runs nothing is told: the driver asks when the kernel returns.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .timer_wheel import TimerWheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .kernel import Kernel
+    from .handles import Handle, TimerHandle
 
 __all__ = ["EarlyDeadline"]
+
+_Handle = TypeVar("_Handle", bound="Handle | TimerHandle")
+
+
+class Schedule(Protocol):
+    """What is watched for early deadlines: the kernel."""
+
+    ready: deque[Handle | TimerHandle]
+    io_ready: deque[Handle]
+    wheel: TimerWheel
+    is_running: bool
+
+    @property
+    def now_ns(self) -> int:
+        """The time."""
+
+    def peek_ns(self) -> int:
+        """Return when the next callback is due."""
 
 
 class EarlyDeadline:
@@ -36,38 +57,38 @@ class EarlyDeadline:
             scheduled it.
     """
 
-    def __init__(self, kernel: Kernel, tell: Callable[[], object]) -> None:
+    def __init__(self, kernel: Schedule, tell: Callable[[], object]) -> None:
         self._kernel = kernel
         self._tell = tell
         self._known_ns = kernel.peek_ns()
         exchange(kernel, self.scheduled)
 
     def peeked(self, when_ns: int) -> None:
-        """Take note of what the driver was told when it asked for the next deadline."""
+        """Keep what the driver was told when it asked for the next deadline."""
         self._known_ns = when_ns
 
     def scheduled(self, when_ns: int) -> None:
-        """Hear that something was scheduled; tell the driver if that is news."""
+        """Tell the driver if what was scheduled is due before what it knows."""
         if when_ns < self._known_ns and not self._kernel.is_running:
             self._known_ns = -1  # Nothing is earlier, until it asks again.
             self._tell()
 
     def end(self) -> None:
-        """Give the kernel its plain queue and wheel back."""
+        """Give the kernel a plain queue and wheel again."""
         self._kernel.ready = deque(self._kernel.ready)
         self._kernel.io_ready = deque(self._kernel.io_ready)
         self._kernel.wheel.__class__ = TimerWheel
 
 
-def exchange(kernel: Kernel, scheduled: Callable[[int], None]) -> None:
-    """Make the kernel's queue and wheel tell what is added to them."""
+def exchange(kernel: Schedule, scheduled: Callable[[int], None]) -> None:
+    """Exchange the kernel's queue and the wheel's class for ones that tell what is added."""
 
-    class NoticingQueue(deque[Any]):
-        def append(self, handle: Any, /) -> None:
+    class NoticingQueue(deque[_Handle]):
+        def append(self, handle: _Handle, /) -> None:
             super().append(handle)
             scheduled(kernel.now_ns)
 
-        def extend(self, handles: Iterable[Any], /) -> None:
+        def extend(self, handles: Iterable[_Handle], /) -> None:
             super().extend(handles)
             if self:
                 scheduled(kernel.now_ns)
@@ -75,7 +96,7 @@ def exchange(kernel: Kernel, scheduled: Callable[[int], None]) -> None:
     class NoticingWheel(TimerWheel):
         __slots__ = ()
 
-        def add(self, handle: Any) -> None:
+        def add(self, handle: TimerHandle) -> None:
             super().add(handle)
             scheduled(handle._when_ns)
 

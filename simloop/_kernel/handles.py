@@ -4,7 +4,9 @@ Owns: asyncio's ``Handle`` and ``TimerHandle`` in a slim form. One is made per s
 constructors store four fields and leave the rest to class attributes; debug mode has classes of
 its own that also remember where they were made.
 
-Must not know: queues and clocks. Who takes a cancelled timer out is the loop's business.
+Must not know: queues and clocks. A cancelled timer stays where it is; the wheel takes it out when
+its turn comes, or sweeps when the count of the cancelled says so. Of asyncio it knows the two
+classes of handles and nothing else: its loops, its transports and its I/O are above.
 
 Invariants:
 
@@ -29,35 +31,29 @@ if TYPE_CHECKING:
     from contextvars import Context
     from types import FrameType
 
-    from .timer_wheel import TimerWheel
-
 __all__ = [
     "DebugHandle",
     "DebugThreadSafeHandle",
     "DebugTimerHandle",
     "Handle",
-    "HandleLoop",
     "ThreadSafeHandle",
     "TimerHandle",
     "describe",
 ]
 
 
-class HandleLoop(Protocol):
-    """What a handle needs of its loop."""
+class _TimerQueue(Protocol):
+    """What a cancelled timer handle needs of the wheel that holds it."""
 
-    _wheel: TimerWheel
-    """Who holds its timers."""
+    cancelled_count: int
+    cancelled_max: int
 
-    def call_exception_handler(self, context: dict[str, Any], /) -> None:
-        """Report an error that no caller is left to hear."""
-
-    def get_debug(self) -> bool:
-        """Tell whether debug mode is on."""
+    def sweep(self) -> None:
+        """Let go of every cancelled handle."""
 
 
 def describe(callback: Any, args: tuple[Any, ...] = ()) -> str:
-    """Name a callback for people: its qualified name, arguments shortened, file and line."""
+    """Return a callback's name for messages: qualified, with arguments, file and line."""
     function = getattr(callback, "func", callback)  # functools.partial
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     shown = ", ".join(reprlib.repr(arg) for arg in args)
@@ -103,11 +99,11 @@ class _Slim:
             if result is not None:
                 self._returned(result)
         finally:
-            # A traceback that somebody keeps holds this frame, which would hold the callback.
+            # A traceback that is kept holds this frame, which would hold the callback.
             del self, callback
 
     def _returned(self, result: object) -> None:
-        """Report a callback that returned a coroutine: nobody will ever await it."""
+        """Report a callback that returned a coroutine, which is never awaited."""
         if not inspect.iscoroutine(result):
             return
         result.close()
@@ -179,7 +175,7 @@ class TimerHandle(_Slim, asyncio.TimerHandle):  # type: ignore[misc,override]  #
             self._args = None
             if self._scheduled:
                 # Every timeout that does not come is cancelled: no calls between here and there.
-                wheel: TimerWheel = self._loop._wheel
+                wheel: _TimerQueue = self._loop._wheel
                 wheel.cancelled_count = cancelled_count = wheel.cancelled_count + 1
                 if cancelled_count >= wheel.cancelled_max:
                     wheel.sweep()
@@ -189,7 +185,7 @@ _SCHEDULER = "simloop._loop.core.scheduling"
 
 
 def _caller_stack() -> traceback.StackSummary:
-    """Extract the stack of whoever asked the loop for a handle."""
+    """Return the stack of the code that asked the loop for a handle."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_globals.get("__name__") == _SCHEDULER:
         frame = frame.f_back
@@ -224,7 +220,7 @@ class DebugTimerHandle(_Traced, TimerHandle):  # type: ignore[misc,override]  # 
 
 
 class _Exclusive:
-    """A context in which one callback runs at a time, and nobody cancels it meanwhile."""
+    """A context in which one callback runs at a time, and is not cancelled meanwhile."""
 
     __slots__ = ("context", "lock")
 
@@ -238,9 +234,10 @@ class _Exclusive:
 
 
 class ThreadSafeHandle(Handle):
-    """A callback that other threads may cancel: they wait while it runs, as from 3.14 on.
+    """A callback that other threads may cancel: ``cancel`` waits while it runs.
 
-    Whoever has cancelled it knows that it does not run any more.
+    So once ``cancel`` has returned the callback does not run any more. The rule is that of
+    ``_ThreadSafeHandle`` in CPython 3.14's ``asyncio/events.py``.
     """
 
     __slots__ = ()
@@ -270,7 +267,7 @@ class DebugThreadSafeHandle(_Traced, ThreadSafeHandle):  # type: ignore[misc,ove
     __slots__ = ()
 
 
-# What people and logs see is asyncio's name, whatever the mode.
+# The name in a repr and in logs is asyncio's, whatever the mode.
 DebugHandle.__name__ = Handle.__name__
 DebugTimerHandle.__name__ = TimerHandle.__name__
 ThreadSafeHandle.__name__ = DebugThreadSafeHandle.__name__ = Handle.__name__

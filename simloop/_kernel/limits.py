@@ -4,6 +4,8 @@ Owns: the counting of steps against a maximum, the finding of livelocks (many st
 stands still), and the steps at which to tidy up. All this costs a plain turn one comparison: the
 kernel asks here only when the count of steps passes ``check_at``.
 
+Must not know: what runs, and how a turn goes. Of the kernel it knows :class:`Limited`.
+
 Invariants: ``check_at`` is never above ``steps_max``; a livelock is found between one and two
 times ``livelock_steps`` steps after the clock last moved; tidying depends on the count of steps and
 of what is scheduled, and on nothing else.
@@ -12,7 +14,7 @@ of what is scheduled, and on nothing else.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from simloop.errors import LimitError
 
@@ -20,10 +22,9 @@ from .clock import NEVER, seconds
 from .handles import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
 
     from .handles import Handle, TimerHandle
-    from .kernel import Kernel
 
 __all__ = ["LIVELOCK_STEPS", "Limits"]
 
@@ -46,6 +47,34 @@ _SAMPLE = 10_000
 """Steps watched before a livelock is reported, to name the callbacks that run most."""
 
 _SHOWN = 5
+
+
+class _Wheel(Protocol):
+    """What is asked of the timers."""
+
+    def held(self) -> int:
+        """Return how many handles are held."""
+
+
+class Limited(Protocol):
+    """What is limited, and asks for leave: the kernel."""
+
+    now_ns: int
+    steps: int
+
+    @property
+    def ready(self) -> Sized:
+        """What is ready now."""
+
+    @property
+    def wheel(self) -> _Wheel:
+        """What is ready later."""
+
+    def observe(self, observer: _Sample) -> None:
+        """Tell an observer of each step."""
+
+    def unobserve(self, observer: _Sample) -> None:
+        """Stop telling it."""
 
 
 class Limits:
@@ -114,8 +143,8 @@ class Limits:
         if self._steps_max is not None:
             self.check_at = min(self.check_at, self._steps_max)
 
-    def grant(self, kernel: Kernel, count: int) -> int:
-        """Say how many of ``count`` steps may run now, and count them as taken.
+    def grant(self, kernel: Limited, count: int) -> int:
+        """Return how many of ``count`` steps may run now, and count them as taken.
 
         Raises:
             LimitError: None may: the steps are used up, or the run spins.
@@ -134,11 +163,11 @@ class Limits:
         kernel.steps += count
         return count
 
-    def _tidy(self, kernel: Kernel, steps: int) -> None:
-        """Collect garbage, and say when to do so next.
+    def _tidy(self, kernel: Limited, steps: int) -> None:
+        """Collect garbage, and set when to do so next.
 
-        Where more was scheduled meanwhile than has run, most of what is new is in use: it is set
-        aside, because to look through it would take longer than to make it.
+        Where more was scheduled meanwhile than has run, most of what is new is in use: it is
+        frozen, because to look through it would take longer than to make it.
         """
         before, self._scheduled = self._scheduled, len(kernel.ready) + kernel.wheel.held()
         self._scheduled_max = max(self._scheduled_max, self._scheduled)
@@ -150,7 +179,7 @@ class Limits:
             self.tidy(self._is_time_for_all(steps))
 
     def _is_time_for_all(self, steps: int) -> bool:
-        """Tell whether to look at all objects now, and if so, say when to do so next."""
+        """Return whether to look at all objects now; if so, set when to do so next."""
         pause = min(_FULL_STEPS_EACH * self._scheduled_max, _FULL_STEPS_MAX)
         if steps <= max(self._tidy_full_at, self._tidied_full_at + pause):
             return False
@@ -159,8 +188,8 @@ class Limits:
         self._tidy_full_at = steps + min(max(_FULL_STEPS, steps), _FULL_STEPS_MAX)
         return True
 
-    def _look(self, kernel: Kernel) -> None:
-        """See whether the clock moved since the last look; if not, sample, then give up."""
+    def _look(self, kernel: Limited) -> None:
+        """Compare the clock with the last look; if it stood still, sample, then raise."""
         spins = kernel.now_ns == self._looked_ns
         if self._sample is not None:
             sample, self._sample = self._sample, None

@@ -1,4 +1,4 @@
-"""A side kernel: the schedule of a loop that a thread of its own runs, in a world that has others.
+"""The thread kernel: the schedule of a secondary loop, which a thread of the program runs.
 
 Owns: that loop's ready queue and its timers, and running them a turn at a time on the thread that
 asks. Clock, streams, limits, observers and the count of steps are the world's kernel's.
@@ -8,14 +8,13 @@ wait has ended or was cut short.
 
 Invariants:
 
-- Between two turns the thread waits if others are due, so that they have theirs; and so it does
-  while nothing is due.
+- Between two turns the thread waits if another thread's schedule is due, and while nothing is.
 - Whatever is scheduled while it waits cuts the wait short.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from .early_deadline import exchange
 from .kernel import Kernel
@@ -24,9 +23,12 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
+    from .handles import Handle, TimerHandle
     from .kernel import KernelLoop
 
 __all__ = ["ThreadKernel"]
+
+_Handle = TypeVar("_Handle", bound="Handle | TimerHandle")
 
 
 class ThreadKernel(Kernel):
@@ -80,7 +82,7 @@ class ThreadKernel(Kernel):
         self._main.autojump = value
 
     def _rewatch(self) -> None:
-        """Always look who watches: the list of observers is the world's."""
+        """Make every turn a watched one: the list of observers is the world's."""
         self._watched = True
 
     def take_over(self, loop: KernelLoop) -> None:
@@ -106,7 +108,7 @@ class ThreadKernel(Kernel):
         return main.has_work() or main.wheel.next_ns() <= main.now_ns
 
 
-def _move(queue: deque[Any], target: deque[Any], loop: KernelLoop) -> None:
+def _move(queue: deque[_Handle], target: deque[_Handle], loop: KernelLoop) -> None:
     """Move the handles of a loop from one queue into another."""
     target.extend([handle for handle in queue if handle._loop is loop])
     others = [handle for handle in queue if handle._loop is not loop]

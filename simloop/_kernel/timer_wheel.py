@@ -8,8 +8,7 @@ cost one dictionary look-up and one append, however many there are, and the heap
 What is set for the open slot or before it is *overdue* and goes to a small heap beside it. When
 deadlines lie so far apart that slots are nearly empty, the slots are made wider.
 
-Must not know: callbacks, loops, the ready queue. It hands back handles; who runs them is the
-kernel's business.
+Must not know: callbacks, loops, the ready queue. It hands back handles; the kernel runs them.
 
 Invariants:
 
@@ -147,12 +146,20 @@ class TimerWheel:
         """Follow a clock that was moved by hand, past deadlines perhaps, to ``now_ns``.
 
         What it passed goes to the overdue heap, where the kernel looks once a turn.
+
+        The refused alternative is a kernel that asks :meth:`next_ns` at the start of each turn:
+        nothing would have to move here, but every turn would pay a call for what only
+        ``advance``, ``time.sleep`` and drivers do. So a turn looks at the
+        heap's head and no further, and this method sees to it that what is due stands there.
         """
         slot = now_ns >> self._bits
         opened, overdue = self._open, self.overdue
         if slot <= self._open_slot and not (opened and opened[-1]._when_ns <= now_ns):
             return
-        # Set before anything overdue with the same deadline: their numbers are below all others.
+        # Set before anything overdue with the same deadline: their numbers are below all others,
+        # and in their own order. (test_equal_deadlines_keep_their_order_when_the_clock_is_moved_...
+        # fails if not. Two calls give the same numbers again, but never for the same deadline: the
+        # first call leaves none in the open list that the second could find.)
         for number, handle in enumerate(reversed(opened), start=-len(opened)):
             heappush(overdue, (handle._when_ns, number, handle))
         self._open = []
@@ -174,7 +181,15 @@ class TimerWheel:
         self._open = members
 
     def _widen(self) -> None:
-        """Make one slot of eight; what falls into the open one becomes overdue."""
+        """Make one slot of eight; what falls into the open one becomes overdue.
+
+        Deadlines spread over years would make a slot each: then the heap of slots is a heap of
+        timers, and slower than one, since every timer pays a list and a dictionary entry besides.
+        A width chosen by the deadlines seen so far was refused: it costs each ``add`` a look at
+        the clock, and one far timer spoils it. Widening looks at every timer that is held, but
+        eight slots become one each time, so a wheel widens a few times in its life; and it narrows
+        again (:meth:`_open_next`) when the last slot opens, where there is nothing to move.
+        """
         narrow = self._slots
         self._bits += _BITS_STEP
         self._open_slot >>= _BITS_STEP
@@ -185,7 +200,7 @@ class TimerWheel:
                 self.add(handle)
 
     def sweep(self) -> None:
-        """Let go of every cancelled handle, wherever it is; who cancels one calls it in time."""
+        """Let go of every cancelled handle, wherever it is; ``cancel`` calls it in time."""
         self._keep(lambda handle: handle._callback is not None)
         self.cancelled_count = 0
         self.cancelled_max = max(_CANCELLED_MIN, len(self) // 2)
@@ -223,7 +238,7 @@ class TimerWheel:
         return in_slots + len(self._open) + len(self.overdue) + len(self._never)
 
     def is_empty(self) -> bool:
-        """Tell whether no handle is held, not even a cancelled one."""
+        """Return whether no handle is held, not even a cancelled one."""
         return not (self._order or self._open or self.overdue or self._never)
 
     def __iter__(self) -> Iterator[TimerHandle]:

@@ -70,7 +70,7 @@ _IDLE_MODULES = (
 
 
 def _is_idle(frame: FrameType) -> bool:
-    """Tell whether a thread whose innermost frame this is waits in the standard library."""
+    """Return whether a thread whose innermost frame this is waits in the standard library."""
     return str(frame.f_globals.get("__name__")).startswith(_IDLE_MODULES)
 
 
@@ -84,7 +84,7 @@ class Gate:
         _acquire(self._lock)
 
     def open(self) -> None:
-        """Let one wait through. Open twice is open."""
+        """Release one wait; opened twice is opened once."""
         with suppress(RuntimeError):
             _release(self._lock)
 
@@ -158,7 +158,7 @@ class RealThread:
         """Leave alone what an thread begins."""
 
     def is_waiting(self) -> bool:
-        """Tell whether it stands at something that nobody has released for it."""
+        """Return whether it waits for something that has not been released for it."""
         waiting = self.waiting
         return waiting is not None and not waiting.awake
 
@@ -170,7 +170,7 @@ class RealThread:
             waiting.awake = waiting.looks < _LOOKS_AWAKE
 
     def is_at_work(self, limit_s: float) -> bool:
-        """Tell whether the thread does something that may end in a word to the loop."""
+        """Return whether the thread does something that may end in a call to the loop."""
         if self.doubt_s >= limit_s:
             return False
         waiting = self.waiting
@@ -232,7 +232,7 @@ class RealJob:
         self._real_work.ring()
 
     def is_at_work(self, begun: int) -> bool:
-        """Tell whether the job goes on by itself, where so many jobs of its pool have begun."""
+        """Return whether the job goes on by itself, where so many jobs of its pool have begun."""
         if self._is_virtual:
             return False
         if not self._began:
@@ -271,7 +271,7 @@ class RealWork:
         self._shutdown_doubt_s = 0.0
 
     def ring(self) -> None:
-        """Let the loop's thread look again, if it waits; from any thread."""
+        """Wake the loop's thread, if it waits; callable from any thread."""
         self._bell.open()
 
     def heard_from(self, ident: int) -> None:
@@ -303,7 +303,7 @@ class RealWork:
         self.jobs.clear()
 
     def is_at_work(self) -> bool:
-        """Tell whether there is real work that goes on by itself."""
+        """Return whether there is real work that goes on by itself."""
         jobs = list(self.jobs)
         if any(job.is_at_work(self._begun(job.executor)) for job in jobs):
             return True

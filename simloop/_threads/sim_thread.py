@@ -88,7 +88,7 @@ class SimThreadWaiter:
         self.awake: bool = False
 
     def park(self) -> bool:
-        """Let others run until woken; false if time has run out."""
+        """Block until woken, while others run; false if time has run out."""
         thread = self._thread
         if thread.kernel.now_ns >= self._deadline_ns:
             return False
@@ -115,10 +115,10 @@ class SimThread:
     """A thread of the world; called, it runs until it waits.
 
     Args:
-        scheduler: Who lends it the turn.
+        scheduler: What switches to it.
         loop: The loop whose steps its steps are.
         number: Which one it is, counted per world.
-        label: What it runs, for people and digests.
+        label: What it runs, for messages and digests.
     """
 
     def __init__(self, scheduler: ThreadScheduler, loop: Any, number: int, label: str) -> None:
@@ -159,7 +159,7 @@ class SimThread:
         self.threads.switch_to(self)
 
     def schedule(self) -> None:
-        """Let the thread run after what is ready already."""
+        """Append a step of the thread to the ready queue."""
         scheduler = self.threads
         if self in scheduler.awake or self.has_ended or self.is_lost:
             return
@@ -173,12 +173,12 @@ class SimThread:
             scheduler.real_work.ring()
 
     def begin_turn(self) -> None:
-        """Let the thread run, and return at once."""
+        """Start the thread's turn, and return at once."""
         self.handle = None
         self._go.open()
 
     def await_turn(self, timeout_s: float) -> bool:
-        """Wait, really, until the thread has handed back."""
+        """Block for real until the thread has yielded; false after the timeout."""
         return self._back.wait(timeout_s)
 
     def lose(self) -> None:
@@ -189,17 +189,17 @@ class SimThread:
         self._go.open()
 
     def _after_turn(self) -> None:
-        """Look what the turn has come to."""
+        """Do nothing; a job of the executor sets its future here."""
 
     def failed(self, error: BaseException | None) -> None:
-        """Hear that the thread was given up, for an error or because the user interrupts."""
+        """Report that the thread was given up, for an error or by Ctrl-C (None)."""
         if error is not None:
             self.threads.real_work.fail(error)
 
     # On its own thread ---------------------------------------------------------------------
 
     def main(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
-        """Be the thread's whole life."""
+        """Run the thread from its first turn to its end; called on it."""
         self.ident = self.threads.bridge.real_ident()
         self._go.wait()
         self._sandbox.__enter__()
@@ -216,7 +216,7 @@ class SimThread:
         self.threads.reap(self)
 
     def park(self, thing: object, deadline_ns: int = NEVER) -> None:
-        """Hand the turn back until scheduled, or until a time.
+        """Yield: block until scheduled again, or until a time.
 
         Raises:
             SystemExit: The loop is closed: the thread is to end.
@@ -237,7 +237,7 @@ class SimThread:
             raise SystemExit
 
     def _end_quietly(self) -> None:
-        """Keep the SystemExit that ends the thread from its hook: nothing went wrong."""
+        """Hide the ``SystemExit`` that ends the thread from ``threading.excepthook``."""
         thread: Any = getattr(self.function, "__self__", None)
         invoke = getattr(thread, "_invoke_excepthook", None)
 

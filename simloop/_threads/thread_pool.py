@@ -59,7 +59,7 @@ class Job:
             self.error = error
 
     def settle(self) -> None:
-        """Tell the future, on the loop's thread."""
+        """Set the future, on the loop's thread."""
         future, error, self.error = self.future, self.error, None
         if future.done():
             return
@@ -128,7 +128,7 @@ class Worker(SimThread):
             self._workers.is_free(self)
 
     def failed(self, error: BaseException | None) -> None:
-        """Tell the error to whoever awaits the job."""
+        """Set the error on the future of the job."""
         job, self.job = self.job, None
         if job is not None and error is None:
             job.future.cancel()
@@ -151,7 +151,7 @@ class Workers:
         self._emptied: asyncio.Future[None] | None = None
 
     def submit(self, function: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
-        """Let a function run at its turn; return the future of its result."""
+        """Schedule a function as a job; return the future of its result."""
         job = Job(function, args, self._loop.create_future())
         if self._idle:
             self._idle.popleft().take(job)

@@ -51,13 +51,13 @@ _TURNS_TO_END = 1000
 
 
 class ThreadBridge(Protocol):
-    """What the threads of a world need to know of the real one."""
+    """What the threads of a world need of the real one; the world provides it."""
 
     real_ident: Callable[[], int]
     """Returns the identifier by which the system knows the calling thread."""
 
     foreign: dict[int, Any]
-    """Who hears of the waits of threads outside, by the thread's identifier."""
+    """What is told of the waits of real threads, by the thread's identifier."""
 
     @property
     def loops(self) -> Sequence[Any]:
@@ -94,12 +94,12 @@ class LoopThreadWaiter:
         self.awake: bool = False
 
     def park(self) -> bool:
-        """Let a thread run, or time pass; false if time has run out."""
+        """Block until a thread has had a turn or time has passed; false at the deadline."""
         self.awake = False
         return self._scheduler.interleave(self._thing, self._deadline_ns)
 
     def wake(self) -> None:
-        """Let the wait look again."""
+        """Make ``park`` return, so that the waiting code checks its condition again."""
         self.awake = True
         self._scheduler.real_work.ring()
 
@@ -193,7 +193,7 @@ class ThreadScheduler:
         self.sim_threads[thread] = None
 
     def has_turn(self) -> bool:
-        """Tell whether the calling thread is the one that has the turn."""
+        """Return whether the calling thread is the one that has the turn."""
         ident = self.bridge.real_ident()
         return ident == (self._turn_of if self.current is None else self.current.ident)
 
@@ -229,7 +229,7 @@ class ThreadScheduler:
         thread._after_turn()
 
     def _await(self, thread: SimThread) -> LimitError | None:
-        """Wait until the thread hands back; an error if it stands still for real."""
+        """Block until the thread yields; return an error if it stands still for real."""
         limit_s = self.limit_s()
         spent_s: float | None = None
         while not thread.await_turn(limit_s / 2):
@@ -315,7 +315,7 @@ class ThreadScheduler:
         self.kernel.interleave(Handle(thread, (), thread._context, thread.loop))
 
     def _sleep_on_loop_thread(self, until_ns: int) -> None:
-        """Let threads run while the loop's thread sleeps."""
+        """Run threads while the loop's thread sleeps."""
         while self.interleave("a sleep", until_ns) or self.kernel.now_ns < until_ns:
             pass
 
@@ -350,7 +350,7 @@ class ThreadScheduler:
             self.real_work.forget(self.bridge.foreign)
 
     def end_all(self) -> None:
-        """End every thread that is left, because nobody will run the world again."""
+        """End every thread that is left, because the world will not be run again."""
         for thread in list(self.sim_threads):
             self._end(thread)
 

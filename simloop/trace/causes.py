@@ -167,7 +167,7 @@ def _nearest(first: Observed, second: Observed) -> Culprit | None:
 
 
 def guess(first: Observed, second: Observed, default: Diagnosis | None = None) -> Diagnosis:
-    """Tell the likely cause by the line that parts two runs and what else was seen of them."""
+    """Return the likely cause, by the line that parts two runs and what else was seen of them."""
     culprits = first_culprits(first.lines, second.lines)
     near = _nearest(first, second)
     for statement in (True, False):

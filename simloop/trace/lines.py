@@ -214,7 +214,7 @@ class _Watcher:
             self._lines.append(Line(*place, changes + more, went_to))
 
     def _changes(self, frame: FrameType) -> Iterable[tuple[str, str]]:
-        """Tell which variables are others than at the last look: local ones, and plain globals."""
+        """Return which variables differ from the last look: local ones, and plain globals."""
         seen = self._seen
         of_module = frame.f_globals
         names = [name for name in frame.f_code.co_names if type(of_module.get(name)) in _PLAIN]
@@ -256,7 +256,7 @@ def _origin(frame: FrameType) -> tuple[tuple[str, int, str], str]:
 
 
 def in_words(value: object, depth: int = 2) -> str:
-    """Tell a value in words that two equal runs share.
+    """Describe a value in words that two equal runs share.
 
     Sets are told by what kinds of things are in them, for their order may be what differs.
 
@@ -283,7 +283,7 @@ def in_words(value: object, depth: int = 2) -> str:
 
 
 def _object_in_words(value: object, depth: int) -> str:
-    """Tell an object by its class, and if that is the program's, by what it keeps."""
+    """Describe an object by its class, and if that is the program's, by what it keeps."""
     kind: Any = type(value)
     name = f"a {kind.__qualname__}"
     if not depth or not _is_of_program(kind):
@@ -337,7 +337,7 @@ def first_culprits(first: Iterable[Line], second: Iterable[Line]) -> list[Culpri
 
 
 def _told(one: Line | None, other: Line | None) -> tuple[str, str]:
-    """Tell what two lines did, as far as it differs."""
+    """Return what two lines did, as far as it differs."""
     if one is None or other is None:
         return ("it went on" if one else "it had ended", "it went on" if other else "it had ended")
     if one[:3] != other[:3]:

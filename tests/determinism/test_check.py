@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import simloop
+from simloop.world.fresh_process import FreshProcess
 
 from . import suspects
 
@@ -234,9 +236,19 @@ def test_a_fresh_process_that_hangs_is_given_up(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONHASHSEED", "0")
     monkeypatch.setattr("simloop.world.checking._PATIENCE_S", 0.5)
+    results = []
+    wait = FreshProcess.result
+
+    def result(process, patience_s):
+        results.append(wait(process, patience_s))
+        assert process._process.returncode == -signal.SIGKILL
+        return results[-1]
+
+    monkeypatch.setattr(FreshProcess, "result", result)
     import hanging
 
     simloop.check(hanging.main, seeds=[0])
+    assert results == [None]
 
 
 @pytest.mark.slow

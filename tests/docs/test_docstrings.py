@@ -37,7 +37,17 @@ def load(name):
     return importlib.import_module(name)
 
 
-@pytest.mark.parametrize("name", tuple(modules()))
+# Their examples call simloop.check, which starts processes.
+SLOW = ("simloop.errors", "simloop.world.checking")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+        for name in tuple(modules())
+    ],
+)
 def test_examples_in_docstrings_run(name):
     """Each example in a docstring of the module gives what it shows."""
     said = []

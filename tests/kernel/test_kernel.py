@@ -176,9 +176,16 @@ def test_nothing_left_is_a_deadlock(kernel: Kernel, loop: Loop) -> None:
 
 
 def test_a_hook_may_know_what_to_do_when_idle(kernel: Kernel, loop: Loop) -> None:
-    """Before a deadlock is declared, whoever registered for idleness is asked."""
-    kernel.when_idle.append(lambda: bool(loop.soon(loop.stop)))
+    """Before a deadlock is declared, hooks are asked in their order, until one has work."""
+    asked = []
+    kernel.when_idle += [
+        lambda: asked.append("knows nothing"),
+        lambda: asked.append("has work") or bool(loop.soon(loop.stop)),
+        lambda: asked.append("is not asked"),
+    ]
     kernel.run(loop)
+    assert asked == ["knows nothing", "has work"]
+    assert kernel.steps == 1
 
 
 def test_a_horizon_bounds_jumps(kernel: Kernel, loop: Loop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import random
 from collections import deque
 from contextvars import copy_context
@@ -25,8 +26,12 @@ class Loop:
         self._wheel = wheel
 
 
-def make(wheel: TimerWheel, when_ns: int, payload: object = None) -> TimerHandle:
-    handle = TimerHandle(when_ns, print, (payload,), CONTEXT, Loop(wheel))
+NUMBERS = itertools.count()
+
+
+def make(wheel: TimerWheel, when_ns: int) -> TimerHandle:
+    """A handle unlike all others: asyncio's compare by deadline, callback and arguments."""
+    handle = TimerHandle(when_ns, print, (next(NUMBERS),), CONTEXT, Loop(wheel))
     wheel.add(handle)
     return handle
 
@@ -59,6 +64,19 @@ class WheelMachine(RuleBasedStateMachine):
         self.model.append(make(self.wheel, self.now_ns + delay_ns))
 
     @precondition(lambda self: self.model)
+    @rule(data=st.data(), copies=st.integers(1, 3))
+    def set_again(self, data: st.DataObject, copies: int) -> None:
+        """A deadline that is set already, wherever the wheel keeps it: a tie."""
+        when_ns = data.draw(st.sampled_from(self.model))._when_ns
+        self.model += [make(self.wheel, when_ns) for _ in range(copies)]
+
+    @rule()
+    def peek(self) -> None:
+        """Asking opens the next slot: what is set for it from now on is overdue."""
+        expected_ns = min((h._when_ns for h in self.model if h._when_ns < NEVER), default=NEVER)
+        assert self.wheel.next_ns() == expected_ns
+
+    @precondition(lambda self: self.model)
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         index = data.draw(st.integers(0, len(self.model) - 1))
@@ -66,8 +84,8 @@ class WheelMachine(RuleBasedStateMachine):
 
     @rule()
     def jump(self) -> None:
+        self.peek()
         when_ns = self.wheel.next_ns()
-        assert when_ns == min((h._when_ns for h in self.model if h._when_ns < NEVER), default=NEVER)
         if when_ns < NEVER:
             self.now_ns = max(self.now_ns, when_ns)
             self.expire()
@@ -75,7 +93,19 @@ class WheelMachine(RuleBasedStateMachine):
     @rule(duration_ns=st.one_of(st.integers(0, 10**8), st.integers(0, 10**13)))
     def advance_to(self, duration_ns: int) -> None:
         """The clock is moved by hand: what is due must show in the overdue heap."""
-        self.now_ns += duration_ns
+        self.follow(self.now_ns + duration_ns)
+
+    @precondition(lambda self: any(self.now_ns < h._when_ns < NEVER for h in self.model))
+    @rule(past_ns=st.sampled_from([0, 1, 10**8]))
+    def advance_past_the_next(self, past_ns: int) -> None:
+        """The next slot is open, and the clock is moved by hand past it."""
+        self.wheel.next_ns()
+        self.follow(
+            min(h._when_ns for h in self.model if self.now_ns < h._when_ns < NEVER) + past_ns
+        )
+
+    def follow(self, now_ns: int) -> None:
+        self.now_ns = now_ns
         self.wheel.advance_to(self.now_ns)
         overdue = self.wheel.overdue
         is_due = any(h._when_ns <= self.now_ns for h in self.model)
@@ -129,10 +159,25 @@ TestNarrowWheel.settings = settings(max_examples=60, stateful_step_count=40, dea
 def test_equal_deadlines_come_in_the_order_of_setting() -> None:
     """Timers set for one moment run in the order in which they were set, open slot or not."""
     wheel = TimerWheel()
-    first = [make(wheel, 5) for _ in range(3)]
-    assert wheel.next_ns() == 5  # Asking opens the slot; the rest is late.
-    second = [make(wheel, 5) for _ in range(3)]
-    assert drain(wheel, 5) == first + second
+    first = [make(wheel, 10**9) for _ in range(3)]
+    assert wheel.next_ns() == 10**9  # Asking opens the slot; the rest is overdue.
+    second = [make(wheel, 10**9) for _ in range(3)]
+    assert wheel._open
+    assert wheel.overdue
+    assert drain(wheel, 10**9) == first + second
+
+
+def test_equal_deadlines_keep_their_order_when_the_clock_is_moved_by_hand() -> None:
+    """Equal deadlines run as they were set, also where the clock was moved past them by hand."""
+    wheel = TimerWheel()
+    first = [make(wheel, 10**9) for _ in range(3)]
+    assert wheel.next_ns() == 10**9
+    second = [make(wheel, 10**9) for _ in range(3)]
+    wheel.advance_to(10**9)  # What is in the open list joins what is in the heap.
+    assert not wheel._open
+    third = [make(wheel, 10**9) for _ in range(3)]
+    wheel.advance_to(2 * 10**9)
+    assert drain(wheel, 2 * 10**9) == first + second + third
 
 
 def test_a_past_deadline_is_due_at_once_and_before_later_ones() -> None:

@@ -156,6 +156,7 @@ def test_what_outlived_a_collection_of_the_program_is_collected_too(collect) -> 
     assert gc.isenabled()
 
 
+@pytest.mark.slow
 def test_the_first_run_of_a_process_decides_too() -> None:
     """Python's own collection is off in the first run, though Python 3.12 begins with a freeze."""
     program = """if True:

@@ -220,6 +220,7 @@ def test_names_that_count_for_the_process_are_not_in_the_digest() -> None:
     assert simloop.simulate(main).digest == simloop.simulate(main).digest
 
 
+@pytest.mark.slow
 def test_check_passes_what_is_deterministic() -> None:
     """A program that depends on its seed alone passes."""
 
@@ -229,6 +230,7 @@ def test_check_passes_what_is_deterministic() -> None:
     simloop.check(main, seeds=range(5))
 
 
+@pytest.mark.slow
 def test_check_names_the_first_step_that_differs() -> None:
     """A program whose second run differs is told with both steps and their time."""
     delays = iter([1, 1, 1, 2])
@@ -248,6 +250,7 @@ def test_check_names_the_first_step_that_differs() -> None:
     assert "Likely cause: state that the first run left behind" in text
 
 
+@pytest.mark.slow
 def test_check_sees_a_difference_in_the_end_alone() -> None:
     """Equal steps with different results are a difference too."""
     values = iter([1, 2])

@@ -193,7 +193,6 @@ def test_calls_on_a_socket_of_a_transport(same):
             await record.do(call.__name__, call, fd, *args)
         again = socket.socket(fileno=os.dup(fd))
         again.setblocking(False)
-        record.patience = 0.02
         await record.do("recv by another number", loop.sock_recv, again, 10)
         again.close()
         await both.close()

@@ -224,6 +224,7 @@ def test_what_a_real_pipe_has_is_read(name, make):
     os.close(reading)
 
 
+@pytest.mark.slow
 def test_standard_input_is_read_as_ever(make):
     """What comes by standard input is the program's input, and waited for."""
     program = (

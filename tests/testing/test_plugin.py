@@ -649,6 +649,7 @@ def test_plain():
     result.assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 def test_the_engine_is_loaded_before_fixtures_replace_what_it_patches(pytester, monkeypatch):
     """A fixture of the session may put something of its own in the place of a clock."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p simloop.testing.plugin")

@@ -283,6 +283,36 @@ def test_the_loops_own_thread_may_wait_for_a_job(simulate) -> None:
     assert simulate(main).value == [5.0, "waited", ("late", 5.0)]
 
 
+@pytest.mark.parametrize("pause", [0, 1])
+def test_threads_take_turns_in_order_while_the_loops_own_thread_waits(simulate, pause) -> None:
+    """The thread that became able to run first goes first: at the start, after sleeps, at locks."""
+    names = ("a", "b", "c")
+
+    async def main() -> list[object]:
+        seen: list[object] = []
+        lock, done = threading.Lock(), threading.Event()
+
+        def job(name: str) -> None:
+            for _ in range(2):
+                seen.append(name)
+                time.sleep(pause)
+            with lock:
+                time.sleep(1)
+                seen.append(f"{name} held it")
+            if name == names[-1]:
+                done.set()
+
+        loop = asyncio.get_running_loop()
+        jobs = [loop.run_in_executor(None, job, name) for name in names]
+        done.wait()
+        seen.append("waited")
+        await asyncio.gather(*jobs)
+        return seen
+
+    expected = [*names, *names, *(f"{name} held it" for name in names), "waited"]
+    assert simulate(main).value == expected
+
+
 def test_the_loops_own_wait_times_out(simulate) -> None:
     """A timeout of the loop's own thread lets that much time pass."""
 

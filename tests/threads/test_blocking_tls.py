@@ -214,6 +214,7 @@ def test_reading_does_not_wait_for_room_to_write(run_either):
     assert run_either(main()) == b"hello"
 
 
+@pytest.mark.slow
 def test_the_same_seed_ciphers_the_same():
     """What a blocking client sends is drawn from the seed, so a digest is one."""
 

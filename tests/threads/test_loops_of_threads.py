@@ -18,20 +18,39 @@ import simloop
 def test_asyncio_run_in_a_job_of_the_executor(run_either) -> None:
     """A job may run a loop of its own, with tasks, timers and threads; and another one after it."""
 
-    async def inner(delay: float) -> tuple[float, str]:
-        begin = time.monotonic()
-        results = await asyncio.gather(
-            asyncio.sleep(delay, "slept"), asyncio.to_thread(time.sleep, 2 * delay)
+    async def inner(name: str) -> list[str]:
+        return await asyncio.gather(
+            asyncio.sleep(0.01, f"{name} slept"), asyncio.to_thread(str.upper, name)
         )
-        return round(time.monotonic() - begin, 1), results[0]
 
-    def work() -> list[tuple[float, str]]:
-        return [asyncio.run(inner(0.05)) for _ in range(2)]
+    def work(name: str) -> list[list[str]]:
+        return [asyncio.run(inner(f"{name}{number}")) for number in range(2)]
 
-    async def main() -> list[list[tuple[float, str]]]:
-        return await asyncio.gather(asyncio.to_thread(work), asyncio.to_thread(work))
+    async def main() -> list[list[list[str]]]:
+        return await asyncio.gather(*(asyncio.to_thread(work, name) for name in "ab"))
 
-    assert run_either(main()) == [[(0.1, "slept")] * 2] * 2
+    assert run_either(main()) == [
+        [["a0 slept", "A0"], ["a1 slept", "A1"]],
+        [["b0 slept", "B0"], ["b1 slept", "B1"]],
+    ]
+
+
+def test_loops_of_jobs_sleep_side_by_side(simulate) -> None:
+    """The loops of two jobs, and a thread of each, sleep at the same time, exactly."""
+
+    async def inner(delay: float) -> float:
+        begin = time.monotonic()
+        await asyncio.gather(asyncio.sleep(delay), asyncio.to_thread(time.sleep, 2 * delay))
+        return time.monotonic() - begin
+
+    def work() -> list[float]:
+        return [asyncio.run(inner(50)) for _ in range(2)]
+
+    async def main() -> object:
+        jobs = asyncio.gather(asyncio.to_thread(work), asyncio.to_thread(work))
+        return await jobs, time.monotonic()
+
+    assert simulate(main).value == ([[100.0] * 2] * 2, 200.0)
 
 
 def test_a_loop_in_a_thread_serves_the_first_one(run_either) -> None:
@@ -145,6 +164,7 @@ def test_time_is_the_worlds(simulate) -> None:
     assert simulate(main).value == (["first", 7200.0, 120.0], 7200.0)
 
 
+@pytest.mark.slow
 def test_two_runs_of_many_loops_are_the_same() -> None:
     """Steps of a thread's loop are steps of the run: each is in its digest, in the same order."""
 

@@ -94,16 +94,19 @@ def _mine() -> Any:
 
 def enter(drawer: Drawer) -> None:
     """Let a run draw, by the calling thread. One thread at a time may enter or leave."""
+    # Refused: a generator of its own for each run, always. That is one rule in place of three
+    # cases, but every draw would be redirected; so the usual case, one thread, draws as ever.
     if _is_shared():
         drawer.settle()
     elif _entered or len(threading._active) == 1:  # type: ignore[attr-defined]
+        # Nested on this thread: the outer run's state waits, this one's is put in place.
         if _entered and get_ident() not in by_thread:  # A second thread.
             _share()
             drawer.settle()
         else:
             (_entered[-1] if _entered else _process).store()
             drawer.place()
-    else:
+    else:  # Other threads of the process may draw at any moment: nothing may change hands.
         _process.store()
         _share()
         drawer.settle()
