@@ -12,7 +12,7 @@ the fabric. A transport that must not lose a call may repeat the fast path, with
 Invariants: ``direct`` implies connected, no error, this direction open, nothing unsent, and a peer
 that still has a descriptor; ``in_flight`` counts bytes handed to a link and not yet delivered (0
 without a link); with a peer, inbox + in flight never exceeds the window the sender saw; the order
-is inbox, in flight, unsent; ``is_fin_sent`` comes after the last unsent byte.
+is inbox, in flight, unsent; the end of stream goes once, behind the last unsent byte.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from __future__ import annotations
 import errno
 import socket
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from simloop.errors import UnsupportedError
 from simloop.net.errnos import os_error
 
 from .buffers import ByteQueue
 from .socket_file import AF_UNIX, MSG_ERRQUEUE, SocketFile
+from .tcp_states import ENDING_STATES, SENDING_STATES, TCP_TRANSITIONS, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +35,9 @@ if TYPE_CHECKING:
     from simloop.net.fabric import Endpoint
     from simloop.net.host import Host
 
-__all__ = ["CLOSED", "CONNECTED", "CONNECTING", "LISTENING", "STATES", "StreamSocket"]
+    from .tcp_states import Event, Transitions
 
-CLOSED, CONNECTING, CONNECTED, LISTENING = range(4)
-STATES = ("closed", "connecting", "connected", "listening")
+__all__ = ["StreamSocket"]
 
 _MSG_PEEK = int(socket.MSG_PEEK)
 _MSG_OOB = int(socket.MSG_OOB)
@@ -52,7 +52,6 @@ class StreamSocket(SocketFile):
         "direct",
         "in_flight",
         "inbox",
-        "is_fin_sent",
         "is_fin_taken",
         "is_released",
         "is_shut_read",
@@ -65,11 +64,13 @@ class StreamSocket(SocketFile):
         "window",
     )
 
+    transitions: ClassVar[Transitions] = TCP_TRANSITIONS
+
     def __init__(
         self, host: Host, family: int, type_: int, proto: int, sndbuf: int, rcvbuf: int
     ) -> None:
         super().__init__(host, family, type_, proto)
-        self.state: int = CLOSED
+        self.state: State = State.CLOSED
         self.peer: StreamSocket | None = None
         self.inbox: ByteQueue = ByteQueue()
         self.unsent: ByteQueue | None = None  # Made when the peer's inbox is full the first time.
@@ -79,16 +80,21 @@ class StreamSocket(SocketFile):
         self.window: int = rcvbuf  # How full this side may make the peer's inbox.
         self.direct: bool = False
         self.blocked: bool = False  # Whether the peer's reader must call _room_made().
-        self.is_fin_sent: bool = False  # Our end of stream reached the peer.
-        self.is_fin_taken: bool = False  # The peer's end of stream reached us.
+        self.is_fin_taken: bool = False  # The peer's end of stream reached us (SOCK_DONE).
         self.is_shut_read: bool = False
         self.is_shut_write: bool = False
         self.is_released: bool = False  # No descriptor is left; only what is queued still moves.
 
+    def move(self, event: Event) -> None:
+        """Enter the state that an event leads to; one without a row in the table is a bug."""
+        state = self.transitions.get((self.state, event))
+        assert state is not None, (self, event)
+        self.state = state
+
     @property
     def is_listening(self) -> bool:
         """Whether it accepts connections."""
-        return self.state == LISTENING
+        return self.state is State.LISTEN
 
     @property
     def is_shut_both(self) -> bool:
@@ -165,14 +171,12 @@ class StreamSocket(SocketFile):
             data = unsent.take(min(room, len(unsent.chunks[0]) - unsent.head))
             self.in_flight += len(data)
             self._carry("data", partial(self._delivered, self.peer, data), data)
-        if not self.is_shut_write:
-            self._refresh()
-            return
-        self.direct = False
-        self.blocked = is_queued = unsent is not None and unsent.size > 0
-        if not (is_queued or self.is_fin_sent):
-            self.is_fin_sent = True
-            self._carry("fin", self._fin_delivered)
+        self._refresh()
+        if self.state in ENDING_STATES and not self.unsent_size:
+            # Once: bytes were queued in front of it until now, or CLOSE has just led here. Who
+            # takes bytes from an empty queue finds ``blocked`` unset, and does not come.
+            assert self.peer is not None
+            self._carry("fin", partial(self._fin_delivered, self.peer))
 
     def _carry(self, kind: str, deliver: Callable[[], None], data: bytes = b"") -> None:
         """Send a packet to the peer; sockets of one kernel deliver it themselves."""
@@ -197,7 +201,7 @@ class StreamSocket(SocketFile):
         self.blocked = is_queued = unsent is not None and unsent.size > 0
         self.direct = (
             peer is not None
-            and self.state == CONNECTED
+            and self.state in SENDING_STATES
             and not is_queued
             and not self.is_shut_write
             and not self.error
@@ -223,9 +227,10 @@ class StreamSocket(SocketFile):
         """Break the connection: the peer's next call fails."""
         raise NotImplementedError
 
-    def _fin_delivered(self) -> None:
-        if self.peer is not None:
-            self.peer._fin_arrives()
+    def _fin_delivered(self, peer: StreamSocket) -> None:
+        """Let the end of stream arrive, unless the peer broke off meanwhile."""
+        if peer.peer is self:
+            peer._fin_arrives()
 
     def _fin_arrives(self) -> None:
         """Note that the peer sends no more."""
@@ -285,20 +290,17 @@ class StreamSocket(SocketFile):
             self.unsent.check()
         assert self.in_flight >= 0, self.in_flight
         if self.direct:
-            assert self.state == CONNECTED, self.state
+            assert self.state in SENDING_STATES, self.state
             assert self.peer is not None
             assert not self.peer.is_released
             assert not self.is_shut_write
             assert not self.unsent_size
         if self.peer is not None and self.peer.peer is not None:
             assert self.peer.peer is self, (self, self.peer)
-        if self.is_fin_sent:
-            assert self.is_shut_write
-            assert not self.unsent_size
 
     def __repr__(self) -> str:
         return (
-            f"<{type(self).__name__} {STATES[self.state]} local={self.local} remote={self.remote}"
+            f"<{type(self).__name__} {self.state.name} local={self.local} remote={self.remote}"
             f" inbox={self.inbox.size} unsent={self.unsent_size}>"
         )
 
