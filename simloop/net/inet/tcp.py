@@ -36,13 +36,25 @@ from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 
 from . import options as opt
 from .byte_stream import StreamSocket
-from .socket_file import AF_INET, SOL_SOCKET, InetSocket
+from .socket_file import AF_INET, SO_RCVBUF, SOL_SOCKET, InetSocket
 from .tcp_states import (
+    CLOSE_WAIT,
+    CLOSED,
     CONNECTED_STATES,
     ENDING_STATES,
+    FIN_WAIT_2,
     LEGAL_PHASES,
+    LISTEN,
+    ON_CLOSE,
+    ON_CONNECT,
+    ON_FIN,
+    ON_FIN_ACKED,
+    ON_LISTEN,
+    ON_RESET,
+    ON_SYN,
+    ON_SYN_ACK,
     SENDING_STATES,
-    Event,
+    SYN_SENT,
     Phase,
     State,
 )
@@ -62,8 +74,6 @@ RCVBUF = 131_072
 _BACKLOG_MAX = 4_096  # net.core.somaxconn
 
 SO_LINGER = (SOL_SOCKET, socket.SO_LINGER)
-SO_SNDBUF = (SOL_SOCKET, socket.SO_SNDBUF)
-SO_RCVBUF = (SOL_SOCKET, socket.SO_RCVBUF)
 _TCP_INFO = (opt.IPPROTO_TCP, int(socket.TCP_INFO))
 _TCP_INFO_SIZE = 104
 
@@ -131,20 +141,20 @@ class TcpSocket(InetSocket, StreamSocket):
         """
         if self.phase is Phase.CONNECTING:
             return self.connect_outcome()
-        if self.state is not State.CLOSED or self.phase is Phase.CONNECTED:
+        if self.state is not CLOSED or self.phase is Phase.CONNECTED:
             return errno.EISCONN
         try:
             self._prepare(endpoint)
         except OSError as error:
             return error.errno or errno.EINVAL
-        self.move(Event.CONNECT)
+        self.state = ON_CONNECT[self.state]
         self.phase = Phase.CONNECTING
         self._carry("syn", self._syn_arrives)
         return errno.EINPROGRESS
 
     def connect_outcome(self) -> int:
         """Tell how a begun connect went, once: 0, an errno, or EALREADY while it is under way."""
-        if self.state is State.SYN_SENT:
+        if self.state is SYN_SENT:
             return errno.EALREADY
         if self.state in CONNECTED_STATES:
             self.phase = Phase.CONNECTED
@@ -183,7 +193,7 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def _syn_arrives(self) -> None:
         """Meet the listener, if there is one, when the request reaches its host."""
-        if self.state is not State.SYN_SENT or self.remote is None or self.local is None:
+        if self.state is not SYN_SENT or self.remote is None or self.local is None:
             return
         host = self.host.network.host_of(self.remote[0], self.host)
         if host is None:
@@ -199,19 +209,19 @@ class TcpSocket(InetSocket, StreamSocket):
         self._fail(errno.ECONNREFUSED)
 
     def _fail(self, code: int) -> None:
-        if self.state is State.SYN_SENT:
+        if self.state is SYN_SENT:
             self.error = code
-            self.move(Event.RESET)
+            self.state = ON_RESET[self.state]
             self._over()
             self.notify_readable()
             self.notify_writable()
 
     def _established(self, child: TcpSocket) -> None:
         """Become connected, unless the program gave up meanwhile."""
-        if self.state is not State.SYN_SENT:
+        if self.state is not SYN_SENT:
             child._reset_arrives()
             return
-        self.move(Event.SYN_ACK)
+        self.state = ON_SYN_ACK[self.state]
         self.peer = child
         self.window = child.rcvbuf
         self._refresh()
@@ -219,7 +229,7 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def _disconnect(self) -> None:
         """Be as new, but for a bound name."""
-        self.move(Event.CLOSE)
+        self.state = ON_CLOSE[self.state]
         self.phase = Phase.UNCONNECTED
         self.is_shut_read = self.is_shut_write = self.is_fin_taken = False
         self.inbox.clear()
@@ -231,7 +241,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def bind(self, endpoint: Endpoint) -> None:
         """Take an address and a port; after a connection is over, a new one."""
         before = self.local
-        if self.state is State.CLOSED and not self.is_bound:
+        if self.state is CLOSED and not self.is_bound:
             self.local = None  # Its port was given back when the connection ended.
         try:
             super().bind(endpoint)
@@ -243,8 +253,8 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def listen(self, backlog: int) -> None:
         """Accept connections from now on; again: only the backlog changes."""
-        is_listening = self.state is State.LISTEN
-        if not (is_listening or self.state is State.CLOSED) or self.phase is not Phase.UNCONNECTED:
+        is_listening = self.state is LISTEN
+        if not (is_listening or self.state is CLOSED) or self.phase is not Phase.UNCONNECTED:
             raise os_error(errno.EINVAL)
         self.backlog = backlog if 0 <= backlog < _BACKLOG_MAX else _BACKLOG_MAX
         if is_listening:
@@ -253,13 +263,13 @@ class TcpSocket(InetSocket, StreamSocket):
             self.bind_any()
         assert self.local is not None
         self.table.listen(self, *self.local)
-        self.move(Event.LISTEN)
+        self.state = ON_LISTEN[self.state]
         self.queue = deque()
         self.waiting = deque()
 
     def accept(self) -> TcpSocket:
         """Return the oldest connection in the queue; whoever waited for the room moves up."""
-        if self.state is not State.LISTEN or self.queue is None:
+        if self.state is not LISTEN or self.queue is None:
             raise os_error(errno.EINVAL)
         if not self.queue:
             raise os_error(errno.EAGAIN)
@@ -267,7 +277,7 @@ class TcpSocket(InetSocket, StreamSocket):
         waiting = self.waiting
         while waiting and len(self.queue) <= self.backlog:
             client = waiting.popleft()
-            if client.state is State.SYN_SENT:
+            if client.state is SYN_SENT:
                 self._admit(client)
         return child
 
@@ -287,7 +297,7 @@ class TcpSocket(InetSocket, StreamSocket):
         child.options = None if self.options is None else self.options.copy()
         child.sndbuf = self.sndbuf
         child.rcvbuf = self.rcvbuf
-        child.move(Event.SYN)
+        child.state = ON_SYN[child.state]
         child.phase = Phase.CONNECTED
         child.local, child.remote = client.remote, client.local
         child.peer = client
@@ -302,7 +312,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def _stop_listening(self) -> None:
         assert self.local is not None
         self.table.unlisten(self, *self.local)
-        self.move(Event.CLOSE)
+        self.state = ON_CLOSE[self.state]
         queue, waiting = self.queue, self.waiting
         self.queue = self.waiting = None
         for child in queue or ():
@@ -310,7 +320,7 @@ class TcpSocket(InetSocket, StreamSocket):
             child.reset_peer()
             child.let_go()
         for client in waiting or ():
-            if client.state is State.SYN_SENT:
+            if client.state is SYN_SENT:
                 self.fabric.carry("refuse", *self._flow(), client._refused)
 
     # -- sending and receiving -------------------------------------------------------------------
@@ -319,7 +329,7 @@ class TcpSocket(InetSocket, StreamSocket):
         """Raise EAGAIN while connecting, the pending error, or EPIPE."""
         if self.error:
             self.raise_error()
-        if self.state is State.SYN_SENT:
+        if self.state is SYN_SENT:
             raise os_error(errno.EAGAIN)
         if self.state not in SENDING_STATES or self.is_shut_write:
             raise os_error(errno.EPIPE)
@@ -338,7 +348,7 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def recv_nothing(self) -> bytes:
         """Answer in the order in which Linux looks: end of stream, error, end by shutdown."""
-        if self.state is State.LISTEN:
+        if self.state is LISTEN:
             raise os_error(errno.ENOTCONN)
         if self.is_fin_taken:
             return b""
@@ -346,7 +356,7 @@ class TcpSocket(InetSocket, StreamSocket):
             self.raise_error()
         if self.is_shut_read:
             return b""
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             raise os_error(errno.ENOTCONN)
         raise os_error(errno.EAGAIN)
 
@@ -356,14 +366,14 @@ class TcpSocket(InetSocket, StreamSocket):
         """Close one direction or both; ENOTCONN where there is no connection."""
         if how not in (0, 1, 2):
             raise os_error(errno.EINVAL)
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             # Linux remembers it all the same.
             self.is_shut_read |= how in _SHUT_READ
             self.is_shut_write |= how in _SHUT_WRITE
             raise os_error(errno.ENOTCONN)
-        if self.state is State.SYN_SENT:
+        if self.state is SYN_SENT:
             self._disconnect()
-        elif self.state is State.LISTEN:
+        elif self.state is LISTEN:
             if how in _SHUT_READ:
                 self._stop_listening()
                 self.is_shut_read = self.is_shut_write = False
@@ -378,7 +388,7 @@ class TcpSocket(InetSocket, StreamSocket):
         if how in _SHUT_WRITE:
             self.is_shut_write = True
             if self.state in SENDING_STATES:
-                self.move(Event.CLOSE)
+                self.state = ON_CLOSE[self.state]
                 self._flush()
                 self.notify_writable()
         if self.peer is not None:
@@ -396,8 +406,8 @@ class TcpSocket(InetSocket, StreamSocket):
     def _fin_arrives(self) -> None:
         self.is_fin_taken = True
         self.is_shut_read = True
-        self.move(Event.FIN)
-        if self.state is State.CLOSED:
+        self.state = ON_FIN[self.state]
+        if self.state is CLOSED:
             self._over()
         # A writer has nothing to learn: it could write (to be told EPIPE) since its own CLOSE.
         self.notify_readable()
@@ -406,8 +416,8 @@ class TcpSocket(InetSocket, StreamSocket):
         super()._fin_delivered(peer)
         if self.state not in ENDING_STATES:
             return  # A reset was there first.
-        self.move(Event.FIN_ACKED)
-        if self.state is State.CLOSED:
+        self.state = ON_FIN_ACKED[self.state]
+        if self.state is CLOSED:
             self._over()
             self.notify_readable()
 
@@ -418,7 +428,7 @@ class TcpSocket(InetSocket, StreamSocket):
         if not (self.is_bound or self.is_released):  # Whoever releases it lets the port go.
             self.let_go()
         peer = self.peer
-        if peer is not None and peer.state is State.CLOSED:
+        if peer is not None and peer.state is CLOSED:
             self.peer = peer.peer = None
 
     def reset_peer(self) -> None:
@@ -431,10 +441,10 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def _reset_arrives(self) -> None:
         """Learn that the peer broke the connection."""
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             return
         # tcp_reset of net/ipv4/tcp_input.c.
-        self.error = errno.EPIPE if self.state is State.CLOSE_WAIT else errno.ECONNRESET
+        self.error = errno.EPIPE if self.state is CLOSE_WAIT else errno.ECONNRESET
         self._break()
         self.notify_readable()
         self.notify_writable()
@@ -442,7 +452,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def _break(self) -> None:
         self.unsent = None
         self.peer = None
-        self.move(Event.RESET)
+        self.state = ON_RESET[self.state]
         self._over()
 
     def release(self) -> None:
@@ -451,12 +461,12 @@ class TcpSocket(InetSocket, StreamSocket):
         A reset, as on Linux, where received bytes were not read or SO_LINGER says zero seconds.
         """
         self.is_released = True
-        if self.state is State.LISTEN:
+        if self.state is LISTEN:
             self._stop_listening()
         elif self.state in CONNECTED_STATES:
             self._close_connection()
         else:
-            self.move(Event.CLOSE)
+            self.state = ON_CLOSE[self.state]
         if self.inbox.size:
             self.inbox.clear()
         self.let_go()
@@ -470,7 +480,7 @@ class TcpSocket(InetSocket, StreamSocket):
             self.peer.direct = False  # Its next bytes meet nobody.
         self.is_shut_read = self.is_shut_write = True
         if self.state in SENDING_STATES:
-            self.move(Event.CLOSE)
+            self.state = ON_CLOSE[self.state]
             self._flush()
 
     # -- readiness -----------------------------------------------------------------------------
@@ -478,14 +488,14 @@ class TcpSocket(InetSocket, StreamSocket):
     def poll(self) -> int:
         """Return what the system call poll shows."""
         state = self.state
-        if state is State.LISTEN:
+        if state is LISTEN:
             return IN if self.queue else 0
         mask = ERR if self.error else 0
-        if state is State.CLOSED or self.is_shut_both:
+        if state is CLOSED or self.is_shut_both:
             mask |= HUP
         if self.is_shut_read:
             mask |= IN | RDHUP
-        if state is State.SYN_SENT:
+        if state is SYN_SENT:
             return mask
         if self.inbox.size:
             mask |= IN
@@ -507,37 +517,26 @@ class TcpSocket(InetSocket, StreamSocket):
         """Whether a receive or an accept would not block."""
         if self.inbox.size:
             return True
-        if self.state is State.LISTEN:
+        if self.state is LISTEN:
             return bool(self.queue)
-        return self.is_shut_read or self.error != 0 or self.state is State.CLOSED
+        return self.is_shut_read or self.error != 0 or self.state is CLOSED
 
     @property
     def writable(self) -> bool:
         """Whether a send would not block."""
-        if self.state is State.SYN_SENT or self.state is State.LISTEN:
+        if self.state is SYN_SENT or self.state is LISTEN:
             return self.error != 0
         return self.error != 0 or self._has_room_to_write()
 
     # -- options -------------------------------------------------------------------------------
 
     def option_changed(self, key: opt.Key, value: opt.Value) -> None:
-        """Follow the sizes of the buffers."""
-        if key == SO_SNDBUF:
-            self.sndbuf = opt.integer_of(value)
-        elif key == SO_RCVBUF:
-            self.rcvbuf = opt.integer_of(value)
-            if self.peer is not None:
-                self.peer.window = self.rcvbuf
-                if self.peer.blocked:
-                    self.peer._room_made()
-
-    def special_option(self, name: int) -> opt.Value | None:
-        """Answer what is read from the socket itself."""
-        if name == socket.SO_SNDBUF:
-            return self.sndbuf
-        if name == socket.SO_RCVBUF:
-            return self.rcvbuf
-        return super().special_option(name)
+        """Act upon an option; a new receive buffer is the window that the peer sees."""
+        super().option_changed(key, value)
+        if key == SO_RCVBUF and self.peer is not None:
+            self.peer.window = self.rcvbuf
+            if self.peer.blocked:
+                self.peer._room_made()
 
     def getsockopt(self, level: int, name: int) -> opt.Value:
         """Return an option; TCP_INFO tells the state in its first byte and no more."""
@@ -556,7 +555,7 @@ class TcpSocket(InetSocket, StreamSocket):
         super().check()
         assert self.phase in LEGAL_PHASES[self.state], (self, self.phase)
         self._check_ends()
-        if self.state is State.LISTEN:
+        if self.state is LISTEN:
             assert self.queue is not None
             assert self.waiting is not None
             assert len(self.queue) <= self.backlog + 1, (len(self.queue), self.backlog)
@@ -576,13 +575,13 @@ class TcpSocket(InetSocket, StreamSocket):
     def _check_ends(self) -> None:
         """Assert which marks of the two ends of stream go with the state."""
         state = self.state
-        if state in (State.CLOSE_WAIT, State.LAST_ACK, State.CLOSING):
+        if state in (CLOSE_WAIT, State.LAST_ACK, State.CLOSING):
             assert self.is_fin_taken, self
-        elif state is not State.CLOSED:
+        elif state is not CLOSED:
             assert not self.is_fin_taken, self
         if self.is_fin_taken:
             assert self.is_shut_read, self
-        if state in ENDING_STATES or state is State.FIN_WAIT_2:
+        if state in ENDING_STATES or state is FIN_WAIT_2:
             assert self.is_shut_write, self
             assert self.writable, self
         if self.unsent_size:
@@ -590,7 +589,7 @@ class TcpSocket(InetSocket, StreamSocket):
         if self.is_released:
             assert self.references == 0, self
             assert state not in SENDING_STATES, self
-            assert state not in (State.LISTEN, State.SYN_SENT), self
+            assert state not in (LISTEN, SYN_SENT), self
 
 
 def _is_zero(linger: opt.Value) -> bool:
