@@ -57,7 +57,8 @@ class Pair:
             self.network.tap = lambda *told: self.calls.append(told[0])
         if kind == "linked":
             self.network.link = self.packets.append
-        for number, name, argument in steps:
+        # Sizes first: an inbox may hold more than a window that shrank later.
+        for number, name, argument in sorted(steps, key=lambda step: step[1] != "sizes"):
             self.step(number, name, argument)
         self.calls.clear()
 
