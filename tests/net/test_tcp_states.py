@@ -414,6 +414,68 @@ def shut_before_it_connects(arm):
         end(arm, child, f"{how} server")
 
 
+def tcp_info_tells_the_state(arm):
+    def info(label, sock):
+        arm.do(label, lambda: sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[0])
+
+    info("fresh", arm.tcp())
+    listener, client, server = arm.connected()
+    info("listener", listener)
+    for label, sock in (("client", client), ("server", server)):
+        info(f"{label} connected", sock)
+    client.shutdown(socket.SHUT_WR)
+    arm.wait(server, "rdhup")
+    info("the peer sends no more", server)  # The client's waits for Linux' delayed ACK.
+    server.shutdown(socket.SHUT_WR)
+    arm.wait(client, "hup")
+    for label, sock in (("client", client), ("server", server)):
+        info(f"{label} at the end", sock)
+    _, client, server = arm.connected()
+    arm.fill(client)
+    client.shutdown(socket.SHUT_WR)
+    info("its end is queued", client)
+    server.shutdown(socket.SHUT_WR)
+    arm.wait(client, "rdhup")
+    info("both ends are under way", client)
+    _, client, server = arm.connected()
+    arm.fill(client)
+    server.shutdown(socket.SHUT_WR)
+    arm.wait(client, "rdhup")
+    client.shutdown(socket.SHUT_WR)
+    info("its end is queued behind the peer's", client)
+
+
+def reset_in_each_state(arm):
+    for first, second in (("client", None), ("server", None), ("client", "server")):
+        for order in ((first, second), (second, first)):
+            _, client, server = arm.connected()
+            arm.fill(client)
+            for name in filter(None, order):
+                sock = client if name == "client" else server
+                sock.shutdown(socket.SHUT_WR)
+                if name == "server":
+                    arm.wait(client, "rdhup")
+            server.setsockopt(*LINGER)
+            server.close()
+            arm.wait(client, "hup")
+            arm.do(f"{order} error", client.getsockopt, *SO_ERROR)
+            end(arm, client, f"{order}")
+
+
+def shut_before_and_after_it_connects(arm):
+    server = arm.listener()
+    client = arm.tcp()
+    arm.do("shutdown", client.shutdown, socket.SHUT_WR)
+    arm.do("connect", client.connect_ex, server.getsockname())
+    arm.wait(server, "in")
+    child = arm.accept(server)
+    arm.do("send", client.send, b"x")
+    arm.poll("child", child)
+    arm.do("shutdown", client.shutdown, socket.SHUT_WR)
+    arm.poll("child", child)
+    arm.do("recv", child.recv, 1)
+
+
 SCENARIOS = [
     fresh_socket,
     listener,
@@ -438,6 +500,9 @@ SCENARIOS = [
     listener_closes_with_a_queue,
     client_is_gone_before_accept,
     shut_before_it_connects,
+    shut_before_and_after_it_connects,
+    tcp_info_tells_the_state,
+    reset_in_each_state,
     buffers_fill,
     close_with_bytes_under_way,
     address_family_of_dual_stack,

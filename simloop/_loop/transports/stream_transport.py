@@ -1,8 +1,9 @@
 """Transports of byte streams: TCP and UNIX, in memory.
 
-Owns: the two hot paths of the network. ``write`` puts the caller's bytes object straight into the
-peer's inbox and wakes its reader; a read step gives that same object to the peer's protocol. A
-round trip through both copies nothing and costs two entries in the ready queue.
+Owns: how a protocol is given what arrives, and what happens to what cannot be sent at once. The two
+hot paths of the network end here: ``write`` (``FastWriter`` of net) puts the caller's bytes object
+straight into the peer's inbox and wakes its reader; a read step gives that same object to the
+peer's protocol. A round trip through both copies nothing and costs two entries in the ready queue.
 
 What does not fit into the peer's inbox and the socket's own queue stays here, in ``_unsent``, and
 goes on when the file tells that there is room; the protocol is told to pause and to resume, as
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
 from simloop.net.inet.buffers import ByteQueue
+from simloop.net.inet.byte_stream import FastWriter
 from simloop.net.syscalls.argument_checks import as_bytes
 
 from .base_transport import SocketTransport
@@ -42,7 +44,7 @@ _BYTES_LIKE = (
 )
 
 
-class StreamTransport(SocketTransport):
+class StreamTransport(FastWriter, SocketTransport):
     """A connected byte stream."""
 
     __slots__ = ()
@@ -76,15 +78,8 @@ class StreamTransport(SocketTransport):
         if not self._is_reading:
             return
         file = self._file
-        inbox = file.inbox
-        chunks = inbox.chunks
-        if len(chunks) == 1 and not inbox.head and inbox.size <= _READ_SIZE_MAX:
-            inbox.size = 0
-            data = chunks.popleft()
-            peer = file.peer
-            if peer is not None and peer.blocked:
-                peer._room_made()
-        else:
+        data = file.recv_fast(_READ_SIZE_MAX)
+        if not data:
             data = self._receive()
             if not data:
                 return
@@ -95,7 +90,7 @@ class StreamTransport(SocketTransport):
         except BaseException as error:  # noqa: BLE001 - the connection ends, the loop goes on
             self._fatal_error(error, "Fatal error: protocol.data_received() call failed.")
             return
-        if (chunks or file.is_shut_read) and self._is_reading:
+        if (file.inbox.size or file.is_shut_read) and self._is_reading:
             self._wake()
 
     def _receive(self) -> bytes:
@@ -168,22 +163,6 @@ class StreamTransport(SocketTransport):
         return size
 
     # Writing -----------------------------------------------------------------------------------
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send data, now or as soon as there is room."""
-        file = self._file
-        if self._is_flowing and file.direct and type(data) is bytes and file.fabric.direct:
-            peer = file.peer
-            inbox = peer.inbox
-            size = len(data)
-            if 0 < size <= file.window - inbox.size:
-                inbox.chunks.append(data)
-                inbox.size += size
-                watcher = peer.on_readable
-                if watcher is not None:
-                    watcher()
-                return
-        self._write_slowly(data)
 
     def _write_slowly(self, data: Any) -> None:
         if not isinstance(data, (bytes, bytearray, memoryview)):

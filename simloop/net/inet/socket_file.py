@@ -1,8 +1,8 @@
 """What every virtual socket is, below its protocol.
 
-Owns: family, type, protocol, the pending error, the options, the two names, and the calls that a
-protocol refuses unless it overrides them. ``InetSocket`` adds what the internet families share:
-ports, source addresses, the shape of addresses.
+Owns: family, type, protocol, the pending error, the options, the sizes of the buffers, the two
+names, and the calls that a protocol refuses unless it overrides them. ``InetSocket`` adds what the
+internet families share: ports, source addresses, the shape of addresses.
 
 Calls take canonical endpoints (``parse_address`` makes them) and raise ``OSError`` as the system
 call does; a call that would block raises BlockingIOError. Whether to wait is decided above.
@@ -44,6 +44,8 @@ __all__ = [
     "AF_INET6",
     "AF_UNIX",
     "MSG_ERRQUEUE",
+    "SO_RCVBUF",
+    "SO_SNDBUF",
     "Ancillary",
     "InetSocket",
     "Message",
@@ -57,8 +59,19 @@ AF_UNIX = int(socket.AF_UNIX)
 
 SOL_SOCKET = opt.SOL_SOCKET
 SO_BINDTODEVICE = 25
+SO_SNDBUF = (SOL_SOCKET, int(socket.SO_SNDBUF))
+SO_RCVBUF = (SOL_SOCKET, int(socket.SO_RCVBUF))
 MSG_ERRQUEUE = int(socket.MSG_ERRQUEUE)
 _MSG_TRUNC = int(socket.MSG_TRUNC)
+# socket(7): what getsockopt answers from the socket's own marks.
+_READ_FROM_THE_SOCKET = {
+    int(socket.SO_TYPE): "type",
+    int(socket.SO_DOMAIN): "family",
+    int(socket.SO_PROTOCOL): "protocol",
+    int(socket.SO_ACCEPTCONN): "is_listening",
+    int(socket.SO_SNDBUF): "sndbuf",
+    int(socket.SO_RCVBUF): "rcvbuf",
+}
 V6ONLY = (opt.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 # (level, type, data) as sendmsg and recvmsg have it; SCM_RIGHTS carries files here, not numbers.
@@ -89,20 +102,26 @@ class SocketFile(File):
         "local",
         "options",
         "proto",
+        "rcvbuf",
         "remote",
+        "sndbuf",
         "type",
     )
 
     kind: ClassVar[str] = ""  # What a tap calls the traffic of the class.
     levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET,)
 
-    def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
+    def __init__(
+        self, host: Host, family: int, type_: int, proto: int, sndbuf: int, rcvbuf: int
+    ) -> None:
         super().__init__()
         self.host: Host = host
         self.fabric: Fabric = host.network.fabric
         self.family: int = family
         self.type: int = type_
         self.proto: int = proto
+        self.sndbuf: int = sndbuf
+        self.rcvbuf: int = rcvbuf
         self.error: int = 0
         # Whether bind() gave the name, which then outlives a connection.
         self.is_bound: bool = False
@@ -230,7 +249,11 @@ class SocketFile(File):
         self.option_changed(key, value)
 
     def option_changed(self, key: opt.Key, value: opt.Value) -> None:
-        """Act upon an option that was just set."""
+        """Act upon an option that was just set: the sizes of the buffers (socket(7))."""
+        if key == SO_SNDBUF:
+            self.sndbuf = opt.integer_of(value)
+        elif key == SO_RCVBUF:
+            self.rcvbuf = opt.integer_of(value)
 
     def getsockopt(self, level: int, name: int) -> opt.Value:
         """Return an option's value as it is kept; SO_ERROR forgets the error."""
@@ -251,15 +274,8 @@ class SocketFile(File):
         """Answer the SOL_SOCKET options that are read from the socket itself."""
         if name == socket.SO_ERROR:
             return self.take_error()
-        if name == socket.SO_TYPE:
-            return self.type
-        if name == socket.SO_DOMAIN:
-            return self.family
-        if name == socket.SO_PROTOCOL:
-            return self.protocol
-        if name == socket.SO_ACCEPTCONN:
-            return int(self.is_listening)
-        return None
+        attribute = _READ_FROM_THE_SOCKET.get(name)
+        return None if attribute is None else int(getattr(self, attribute))
 
     @property
     def protocol(self) -> int:

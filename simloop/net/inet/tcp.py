@@ -4,14 +4,16 @@ Owns: what each call answers in each state, and at which moment a side learns wh
 as Linux does it over loopback. There are no segments, windows or retransmissions: what reaches the
 peer at all reaches it in order, through the fabric. Must not know time; nothing here waits.
 
-States: closed (fresh, or over), connecting, connected, listening. A connected side becomes closed
-when both ends of stream have crossed or a reset did. ``phase`` is the socket layer's memory of
-connect(), which Linux keeps apart from the state: pending means that connect() was answered with
-EINPROGRESS and nobody called it again to learn the outcome. It decides what that next call says.
+Sources: RFC 9293 for the states, tcp(7), connect(2), listen(2), accept(2), shutdown(2) and poll(2)
+for the calls, and Linux (net/ipv4/tcp.c, tcp_input.c, af_inet.c) where these leave a choice; each
+scenario of tests/net runs on Linux too. The states and the table of what leads from one to another
+are in ``tcp_states.py``: nothing here assigns a state, ``move(event)`` does.
 
-Invariants: a port is held from bind, connect or accept until the last descriptor is gone or the
-connection is over (a bound port: until the descriptor is gone); a listener's queue holds connected
-sockets without descriptors, at most backlog + 1 of them; who asks beyond that waits in ``waiting``.
+Invariants: each state goes with the marks that ``check()`` lists, so a side whose own end of stream
+is queued, sent or there always counts as writable (a send says EPIPE at once); a port is held from
+bind, connect or accept until the last descriptor is gone or the connection is over (a bound port:
+until the descriptor is gone); a listener's queue holds connected sockets without descriptors, at
+most backlog + 1 of them; a client beyond that waits in ``waiting``.
 """
 
 from __future__ import annotations
@@ -33,8 +35,29 @@ from simloop.net.errnos import os_error
 from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 
 from . import options as opt
-from .byte_stream import CLOSED, CONNECTED, CONNECTING, LISTENING, StreamSocket
-from .socket_file import AF_INET, SOL_SOCKET, InetSocket
+from .byte_stream import StreamSocket
+from .socket_file import AF_INET, SO_RCVBUF, SOL_SOCKET, InetSocket
+from .tcp_states import (
+    CLOSE_WAIT,
+    CLOSED,
+    CONNECTED_STATES,
+    ENDING_STATES,
+    FIN_WAIT_2,
+    LEGAL_PHASES,
+    LISTEN,
+    ON_CLOSE,
+    ON_CONNECT,
+    ON_FIN,
+    ON_FIN_ACKED,
+    ON_LISTEN,
+    ON_RESET,
+    ON_SYN,
+    ON_SYN_ACK,
+    SENDING_STATES,
+    SYN_SENT,
+    Phase,
+    State,
+)
 
 if TYPE_CHECKING:
     from simloop.net.addressing.port_tables import PortTable
@@ -51,11 +74,8 @@ RCVBUF = 131_072
 _BACKLOG_MAX = 4_096  # net.core.somaxconn
 
 SO_LINGER = (SOL_SOCKET, socket.SO_LINGER)
-SO_SNDBUF = (SOL_SOCKET, socket.SO_SNDBUF)
-SO_RCVBUF = (SOL_SOCKET, socket.SO_RCVBUF)
 _TCP_INFO = (opt.IPPROTO_TCP, int(socket.TCP_INFO))
 _TCP_INFO_SIZE = 104
-_TCP_INFO_STATES = {CLOSED: 7, CONNECTING: 2, CONNECTED: 1, LISTENING: 10}
 
 _SHUT_READ = (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
 _SHUT_WRITE = (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
@@ -66,8 +86,6 @@ _OF_GROUPS = {
     int(socket.IP_MULTICAST_TTL): errno.EINVAL,
     int(socket.IP_MULTICAST_IF): errno.EINVAL,
 }
-
-FREE, PENDING, JOINED = range(3)
 
 
 class TcpSocket(InetSocket, StreamSocket):
@@ -84,7 +102,6 @@ class TcpSocket(InetSocket, StreamSocket):
     )
 
     # Inherited, and said again where this class sets them: type checkers infer each its own.
-    state: int
     error: int
     window: int
     sndbuf: int
@@ -98,7 +115,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
         super().__init__(host, family, type_, proto, SNDBUF, RCVBUF)
         self.table: PortTable[InetSocket] = host.tcp
-        self.phase: int = FREE
+        self.phase: Phase = Phase.UNCONNECTED
         self.backlog: int = 0
         self.queue: deque[TcpSocket] | None = None  # Listeners: connected and not yet accepted.
         self.waiting: deque[TcpSocket] | None = None  # Clients that found the queue full.
@@ -110,7 +127,7 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def getpeername(self) -> SocketAddress:
         """Return the peer's name; ENOTCONN unless connected."""
-        if self.state != CONNECTED or self.remote is None:
+        if self.state not in CONNECTED_STATES or self.remote is None:
             raise os_error(errno.ENOTCONN)
         return self.show_address(self.remote)
 
@@ -122,25 +139,25 @@ class TcpSocket(InetSocket, StreamSocket):
         EINPROGRESS at first, even where the connection already stands: so does Linux answer a
         non-blocking connect over loopback.
         """
-        if self.phase == PENDING:
+        if self.phase is Phase.CONNECTING:
             return self.connect_outcome()
-        if self.state != CLOSED or self.phase == JOINED:
+        if self.state is not CLOSED or self.phase is Phase.CONNECTED:
             return errno.EISCONN
         try:
             self._prepare(endpoint)
         except OSError as error:
             return error.errno or errno.EINVAL
-        self.state = CONNECTING
-        self.phase = PENDING
+        self.state = ON_CONNECT[self.state]
+        self.phase = Phase.CONNECTING
         self._carry("syn", self._syn_arrives)
         return errno.EINPROGRESS
 
     def connect_outcome(self) -> int:
         """Tell how a begun connect went, once: 0, an errno, or EALREADY while it is under way."""
-        if self.state == CONNECTING:
+        if self.state is SYN_SENT:
             return errno.EALREADY
-        if self.state == CONNECTED:
-            self.phase = JOINED
+        if self.state in CONNECTED_STATES:
+            self.phase = Phase.CONNECTED
             return 0
         error = self.take_error() or errno.ECONNABORTED
         self._disconnect()
@@ -176,7 +193,7 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def _syn_arrives(self) -> None:
         """Meet the listener, if there is one, when the request reaches its host."""
-        if self.state != CONNECTING or self.remote is None or self.local is None:
+        if self.state is not SYN_SENT or self.remote is None or self.local is None:
             return
         host = self.host.network.host_of(self.remote[0], self.host)
         if host is None:
@@ -192,18 +209,19 @@ class TcpSocket(InetSocket, StreamSocket):
         self._fail(errno.ECONNREFUSED)
 
     def _fail(self, code: int) -> None:
-        if self.state == CONNECTING:
+        if self.state is SYN_SENT:
             self.error = code
+            self.state = ON_RESET[self.state]
             self._over()
             self.notify_readable()
             self.notify_writable()
 
     def _established(self, child: TcpSocket) -> None:
         """Become connected, unless the program gave up meanwhile."""
-        if self.state != CONNECTING:
+        if self.state is not SYN_SENT:
             child._reset_arrives()
             return
-        self.state = CONNECTED
+        self.state = ON_SYN_ACK[self.state]
         self.peer = child
         self.window = child.rcvbuf
         self._refresh()
@@ -211,10 +229,9 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def _disconnect(self) -> None:
         """Be as new, but for a bound name."""
-        self.state = CLOSED
-        self.phase = FREE
-        self.is_shut_read = self.is_shut_write = False
-        self.is_fin_sent = self.is_fin_taken = False
+        self.state = ON_CLOSE[self.state]
+        self.phase = Phase.UNCONNECTED
+        self.is_shut_read = self.is_shut_write = self.is_fin_taken = False
         self.inbox.clear()
         self.remote = None
         if not self.is_bound:
@@ -224,7 +241,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def bind(self, endpoint: Endpoint) -> None:
         """Take an address and a port; after a connection is over, a new one."""
         before = self.local
-        if self.state == CLOSED and not self.is_bound:
+        if self.state is CLOSED and not self.is_bound:
             self.local = None  # Its port was given back when the connection ended.
         try:
             super().bind(endpoint)
@@ -236,22 +253,23 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def listen(self, backlog: int) -> None:
         """Accept connections from now on; again: only the backlog changes."""
-        if self.state not in (CLOSED, LISTENING) or self.phase != FREE:
+        is_listening = self.state is LISTEN
+        if not (is_listening or self.state is CLOSED) or self.phase is not Phase.UNCONNECTED:
             raise os_error(errno.EINVAL)
         self.backlog = backlog if 0 <= backlog < _BACKLOG_MAX else _BACKLOG_MAX
-        if self.state == LISTENING:
+        if is_listening:
             return
         if self.local is None:
             self.bind_any()
         assert self.local is not None
         self.table.listen(self, *self.local)
-        self.state = LISTENING
+        self.state = ON_LISTEN[self.state]
         self.queue = deque()
         self.waiting = deque()
 
     def accept(self) -> TcpSocket:
         """Return the oldest connection in the queue; whoever waited for the room moves up."""
-        if self.state != LISTENING or self.queue is None:
+        if self.state is not LISTEN or self.queue is None:
             raise os_error(errno.EINVAL)
         if not self.queue:
             raise os_error(errno.EAGAIN)
@@ -259,7 +277,7 @@ class TcpSocket(InetSocket, StreamSocket):
         waiting = self.waiting
         while waiting and len(self.queue) <= self.backlog:
             client = waiting.popleft()
-            if client.state == CONNECTING:
+            if client.state is SYN_SENT:
                 self._admit(client)
         return child
 
@@ -279,8 +297,8 @@ class TcpSocket(InetSocket, StreamSocket):
         child.options = None if self.options is None else self.options.copy()
         child.sndbuf = self.sndbuf
         child.rcvbuf = self.rcvbuf
-        child.state = CONNECTED
-        child.phase = JOINED
+        child.state = ON_SYN[child.state]
+        child.phase = Phase.CONNECTED
         child.local, child.remote = client.remote, client.local
         child.peer = client
         child.window = client.rcvbuf
@@ -294,7 +312,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def _stop_listening(self) -> None:
         assert self.local is not None
         self.table.unlisten(self, *self.local)
-        self.state = CLOSED
+        self.state = ON_CLOSE[self.state]
         queue, waiting = self.queue, self.waiting
         self.queue = self.waiting = None
         for child in queue or ():
@@ -302,7 +320,7 @@ class TcpSocket(InetSocket, StreamSocket):
             child.reset_peer()
             child.let_go()
         for client in waiting or ():
-            if client.state == CONNECTING:
+            if client.state is SYN_SENT:
                 self.fabric.carry("refuse", *self._flow(), client._refused)
 
     # -- sending and receiving -------------------------------------------------------------------
@@ -311,9 +329,9 @@ class TcpSocket(InetSocket, StreamSocket):
         """Raise EAGAIN while connecting, the pending error, or EPIPE."""
         if self.error:
             self.raise_error()
-        if self.state == CONNECTING:
+        if self.state is SYN_SENT:
             raise os_error(errno.EAGAIN)
-        if self.state != CONNECTED or self.is_shut_write:
+        if self.state not in SENDING_STATES or self.is_shut_write:
             raise os_error(errno.EPIPE)
 
     def room(self) -> int:
@@ -330,7 +348,7 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def recv_nothing(self) -> bytes:
         """Answer in the order in which Linux looks: end of stream, error, end by shutdown."""
-        if self.state == LISTENING:
+        if self.state is LISTEN:
             raise os_error(errno.ENOTCONN)
         if self.is_fin_taken:
             return b""
@@ -338,7 +356,7 @@ class TcpSocket(InetSocket, StreamSocket):
             self.raise_error()
         if self.is_shut_read:
             return b""
-        if self.state == CLOSED:
+        if self.state is CLOSED:
             raise os_error(errno.ENOTCONN)
         raise os_error(errno.EAGAIN)
 
@@ -348,14 +366,14 @@ class TcpSocket(InetSocket, StreamSocket):
         """Close one direction or both; ENOTCONN where there is no connection."""
         if how not in (0, 1, 2):
             raise os_error(errno.EINVAL)
-        if self.state == CLOSED:
+        if self.state is CLOSED:
             # Linux remembers it all the same.
             self.is_shut_read |= how in _SHUT_READ
             self.is_shut_write |= how in _SHUT_WRITE
             raise os_error(errno.ENOTCONN)
-        if self.state == CONNECTING:
+        if self.state is SYN_SENT:
             self._disconnect()
-        elif self.state == LISTENING:
+        elif self.state is LISTEN:
             if how in _SHUT_READ:
                 self._stop_listening()
                 self.is_shut_read = self.is_shut_write = False
@@ -367,10 +385,12 @@ class TcpSocket(InetSocket, StreamSocket):
         if how in _SHUT_READ:
             self.is_shut_read = True
             self.notify_readable()
-        if how in _SHUT_WRITE and not self.is_shut_write:
+        if how in _SHUT_WRITE:
             self.is_shut_write = True
-            self._flush()
-            self.notify_writable()
+            if self.state in SENDING_STATES:
+                self.state = ON_CLOSE[self.state]
+                self._flush()
+                self.notify_writable()
         if self.peer is not None:
             self.peer._refresh()
 
@@ -386,27 +406,29 @@ class TcpSocket(InetSocket, StreamSocket):
     def _fin_arrives(self) -> None:
         self.is_fin_taken = True
         self.is_shut_read = True
-        if self.is_fin_sent:
+        self.state = ON_FIN[self.state]
+        if self.state is CLOSED:
             self._over()
+        # A writer has nothing to learn: it could write (to be told EPIPE) since its own CLOSE.
         self.notify_readable()
-        if self.state == CLOSED:
-            self.notify_writable()
 
-    def _fin_delivered(self) -> None:
-        super()._fin_delivered()
-        if self.is_fin_taken and self.state == CONNECTED:
+    def _fin_delivered(self, peer: StreamSocket) -> None:
+        super()._fin_delivered(peer)
+        if self.state not in ENDING_STATES:
+            return  # A reset was there first.
+        self.state = ON_FIN_ACKED[self.state]
+        if self.state is CLOSED:
             self._over()
             self.notify_readable()
 
     def _over(self) -> None:
-        """Be no longer connected; what arrived can still be read."""
-        self.state = CLOSED
+        """Clean up after a connection; what arrived can still be read."""
         self.direct = self.blocked = False
         self.is_shut_read = self.is_shut_write = True
         if not (self.is_bound or self.is_released):  # Whoever releases it lets the port go.
             self.let_go()
         peer = self.peer
-        if peer is not None and peer.state == CLOSED:
+        if peer is not None and peer.state is CLOSED:
             self.peer = peer.peer = None
 
     def reset_peer(self) -> None:
@@ -419,9 +441,10 @@ class TcpSocket(InetSocket, StreamSocket):
 
     def _reset_arrives(self) -> None:
         """Learn that the peer broke the connection."""
-        if self.state == CLOSED:
+        if self.state is CLOSED:
             return
-        self.error = errno.EPIPE if self.is_fin_taken else errno.ECONNRESET
+        # tcp_reset of net/ipv4/tcp_input.c.
+        self.error = errno.EPIPE if self.state is CLOSE_WAIT else errno.ECONNRESET
         self._break()
         self.notify_readable()
         self.notify_writable()
@@ -429,6 +452,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def _break(self) -> None:
         self.unsent = None
         self.peer = None
+        self.state = ON_RESET[self.state]
         self._over()
 
     def release(self) -> None:
@@ -437,12 +461,12 @@ class TcpSocket(InetSocket, StreamSocket):
         A reset, as on Linux, where received bytes were not read or SO_LINGER says zero seconds.
         """
         self.is_released = True
-        if self.state == LISTENING:
+        if self.state is LISTEN:
             self._stop_listening()
-        elif self.state == CONNECTED:
+        elif self.state in CONNECTED_STATES:
             self._close_connection()
         else:
-            self.state = CLOSED
+            self.state = ON_CLOSE[self.state]
         if self.inbox.size:
             self.inbox.clear()
         self.let_go()
@@ -455,21 +479,23 @@ class TcpSocket(InetSocket, StreamSocket):
         if self.peer is not None:
             self.peer.direct = False  # Its next bytes meet nobody.
         self.is_shut_read = self.is_shut_write = True
-        self._flush()
+        if self.state in SENDING_STATES:
+            self.state = ON_CLOSE[self.state]
+            self._flush()
 
     # -- readiness -----------------------------------------------------------------------------
 
     def poll(self) -> int:
         """Return what the system call poll shows."""
         state = self.state
-        if state == LISTENING:
+        if state is LISTEN:
             return IN if self.queue else 0
         mask = ERR if self.error else 0
-        if state == CLOSED or self.is_shut_both:
+        if state is CLOSED or self.is_shut_both:
             mask |= HUP
         if self.is_shut_read:
             mask |= IN | RDHUP
-        if state == CONNECTING:
+        if state is SYN_SENT:
             return mask
         if self.inbox.size:
             mask |= IN
@@ -491,42 +517,31 @@ class TcpSocket(InetSocket, StreamSocket):
         """Whether a receive or an accept would not block."""
         if self.inbox.size:
             return True
-        if self.state == LISTENING:
+        if self.state is LISTEN:
             return bool(self.queue)
-        return self.is_shut_read or self.error != 0 or self.state == CLOSED
+        return self.is_shut_read or self.error != 0 or self.state is CLOSED
 
     @property
     def writable(self) -> bool:
         """Whether a send would not block."""
-        if self.state in (CONNECTING, LISTENING):
+        if self.state is SYN_SENT or self.state is LISTEN:
             return self.error != 0
         return self.error != 0 or self._has_room_to_write()
 
     # -- options -------------------------------------------------------------------------------
 
     def option_changed(self, key: opt.Key, value: opt.Value) -> None:
-        """Follow the sizes of the buffers."""
-        if key == SO_SNDBUF:
-            self.sndbuf = opt.integer_of(value)
-        elif key == SO_RCVBUF:
-            self.rcvbuf = opt.integer_of(value)
-            if self.peer is not None:
-                self.peer.window = self.rcvbuf
-                if self.peer.blocked:
-                    self.peer._room_made()
-
-    def special_option(self, name: int) -> opt.Value | None:
-        """Answer what is read from the socket itself."""
-        if name == socket.SO_SNDBUF:
-            return self.sndbuf
-        if name == socket.SO_RCVBUF:
-            return self.rcvbuf
-        return super().special_option(name)
+        """Act upon an option; a new receive buffer is the window that the peer sees."""
+        super().option_changed(key, value)
+        if key == SO_RCVBUF and self.peer is not None:
+            self.peer.window = self.rcvbuf
+            if self.peer.blocked:
+                self.peer._room_made()
 
     def getsockopt(self, level: int, name: int) -> opt.Value:
         """Return an option; TCP_INFO tells the state in its first byte and no more."""
         if (level, name) == _TCP_INFO:
-            return bytes([_TCP_INFO_STATES[self.state]]).ljust(_TCP_INFO_SIZE, b"\0")
+            return bytes([self.state]).ljust(_TCP_INFO_SIZE, b"\0")
         return super().getsockopt(level, name)
 
     def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
@@ -538,7 +553,9 @@ class TcpSocket(InetSocket, StreamSocket):
     def check(self) -> None:
         """Assert the invariants."""
         super().check()
-        if self.state == LISTENING:
+        assert self.phase in LEGAL_PHASES[self.state], (self, self.phase)
+        self._check_ends()
+        if self.state is LISTEN:
             assert self.queue is not None
             assert self.waiting is not None
             assert len(self.queue) <= self.backlog + 1, (len(self.queue), self.backlog)
@@ -547,13 +564,32 @@ class TcpSocket(InetSocket, StreamSocket):
                 child.check()
         else:
             assert self.queue is None
-        if self.state == CONNECTED:
+        if self.state in CONNECTED_STATES:
             assert self.local is not None
             assert self.remote is not None
             assert self.peer is not None
             assert self.inbox.size <= max(self.rcvbuf, self.peer.window), self
             if not self.is_released:
                 assert self in self.table.holders[self.local[1]], self
+
+    def _check_ends(self) -> None:
+        """Assert which marks of the two ends of stream go with the state."""
+        state = self.state
+        if state in (CLOSE_WAIT, State.LAST_ACK, State.CLOSING):
+            assert self.is_fin_taken, self
+        elif state is not CLOSED:
+            assert not self.is_fin_taken, self
+        if self.is_fin_taken:
+            assert self.is_shut_read, self
+        if state in ENDING_STATES or state is FIN_WAIT_2:
+            assert self.is_shut_write, self
+            assert self.writable, self
+        if self.unsent_size:
+            assert state in SENDING_STATES or state in ENDING_STATES, self
+        if self.is_released:
+            assert self.references == 0, self
+            assert state not in SENDING_STATES, self
+            assert state not in (LISTEN, SYN_SENT), self
 
 
 def _is_zero(linger: opt.Value) -> bool:

@@ -77,9 +77,7 @@ class UdpSocket(InetSocket):
         "is_shut_read",
         "is_shut_write",
         "memberships",
-        "rcvbuf",
         "route",
-        "sndbuf",
         "table",
     )
 
@@ -94,13 +92,11 @@ class UdpSocket(InetSocket):
     error: int
 
     def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
-        super().__init__(host, family, type_, proto)
+        super().__init__(host, family, type_, proto, BUFFER, BUFFER)
         self.table: PortTable[InetSocket] = host.udp
         # (data, the sender, what it was sent to), oldest first.
         self.inbox: deque[tuple[bytes, Endpoint, Endpoint]] = deque()
         self.held: int = 0
-        self.rcvbuf: int = BUFFER
-        self.sndbuf: int = BUFFER
         self.is_shut_read: bool = False
         self.is_shut_write: bool = False
         self.memberships: dict[groups.Membership, None] = {}
@@ -430,21 +426,6 @@ class UdpSocket(InetSocket):
             raise os_error(errno.EADDRNOTAVAIL)
         del self.memberships[membership]
         self.host.leave(membership)
-
-    def option_changed(self, key: opt.Key, value: opt.Value) -> None:
-        """Follow the size of the receive buffer."""
-        if key == (SOL_SOCKET, socket.SO_RCVBUF):
-            self.rcvbuf = opt.integer_of(value)
-        elif key == (SOL_SOCKET, socket.SO_SNDBUF):
-            self.sndbuf = opt.integer_of(value)
-
-    def special_option(self, name: int) -> opt.Value | None:
-        """Answer what is read from the socket itself."""
-        if name == socket.SO_SNDBUF:
-            return self.sndbuf
-        if name == socket.SO_RCVBUF:
-            return self.rcvbuf
-        return super().special_option(name)
 
     def check(self) -> None:
         """Assert the invariants."""

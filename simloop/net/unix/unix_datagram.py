@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from simloop.net.errnos import os_error
 from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
-from simloop.net.inet import options as opt
-from simloop.net.inet.socket_file import AF_UNIX, SOL_SOCKET, Ancillary, Message, cut
+from simloop.net.inet.socket_file import AF_UNIX, Ancillary, Message, cut
 
 from .unix_stream import BUFFER, UnixAddresses, files_of
 
@@ -40,18 +39,16 @@ _MSG_OOB = int(socket.MSG_OOB)
 class UnixDatagram(UnixAddresses):
     """A SOCK_DGRAM socket of AF_UNIX."""
 
-    __slots__ = ("held", "inbox", "is_shut_read", "is_shut_write", "peer", "rcvbuf", "sndbuf")
+    __slots__ = ("held", "inbox", "is_shut_read", "is_shut_write", "peer")
 
     kind: ClassVar[str] = "unix"
 
     def __init__(self, host: Host, type_: int, proto: int) -> None:
-        super().__init__(host, AF_UNIX, type_, proto)
+        super().__init__(host, AF_UNIX, type_, proto, BUFFER, BUFFER)
         self.peer: UnixDatagram | None = None
         # (data, files, the sender, the sender's name or None), oldest first.
         self.inbox: deque[tuple[bytes, list[File], UnixDatagram]] = deque()
         self.held: int = 0
-        self.sndbuf: int = BUFFER
-        self.rcvbuf: int = BUFFER
         self.is_shut_read: bool = False
         self.is_shut_write: bool = False
 
@@ -222,21 +219,6 @@ class UnixDatagram(UnixAddresses):
             if self.is_shut_write:
                 mask |= HUP
         return mask | ERR if self.error else mask
-
-    def option_changed(self, key: opt.Key, value: opt.Value) -> None:
-        """Follow the sizes of the buffers."""
-        if key == (SOL_SOCKET, socket.SO_SNDBUF):
-            self.sndbuf = opt.integer_of(value)
-        elif key == (SOL_SOCKET, socket.SO_RCVBUF):
-            self.rcvbuf = opt.integer_of(value)
-
-    def special_option(self, name: int) -> opt.Value | None:
-        """Answer what is read from the socket itself."""
-        if name == socket.SO_SNDBUF:
-            return self.sndbuf
-        if name == socket.SO_RCVBUF:
-            return self.rcvbuf
-        return super().special_option(name)
 
     def check(self) -> None:
         """Assert the invariants."""

@@ -24,14 +24,23 @@ from simloop.net.addressing.addresses import SocketAddress, parse_unix, show_uni
 from simloop.net.errnos import os_error
 from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 from simloop.net.inet import options as opt
-from simloop.net.inet.byte_stream import CLOSED, CONNECTED, LISTENING, StreamSocket
+from simloop.net.inet.byte_stream import StreamSocket
 from simloop.net.inet.socket_file import (
     AF_UNIX,
+    SO_SNDBUF,
     SOL_SOCKET,
     Ancillary,
     Message,
     SocketFile,
     cut,
+)
+from simloop.net.inet.tcp_states import (
+    CLOSED,
+    ESTABLISHED,
+    LISTEN,
+    ON_UNIX_CLOSE,
+    ON_UNIX_LISTEN,
+    ON_UNIX_SYN,
 )
 
 if TYPE_CHECKING:
@@ -163,7 +172,6 @@ class UnixStream(UnixAddresses, StreamSocket):
     levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET,)
     # Inherited, and said again where this class sets them: type checkers infer each its own.
     remote: Endpoint | None
-    state: int
     window: int
     sndbuf: int
     rcvbuf: int
@@ -189,7 +197,7 @@ class UnixStream(UnixAddresses, StreamSocket):
         other._refresh()
 
     def _joined(self, peer: UnixStream) -> None:
-        self.state = CONNECTED
+        self.state = ON_UNIX_SYN[self.state]
         self.peer = peer
         self.window = self.sndbuf
         self.remote = peer.local or _UNNAMED
@@ -204,9 +212,9 @@ class UnixStream(UnixAddresses, StreamSocket):
             return errno.ECONNREFUSED
         if len(listener.queue) > listener.backlog:
             return errno.EAGAIN
-        if self.state == CONNECTED:
+        if self.state is ESTABLISHED:
             return errno.EISCONN
-        if self.state == LISTENING:
+        if self.state is LISTEN:
             return errno.EINVAL
         child = type(self)(listener.host, self.type, self.proto)
         child.local = listener.local
@@ -217,12 +225,12 @@ class UnixStream(UnixAddresses, StreamSocket):
 
     def listen(self, backlog: int) -> None:
         """Accept connections from now on; EINVAL without a name."""
-        if self.local is None or self.state == CONNECTED:
+        if self.local is None or self.state is ESTABLISHED:
             raise os_error(errno.EINVAL)
         self.backlog = backlog if 0 <= backlog < _BACKLOG_MAX else _BACKLOG_MAX
         if self.queue is None:
             self.queue = deque()
-            self.state = LISTENING
+            self.state = ON_UNIX_LISTEN[self.state]
 
     def accept(self) -> UnixStream:
         """Return the oldest connection in the queue."""
@@ -243,11 +251,11 @@ class UnixStream(UnixAddresses, StreamSocket):
 
     def _refresh(self) -> None:
         super()._refresh()
-        self.blocked: bool = self.state == CONNECTED
+        self.blocked: bool = self.state is ESTABLISHED
 
     def check_sending(self) -> None:
         """Raise ENOTCONN without a peer, EPIPE where the peer reads no more."""
-        if self.state != CONNECTED:
+        if self.state is not ESTABLISHED:
             raise os_error(errno.ENOTCONN)
         if self.is_shut_write or self.peer is None:
             raise os_error(errno.EPIPE)
@@ -260,7 +268,7 @@ class UnixStream(UnixAddresses, StreamSocket):
     def sendto(self, data: bytes, flags: int, endpoint: Endpoint) -> int:
         """Refuse: a stream has one destination."""
         del data, flags, endpoint
-        raise os_error(errno.EISCONN if self.state == CONNECTED else errno.EOPNOTSUPP)
+        raise os_error(errno.EISCONN if self.state is ESTABLISHED else errno.EOPNOTSUPP)
 
     def sendmsg(
         self, data: bytes, ancillary: list[Ancillary], flags: int, endpoint: Endpoint | None
@@ -329,7 +337,7 @@ class UnixStream(UnixAddresses, StreamSocket):
 
     def recv_nothing(self) -> bytes:
         """Answer with the error, the end, or EAGAIN; EINVAL where there never was a peer."""
-        if self.state != CONNECTED:
+        if self.state is not ESTABLISHED:
             raise os_error(errno.EINVAL)
         if self.error:
             self.raise_error()
@@ -367,7 +375,7 @@ class UnixStream(UnixAddresses, StreamSocket):
         was_unread = self._is_unread()
         peer, self.peer = self.peer, None
         queue, self.queue = self.queue, None
-        self.state = CLOSED
+        self.state = ON_UNIX_CLOSE[self.state]
         self.direct = self.blocked = False
         if isinstance(peer, UnixStream):
             peer.peer = None
@@ -402,11 +410,11 @@ class UnixStream(UnixAddresses, StreamSocket):
 
     def poll(self) -> int:
         """Return what the system call poll shows."""
-        if self.state == LISTENING:
+        if self.state is LISTEN:
             ends = (IN | RDHUP if self.is_shut_read else 0) | (HUP if self.is_shut_both else 0)
             return ends | (IN if self.queue else 0)
         mask = ERR if self.error else 0
-        if self.state == CLOSED or self.is_shut_both:
+        if self.state is CLOSED or self.is_shut_both:
             mask |= HUP
         if self.is_shut_read:
             mask |= IN | RDHUP
@@ -429,23 +437,14 @@ class UnixStream(UnixAddresses, StreamSocket):
     @property
     def writable(self) -> bool:
         """Whether poll shows room for a send, or a send would fail at once."""
-        return self.state != LISTENING and (self._is_mostly_free() or self.error != 0)
+        return self.state is not LISTEN and (self._is_mostly_free() or self.error != 0)
 
     def option_changed(self, key: opt.Key, value: opt.Value) -> None:
-        """Follow the sizes of the buffers."""
-        if key == (SOL_SOCKET, socket.SO_SNDBUF):
-            self.sndbuf = self.window = opt.integer_of(value)
+        """Act upon an option; the send buffer is what the peer's inbox may hold."""
+        super().option_changed(key, value)
+        if key == SO_SNDBUF:
+            self.window = self.sndbuf
             self._room_made()
-        elif key == (SOL_SOCKET, socket.SO_RCVBUF):
-            self.rcvbuf = opt.integer_of(value)
-
-    def special_option(self, name: int) -> opt.Value | None:
-        """Answer what is read from the socket itself."""
-        if name == socket.SO_SNDBUF:
-            return self.sndbuf
-        if name == socket.SO_RCVBUF:
-            return self.rcvbuf
-        return super().special_option(name)
 
     def check(self) -> None:
         """Assert the invariants."""
@@ -458,7 +457,7 @@ class UnixStream(UnixAddresses, StreamSocket):
                 assert file.references > 0, file
         for child in self.queue or ():
             child.check()
-        if self.state == CONNECTED:
+        if self.state is ESTABLISHED:
             assert self.blocked
             assert self.window == self.sndbuf
 
@@ -523,7 +522,7 @@ class UnixPackets(UnixStream):
         del ancillary_size
         if flags & _MSG_OOB:
             raise os_error(errno.EOPNOTSUPP)
-        if self.state != CONNECTED:
+        if self.state is not ESTABLISHED:
             raise os_error(errno.ENOTCONN)
         if not self.packets:
             return self.recv_nothing(), [], 0, None
