@@ -13,7 +13,7 @@ import stat
 import sys
 import weakref
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simloop._kernel import Kernel, RandomStreams
 from simloop._loop import SimLoop, provide_worlds
@@ -78,7 +78,7 @@ class World:
         60000000000
     """
 
-    real_ident = staticmethod(get_ident)
+    real_ident: ClassVar[staticmethod[[], int]] = staticmethod(get_ident)
     origins_outside = 0
 
     def __init__(

@@ -7,7 +7,7 @@ peer at all reaches it in order, through the fabric. Must not know time; nothing
 Sources: RFC 9293 for the states, tcp(7), connect(2), listen(2), accept(2), shutdown(2) and poll(2)
 for the calls, and Linux (net/ipv4/tcp.c, tcp_input.c, af_inet.c) where these leave a choice; each
 scenario of tests/net runs on Linux too. The states and the table of what leads from one to another
-are in ``tcp_states.py``: nothing here assigns a state, ``move(event)`` does.
+are in ``tcp_states.py``: a state is only ever what the table of an event makes of the last one.
 
 Invariants: each state goes with the marks that ``check()`` lists, so a side whose own end of stream
 is queued, sent or there always counts as writable (a send says EPIPE at once); a port is held from
@@ -103,6 +103,7 @@ class TcpSocket(InetSocket, StreamSocket):
 
     # Inherited, and said again where this class sets them: type checkers infer each its own.
     error: int
+    state: State
     window: int
     sndbuf: int
     rcvbuf: int

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from simloop.net.fabric import Endpoint
     from simloop.net.files.open_file import File
     from simloop.net.host import Host
+    from simloop.net.inet.tcp_states import State
 
 __all__ = ["BUFFER", "UnixAddresses", "UnixPackets", "UnixStream", "files_of"]
 
@@ -172,6 +173,7 @@ class UnixStream(UnixAddresses, StreamSocket):
     levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET,)
     # Inherited, and said again where this class sets them: type checkers infer each its own.
     remote: Endpoint | None
+    state: State
     window: int
     sndbuf: int
     rcvbuf: int
