@@ -85,7 +85,7 @@ def test_growth_is_measured(tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ambient", "testing"])
+@pytest.mark.parametrize("name", ["sealing", "testing"])
 def test_a_smaller_command_runs(name):
     """The commands beside the large one run, too."""
     done = subprocess.run(

@@ -105,9 +105,11 @@ def _platform_uname() -> Any:
         return _real_platform_uname()
     kept, platform._uname_cache = platform._uname_cache, None  # type: ignore[attr-defined]
     try:
-        return _real_platform_uname()
+        told = _real_platform_uname()
     finally:
         platform._uname_cache = kept  # type: ignore[attr-defined]
+    vars(told)["processor"] = told.machine  # Else it is asked of a process (`uname -p`) at need.
+    return told
 
 
 _real_platform_uname: Any = rewrite(platform.uname, _platform_uname)
