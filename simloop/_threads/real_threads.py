@@ -365,7 +365,7 @@ class RealWork:
         waiting = any(each.waits_for is not None for each in self.threads.sim_threads)
         if waiting and self.hears_from_unknown_threads() and self.threads.kernel.has_work():
             return True
-        main = threading.main_thread().ident
+        main = threading.main_thread()._ident  # type: ignore[attr-defined]  # the real one
         if main is None or main == self.threads.bridge.real_ident():
             return False
         if main not in self._real_threads:

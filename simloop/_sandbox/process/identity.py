@@ -44,6 +44,7 @@ _SEES_REAL = (
     "importlib._bootstrap",
     "_frozen_importlib",
     "simloop._threads.thread_position",
+    "simloop._threads.real_threads",
 )
 """Modules that keep threads by their real identifiers (CPython 3.11 to 3.14, Lib/threading.py)."""
 
