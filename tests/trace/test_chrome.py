@@ -452,11 +452,12 @@ def test_a_full_disk_does_not_end_the_run():
 
 
 KILLED = """
-import asyncio, os, signal
+import asyncio, ctypes, signal
+libc = ctypes.CDLL(None)  # os.kill and os.getpid are the world's in a run
 async def main():
     for number in range(3000):
         await asyncio.sleep(1)
-    os.kill(os.getpid(), signal.{signal})
+    libc.kill(libc.getpid(), signal.{signal})
     await asyncio.sleep(5)
 """
 
@@ -465,9 +466,7 @@ async def main():
 @pytest.mark.parametrize(("name", "complete"), [("SIGKILL", False), ("SIGINT", True)])
 def test_a_run_that_is_killed_leaves_a_trace(tmp_path, name, complete):
     """Interrupted by Ctrl-C, the trace ends as any does; killed, it lacks its last moments."""
-    (tmp_path / "app.py").write_text(KILLED.format(signal=name).replace("os.kill", "kill"))
-    source = (tmp_path / "app.py").read_text()
-    (tmp_path / "app.py").write_text("import ctypes\nkill = ctypes.CDLL(None).kill\n" + source)
+    (tmp_path / "app.py").write_text(KILLED.format(signal=name))
     done = subprocess.run(
         [*COMMAND, "app.py", "--trace", "run.json"],
         cwd=tmp_path,
