@@ -15,6 +15,7 @@ from asyncio import selector_events, staggered
 from typing import TYPE_CHECKING, Any
 
 from simloop._loop.transports.stream_transport import StreamTransport, UnixStreamTransport
+from simloop.net.syscalls.socket_calls import make_socket
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 from .resolving import interleaved, numeric_info
@@ -172,7 +173,7 @@ class Connecting(LowLevel):
         family, type_, proto, _, address = info
         sock = None
         try:
-            sock = self.host.socket(family, type_, proto)
+            sock = make_socket(self.host, family, type_, proto)
             sock.setblocking(False)
             if local_infos is not None:
                 _bind_local(sock, family, local_infos, mine)

@@ -14,6 +14,7 @@ from asyncio import base_events, selector_events
 from typing import TYPE_CHECKING, Any
 
 from simloop._loop.transports.datagram_transport import DatagramTransport
+from simloop.net.syscalls.socket_calls import make_socket
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 from .tls import Tls
@@ -141,7 +142,7 @@ class Datagrams(Tls):
         for (family, proto), (local, remote) in pairs:
             sock = None
             try:
-                sock = self.host.socket(family, socket.SOCK_DGRAM, proto)
+                sock = make_socket(self.host, family, socket.SOCK_DGRAM, proto)
                 options.apply(sock)
                 if local:
                     sock.bind(local)

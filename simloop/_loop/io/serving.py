@@ -20,6 +20,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
+from simloop.net.syscalls.socket_calls import make_socket
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 from .connecting import Connecting, bind_error, check_ssl_options
@@ -167,7 +168,7 @@ class Serving(Connecting):
         sockets: list[VirtualSocket] = []
         try:
             for family, type_, proto, _, address in infos:
-                sock = self.host.socket(family, type_, proto)
+                sock = make_socket(self.host, family, type_, proto)
                 sockets.append(sock)
                 options.apply(sock)
                 try:

@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
+from simloop.net.syscalls.socket_calls import make_socket
 
 from .connecting import check_ssl_options
 from .datagrams import Datagrams
@@ -64,7 +65,7 @@ class Unix(Datagrams):
         if path is not None:
             if sock is not None:
                 raise ValueError("path and sock can not be specified at the same time")
-            sock = self.host.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0)
+            sock = make_socket(self.host, socket.AF_UNIX, socket.SOCK_STREAM, 0)
             try:
                 sock.setblocking(False)
                 await self.sock_connect(sock, os.fspath(path))
@@ -129,7 +130,7 @@ class Unix(Datagrams):
             raise ValueError("embedded null byte")
         if not name.startswith("\0") and self.host.unix.exists(name):
             self.host.unix.unlink(name)
-        sock = self.host.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = make_socket(self.host, socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.bind(path)
         except BaseException as error:

@@ -246,6 +246,23 @@ class PortTable(Generic[H]):
             return group
         return [one for one in listeners.get((ANY6, port), ()) if not one.is_v6only]
 
+    def choose_listener(
+        self,
+        destination: Endpoint,
+        source: Endpoint,
+        share: Callable[[Endpoint, int, Endpoint], int],
+    ) -> H | None:
+        """Return the listener that gets a connection request, or None.
+
+        Of several, which share the port by SO_REUSEPORT (socket(7)), ``share`` chooses.
+        """
+        group = self.listeners_for(*destination)
+        if not group:
+            return None
+        if len(group) == 1:
+            return group[0]
+        return group[share(destination, len(group), source)]
+
     def check(self) -> None:
         """Assert the invariants."""
         for port, there in self.holders.items():

@@ -20,7 +20,7 @@ from .open_file import ERR, HUP, IN, OUT, File
 if TYPE_CHECKING:
     from simloop.net.fabric import Endpoint, Fabric
 
-__all__ = ["CAPACITY", "PIPE_BUF", "PipeReader", "PipeWriter", "make_pipe"]
+__all__ = ["CAPACITY", "PIPE_BUF", "PipeReader", "PipeWriter", "open_pipe"]
 
 CAPACITY = 65_536
 PIPE_BUF = select.PIPE_BUF
@@ -114,7 +114,7 @@ class PipeWriter(File):
             reader.notify_readable()
 
 
-def make_pipe(fabric: Fabric) -> tuple[PipeReader, PipeWriter]:
+def open_pipe(fabric: Fabric) -> tuple[PipeReader, PipeWriter]:
     """Return the two ends of a new pipe."""
     reader = PipeReader()
     reader.writer = writer = PipeWriter(reader, fabric)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from simloop.net.addressing.addresses import ANY, is_ipv6, is_loopback, is_multicast
 from simloop.net.errnos import os_error
@@ -19,12 +19,12 @@ from simloop.net.errnos import os_error
 from . import options as opt
 
 if TYPE_CHECKING:
+    from simloop.net.addressing.addresses import Membership
     from simloop.net.host import Host
 
 __all__ = [
     "ETH0",
     "LO",
-    "Membership",
     "changes_membership",
     "default_interface",
     "interface_address",
@@ -34,9 +34,6 @@ __all__ = [
 ]
 
 LO, ETH0 = 1, 2
-
-# (group, interface number)
-Membership: TypeAlias = tuple[str, int]
 
 _JOIN = (
     (opt.IPPROTO_IP, int(socket.IP_ADD_MEMBERSHIP)),

@@ -199,7 +199,7 @@ class TcpSocket(InetSocket, StreamSocket):
         if host is None:
             self._fail(errno.EHOSTUNREACH)
             return
-        listener = host.choose_listener(self.remote, self.local)
+        listener = host.tcp.choose_listener(self.remote, self.local, host.network.share)
         if listener is None:
             self.fabric.carry("refuse", self.remote, self.local, self._refused)
         else:
@@ -536,7 +536,7 @@ class TcpSocket(InetSocket, StreamSocket):
         if key == SO_RCVBUF and self.peer is not None:
             self.peer.window = self.rcvbuf
             if self.peer.blocked:
-                self.peer._room_made()
+                self.peer.room_made()
 
     def getsockopt(self, level: int, name: int) -> opt.Value:
         """Return an option; TCP_INFO tells the state in its first byte and no more."""

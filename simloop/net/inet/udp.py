@@ -36,6 +36,7 @@ from .socket_file import MSG_ERRQUEUE, SOL_SOCKET, Ancillary, InetSocket, Messag
 from .udp_demux import hear, meant
 
 if TYPE_CHECKING:
+    from simloop.net.addressing.addresses import Membership
     from simloop.net.addressing.port_tables import PortTable
     from simloop.net.fabric import Endpoint
     from simloop.net.host import Host
@@ -99,7 +100,7 @@ class UdpSocket(InetSocket):
         self.held: int = 0
         self.is_shut_read: bool = False
         self.is_shut_write: bool = False
-        self.memberships: dict[groups.Membership, None] = {}
+        self.memberships: dict[Membership, None] = {}
         self.interface: int = 0  # Where groups are sent to; 0: the default.
         # (destination, own name, how many addresses the host has, sender) of the last datagram
         # to one address: while these are the same, so is the sender.
@@ -415,13 +416,13 @@ class UdpSocket(InetSocket):
     def _has_level(self, level: int) -> bool:
         return level == opt.IPPROTO_IP or self.family == int(socket.AF_INET6)
 
-    def _join(self, membership: groups.Membership) -> None:
+    def _join(self, membership: Membership) -> None:
         if membership in self.memberships:
             raise os_error(errno.EADDRINUSE)
         self.memberships[membership] = None
         self.host.join(membership)
 
-    def _leave(self, membership: groups.Membership) -> None:
+    def _leave(self, membership: Membership) -> None:
         if membership not in self.memberships:
             raise os_error(errno.EADDRNOTAVAIL)
         del self.memberships[membership]

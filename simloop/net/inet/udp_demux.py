@@ -16,10 +16,10 @@ from . import options as opt
 from .socket_file import AF_INET
 
 if TYPE_CHECKING:
+    from simloop.net.addressing.addresses import Membership
     from simloop.net.fabric import Endpoint
     from simloop.net.host import Host
 
-    from .multicast import Membership
     from .socket_file import InetSocket
 
 __all__ = ["hear", "meant"]

@@ -23,6 +23,7 @@ from simloop.net.unix.unix_paths import UnixPaths
 
 from .descriptor_calls import DescriptorCalls
 from .descriptor_io import open_descriptor
+from .socket_calls import make_pipe, make_socketpair
 from .virtual_socket import VirtualSocket
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class SystemCalls(DescriptorCalls):
         /,
     ) -> tuple[VirtualSocket, VirtualSocket]:
         """Return two connected sockets."""
-        return self._find_host().socketpair(family, type, proto)
+        return make_socketpair(self._find_host(), family, type, proto)
 
     def gethostname(self) -> str:
         """Return the name of the host."""
@@ -160,7 +161,7 @@ class SystemCalls(DescriptorCalls):
 
     def pipe(self) -> tuple[int, int]:
         """Make a pipe."""
-        return self._find_host().pipe()
+        return make_pipe(self._find_host())
 
     def dup(self, fd: int, /) -> int:
         """Give an open file a second number."""
