@@ -7,7 +7,7 @@ import itertools
 import socket
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -309,3 +309,26 @@ def test_hosts_have_ports_and_descriptors_of_their_own():
         one.file(socks[1].fileno())
     for sock in socks:
         sock.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 99), max_size=150))
+def test_free_ports_are_found_in_turn(numbers):
+    """Each ephemeral port given out is the next free one, however many held ones lie before it."""
+    table = PortTable(may_share_tcp, 100, 199)
+    held = {}
+    last = 199
+    for number in [*range(80), *numbers]:
+        for sock in held.pop(100 + number, ()):
+            table.release(sock, 100 + number)
+        turn = itertools.chain(range(last + 1, 200), range(100, last + 1))
+        expected = next((port for port in turn if port not in held), None)
+        sock = Sock(ANY, reuse_address=False, reuse_port=False)
+        if expected is None:
+            with pytest.raises(OSError, match="Address already in use"):
+                table.bind(sock, ANY, 0)
+            continue
+        assert table.bind(sock, ANY, 0) == expected
+        held[expected] = [sock]
+        last = expected
+        table.check()
