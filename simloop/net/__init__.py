@@ -5,7 +5,7 @@ Owns: hosts and their descriptors, addresses and names, ports, TCP, UDP and UNIX
 clock. Nothing in it waits, draws a random number or depends on the order of a hash; everything
 happens synchronously inside the call that causes it.
 
-**For whoever builds transports and selectors on it.**
+**For builders of transports and selectors.**
 
 *A host* is made by ``network.add_host(name, *addresses)``. ``make_socket(host, family,
 type, proto)`` gives a ``VirtualSocket``; below each one is a ``SocketFile`` (``sock.file``, or

@@ -137,7 +137,7 @@ class DatagramTransport(SocketTransport, asyncio.DatagramTransport):
         self._maybe_pause_protocol()  # type: ignore[attr-defined]  # typeshed: private
 
     def _send(self, data: bytes, addr: Any) -> bool:
-        """Send a datagram, or tell the protocol why not; false if the receiver has no room."""
+        """Send a datagram or report its error; return False if the receiver has no room."""
         file = self._file
         try:
             if self._is_connected:

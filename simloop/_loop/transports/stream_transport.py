@@ -115,7 +115,7 @@ class StreamTransport(FastWriter, SocketTransport):
         return data
 
     def _receive_eof(self) -> None:
-        """Tell the protocol that the peer sends no more, and close unless it wants to stay."""
+        """Call ``eof_received``, and close unless that asks to stay open."""
         try:
             keep_open = self._protocol.eof_received()
         except (SystemExit, KeyboardInterrupt):
@@ -298,7 +298,7 @@ class StreamTransport(FastWriter, SocketTransport):
     # The end -----------------------------------------------------------------------------------
 
     def can_write_eof(self) -> bool:
-        """Tell that a stream can be closed in one direction."""
+        """Return True: a stream can be closed in one direction."""
         return True
 
     def write_eof(self) -> None:
@@ -352,7 +352,7 @@ class UnixStreamTransport(StreamTransport):
 
     def _read_step(self) -> None:
         rights = self._file.rights
-        if rights:  # Nobody asks a transport for them: they are closed, as recv() closes them.
+        if rights:  # A transport has no call for them: they are closed, as recv() closes them.
             for _, _, files in rights:
                 for file in files:
                     file.drop()

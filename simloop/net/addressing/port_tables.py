@@ -259,7 +259,7 @@ class PortTable(Generic[H]):
             del self.listeners[ip, port]
 
     def listeners_for(self, ip: str, port: int) -> list[H]:
-        """Return who listens at an address, the most specific bind first; [] if nobody does.
+        """Return the listeners at an address, the most specific bind first; [] if there are none.
 
         Several only where they share the port by SO_REUSEPORT.
         """

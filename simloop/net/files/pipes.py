@@ -1,7 +1,7 @@
 """Pipes: bytes from one end to the other, inside one host.
 
-Owns: the buffer of 64 KiB, writes of up to PIPE_BUF bytes that go in whole or not at all, EPIPE,
-the end of file. Must not know descriptors or who waits.
+Owns, by pipe(7): the buffer of 64 KiB, writes of up to PIPE_BUF bytes that go in whole or not at
+all, EPIPE, the end of file. Must not know descriptors or who waits.
 
 Invariants: the buffer never holds more than its capacity; after the reader is gone it is empty.
 """

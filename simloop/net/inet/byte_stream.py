@@ -264,7 +264,7 @@ class StreamSocket(SocketFile):
         return data
 
     def _recv_flagged(self, size: int, flags: int) -> bytes:
-        """Receive, bytes being there, with flags: those that only tell to wait change nothing."""
+        """Receive, bytes being there, with flags; MSG_DONTWAIT and MSG_WAITALL change nothing."""
         self._refuse_oob(flags)
         if flags & MSG_ERRQUEUE and self.family != AF_UNIX:
             raise os_error(errno.EAGAIN)  # No error ever lies in that queue.

@@ -1,7 +1,9 @@
 """Multicast groups: what a socket joins, on which interface, and how the options say so.
 
 Owns: the structures of the membership options (ip_mreq, ip_mreqn, ipv6_mreq) and the rules for
-which interface they mean. Must not know who receives what.
+which interface they mean. Must not know the receivers.
+
+Sources: ip(7), ipv6(7).
 
 Interfaces are numbers: 1 is lo, 2 is eth0 of a host with addresses of its own.
 """
@@ -85,7 +87,7 @@ def known_interface(host: Host, number: int) -> int:
 
 
 def default_interface(host: Host) -> int:
-    """Return the interface that a group is reached by where nobody said: eth0 if there is one."""
+    """Return the interface that a group is reached by unless one was set: eth0 if there is one."""
     return ETH0 if host.addresses else LO
 
 

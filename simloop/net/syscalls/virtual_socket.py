@@ -81,9 +81,9 @@ _find_host: Callable[[], Host | None] | None = None
 
 
 def set_host_finder(find: Callable[[], Host | None] | None) -> Callable[[], Host | None] | None:
-    """Tell where ``VirtualSocket(...)`` is made: ``find()`` returns the caller's host, or None.
+    """Set on which host ``VirtualSocket(...)`` is made: ``find()`` returns the caller's, or None.
 
-    Return who told so before.
+    Return the function that was set before.
     """
     global _find_host  # One class for the process, as socket.socket is.
     before, _find_host = _find_host, find
@@ -322,7 +322,7 @@ class VirtualSocket(socket.socket):
         return sock, file.show_address(file.remote)
 
     def accept_ready(self) -> tuple[VirtualSocket, SocketAddress] | None:
-        """Accept as a non-blocking socket does, but return None where nobody waits."""
+        """Accept as a non-blocking socket does, but return None where nothing is queued."""
         self._host.descriptors.check_room()
         listener = self._file
         if not listener.readable:

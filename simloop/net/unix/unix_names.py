@@ -1,7 +1,7 @@
 """The names of UNIX sockets on one host: paths and abstract names.
 
 Owns: which socket a name leads to, and what a directory would know of a path: its mode, its number,
-that it stays behind when its socket is closed, until somebody unlinks it. There is no file system:
+that it stays behind when its socket is closed, until it is unlinked. There is no file system:
 a path is a text, every directory exists, and nothing is ever on a disk. Must not know sockets.
 
 Invariants: an abstract name is in the table only while its socket is open; numbers are given once.
@@ -41,7 +41,7 @@ class UnixName:
         self.sock: Named | None = sock
         self.mode: int = mode
         self.number: int = number
-        self.owner: tuple[int, int] | None = None  # Who it was given to, by chown.
+        self.owner: tuple[int, int] | None = None  # User and group that chown(2) set.
 
 
 class UnixNames:
@@ -140,7 +140,7 @@ class UnixNames:
             self._moved[entry.sock] = target
 
     def chmod(self, path: str, mode: int) -> None:
-        """Set the mode of a path: without the owner's right to write nobody can connect."""
+        """Set the mode of a path: connect is EACCES without the owner's right to write."""
         self.entry(path).mode = mode & 0o7777
 
     def check(self) -> None:

@@ -190,7 +190,7 @@ class UnixStream(UnixAddresses, StreamSocket):
     # -- connecting ----------------------------------------------------------------------------
 
     def join(self, other: SocketFile) -> None:
-        """Be connected with another socket: socketpair, and what connect comes to."""
+        """Connect with another socket: socketpair(2), and what connect(2) comes to."""
         assert isinstance(other, UnixStream)
         self._joined(other)
         other._joined(self)
