@@ -5,10 +5,10 @@ Owns: hosts and their descriptors, addresses and names, ports, TCP, UDP and UNIX
 clock. Nothing in it waits, draws a random number or depends on the order of a hash; everything
 happens synchronously inside the call that causes it.
 
-**For whoever builds transports and selectors on it.**
+**For builders of transports and selectors.**
 
-*A host* is made by ``network.add_host(name, *addresses)``. ``host.socket(family, type, proto)``
-gives a ``VirtualSocket``; below each one is a ``SocketFile`` (``sock.file``, or
+*A host* is made by ``network.add_host(name, *addresses)``. ``make_socket(host, family,
+type, proto)`` gives a ``VirtualSocket``; below each one is a ``SocketFile`` (``sock.file``, or
 ``host.file(fd)``), which has the same calls without the ceremony: canonical addresses
 (``file.parse_address(address, what)``, ``file.show_address(endpoint)``), plain bytes, no timeouts.
 
@@ -16,7 +16,7 @@ gives a ``VirtualSocket``; below each one is a ``SocketFile`` (``sock.file``, or
 the object itself to the peer where it fits whole; ``file.recv(size, flags=0) -> bytes`` gives the
 same object back where it can; ``file.recv_into(memoryview)``. Nothing to do is BlockingIOError,
 the end of a stream is ``b""``, faults are the OSError that Linux gives. ``file.accept()`` gives
-another ``SocketFile`` (``file.remote`` is its peer; ``host.wrap(file)`` makes a ``VirtualSocket``
+another ``SocketFile`` (``file.remote`` is its peer; ``wrap(file)`` makes a ``VirtualSocket``
 with a descriptor). ``file.connect(endpoint) -> int`` gives 0 or an errno: EINPROGRESS for TCP,
 even where the connection already stands; then ``file.writable`` turns true, and
 ``file.connect_outcome()`` tells how it went: 0 or the errno. (SO_ERROR does too, as on Linux.)
@@ -32,7 +32,7 @@ descriptor forgets the watchers; a descriptor that was dup'ed or detached keeps 
 *Life.* ``sock.close()`` or ``host.close(fd)`` closes a descriptor; the last one closes the file. A
 ``VirtualSocket`` that is collected without close() warns and calls ``host.on_unclosed(fd)``.
 A call on a blocking socket that would wait calls ``host.on_would_block(sock, what, timeout)``,
-which refuses unless it is replaced. ``host.open_pair``, ``host.socketpair`` and ``host.pipe`` make
+which refuses unless it is replaced. ``make_socketpair(host)`` and ``make_pipe(host)`` make
 connected ends; ``host.read``, ``write``, ``close``, ``dup`` and ``poll`` take descriptors, and
 ``SystemCalls`` has them all under the names of ``os`` and ``socket``.
 
@@ -59,6 +59,7 @@ from .inet.tcp import TcpSocket
 from .inet.udp import UdpSocket
 from .network import Network, RoundRobin
 from .syscalls.descriptor_io import DescriptorIO, open_descriptor
+from .syscalls.socket_calls import make_pipe, make_socket, make_socketpair, wrap
 from .syscalls.system_calls import SystemCalls
 from .syscalls.virtual_socket import VirtualSocket, set_host_finder
 from .unix.unix_datagram import UnixDatagram
@@ -90,6 +91,10 @@ __all__ = [
     "UnixPackets",
     "UnixStream",
     "VirtualSocket",
+    "make_pipe",
+    "make_socket",
+    "make_socketpair",
     "open_descriptor",
     "set_host_finder",
+    "wrap",
 ]

@@ -69,7 +69,7 @@ class Fabric:
         self._link: Link | None = None
         self._tap: Tap | None = None
         self.direct: bool = True
-        self.receiver: object = None  # Known only while somebody listens.
+        self.receiver: object = None  # Known only while there is a tap.
 
     @property
     def link(self) -> Link | None:
@@ -83,7 +83,7 @@ class Fabric:
 
     @property
     def tap(self) -> Tap | None:
-        """Who is told of each accepted send; None: nobody."""
+        """What is called with each accepted send, or None."""
         return self._tap
 
     @tap.setter

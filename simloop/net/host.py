@@ -1,8 +1,9 @@
 """A host: one simulated machine and process, below its loop.
 
 Owns: the descriptors, the ports of each protocol, UNIX names, interfaces, and the calls that take a
-descriptor's number (what ``os`` and ``select`` do on virtual ones). Must not know the loop: what
-happens when a program would block is a hook that whoever owns the threads sets.
+descriptor's number (what ``os`` and ``select`` do on virtual ones). Must not know the sockets: they
+stand above it and are made by ``syscalls/socket_calls.py``; nor the loop: what happens when a
+program would block is a hook, which the owner of the threads sets.
 
 Interfaces are lo (1) and, where the host has addresses of its own, eth0 (2).
 """
@@ -10,9 +11,7 @@ Interfaces are lo (1) and, where the host has addresses of its own, eth0 (2).
 from __future__ import annotations
 
 import errno
-import operator
-import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
 
@@ -29,46 +28,20 @@ from .addressing.port_tables import PortTable, may_share_tcp, may_share_udp
 from .errnos import os_error
 from .files.descriptor_table import DescriptorTable
 from .files.open_file import ERR, HUP, NVAL
-from .files.pipes import make_pipe
-from .inet.socket_file import AF_INET, AF_INET6, AF_UNIX, InetSocket, SocketFile
-from .inet.tcp import TcpSocket
-from .inet.udp import UdpSocket
 from .syscalls.argument_checks import as_bytes
-from .syscalls.virtual_socket import VirtualSocket
-from .unix.unix_datagram import UnixDatagram
 from .unix.unix_names import UnixNames
-from .unix.unix_stream import UnixPackets, UnixStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from .fabric import Endpoint
+    from .addressing.addresses import Membership
     from .files.open_file import File
-    from .inet.multicast import Membership
     from .network import Network
 
 __all__ = ["Host"]
 
-_NONBLOCK = int(socket.SOCK_NONBLOCK)
-_TYPE_FLAGS = _NONBLOCK | int(socket.SOCK_CLOEXEC)
-_STREAM = int(socket.SOCK_STREAM)
-_DGRAM = int(socket.SOCK_DGRAM)
-_TCP = int(socket.IPPROTO_TCP)
-_UDP = int(socket.IPPROTO_UDP)
 _LINK_LOCAL = ("fe8", "fe9", "fea", "feb")
 INTERFACES = {1: "lo", 2: "eth0"}
-
-_UNIX_TYPES: dict[int, Callable[[Host, int, int], SocketFile]] = {
-    _STREAM: UnixStream,
-    _DGRAM: UnixDatagram,
-    int(socket.SOCK_SEQPACKET): UnixPackets,
-}
-# Of the types that exist, those that these families lack; other numbers are no types at all.
-_OTHER_TYPES = (int(socket.SOCK_RAW), int(socket.SOCK_RDM), int(socket.SOCK_SEQPACKET))
-
-
-def _strange_type(kind: int) -> OSError:
-    return os_error(errno.ESOCKTNOSUPPORT if kind in _OTHER_TYPES else errno.EINVAL)
 
 
 class Host:
@@ -79,8 +52,9 @@ class Host:
         self.hostname = hostname
         self.addresses: list[str] = []  # Its own, without loopback; the network hands them out.
         self.descriptors: DescriptorTable = DescriptorTable(first_descriptor)
-        self.tcp: PortTable[InetSocket] = PortTable(may_share_tcp)
-        self.udp: PortTable[InetSocket] = PortTable(may_share_udp)
+        # Of TcpSocket and UdpSocket, which stand above.
+        self.tcp: PortTable[Any] = PortTable(may_share_tcp)
+        self.udp: PortTable[Any] = PortTable(may_share_udp)
         self.unix: UnixNames = UnixNames()
         # How many sockets are in a group on an interface: (group, interface number) -> count.
         self.memberships: dict[Membership, int] = {}
@@ -94,9 +68,7 @@ class Host:
 
     # -- hooks ---------------------------------------------------------------------------------
 
-    def on_would_block(
-        self, sock: VirtualSocket | int, what: str, timeout: float | None
-    ) -> float | None:
+    def on_would_block(self, sock: object, what: str, timeout: float | None) -> float | None:
         """Decide what happens where a call on a blocking socket would wait; meant to be replaced.
 
         Called with the socket (a descriptor in os.read and os.write), the call's name and the
@@ -114,89 +86,6 @@ class Host:
     def on_unclosed(self, fd: int) -> None:
         """Close the descriptor of a socket that was collected without close(); may be replaced."""
         self.close(fd)
-
-    # -- sockets -------------------------------------------------------------------------------
-
-    def open_socket(self, family: int, type_: int, proto: int) -> SocketFile:
-        """Make a socket without a descriptor: socket(2), with its errors."""
-        kind = type_ & ~_TYPE_FLAGS
-        if family in (AF_INET, AF_INET6):
-            if kind == _STREAM:
-                if proto not in (0, _TCP):
-                    raise os_error(errno.EPROTONOSUPPORT)
-                return TcpSocket(self, family, kind, proto)
-            if kind == _DGRAM:
-                if proto not in (0, _UDP):
-                    raise os_error(errno.EPROTONOSUPPORT)
-                return UdpSocket(self, family, kind, proto)
-            raise _strange_type(kind)
-        if family == AF_UNIX:
-            if proto not in (0, AF_UNIX):
-                raise os_error(errno.EPROTONOSUPPORT)
-            if kind not in _UNIX_TYPES:
-                raise _strange_type(kind)
-            return _UNIX_TYPES[kind](self, kind, proto)
-        raise os_error(errno.EAFNOSUPPORT)
-
-    def open_pair(self, family: int, type_: int, proto: int) -> tuple[SocketFile, SocketFile]:
-        """Make two connected UNIX sockets without descriptors: what socketpair does."""
-        if family != AF_UNIX:
-            self.open_socket(family, type_, proto)
-            raise os_error(errno.EOPNOTSUPP)
-        first = self.open_socket(family, type_, proto)
-        second = self.open_socket(family, type_, proto)
-        first.join(second)
-        return first, second
-
-    def socketpair(
-        self,
-        family: int = AF_UNIX,
-        type: int = _STREAM,  # noqa: A002  # As socket.socketpair has it.
-        proto: int = 0,
-    ) -> tuple[VirtualSocket, VirtualSocket]:
-        """Make two connected virtual sockets, as ``socket.socketpair(...)`` would."""
-        first, second = self.open_pair(int(family), int(type), int(proto))
-        pair = self.wrap(first), self.wrap(second)
-        if int(type) & int(socket.SOCK_NONBLOCK):
-            for sock in pair:
-                sock.setblocking(False)
-        return pair
-
-    def pipe(self) -> tuple[int, int]:
-        """Make a pipe, as ``os.pipe()`` would: the descriptors to read from and to write to."""
-        reader, writer = make_pipe(self.network.fabric)
-        return self.descriptors.add(reader), self.descriptors.add(writer)
-
-    def socket(
-        self,
-        family: int = AF_INET,
-        type: int = _STREAM,  # noqa: A002  # As socket.socket has it.
-        proto: int = 0,
-    ) -> VirtualSocket:
-        """Make a virtual socket of this host, as ``socket.socket(...)`` would."""
-        index = operator.index
-        family = AF_INET if family == -1 else index(family)
-        kind = _STREAM if type == -1 else index(type)
-        file = self.open_socket(family, kind, 0 if proto == -1 else index(proto))
-        sock = VirtualSocket._of_file(self, file)
-        if kind & _NONBLOCK:
-            sock.setblocking(False)
-        return sock
-
-    def wrap(self, file: SocketFile) -> VirtualSocket:
-        """Give a socket file a descriptor and a ``socket.socket`` face."""
-        return VirtualSocket._of_file(self, file)
-
-    def choose_listener(self, destination: Endpoint, source: Endpoint) -> TcpSocket | None:
-        """Return the listener that gets a connection request, or None."""
-        group = self.tcp.listeners_for(*destination)
-        if not group:
-            return None
-        chosen = group[0]
-        if len(group) > 1:
-            chosen = group[self.network.share(destination, len(group), source)]
-        assert isinstance(chosen, TcpSocket)
-        return chosen
 
     # -- groups --------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ class Network:
         self.names: NamesTable = NamesTable()
         self.hosts: dict[str, Host] = {}
         self.owners: dict[str, Host] = {}
-        # share(destination, count, source) -> index: who of the sockets that share a port by
+        # share(destination, count, source) -> index: which of the sockets that share a port by
         # SO_REUSEPORT serves the next request.
         self.share: Callable[[Endpoint, int, Endpoint], int] = RoundRobin()
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 import simloop
-from simloop._loop.io.datagrams import DatagramTransport
+from simloop._loop.transports.datagram_transport import DatagramTransport
 from simloop._loop.transports.stream_transport import StreamTransport
 from simloop.net import VirtualSocket
 

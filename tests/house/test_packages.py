@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import itertools
 import os
 import pkgutil
+import re
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -83,6 +87,36 @@ def test_importing_simloop_costs_what_it_needs():
     foreign = [top for top in tops if top not in sys.stdlib_module_names and top not in RUNTIME]
     assert not foreign
     assert not [top for top in tops if top in HEAVY]
+
+
+def imported_packages():
+    """Name the top-level packages that the modules of simloop import anywhere."""
+    found = {}
+    for path in sorted((ROOT / "simloop").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found.update(dict.fromkeys(alias.name.partition(".")[0] for alias in node.names))
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found[node.module.partition(".")[0]] = None
+    return list(found)
+
+
+def names_to_import(requirements):
+    """Name what distributions install: their own names, as Python spells them."""
+    return [re.match(r"[\w-]+", text)[0].replace("-", "_") for text in requirements]
+
+
+def test_declared_dependencies_are_those_that_are_imported():
+    """Each runtime dependency is imported somewhere, and nothing is imported undeclared."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    runtime = names_to_import(project["dependencies"])
+    extras = names_to_import(
+        itertools.chain.from_iterable(project["optional-dependencies"].values())
+    )
+    found = [name for name in imported_packages() if name not in sys.stdlib_module_names]
+    assert [name for name in runtime if name not in found] == []
+    known = (*PACKAGES, *runtime, *extras, "_typeshed")  # Which type checkers bring along.
+    assert [name for name in found if name not in known] == []
 
 
 def test_the_version_is_one():

@@ -17,7 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from simloop.net import Network, VirtualSocket, set_host_finder
+from simloop.net import (
+    Network,
+    VirtualSocket,
+    make_pipe,
+    make_socket,
+    make_socketpair,
+    set_host_finder,
+)
 
 EVENTS = {
     select.POLLIN: "in",
@@ -218,15 +225,15 @@ class Virtual(Arm):
         self.close_fd = self.host.close
 
     def make(self, *args):
-        sock = self.host.socket(*args)
+        sock = make_socket(self.host, *args)
         self.keep(sock)
         return sock
 
     def socketpair(self, type_=socket.SOCK_STREAM):
-        return self.keep(*self.host.socketpair(socket.AF_UNIX, type_))
+        return self.keep(*make_socketpair(self.host, socket.AF_UNIX, type_))
 
     def pipe(self):
-        ends = self.host.pipe()
+        ends = make_pipe(self.host)
         for fd in ends:
             self.host.file(fd).is_blocking = False
         return ends

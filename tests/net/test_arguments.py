@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import socket
 import struct
+from functools import partial
 
 import pytest
 
 from simloop.errors import UnsupportedError, UsageError
-from simloop.net import VirtualSocket, set_host_finder
+from simloop.net import VirtualSocket, make_socket, make_socketpair, set_host_finder
 from simloop.net.addressing.addresses import is_plain, parse_inet
 
 V6 = socket.AF_INET6
@@ -453,7 +454,7 @@ def test_every_method_of_the_parent_is_overridden():
 
 def test_it_is_a_socket(host):
     """A virtual socket passes isinstance, says what it is, and shows no address of memory."""
-    sock = host.socket()
+    sock = make_socket(host)
     assert isinstance(sock, socket.socket)
     assert sock.family is socket.AF_INET
     assert sock.type is socket.SOCK_STREAM
@@ -467,11 +468,11 @@ def test_it_is_a_socket(host):
 
 def test_descriptors_are_the_lowest_free_ones(host):
     """Numbers are given as POSIX gives them, so that a run repeats them."""
-    socks = [host.socket() for _ in range(4)]
+    socks = [make_socket(host) for _ in range(4)]
     assert [sock.fileno() - 1_000_000 for sock in socks] == [0, 1, 2, 3]
     socks[2].close()
     socks[0].close()
-    socks[0], socks[2] = host.socket(), host.socket()
+    socks[0], socks[2] = make_socket(host), make_socket(host)
     assert [sock.fileno() - 1_000_000 for sock in socks] == [0, 1, 2, 3]
     for sock in socks:
         sock.close()
@@ -479,7 +480,7 @@ def test_descriptors_are_the_lowest_free_ones(host):
 
 def test_an_unclosed_socket_warns_and_closes(host):
     """A socket that is collected without close() gives the warning that a real one gives."""
-    sock = host.socket()
+    sock = make_socket(host)
     with pytest.warns(ResourceWarning, match=r"unclosed <simloop.VirtualSocket fd=1000000"):
         del sock
     assert len(host.descriptors) == 0
@@ -487,7 +488,7 @@ def test_an_unclosed_socket_warns_and_closes(host):
 
 def test_a_call_that_would_block_the_world_is_refused(host):
     """In blocking mode a call that would wait names itself, the reason and the way out."""
-    first, second = host.socketpair()
+    first, second = make_socketpair(host)
     with pytest.raises(UnsupportedError, match=r"recv\(\) on .*run_in_executor"):
         first.recv(1)
     second.send(b"x")
@@ -498,7 +499,7 @@ def test_a_call_that_would_block_the_world_is_refused(host):
 
 def test_whoever_owns_the_threads_decides_about_blocking(host):
     """The hook gets the socket, the call and the seconds left, and the call is tried again."""
-    first, second = host.socketpair()
+    first, second = make_socketpair(host)
     asked = []
 
     def on_would_block(sock, what, timeout):
@@ -546,14 +547,14 @@ def test_most_numeric_addresses_are_plain():
 
 def test_accept_ready_tells_nobody_from_no_room(host):
     """It gives None where accept() would block, and the same errors where that fails."""
-    server = host.socket()
+    server = make_socket(host)
     server.setblocking(False)
     with pytest.raises(OSError, match="Invalid argument"):
         server.accept_ready()
     server.bind(("127.0.0.1", 0))
     server.listen()
     assert server.accept_ready() is None
-    client = host.socket()
+    client = make_socket(host)
     client.setblocking(False)
     client.connect_ex(server.getsockname())
     sock, address = server.accept_ready()
@@ -573,7 +574,7 @@ def test_a_socket_may_be_made_non_blocking(host):
     """SOCK_NONBLOCK is no part of the type; it is the same by the class and by the host."""
     before = set_host_finder(lambda: host)
     kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
-    for make in (VirtualSocket, host.socket):
+    for make in (VirtualSocket, partial(make_socket, host)):
         for family in (-1, socket.AF_INET):
             with make(family, kind, -1) as sock:
                 assert (sock.family, sock.type, sock.proto) == (socket.AF_INET, 1, 0)

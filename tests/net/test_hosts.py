@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from simloop.errors import UnsupportedError, UsageError
-from simloop.net import DescriptorTable, Network, SystemCalls
+from simloop.net import (
+    DescriptorTable,
+    Network,
+    SystemCalls,
+    make_pipe,
+    make_socket,
+    make_socketpair,
+)
 from simloop.net.files.open_file import File
 
 
@@ -22,7 +29,7 @@ def pair(network):
 
 
 def listen(host, address):
-    sock = host.socket()
+    sock = make_socket(host)
     sock.setblocking(False)
     sock.bind(address)
     sock.listen()
@@ -30,7 +37,7 @@ def listen(host, address):
 
 
 def connect(host, address):
-    sock = host.socket()
+    sock = make_socket(host)
     sock.setblocking(False)
     assert sock.connect_ex(address) == errno.EINPROGRESS
     return sock
@@ -64,7 +71,7 @@ def test_loopback_is_each_hosts_own(pair):
     server = listen(two, ("127.0.0.1", 80))
     client = connect(one, ("127.0.0.1", 80))
     assert error_of(client) == errno.ECONNREFUSED
-    with pytest.raises(OSError, match="Cannot assign requested address"), one.socket() as sock:
+    with pytest.raises(OSError, match="Cannot assign requested address"), make_socket(one) as sock:
         sock.bind(("10.0.0.2", 0))
     close(server, client)
 
@@ -75,9 +82,9 @@ def test_routes(network, pair):
     assert error_of(client) == errno.EHOSTUNREACH
     client.close()
     alone = network.add_host("alone")
-    with alone.socket() as sock:
+    with make_socket(alone) as sock:
         assert sock.connect_ex(("10.0.0.1", 80)) == errno.ENETUNREACH
-    with pair[1].socket(socket.AF_INET6) as sock:
+    with make_socket(pair[1], socket.AF_INET6) as sock:
         assert sock.connect_ex(("fd00::1", 80)) == errno.ENETUNREACH
 
 
@@ -172,7 +179,7 @@ def test_datagrams_may_be_lost_doubled_and_reordered(network, pair):
     one, two = pair
     waiting = []
     network.link = waiting.append
-    sock, speaker = (host.socket(socket.AF_INET, socket.SOCK_DGRAM) for host in (two, one))
+    sock, speaker = (make_socket(host, socket.AF_INET, socket.SOCK_DGRAM) for host in (two, one))
     sock.bind(("10.0.0.2", 9))
     for letter in (b"a", b"b", b"c"):
         speaker.sendto(letter, ("10.0.0.2", 9))
@@ -193,11 +200,11 @@ def test_the_tap_hears_every_accepted_send(network, pair):
     assert client.send(b"x" * 200_000) == 147_456
     assert heard == [("tcp", ("10.0.0.1", 32768), ("10.0.0.2", 80), b"x" * 147_456)]
     heard.clear()
-    first, second = one.socketpair()
+    first, second = make_socketpair(one)
     first.send(b"pair")
-    reader, writer = one.pipe()
+    reader, writer = make_pipe(one)
     one.write(writer, b"pipe")
-    speaker = one.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    speaker = make_socket(one, socket.AF_INET, socket.SOCK_DGRAM)
     speaker.sendto(b"gram", ("127.0.0.1", 9))
     assert heard == [
         ("unix", ("", 0), ("", 0), b"pair"),
@@ -214,7 +221,7 @@ def test_the_tap_hears_every_accepted_send(network, pair):
 
 def test_several_watchers_of_one_file(host):
     """Each watcher is called, in the order in which it came, until it is taken away."""
-    first, second = host.socketpair()
+    first, second = make_socketpair(host)
     heard = []
     calls = [lambda number=number: heard.append(number) for number in range(3)]
     for call in calls:
@@ -235,7 +242,7 @@ def test_several_watchers_of_one_file(host):
 
 def test_a_watcher_may_take_itself_away(host):
     """A watcher that stops watching while it is called does not disturb the others."""
-    first, second = host.socketpair()
+    first, second = make_socketpair(host)
     heard = []
 
     def once():
@@ -252,7 +259,7 @@ def test_a_watcher_may_take_itself_away(host):
 
 def test_closing_forgets_the_watchers(host):
     """A file without descriptors calls nobody; one that is still open elsewhere does."""
-    first, second = host.socketpair()
+    first, second = make_socketpair(host)
     heard = []
     first.file.watch_readable(lambda: heard.append("first"))
     second.file.watch_readable(lambda: heard.append("second"))
@@ -268,7 +275,7 @@ def test_closing_forgets_the_watchers(host):
 
 def test_poll_by_descriptor(host):
     """poll() tells what was asked for and what always matters, at once."""
-    first, second = host.socketpair()
+    first, second = make_socketpair(host)
     first.send(b"x")
     second_fd = second.fileno()
     interest = {first.fileno(): select.POLLIN, second_fd: select.POLLIN, 5: select.POLLIN}
@@ -291,7 +298,7 @@ def test_descriptors_run_out():
 
 def test_blocking_reads_and_writes_ask_the_hook(host):
     """os.read on a blocking descriptor is refused unless somebody can make it ready."""
-    reader, writer = host.pipe()
+    reader, writer = make_pipe(host)
     with pytest.raises(UnsupportedError, match=r"os\.read\(\) on 1000000"):
         host.read(reader, 1)
     host.on_would_block = lambda fd, what, timeout: host.file(writer).write(b"now")

@@ -7,11 +7,11 @@ import itertools
 import socket
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from simloop.net import Network
+from simloop.net import Network, make_socket
 from simloop.net.addressing.port_tables import PortTable, may_share_tcp
 
 ANY = "0.0.0.0"  # noqa: S104  # An address in a virtual world, mostly.
@@ -124,10 +124,10 @@ def test_rebinding_while_a_connection_lives(same, options):
 def test_rebinding_at_once_after_close(host):
     """No TIME_WAIT: a port is free as soon as its sockets are closed, whoever closed first."""
     for closes_first in (0, 1):
-        listener = host.socket()
+        listener = make_socket(host)
         listener.bind(("127.0.0.1", 4000))
         listener.listen()
-        client = host.socket()
+        client = make_socket(host)
         client.connect(("127.0.0.1", 4000))
         pair = [client, listener.accept()[0]]
         pair[closes_first].close()
@@ -140,7 +140,7 @@ def test_ephemeral_ports_count_up(host):
     """Ports of the system's choice are the same in every run, and not given twice in a row."""
     ports = []
     for _ in range(3):
-        with host.socket() as sock:
+        with make_socket(host) as sock:
             sock.bind(("127.0.0.1", 0))
             ports.append(sock.getsockname()[1])
     assert ports == [32768, 32769, 32770]
@@ -149,13 +149,13 @@ def test_ephemeral_ports_count_up(host):
 def test_ephemeral_ports_start_over(host):
     """After the last ephemeral port comes the first one that is free."""
     host.tcp.last = host.tcp.first + 2
-    socks = [host.socket() for _ in range(3)]
+    socks = [make_socket(host) for _ in range(3)]
     for sock in socks:
         sock.bind(("127.0.0.1", 0))
-    with host.socket() as one_more, pytest.raises(OSError, match="Address already in use"):
+    with make_socket(host) as one_more, pytest.raises(OSError, match="Address already in use"):
         one_more.bind(("127.0.0.1", 0))
     socks[1].close()
-    with host.socket() as sock:
+    with make_socket(host) as sock:
         sock.bind(("127.0.0.1", 0))
         assert sock.getsockname()[1] == 32769
     for sock in socks:
@@ -164,12 +164,12 @@ def test_ephemeral_ports_start_over(host):
 
 def test_connections_to_different_peers_share_ephemeral_ports(host):
     """When all ports are in use, connections to other peers go on, and to the same are refused."""
-    listeners = [host.socket() for _ in range(2)]
+    listeners = [make_socket(host) for _ in range(2)]
     for number, listener in enumerate(listeners):
         listener.bind(("127.0.0.1", 1000 + number))
         listener.listen()
     host.tcp.last = host.tcp.first + 1
-    clients = [host.socket() for _ in range(5)]
+    clients = [make_socket(host) for _ in range(5)]
     for client, port in zip(clients, [1000, 1000, 1001, 1001], strict=False):
         client.connect(("127.0.0.1", port))
     assert clients[4].connect_ex(("127.0.0.1", 1000)) == errno.EADDRNOTAVAIL
@@ -181,17 +181,17 @@ def test_connections_to_different_peers_share_ephemeral_ports(host):
 
 def test_reuse_port_serves_in_turn(host):
     """Listeners that share a port by SO_REUSEPORT get the connections one after the other."""
-    listeners = [host.socket() for _ in range(3)]
+    listeners = [make_socket(host) for _ in range(3)]
     for listener in listeners:
         listener.setsockopt(SOL, socket.SO_REUSEPORT, 1)
         listener.bind(("127.0.0.1", 1000))
         listener.listen()
-    clients = [host.socket() for _ in range(6)]
+    clients = [make_socket(host) for _ in range(6)]
     for client in clients:
         client.connect(("127.0.0.1", 1000))
     assert [len(listener.file.queue) for listener in listeners] == [2, 2, 2]
     host.network.share = lambda destination, count, source: count - 1
-    clients.append(host.socket())
+    clients.append(make_socket(host))
     clients[-1].connect(("127.0.0.1", 1000))
     assert [len(listener.file.queue) for listener in listeners] == [2, 2, 3]
     for sock in (*clients, *listeners):
@@ -301,7 +301,7 @@ def test_hosts_have_ports_and_descriptors_of_their_own():
     """Two hosts bind the same port, and a descriptor of one is none of the other."""
     network = Network()
     one, other = network.add_host("one"), network.add_host("other")
-    socks = [host.socket() for host in (one, other)]
+    socks = [make_socket(host) for host in (one, other)]
     for sock in socks:
         sock.bind(("127.0.0.1", 80))
     assert socks[1].fileno() == 2_000_000
@@ -309,3 +309,26 @@ def test_hosts_have_ports_and_descriptors_of_their_own():
         one.file(socks[1].fileno())
     for sock in socks:
         sock.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 99), max_size=150))
+def test_free_ports_are_found_in_turn(numbers):
+    """Each ephemeral port given out is the next free one, however many held ones lie before it."""
+    table = PortTable(may_share_tcp, 100, 199)
+    held = {}
+    last = 199
+    for number in [*range(80), *numbers]:
+        for sock in held.pop(100 + number, ()):
+            table.release(sock, 100 + number)
+        turn = itertools.chain(range(last + 1, 200), range(100, last + 1))
+        expected = next((port for port in turn if port not in held), None)
+        sock = Sock(ANY, reuse_address=False, reuse_port=False)
+        if expected is None:
+            with pytest.raises(OSError, match="Address already in use"):
+                table.bind(sock, ANY, 0)
+            continue
+        assert table.bind(sock, ANY, 0) == expected
+        held[expected] = [sock]
+        last = expected
+        table.check()

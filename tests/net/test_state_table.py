@@ -9,7 +9,7 @@ from collections import Counter, deque
 
 import pytest
 
-from simloop.net import Network
+from simloop.net import Network, make_socket
 from simloop.net.inet import tcp
 from simloop.net.inet.tcp_states import (
     CONNECTED_STATES,
@@ -44,7 +44,7 @@ class Wire:
         self.carried[packet.kind, packet.source] += 1
 
     def tcp(self):
-        sock = self.host.socket()
+        sock = make_socket(self.host)
         sock.setblocking(False)
         return sock
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from simloop.net import Network
+from simloop.net import Network, make_socket, make_socketpair
 from simloop.net.inet.buffers import ByteQueue
 
 SIDES = st.sampled_from([0, 1])
@@ -77,7 +77,7 @@ class Streams(RuleBasedStateMachine):
         self.sides = [Side(first), Side(second)]
 
     def pair(self):
-        listener, client = self.host.socket(), self.host.socket()
+        listener, client = make_socket(self.host), make_socket(self.host)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         client.connect(listener.getsockname())
@@ -244,7 +244,7 @@ class UnixStreams(Streams):
     """Two connected UNIX sockets."""
 
     def pair(self):
-        return self.host.socketpair()
+        return make_socketpair(self.host)
 
 
 for machine in (Streams, LinkedStreams, UnixStreams):
@@ -292,7 +292,7 @@ TestQueue = Queue.TestCase
 
 def test_bytes_cross_without_a_copy(host):
     """A bytes object that fits is handed to the receiver itself."""
-    first, second = host.socketpair()
+    first, second = make_socketpair(host)
     data = b"x" * 50_000
     first.send(data)
     assert second.recv(65536) is data
@@ -305,7 +305,7 @@ def test_bytes_cross_without_a_copy(host):
 
 def test_small_sends_are_joined(host):
     """A receive gives as much as is there, over the borders of the sends."""
-    first, second = host.socketpair()
+    first, second = make_socketpair(host)
     for letter in (b"a", b"b", b"c"):
         first.send(letter)
     assert second.recv(2) == b"ab"
@@ -318,7 +318,7 @@ def test_small_sends_are_joined(host):
 @pytest.mark.parametrize("size", [1, 1000, 131_072, 131_073, 1_000_000])
 def test_a_send_takes_what_both_buffers_hold(host, size):
     """A send to an idle peer takes up to the receive buffer and the send buffer together."""
-    listener, client = host.socket(), host.socket()
+    listener, client = make_socket(host), make_socket(host)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     client.connect(listener.getsockname())
@@ -330,7 +330,7 @@ def test_a_send_takes_what_both_buffers_hold(host, size):
 
 def test_writable_again_by_linux_rule(host):
     """A full TCP sender is told when a third of its queue is free, not at the first byte."""
-    listener, client = host.socket(), host.socket()
+    listener, client = make_socket(host), make_socket(host)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     client.connect(listener.getsockname())
@@ -350,13 +350,13 @@ def test_writable_again_by_linux_rule(host):
 @pytest.mark.slow
 def test_ten_thousand_connections(host):
     """Ten thousand connections at once echo, and closing them gives everything back."""
-    listener = host.socket()
+    listener = make_socket(host)
     listener.setblocking(False)
     listener.bind(("127.0.0.1", 80))
     listener.listen(100)
     pairs = []
     for number in range(10_000):
-        client = host.socket()
+        client = make_socket(host)
         client.setblocking(False)
         client.connect_ex(("127.0.0.1", 80))
         server, address = listener.accept()

@@ -8,6 +8,8 @@ import struct
 
 import pytest
 
+from simloop.net import make_socket
+
 ANY = "0.0.0.0"  # noqa: S104  # An address in a virtual world, mostly.
 RESET = struct.pack("ii", 1, 0)
 LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -519,11 +521,11 @@ def test_tcp_is_linux(same, scenario):
 
 def test_a_full_backlog_moves_up(host):
     """Who found the queue full is connected as soon as an accept makes room."""
-    server = host.socket()
+    server = make_socket(host)
     server.setblocking(False)
     server.bind(("127.0.0.1", 0))
     server.listen(0)
-    clients = [host.socket() for _ in range(3)]
+    clients = [make_socket(host) for _ in range(3)]
     for client in clients:
         client.setblocking(False)
         assert client.connect_ex(server.getsockname()) == errno.EINPROGRESS
@@ -538,10 +540,10 @@ def test_a_full_backlog_moves_up(host):
 
 def test_those_who_wait_for_a_closed_listener_are_refused(host):
     """A client outside of a full queue gets ECONNREFUSED when the listener closes."""
-    server = host.socket()
+    server = make_socket(host)
     server.bind(("127.0.0.1", 0))
     server.listen(0)
-    first, second = host.socket(), host.socket()
+    first, second = make_socket(host), make_socket(host)
     for client in (first, second):
         client.setblocking(False)
         client.connect_ex(server.getsockname())

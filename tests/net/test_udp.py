@@ -7,6 +7,8 @@ import struct
 
 import pytest
 
+from simloop.net import make_socket
+
 ANY = "0.0.0.0"  # noqa: S104  # An address in a virtual world, mostly.
 NOBODY = ("127.0.0.1", 1)
 ANYWHERE = ("127.0.0.1", 0)
@@ -234,7 +236,7 @@ def test_udp_is_linux(same, scenario):
 
 
 def speaker_of(host, *options):
-    sock = host.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = make_socket(host, socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
     for option in options:
         sock.setsockopt(*option)
@@ -311,7 +313,7 @@ def test_two_hosts_hear_each_other_in_a_group(network):
 def test_ipv6_groups_show_the_interface(network):
     """A group of IPv6 is joined by interface number, and reached by the scope of an address."""
     host = network.add_host("one", "fd00::1")
-    sock = host.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    sock = make_socket(host, socket.AF_INET6, socket.SOCK_DGRAM)
     sock.bind(("::", 5353))
     packed = socket.inet_pton(socket.AF_INET6, "ff02::fb") + struct.pack("@I", 2)
     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, packed)

@@ -9,6 +9,8 @@ import struct
 
 import pytest
 
+from simloop.net import make_pipe, make_socket, make_socketpair
+
 SO_ERROR = (socket.SOL_SOCKET, socket.SO_ERROR)
 DGRAM, PACKETS = socket.SOCK_DGRAM, socket.SOCK_SEQPACKET
 
@@ -457,12 +459,12 @@ def test_unix_is_linux(same, scenario):
 
 def test_permissions_of_paths(host):
     """Without the owner's right to write a path, nobody can connect to it."""
-    server = host.socket(socket.AF_UNIX)
+    server = make_socket(host, socket.AF_UNIX)
     server.bind("/run/s")
     server.listen()
     assert host.unix.entry("/run/s").mode == 0o755
     host.unix.chmod("/run/s", 0o555)
-    client = host.socket(socket.AF_UNIX)
+    client = make_socket(host, socket.AF_UNIX)
     with pytest.raises(PermissionError):
         client.connect("/run/s")
     host.unix.chmod("/run/s", 0o600)
@@ -477,10 +479,10 @@ def test_permissions_of_paths(host):
 
 def test_a_blocking_connect_to_a_full_queue_waits(host):
     """In blocking mode a UNIX connect that finds the queue full waits by the hook."""
-    server = host.socket(socket.AF_UNIX)
+    server = make_socket(host, socket.AF_UNIX)
     server.bind("s")
     server.listen(0)
-    first, second = host.socket(socket.AF_UNIX), host.socket(socket.AF_UNIX)
+    first, second = make_socket(host, socket.AF_UNIX), make_socket(host, socket.AF_UNIX)
     first.connect("s")
     asked = []
 
@@ -498,8 +500,8 @@ def test_a_blocking_connect_to_a_full_queue_waits(host):
 
 def test_files_in_flight_are_closed_with_the_socket(host):
     """Files that nobody received are released when the message is lost."""
-    first, second = host.socketpair()
-    reader, writer = host.pipe()
+    first, second = make_socketpair(host)
+    reader, writer = make_pipe(host)
     item = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [writer]))
     first.sendmsg([b"x"], [item])
     host.close(writer)
@@ -513,4 +515,4 @@ def test_files_in_flight_are_closed_with_the_socket(host):
 def test_socketpair_is_for_unix_only(host):
     """A pair of another family is refused as on Linux."""
     with pytest.raises(OSError, match="Operation not supported"):
-        host.socketpair(socket.AF_INET)
+        make_socketpair(host, socket.AF_INET)

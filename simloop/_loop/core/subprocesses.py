@@ -26,6 +26,7 @@ from simloop._process.programs import as_text, parse_shell
 from simloop._process.standard_streams import RealFile, print_to
 from simloop.errors import UnsupportedError
 from simloop.net.files.pipes import PipeReader, PipeWriter
+from simloop.net.syscalls.socket_calls import make_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,7 +205,7 @@ class _Pipes:
             self.childs[number] = self._share(number, fd, what)
 
     def _make_pipe(self, number: int) -> None:
-        reading, writing = self._host.pipe()
+        reading, writing = make_pipe(self._host)
         ends = self._open(reading, "rb"), self._open(writing, "wb")
         self.childs[number], self.parents[number] = ends if number == 0 else reversed(ends)
 

@@ -13,6 +13,7 @@ from asyncio import staggered
 from typing import TYPE_CHECKING, Any
 
 from simloop._loop.state import LoopState
+from simloop.net.syscalls.socket_calls import make_socket
 
 from .connections import bind_error, check_ssl_options, numeric_info, refuse_ssl_socket
 
@@ -130,7 +131,7 @@ class Connecting(LoopState):
         family, type_, proto, _, address = info
         sock = None
         try:
-            sock = self.host.socket(family, type_, proto)
+            sock = make_socket(self.host, family, type_, proto)
             sock.setblocking(False)
             if local_infos is not None:
                 _bind_local(sock, family, local_infos, mine)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import DebugHandle, Handle
 from simloop._loop.state import LoopState
+from simloop.net.syscalls.socket_calls import make_socket
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 from .connections import bind_error, check_ssl_options, refuse_ssl_socket
@@ -167,7 +168,7 @@ class Serving(LoopState):
         sockets: list[VirtualSocket] = []
         try:
             for family, type_, proto, _, address in infos:
-                sock = self.host.socket(family, type_, proto)
+                sock = make_socket(self.host, family, type_, proto)
                 sockets.append(sock)
                 options.apply(sock)
                 try:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._loop.state import LoopState
 from simloop.errors import UnsupportedError
+from simloop.net.syscalls.socket_calls import make_socket
 
 from .connections import check_ssl_options
 
@@ -62,7 +63,7 @@ class Unix(LoopState):
         if path is not None:
             if sock is not None:
                 raise ValueError("path and sock can not be specified at the same time")
-            sock = self.host.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0)
+            sock = make_socket(self.host, socket.AF_UNIX, socket.SOCK_STREAM, 0)
             try:
                 sock.setblocking(False)
                 await self.sock_connect(sock, os.fspath(path))
@@ -126,7 +127,7 @@ class Unix(LoopState):
             raise ValueError("embedded null byte")
         if not name.startswith("\0") and self.host.unix.exists(name):
             self.host.unix.unlink(name)
-        sock = self.host.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = make_socket(self.host, socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.bind(path)
         except BaseException as error:

@@ -115,7 +115,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         loop.call_soon(self._begin, waiter)
 
     def _begin(self, waiter: asyncio.Future[None] | None) -> None:
-        """Start reading and tell who waits, now that the protocol knows its transport."""
+        """Start reading and wake the waiter, now that the protocol knows its transport."""
         if not self._closing and not self._paused:
             self._start_reading()
         if waiter is not None:
@@ -157,7 +157,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
             self._file.unwatch_readable(self._waker)
 
     def is_reading(self) -> bool:
-        """Tell whether the protocol is given what arrives."""
+        """Return whether the protocol is given what arrives."""
         return not self._closing and not self._paused
 
     def pause_reading(self) -> None:
@@ -191,7 +191,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
     # The end -----------------------------------------------------------------------------------
 
     def _has_unsent(self) -> bool:
-        """Tell whether something was written that the socket did not take yet."""
+        """Return whether something was written that the socket did not take yet."""
         raise NotImplementedError
 
     def _drop_unsent(self) -> None:
@@ -199,7 +199,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         raise NotImplementedError
 
     def is_closing(self) -> bool:
-        """Tell whether the transport is closed, or about to be."""
+        """Return whether the transport is closed, or about to be."""
         return self._closing
 
     def close(self) -> None:
@@ -286,7 +286,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
             sock.close()
 
     def _is_writing(self) -> bool:
-        """Tell whether the transport waits for room to write."""
+        """Return whether the transport waits for room to write."""
         return self._has_unsent()
 
     def __repr__(self) -> str:
@@ -304,6 +304,6 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
 
 
 def wake_waiter(waiter: asyncio.Future[None]) -> None:
-    """Give a waiter its result, unless whoever waited gave up."""
+    """Give a waiter its result, unless it was cancelled."""
     if not waiter.done():
         waiter.set_result(None)

@@ -32,6 +32,7 @@ __all__ = [
     "BROADCAST",
     "LOOPBACK",
     "LOOPBACK6",
+    "Membership",
     "SocketAddress",
     "canonical",
     "host_text",
@@ -48,6 +49,9 @@ __all__ = [
     "show_unix",
     "without_scope",
 ]
+
+# Of a multicast group: its address, and the number of the interface.
+Membership: TypeAlias = tuple[str, int]
 
 ANY = "0.0.0.0"  # noqa: S104  # The text of the wildcard, not a bind to every interface.
 ANY6 = "::"

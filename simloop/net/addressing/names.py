@@ -1,7 +1,7 @@
 """The world's table of names, and every lookup that the socket module offers on it.
 
 Owns: which addresses a name has, which names fail and how, how long a lookup is said to take
-(only noted: whoever has a clock makes the delay), and glibc's and CPython's way of answering
+(only noted: the owner of a clock makes the delay), and glibc's and CPython's way of answering
 getaddrinfo and its kin, errors included. Must not know sockets or hosts.
 
 Numeric addresses and localhost always work. Addresses come in the order in which they were added;

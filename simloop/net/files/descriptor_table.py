@@ -56,7 +56,7 @@ class DescriptorTable:
         return fd in self._files
 
     def check_room(self) -> None:
-        """Raise EMFILE at the limit: whoever takes something to number it asks before."""
+        """Raise EMFILE at the limit: a call that takes what it will number asks first."""
         if len(self._files) >= self.limit:
             raise os_error(errno.EMFILE)
 
@@ -104,12 +104,12 @@ class DescriptorTable:
         file.drop()
 
     def is_inheritable(self, fd: int) -> bool:
-        """Tell whether a process that is started would inherit the number; not, unless set."""
+        """Return whether a started process would inherit the number: only if set (PEP 446)."""
         self.get(fd)
         return fd in self._inheritable
 
     def set_inheritable(self, fd: int, *, inheritable: bool) -> None:
-        """Keep the flag that says so; nobody inherits, as there is one process."""
+        """Keep the flag FD_CLOEXEC (fcntl(2)); it has no effect, as there is one process."""
         self.get(fd)
         self._inheritable.pop(fd, None)
         if inheritable:

@@ -6,11 +6,11 @@ selector watches it. Must not know who watches: a watcher is a callable without 
 
 Readiness has two faces. The *level* is a question: ``poll()``, ``readable``, ``writable``. The
 *edge* is a call: ``on_readable`` (``on_writable``) is called, synchronously, from inside the call
-of whoever made the file ready, each time it *may* have become readable (writable): bytes arrived,
-a peer is in the backlog, the other side closed, an error is pending, room was made. Watchers must
-only take a note (schedule a callback), must not raise, and ask the level when they get to act:
-an edge may be spurious, and a file that is still ready gives no second edge until something
-happens.
+of the peer that made the file ready, each time it *may* have become readable (writable): bytes
+arrived, a peer is in the backlog, the other side closed, an error is pending, room was made.
+Watchers must only take a note (schedule a callback), must not raise, and ask the level when they
+get to act: an edge may be spurious, and a file that is still ready gives no second edge until
+something happens.
 
 Invariants: a file with no watcher has None in both slots, and a closed file has none;
 ``references`` counts the descriptors (and descriptors in flight) that name the file, and it is
@@ -93,13 +93,13 @@ class File:
         self.on_writable = None if present == callback else _without(present, callback)
 
     def notify_readable(self) -> None:
-        """Tell the watcher, if there is one, to look whether it can read."""
+        """Call the watcher of reading, if there is one: the file may have become readable."""
         watcher = self.on_readable
         if watcher is not None:
             watcher()
 
     def notify_writable(self) -> None:
-        """Tell the watcher, if there is one, to look whether it can write."""
+        """Call the watcher of writing, if there is one: the file may have become writable."""
         watcher = self.on_writable
         if watcher is not None:
             watcher()

@@ -1,7 +1,7 @@
 """Pipes: bytes from one end to the other, inside one host.
 
-Owns: the buffer of 64 KiB, writes of up to PIPE_BUF bytes that go in whole or not at all, EPIPE,
-the end of file. Must not know descriptors or who waits.
+Owns, by pipe(7): the buffer of 64 KiB, writes of up to PIPE_BUF bytes that go in whole or not at
+all, EPIPE, the end of file. Must not know descriptors or who waits.
 
 Invariants: the buffer never holds more than its capacity; after the reader is gone it is empty.
 """
@@ -20,7 +20,7 @@ from .open_file import ERR, HUP, IN, OUT, File
 if TYPE_CHECKING:
     from simloop.net.fabric import Endpoint, Fabric
 
-__all__ = ["CAPACITY", "PIPE_BUF", "PipeReader", "PipeWriter", "make_pipe"]
+__all__ = ["CAPACITY", "PIPE_BUF", "PipeReader", "PipeWriter", "open_pipe"]
 
 CAPACITY = 65_536
 PIPE_BUF = select.PIPE_BUF
@@ -114,7 +114,7 @@ class PipeWriter(File):
             reader.notify_readable()
 
 
-def make_pipe(fabric: Fabric) -> tuple[PipeReader, PipeWriter]:
+def open_pipe(fabric: Fabric) -> tuple[PipeReader, PipeWriter]:
     """Return the two ends of a new pipe."""
     reader = PipeReader()
     reader.writer = writer = PipeWriter(reader, fabric)

@@ -7,7 +7,7 @@ chunks joins them, and only a read that ends inside a chunk slices it.
 Invariants: ``size`` is the sum of the chunks' lengths minus ``head``; no chunk is empty; ``head``
 (bytes of the first chunk already taken) is 0 when the queue is empty and less than the length of
 the first chunk otherwise. Writers on the hot path append to ``chunks`` and add to ``size``
-themselves; nobody else does.
+themselves; nothing else does.
 """
 
 from __future__ import annotations

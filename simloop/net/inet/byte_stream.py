@@ -7,10 +7,10 @@ ports or how a connection came about; the subclass decides what a failing call a
 The fast path: while ``direct`` holds, nothing is queued and nothing is wrong, so ``send`` appends
 the caller's bytes object to the peer's inbox and calls the peer's watcher. Everything else goes
 through ``_send_slowly``: it queues what fits and lets ``_flush`` pass it on piece by piece through
-the fabric. It stands here four times, in two pairs of twins: ``send`` and ``FastWriter.write``,
-``recv`` and ``recv_fast``. Each twin of a transport saves a call, which is 2 to 4 % of a round trip
-between bare protocols; so a transport inherits ``write``, and asks ``recv_fast`` first.
-tests/net/test_fast_twins.py runs both of a pair on the same states.
+the fabric. Each fast path has a twin for stream transports: ``FastWriter.write``, which they
+inherit, does what ``send`` does, and their read step what ``recv`` does (its first lines stand in
+``stream_transport.py``: to ask a method of this file for them made a round trip between bare
+protocols 4 % slower). tests/net/test_fast_twins.py runs both of a pair on the same states.
 
 Invariants: ``direct`` implies connected, no error, this direction open, nothing unsent, and a peer
 that still has a descriptor; ``in_flight`` counts bytes handed to a link and not yet delivered (0
@@ -76,7 +76,7 @@ class StreamSocket(SocketFile):
         self.in_flight: int = 0
         self.window: int = rcvbuf  # How full this side may make the peer's inbox.
         self.direct: bool = False
-        self.blocked: bool = False  # Whether the peer's reader must call _room_made().
+        self.blocked: bool = False  # Whether the peer's reader must call room_made().
         self.is_fin_taken: bool = False  # The peer's end of stream reached us (SOCK_DONE).
         self.is_shut_read: bool = False
         self.is_shut_write: bool = False
@@ -236,7 +236,7 @@ class StreamSocket(SocketFile):
         """Note that the peer sends no more."""
         raise NotImplementedError
 
-    def _room_made(self) -> None:
+    def room_made(self) -> None:
         """Move on after the peer's reader took bytes: it found ``blocked`` set."""
         self._flush()
         watcher = self.on_writable
@@ -260,25 +260,11 @@ class StreamSocket(SocketFile):
             data = inbox.take(size)
         peer = self.peer
         if peer is not None and peer.blocked:
-            peer._room_made()
+            peer.room_made()
         return data
 
-    def recv_fast(self, size: int) -> bytes:
-        """Take the only chunk as ``recv`` does if it fits; else return b"" and change nothing."""
-        inbox = self.inbox
-        chunks = inbox.chunks
-        if len(chunks) != 1 or inbox.size > size or inbox.head:
-            return b""
-        inbox.size = 0
-        peer = self.peer
-        if peer is not None and peer.blocked:
-            data = chunks.popleft()
-            peer._room_made()
-            return data
-        return chunks.popleft()
-
     def _recv_flagged(self, size: int, flags: int) -> bytes:
-        """Receive, bytes being there, with flags: those that only tell to wait change nothing."""
+        """Receive, bytes being there, with flags; MSG_DONTWAIT and MSG_WAITALL change nothing."""
         self._refuse_oob(flags)
         if flags & MSG_ERRQUEUE and self.family != AF_UNIX:
             raise os_error(errno.EAGAIN)  # No error ever lies in that queue.

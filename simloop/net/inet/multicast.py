@@ -1,7 +1,9 @@
 """Multicast groups: what a socket joins, on which interface, and how the options say so.
 
 Owns: the structures of the membership options (ip_mreq, ip_mreqn, ipv6_mreq) and the rules for
-which interface they mean. Must not know who receives what.
+which interface they mean. Must not know the receivers.
+
+Sources: ip(7), ipv6(7).
 
 Interfaces are numbers: 1 is lo, 2 is eth0 of a host with addresses of its own.
 """
@@ -11,7 +13,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from simloop.net.addressing.addresses import ANY, is_ipv6, is_loopback, is_multicast
 from simloop.net.errnos import os_error
@@ -19,12 +21,12 @@ from simloop.net.errnos import os_error
 from . import options as opt
 
 if TYPE_CHECKING:
+    from simloop.net.addressing.addresses import Membership
     from simloop.net.host import Host
 
 __all__ = [
     "ETH0",
     "LO",
-    "Membership",
     "changes_membership",
     "default_interface",
     "interface_address",
@@ -34,9 +36,6 @@ __all__ = [
 ]
 
 LO, ETH0 = 1, 2
-
-# (group, interface number)
-Membership: TypeAlias = tuple[str, int]
 
 _JOIN = (
     (opt.IPPROTO_IP, int(socket.IP_ADD_MEMBERSHIP)),
@@ -88,7 +87,7 @@ def known_interface(host: Host, number: int) -> int:
 
 
 def default_interface(host: Host) -> int:
-    """Return the interface that a group is reached by where nobody said: eth0 if there is one."""
+    """Return the interface that a group is reached by unless one was set: eth0 if there is one."""
     return ETH0 if host.addresses else LO
 
 

@@ -35,7 +35,7 @@ IPPROTO_IPV6 = int(socket.IPPROTO_IPV6)
 _INT = struct.Struct("i")
 _LINGER = struct.Struct("ii")
 
-# The most that setsockopt takes for a buffer where nobody tuned the kernel; it is doubled, as on
+# The most that setsockopt takes for a buffer where the kernel was not tuned; it is doubled, as on
 # Linux.
 _BUFFER_MAX = 212_992
 _SNDBUF_MIN = 4_608

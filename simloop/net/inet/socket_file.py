@@ -177,12 +177,12 @@ class SocketFile(File):
         raise NotImplementedError
 
     def join(self, other: SocketFile) -> None:
-        """Be connected with another fresh socket of the same type: what socketpair does."""
+        """Connect with another fresh socket of the same type: socketpair(2)."""
         del other
         raise os_error(errno.EOPNOTSUPP)
 
     def connect_outcome(self) -> int:
-        """Tell how a connect that was answered with EINPROGRESS went; EALREADY: not known yet."""
+        """Return how a connect that was answered with EINPROGRESS went; EALREADY: not known yet."""
         return 0
 
     def shutdown(self, how: int) -> None:

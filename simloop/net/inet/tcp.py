@@ -135,7 +135,7 @@ class TcpSocket(InetSocket, StreamSocket):
     # -- connecting ----------------------------------------------------------------------------
 
     def connect(self, endpoint: Endpoint) -> int:
-        """Begin to connect, or tell how it went: 0 or an errno.
+        """Begin to connect, or return how it went: 0 or an errno (connect(2)).
 
         EINPROGRESS at first, even where the connection already stands: so does Linux answer a
         non-blocking connect over loopback.
@@ -154,7 +154,7 @@ class TcpSocket(InetSocket, StreamSocket):
         return errno.EINPROGRESS
 
     def connect_outcome(self) -> int:
-        """Tell how a begun connect went, once: 0, an errno, or EALREADY while it is under way."""
+        """Return how a begun connect went, once: 0, an errno, or EALREADY while it is under way."""
         if self.state is SYN_SENT:
             return errno.EALREADY
         if self.state in CONNECTED_STATES:
@@ -179,7 +179,7 @@ class TcpSocket(InetSocket, StreamSocket):
         self.remote = remote
 
     def _reachable(self, endpoint: Endpoint) -> Endpoint:
-        """Return what an endpoint means, unless that is one to which nobody can connect."""
+        """Return what an endpoint means; ENETUNREACH for a group or a broadcast address."""
         ip, port = self.target(endpoint)
         if is_multicast(ip) or is_limited_broadcast(ip):
             raise os_error(errno.ENETUNREACH)
@@ -200,7 +200,7 @@ class TcpSocket(InetSocket, StreamSocket):
         if host is None:
             self._fail(errno.EHOSTUNREACH)
             return
-        listener = host.choose_listener(self.remote, self.local)
+        listener = host.tcp.choose_listener(self.remote, self.local, host.network.share)
         if listener is None:
             self.fabric.carry("refuse", self.remote, self.local, self._refused)
         else:
@@ -229,7 +229,7 @@ class TcpSocket(InetSocket, StreamSocket):
         self.notify_writable()
 
     def _disconnect(self) -> None:
-        """Be as new, but for a bound name."""
+        """Become as new, but for a bound name: ``tcp_disconnect`` of net/ipv4/tcp.c."""
         self.state = ON_CLOSE[self.state]
         self.phase = Phase.UNCONNECTED
         self.is_shut_read = self.is_shut_write = self.is_fin_taken = False
@@ -269,7 +269,7 @@ class TcpSocket(InetSocket, StreamSocket):
         self.waiting = deque()
 
     def accept(self) -> TcpSocket:
-        """Return the oldest connection in the queue; whoever waited for the room moves up."""
+        """Return the oldest connection in the queue; a client that waited for the room moves up."""
         if self.state is not LISTEN or self.queue is None:
             raise os_error(errno.EINVAL)
         if not self.queue:
@@ -426,7 +426,7 @@ class TcpSocket(InetSocket, StreamSocket):
         """Clean up after a connection; what arrived can still be read."""
         self.direct = self.blocked = False
         self.is_shut_read = self.is_shut_write = True
-        if not (self.is_bound or self.is_released):  # Whoever releases it lets the port go.
+        if not (self.is_bound or self.is_released):  # release() lets the port go.
             self.let_go()
         peer = self.peer
         if peer is not None and peer.state is CLOSED:
@@ -478,7 +478,7 @@ class TcpSocket(InetSocket, StreamSocket):
             self.reset_peer()
             return
         if self.peer is not None:
-            self.peer.direct = False  # Its next bytes meet nobody.
+            self.peer.direct = False  # Its next bytes are answered with a reset.
         self.is_shut_read = self.is_shut_write = True
         if self.state in SENDING_STATES:
             self.state = ON_CLOSE[self.state]
@@ -537,7 +537,7 @@ class TcpSocket(InetSocket, StreamSocket):
         if key == SO_RCVBUF and self.peer is not None:
             self.peer.window = self.rcvbuf
             if self.peer.blocked:
-                self.peer._room_made()
+                self.peer.room_made()
 
     def getsockopt(self, level: int, name: int) -> opt.Value:
         """Return an option; TCP_INFO tells the state in its first byte and no more."""

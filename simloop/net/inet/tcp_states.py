@@ -214,7 +214,7 @@ _ANY = tuple(Phase)
 _ASKED = (Phase.CONNECTING, Phase.CONNECTED)
 # Which phases go with a TCP state (net/ipv4/af_inet.c, __inet_stream_connect).
 LEGAL_PHASES: dict[State, tuple[Phase, ...]] = {
-    State.CLOSED: _ANY,  # Fresh; failed, and nobody asked yet; over.
+    State.CLOSED: _ANY,  # Fresh; failed, and connect() was not called again yet; over.
     State.LISTEN: (Phase.UNCONNECTED,),
     State.SYN_SENT: (Phase.CONNECTING,),
     **dict.fromkeys(CONNECTED_STATES, _ASKED),

@@ -1,8 +1,8 @@
 """UDP as a program sees it: datagrams that arrive whole, or not at all.
 
 Owns: what a socket sends and receives, the queue with its limit, the error that a closed port
-leaves with a connected sender, broadcast and groups. Who of several sockets at a port is meant is
-decided in ``datagrams.py``. Must not know time.
+leaves with a connected sender, broadcast and groups. Which of several sockets at a port is
+meant is decided in ``udp_demux.py``. Sources: udp(7), ip(7), ipv6(7), RFC 768. Must not know time.
 
 Invariants: ``held`` is the sum of the costs of what is queued, and stays below the receive buffer
 unless a single datagram is alone in the queue; a socket with a peer has a name; each membership is
@@ -36,6 +36,7 @@ from .socket_file import MSG_ERRQUEUE, SOL_SOCKET, Ancillary, InetSocket, Messag
 from .udp_demux import hear, meant
 
 if TYPE_CHECKING:
+    from simloop.net.addressing.addresses import Membership
     from simloop.net.addressing.port_tables import PortTable
     from simloop.net.fabric import Endpoint
     from simloop.net.host import Host
@@ -99,7 +100,7 @@ class UdpSocket(InetSocket):
         self.held: int = 0
         self.is_shut_read: bool = False
         self.is_shut_write: bool = False
-        self.memberships: dict[groups.Membership, None] = {}
+        self.memberships: dict[Membership, None] = {}
         self.interface: int = 0  # Where groups are sent to; 0: the default.
         # (destination, own name, how many addresses the host has, sender) of the last datagram
         # to one address: while these are the same, so is the sender.
@@ -209,7 +210,7 @@ class UdpSocket(InetSocket):
         return self.source_for(ip)
 
     def _check_broadcast(self, ip: str) -> bool:
-        """Whether everybody is meant; EACCES where the socket may not speak to everybody."""
+        """Return whether this is broadcast; EACCES without SO_BROADCAST (socket(7))."""
         if not self.host.broadcasts(ip):
             return False
         if not self.flag(SOL_SOCKET, socket.SO_BROADCAST):
@@ -225,7 +226,7 @@ class UdpSocket(InetSocket):
         """Meet the receiver, if there is one, when the datagram reaches its host."""
         host = self.host.network.host_of(destination[0], self.host)
         if host is None:
-            return  # Nobody has the address: lost.
+            return  # No host has the address: lost.
         receiver = self.fabric.receiver = meant(host, destination, sender)
         if receiver is not None:
             assert isinstance(receiver, UdpSocket)
@@ -234,7 +235,7 @@ class UdpSocket(InetSocket):
             self.fabric.carry("refuse", destination, sender, self._refused)
 
     def _refused(self) -> None:
-        """Learn that nobody is at the peer's port: the next call will tell."""
+        """Note an ICMP "port unreachable" (udp(7)): the next call is ECONNREFUSED."""
         if self.references:
             self.error = errno.ECONNREFUSED
             self.notify_readable()
@@ -274,7 +275,7 @@ class UdpSocket(InetSocket):
     def _hear(
         self, host: Host, data: bytes, sender: Endpoint, destination: Endpoint, number: int
     ) -> None:
-        """Let every socket of a host that listens to a group, or to everybody, have a copy."""
+        """Give a copy to every socket of a host that hears a group, or a broadcast."""
         for receiver in hear(host, destination, sender, number):
             assert isinstance(receiver, UdpSocket)
             receiver.receive(data, sender, destination)
@@ -415,13 +416,13 @@ class UdpSocket(InetSocket):
     def _has_level(self, level: int) -> bool:
         return level == opt.IPPROTO_IP or self.family == int(socket.AF_INET6)
 
-    def _join(self, membership: groups.Membership) -> None:
+    def _join(self, membership: Membership) -> None:
         if membership in self.memberships:
             raise os_error(errno.EADDRINUSE)
         self.memberships[membership] = None
         self.host.join(membership)
 
-    def _leave(self, membership: groups.Membership) -> None:
+    def _leave(self, membership: Membership) -> None:
         if membership not in self.memberships:
             raise os_error(errno.EADDRNOTAVAIL)
         del self.memberships[membership]

@@ -3,7 +3,7 @@
 Owns: Linux' choice. A datagram to one address goes to one socket: to a connected one before an
 unconnected one, to one bound to the address before one bound to the wildcard, and among equals to
 the one that was bound last, or in turn where they share the port by SO_REUSEPORT. A datagram to
-a group or to everybody goes to every socket that hears it. Changes nothing.
+a group or to a broadcast address goes to every socket that hears it. Changes nothing.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from . import options as opt
 from .socket_file import AF_INET
 
 if TYPE_CHECKING:
+    from simloop.net.addressing.addresses import Membership
     from simloop.net.fabric import Endpoint
     from simloop.net.host import Host
 
-    from .multicast import Membership
     from .socket_file import InetSocket
 
 __all__ = ["hear", "meant"]
@@ -72,7 +72,7 @@ def _is_wide_enough(sock: InetSocket, held: str, ip: str) -> bool:
 
 
 def hear(host: Host, destination: Endpoint, sender: Endpoint, number: int) -> list[InetSocket]:
-    """List the sockets that get a copy of a datagram to a group, or (``number`` 0) to everybody.
+    """List the sockets that get a copy of a datagram to a group, or (``number`` 0) by broadcast.
 
     A socket that joined no group still hears those that others of its host joined, unless it
     switched that off by IP_MULTICAST_ALL.

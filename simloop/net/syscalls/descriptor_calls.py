@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DescriptorCalls"]
 
-# What Linux says to whoever takes a socket or a pipe for a file, a folder or a terminal.
+# What Linux answers where a socket or a pipe is taken for a file, a folder or a terminal.
 _FAULTS = {
     "fchdir": errno.ENOTDIR,
     "fdatasync": errno.EINVAL,

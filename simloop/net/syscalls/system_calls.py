@@ -1,8 +1,8 @@
 """The system calls that a program makes by the functions of ``socket`` and ``os``.
 
 Owns: one object whose methods have those functions' names, arguments and errors, and answer for the
-host of whoever calls. What replaces the real functions during a run sends its calls here. Must not
-know how they are replaced, or who asks: the host comes from a function that is passed in.
+caller's host. What replaces the real functions during a run sends its calls here. Must not know how
+they are replaced, or which program calls: the host comes from a function that is passed in.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from simloop.net.unix.unix_paths import UnixPaths
 
 from .descriptor_calls import DescriptorCalls
 from .descriptor_io import open_descriptor
+from .socket_calls import make_pipe, make_socketpair
 from .virtual_socket import VirtualSocket
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class SystemCalls(DescriptorCalls):
         /,
     ) -> tuple[VirtualSocket, VirtualSocket]:
         """Return two connected sockets."""
-        return self._find_host().socketpair(family, type, proto)
+        return make_socketpair(self._find_host(), family, type, proto)
 
     def gethostname(self) -> str:
         """Return the name of the host."""
@@ -160,7 +161,7 @@ class SystemCalls(DescriptorCalls):
 
     def pipe(self) -> tuple[int, int]:
         """Make a pipe."""
-        return self._find_host().pipe()
+        return make_pipe(self._find_host())
 
     def dup(self, fd: int, /) -> int:
         """Give an open file a second number."""
@@ -215,7 +216,7 @@ class SystemCalls(DescriptorCalls):
         self._find_host().descriptors.set_inheritable(fd, inheritable=bool(inheritable))
 
     def fcntl(self, fd: int, cmd: int, arg: Any = 0, /) -> int:
-        """Set or tell the flags of a descriptor."""
+        """Change or return the flags of a descriptor: the commands of fcntl."""
         return control(self._find_host(), fd, cmd, arg)
 
     def ioctl(self, fd: int, request: int, arg: Any = 0, _mutate: object = True, /) -> int:  # noqa: FBT002
@@ -228,7 +229,7 @@ class SystemCalls(DescriptorCalls):
         return False
 
     def fstat(self, fd: int, /) -> os.stat_result:
-        """Tell a socket from a pipe, by the mode; the rest is made up."""
+        """Return a status with the mode of a socket or a pipe; the rest is made up."""
         host = self._find_host()
         kind = stat.S_IFSOCK if isinstance(host.file(fd), SocketFile) else stat.S_IFIFO
         return os.stat_result((kind | 0o600, fd, 0, 1, host.uid, host.gid, 0, 0, 0, 0))

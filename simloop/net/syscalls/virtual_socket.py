@@ -28,6 +28,7 @@ from simloop.net.inet import options as opt
 from simloop.net.inet.socket_file import AF_INET, AF_UNIX, SocketFile
 
 from .argument_checks import as_bytes, as_timeout, c_int, joined, size_of, writable_view
+from .socket_families import open_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -80,9 +81,9 @@ _find_host: Callable[[], Host | None] | None = None
 
 
 def set_host_finder(find: Callable[[], Host | None] | None) -> Callable[[], Host | None] | None:
-    """Tell where ``VirtualSocket(...)`` is made: ``find()`` returns the caller's host, or None.
+    """Set on which host ``VirtualSocket(...)`` is made: ``find()`` returns the caller's, or None.
 
-    Return who told so before.
+    Return the function that was set before.
     """
     global _find_host  # One class for the process, as socket.socket is.
     before, _find_host = _find_host, find
@@ -93,7 +94,8 @@ def _host_of_caller() -> Host:
     host = None if _find_host is None else _find_host()
     if host is None:
         raise UsageError(
-            "VirtualSocket() outside of a simulated world: make it in a run, or by host.socket()"
+            "VirtualSocket() outside of a simulated world: make it in a run, or by "
+            "simloop.net.make_socket(host)"
         )
     return host
 
@@ -132,7 +134,7 @@ class VirtualSocket(socket.socket):
         family = AF_INET if family == -1 else family
         type_ = _STREAM if type_ == -1 else type_
         proto = 0 if proto == -1 else proto
-        file = host.open_socket(family, type_, proto)
+        file = open_socket(host, family, type_, proto)
         self._start(host, host.descriptors.add(file), file)
         if type_ & _NONBLOCK:
             self._timeout = 0.0
@@ -320,7 +322,7 @@ class VirtualSocket(socket.socket):
         return sock, file.show_address(file.remote)
 
     def accept_ready(self) -> tuple[VirtualSocket, SocketAddress] | None:
-        """Accept as a non-blocking socket does, but return None where nobody waits."""
+        """Accept as a non-blocking socket does, but return None where nothing is queued."""
         self._host.descriptors.check_room()
         listener = self._file
         if not listener.readable:

@@ -3,8 +3,8 @@
 Owns: what each call answers, as Linux' AF_UNIX does. A message counts against its sender's buffer
 until it is taken, so that a sender waits instead of losing it. Must not know time.
 
-Invariants: ``held`` is the sum of the costs of this socket's messages that nobody took yet; a peer
-that is set and open is not listening to somebody else.
+Invariants: ``held`` is the sum of the costs of this socket's messages that were not received yet; a
+peer that is set and open has no other peer itself. Source: unix(7).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class UnixDatagram(UnixAddresses):
     # -- peers ---------------------------------------------------------------------------------
 
     def join(self, other: SocketFile) -> None:
-        """Be each other's peer: socketpair."""
+        """Make each the other's peer: socketpair(2)."""
         assert isinstance(other, UnixDatagram)
         self._set_peer(other)
         other._set_peer(self)
@@ -197,7 +197,7 @@ class UnixDatagram(UnixAddresses):
         self.notify_writable()
 
     def release(self) -> None:
-        """Close; messages that nobody took are gone."""
+        """Close; messages that were not received are gone."""
         self.release_name()
         self.peer = None
         self._forget_input()

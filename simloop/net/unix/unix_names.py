@@ -1,7 +1,7 @@
 """The names of UNIX sockets on one host: paths and abstract names.
 
 Owns: which socket a name leads to, and what a directory would know of a path: its mode, its number,
-that it stays behind when its socket is closed, until somebody unlinks it. There is no file system:
+that it stays behind when its socket is closed, until it is unlinked. There is no file system:
 a path is a text, every directory exists, and nothing is ever on a disk. Must not know sockets.
 
 Invariants: an abstract name is in the table only while its socket is open; numbers are given once.
@@ -10,18 +10,26 @@ Invariants: an abstract name is in the table only while its socket is open; numb
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from simloop.net.errnos import os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop.net.inet.socket_file import SocketFile
+    from simloop.net.fabric import Endpoint
 
 __all__ = ["UnixName", "UnixNames"]
 
 _OWNER_MAY_WRITE = 0o200
+
+
+class Named(Protocol):
+    """What the table asks of a socket."""
+
+    @property
+    def local(self) -> Endpoint | None:
+        """The name that it was bound to, which a renamed path does not change."""
 
 
 class UnixName:
@@ -29,11 +37,11 @@ class UnixName:
 
     __slots__ = ("mode", "number", "owner", "sock")
 
-    def __init__(self, sock: SocketFile, mode: int, number: int) -> None:
-        self.sock: SocketFile | None = sock
+    def __init__(self, sock: Named, mode: int, number: int) -> None:
+        self.sock: Named | None = sock
         self.mode: int = mode
         self.number: int = number
-        self.owner: tuple[int, int] | None = None  # Who it was given to, by chown.
+        self.owner: tuple[int, int] | None = None  # User and group that chown(2) set.
 
 
 class UnixNames:
@@ -46,7 +54,7 @@ class UnixNames:
         self._names: dict[str, UnixName] = {}
         self._count = 0
         self._autobound = 0
-        self._moved: dict[SocketFile, str] = {}  # Open sockets whose path was renamed since.
+        self._moved: dict[Named, str] = {}  # Open sockets whose path was renamed since.
         self.umask = 0o022
         # Whether something else than a socket is in the way of a path, outside of this table.
         self.is_taken: Callable[[str], bool] = lambda _path: False
@@ -60,14 +68,14 @@ class UnixNames:
     def __iter__(self) -> object:
         return iter(list(self._names))
 
-    def bind(self, name: str, sock: SocketFile) -> None:
+    def bind(self, name: str, sock: Named) -> None:
         """Let a name lead to a socket; EADDRINUSE if it exists, even if only as a path."""
         if name in self._names or (not name.startswith("\0") and self.is_taken(name)):
             raise os_error(errno.EADDRINUSE)
         self._count += 1
         self._names[name] = UnixName(sock, 0o777 & ~self.umask, self._count)
 
-    def autobind(self, sock: SocketFile) -> str:
+    def autobind(self, sock: Named) -> str:
         """Find an abstract name of five hexadecimal digits, and bind it."""
         while True:
             self._autobound += 1
@@ -76,7 +84,7 @@ class UnixNames:
                 self.bind(name, sock)
                 return name
 
-    def release(self, name: str, sock: SocketFile) -> None:
+    def release(self, name: str, sock: Named) -> None:
         """Part a name from its closing socket: a path stays, leading nowhere."""
         name = self._moved.pop(sock, name)
         entry = self._names.get(name)
@@ -86,7 +94,7 @@ class UnixNames:
         if name.startswith("\0"):
             del self._names[name]
 
-    def find(self, name: str) -> SocketFile:
+    def find(self, name: str) -> Named:
         """Return the socket at a name: ENOENT, EACCES or ECONNREFUSED where there is none."""
         entry = self._names.get(name)
         is_path = not name.startswith("\0")
@@ -132,7 +140,7 @@ class UnixNames:
             self._moved[entry.sock] = target
 
     def chmod(self, path: str, mode: int) -> None:
-        """Set the mode of a path: without the owner's right to write nobody can connect."""
+        """Set the mode of a path: connect is EACCES without the owner's right to write."""
         self.entry(path).mode = mode & 0o7777
 
     def check(self) -> None:

@@ -1,6 +1,6 @@
 """What the functions of ``os`` find where a path is the name of a virtual UNIX socket.
 
-Owns: the status of such a path and its changes, for the host of whoever calls. A path without an
+Owns: the status of such a path and its changes, for the caller's host. A path without an
 entry in the host's table is none of this module's business: the system answers for it.
 
 Must not know: how calls get here.
@@ -30,7 +30,7 @@ class UnixPaths:
         self._look_for_host = look_for_host
 
     def has(self, path: str, /) -> bool:
-        """Tell whether a path is the name of a socket, open or left behind."""
+        """Return whether a path is the name of a socket, open or left behind."""
         host = self._look_for_host()
         return host is not None and path in host.unix and not path.startswith("\0")
 
@@ -49,7 +49,7 @@ class UnixPaths:
         return os.stat_result((mode, entry.number, 0, 1, uid, gid, 0, 0, 0, 0))
 
     def access(self, path: str, mode: int, /) -> bool:
-        """Tell whether the owner may do what ``mode`` asks for."""
+        """Return whether the owner may do what ``mode`` asks for."""
         granted = self._host.unix.entry(path).mode >> _OWNER_SHIFT
         return mode & granted == mode
 

@@ -125,6 +125,7 @@ class UnixAddresses(SocketFile):
         if not endpoint[0]:
             raise os_error(errno.EINVAL)
         found = self.host.unix.find(endpoint[0])
+        assert isinstance(found, SocketFile)
         if found.type != self.type:
             raise os_error(errno.EPROTOTYPE)
         return found
@@ -191,7 +192,7 @@ class UnixStream(UnixAddresses, StreamSocket):
     # -- connecting ----------------------------------------------------------------------------
 
     def join(self, other: SocketFile) -> None:
-        """Be connected with another socket: socketpair, and what connect comes to."""
+        """Connect with another socket: socketpair(2), and what connect(2) comes to."""
         assert isinstance(other, UnixStream)
         self._joined(other)
         other._joined(self)
@@ -347,7 +348,8 @@ class UnixStream(UnixAddresses, StreamSocket):
             return b""
         raise os_error(errno.EAGAIN)
 
-    def _room_made(self) -> None:
+    def room_made(self) -> None:
+        """Call the writer's watcher, if poll shows room now that the peer's reader took bytes."""
         watcher = self.on_writable
         if watcher is not None and self.writable:
             watcher()
@@ -446,7 +448,7 @@ class UnixStream(UnixAddresses, StreamSocket):
         super().option_changed(key, value)
         if key == SO_SNDBUF:
             self.window = self.sndbuf
-            self._room_made()
+            self.room_made()
 
     def check(self) -> None:
         """Assert the invariants."""
@@ -534,7 +536,7 @@ class UnixPackets(UnixStream):
             return cut(data, size, flags), self.beside(data, []), message_flags, None
         self.packets.popleft()
         if self.peer is not None:
-            self.peer._room_made()
+            self.peer.room_made()
         return cut(data, size, flags), self.beside(data, files), message_flags, None
 
     def _has_input(self) -> bool:
