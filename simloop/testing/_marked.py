@@ -82,12 +82,22 @@ def refuse_case(item: pytest.Item) -> None:
 
 def living(item: pytest.Item) -> Iterator[Any]:
     """Yield the test's loop, and end it when the test and its fixtures are done."""
-    life = TestRun(_options(item))
+    life = _started(item)
     item.stash[_life] = life
     try:
         yield life.loop
     finally:
         life.close()
+
+
+def _started(item: pytest.Item) -> TestRun:
+    """Make the world and the loop of a test; a value that means nothing is told in one line."""
+    options = _options(item)
+    try:
+        return TestRun(options)
+    except UsageError as error:
+        refusal = f"the mark {_MARK} of {item.nodeid} got {error}"
+    pytest.fail(refusal, pytrace=False)
 
 
 def run_test(item: pytest.Function, function: Any) -> bool:

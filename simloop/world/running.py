@@ -91,14 +91,19 @@ def run(
         >>> simloop.run(main())
         86400.0
     """
-    if unknown:
-        refuse_unknown("run()", unknown, RunOptions._fields)
     options = RunOptions(
         seed, start_time, start_date, allow, strict,
         debug, autojump, max_time, max_steps, livelock_steps, realtime, world,
     )  # fmt: skip
-    with _in_world("run()", options) as inner:
-        return _run_in(inner, main, options)
+    try:
+        if unknown:
+            refuse_unknown("run()", unknown, RunOptions._fields)
+        with _in_world("run()", options) as inner:
+            return _run_in(inner, main, options)
+    except UsageError:
+        if isinstance(main, CoroutineType):
+            main.close()  # The error says it all: no warning that it was never awaited as well.
+        raise
 
 
 def _in_world(call: str, options: RunOptions) -> AbstractContextManager[World]:

@@ -395,6 +395,8 @@ def world_of(call: str, options: RunOptions) -> World:
     """
     if options.world is None:
         return World(**options.of_world())
+    if not isinstance(options.world, World):
+        raise UsageError(f"{call} got world={options.world!r}; it takes a simloop.World, or None")
     options.refuse_conflict(call)
     return options.world
 

@@ -101,6 +101,7 @@ def test_an_option_that_cannot_act_is_refused(suite, arguments, message) -> None
     """)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([message])
+    result.stdout.no_fnmatch_line("*run_options.py*")  # One line, and no frames of ours.
 
 
 def test_fixtures_of_every_kind_share_the_loop(suite) -> None:

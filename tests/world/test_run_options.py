@@ -25,11 +25,7 @@ async def program() -> None:
 
 
 def run(**options: Any) -> None:
-    coroutine = program()
-    try:
-        simloop.run(coroutine, **options)
-    finally:
-        coroutine.close()
+    simloop.run(program(), **options)  # Refused, it leaves no coroutine that would warn.
 
 
 def simulate(**options: Any) -> None:
@@ -173,6 +169,13 @@ def test_a_world_that_could_not_be_used_is_refused(entry) -> None:
     """What makes a world for each run says so where it is given one."""
     with pytest.raises(simloop.UsageError, match=r"got world=.*: each \w+ has a"):
         entry(world=simloop.World())
+
+
+@pytest.mark.parametrize("entry", [run, simulate])
+def test_a_world_that_is_none_is_refused(entry) -> None:
+    """A seed given as the world, say, is told at the call and not by a missing attribute."""
+    with pytest.raises(simloop.UsageError, match=r"got world=3; it takes a simloop\.World"):
+        entry(world=3)
 
 
 def test_check_takes_seeds() -> None:
