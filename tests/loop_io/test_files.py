@@ -139,6 +139,25 @@ def test_a_file_is_sent_over_a_bare_socket(arm, file):
     arm.run(main)
 
 
+def test_a_file_without_an_offset_is_sent_from_where_it_stands(arm):
+    """Read by blocks, it goes on from its position before Python 3.14, and from its start since."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        file = io.BytesIO(b"header and body")
+        file.seek(11)
+        await loop.sock_sendfile(ours, file)
+        sent = await loop.sock_recv(theirs, 100)
+        assert sent == (b"header and body" if sys.version_info >= (3, 14) else b"body")
+        ours.close()
+        theirs.close()
+
+    arm.run(main)
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [

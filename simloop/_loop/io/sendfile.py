@@ -27,6 +27,8 @@ _BLOCK_SIZE = 256 * 1024
 _FALLBACK_BLOCK_SIZE = 16 * 1024
 # Whether the file's position follows even a transfer that sent nothing, as one at its end.
 _ALWAYS_MOVES = sys.version_info >= (3, 14)
+# Before 3.14 ``_sock_sendfile_fallback`` went on where a file stood if it was given no offset.
+_ALWAYS_SEEKS = _ALWAYS_MOVES
 _Mode = constants._SendfileMode
 
 
@@ -155,7 +157,7 @@ class Sendfile(LoopState):
     async def _sock_sendfile_fallback(
         self, sock: Any, file: Any, offset: int, count: int | None
     ) -> int:
-        if hasattr(file, "seek"):
+        if offset if not _ALWAYS_SEEKS else hasattr(file, "seek"):
             file.seek(offset)
         sent = 0
         try:
