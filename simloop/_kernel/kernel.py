@@ -303,6 +303,7 @@ class Kernel:
         limits = self.limits
         popleft = ready.popleft
         append, arrive = ready.append, io_ready.popleft
+        handle: Handle | TimerHandle | None
         while True:
             if self._left:  # Single steps have begun this turn, or it was broken off.
                 count, self._left = self._left, 0
@@ -315,6 +316,9 @@ class Kernel:
                 if not count:
                     if loop._stopping:  # Told before the run: nothing to wait for.
                         return True
+                    # As BaseEventLoop._run_once (CPython 3.11): what only the last callback held
+                    # goes now, and not at the time to which the clock jumps.
+                    handle = callback = result = None
                     if not self.jump():
                         return False
                     count = len(ready)
@@ -340,6 +344,7 @@ class Kernel:
                         result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
                     except (SystemExit, KeyboardInterrupt):
                         self._break_off(rest)
+                        del handle, callback  # As in the handle: a kept traceback holds this frame.
                         raise
                     except BaseException as error:  # noqa: BLE001 - the world survives any callback
                         handle._report(error)
@@ -407,8 +412,10 @@ class Kernel:
                 # What is rare goes back to ``_turns``, so that its rules are not spelt twice.
                 if loop._stopping or self._left or io_ready or overdue:
                     return None
-                if not ready and not self.jump():
-                    return None
+                if not ready:
+                    handle = callback = args = result = None  # As in ``_turns``.
+                    if not self.jump():
+                        return None
                 count = len(ready)
                 if self.steps + count > limits.check_at:
                     return None

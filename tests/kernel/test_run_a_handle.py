@@ -184,3 +184,35 @@ def test_every_copy_runs_a_handle_alike(way: str, case: str, kind: type) -> None
     assert kernel.steps == steps + 1
     assert VARIABLE.get() == "the caller's"
     kernel.check()
+
+
+class Held:
+    """Tells a list the kernel's time at which it goes."""
+
+    def __init__(self, kernel: Kernel, gone_ns: list[int]) -> None:
+        self.kernel = kernel
+        self.gone_ns = gone_ns
+
+    def call(self) -> None:
+        """Do nothing."""
+
+    def __del__(self) -> None:
+        self.gone_ns.append(self.kernel.now_ns)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_callback_held_goes_before_the_clock_jumps(way: str) -> None:
+    """A finalizer sees the time of the callback that was the last to hold its object."""
+    prepare, drive = WAYS[way]
+    kernel = Kernel()
+    loop = Loop(kernel)
+    prepare(kernel)
+    gone_ns: list[int] = []
+    context = contextvars.copy_context()
+    kernel.ready.append(Handle(Held(kernel, gone_ns).call, (), context, loop))
+    kernel.wheel.add(TimerHandle(1, gone_ns.copy, (), context, loop))
+
+    drive(kernel)
+
+    assert kernel.now_ns == 1
+    assert gone_ns == [0]

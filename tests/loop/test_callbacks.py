@@ -289,3 +289,22 @@ def test_a_kept_error_does_not_keep_the_callback(either, debug) -> None:
     either.call_soon(either.stop)
     either.run_forever()
     assert is_alive == [False]
+
+
+def test_what_only_a_callback_held_goes_when_it_has_run(either) -> None:
+    """Its finalizer sees the time of the callback, not of the next one, hours later."""
+    gone = []
+
+    class Held:
+        def call(self) -> None:
+            """Do nothing."""
+
+        def __del__(self) -> None:
+            gone.append(either.time())
+
+    next_deadline = either.time() + 0.1
+    either.call_soon(Held().call)
+    either.call_at(next_deadline, either.stop)
+    either.run_forever()
+    assert gone
+    assert gone[0] < next_deadline
