@@ -375,3 +375,56 @@ def test_callbacks_are_exhausted(run_case, factory) -> None:
     result = run_case(Case)
     assert result.wasSuccessful(), result.errors
     assert log == [3, 2, 1, 0]
+
+
+class Echo(asyncio.BufferedProtocol):
+    """Sends back what comes into its own buffer."""
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(64)
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+
+    def get_buffer(self, _sizehint: int) -> bytearray:
+        return self.buffer
+
+    def buffer_updated(self, count: int) -> None:
+        self.transport.write(bytes(self.buffer[:count]))
+
+
+class Switch(asyncio.Protocol):
+    """Sends back the first piece, and leaves the rest to a protocol with a buffer."""
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        echo = Echo()
+        echo.connection_made(self.transport)
+        self.transport.set_protocol(echo)
+        self.transport.write(data)
+
+
+@pytest.mark.parametrize("protocol", [Echo, Switch])
+def test_a_buffered_protocol_is_served_through_a_selector_of_the_test(
+    run_case, factory, protocol
+) -> None:
+    """Under a TestCase transports read through its selector, each by the step of its protocol."""
+
+    class Case(asynctest.TestCase):
+        loop_factory = factory
+
+        async def test_echo(self) -> None:
+            server = await self.loop.create_server(protocol, "127.0.0.1", 0)
+            host, port = server.sockets[0].getsockname()
+            reader, writer = await asyncio.open_connection(host, port)
+            for word in (b"one", b"two"):
+                writer.write(word)
+                assert await asyncio.wait_for(reader.readexactly(3), 5) == word
+            writer.close()
+            server.close()
+            await asyncio.sleep(0.01)
+
+    result = run_case(Case)
+    assert result.wasSuccessful(), result.failures + result.errors

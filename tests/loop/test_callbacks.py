@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import math
+import socket
 import weakref
+from unittest.mock import Mock
 
 import pytest
 
@@ -308,3 +311,42 @@ def test_what_only_a_callback_held_goes_when_it_has_run(either) -> None:
     either.run_forever()
     assert gone
     assert gone[0] < next_deadline
+
+
+REPORTS = {
+    "by call_exception_handler": lambda loop: loop.call_exception_handler({"message": "told"}),
+    "of an exception that was never retrieved": lambda loop: loop.create_future().set_exception(
+        ValueError("lost")
+    ),
+}
+
+
+@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
+def test_reports_go_to_the_logger_that_base_events_holds(either, monkeypatch, report) -> None:
+    """CPython's own tests, and others after them, replace ``asyncio.base_events.logger``."""
+    logger = Mock()
+    monkeypatch.setattr("asyncio.base_events.logger", logger)
+    report(either)
+    gc.collect()
+    logger.error.assert_called_once()
+
+
+def test_lost_writes_go_to_the_logger_that_selector_events_holds(factory, monkeypatch) -> None:
+    """The warning about writes to a lost connection is that module's."""
+    logger = Mock()
+    monkeypatch.setattr("asyncio.selector_events.logger", logger)
+
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, sock=ours
+        )
+        theirs.close()
+        transport.abort()
+        await asyncio.sleep(0)
+        for _ in range(10):
+            transport.write(b"lost")
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+    logger.warning.assert_called_with("socket.send() raised exception.")

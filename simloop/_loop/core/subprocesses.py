@@ -15,8 +15,7 @@ import errno
 import os
 import stat
 import subprocess
-from asyncio import base_subprocess
-from asyncio.log import logger
+from asyncio import base_events, base_subprocess
 from typing import TYPE_CHECKING, Any
 
 from simloop._loop.state import LoopState
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from simloop._process.programs import Main
 
 __all__ = ["Processes"]
+
+_base_events: Any = base_events  # Whose logger typeshed does not know.
 
 _HARMLESS = dict.fromkeys(
     (
@@ -322,7 +323,7 @@ class Processes(LoopState):
         _check_text(options)
         protocol = protocol_factory()
         if self._debug:
-            logger.debug("start %r", command if is_shell else command[0])
+            _base_events.logger.debug("start %r", command if is_shell else command[0])
         waiter: asyncio.Future[None] = self.create_future()
         start = _Start(self, command, options, is_shell=is_shell)
         transport: Any = _Transport(

@@ -18,8 +18,7 @@ the read handle waits in the ready queue.
 from __future__ import annotations
 
 import warnings
-from asyncio import constants, transports, trsock
-from asyncio.log import logger
+from asyncio import constants, selector_events, transports, trsock
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 __all__ = ["SocketTransport", "wake_waiter"]
+
+_selector_events: Any = selector_events  # Whose logger typeshed does not know.
 
 _HIGH_WATER = 64 * 1024  # asyncio's, and a quarter of it is the other mark.
 
@@ -134,6 +135,10 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         del protocol
         return self._read_step
 
+    def _read_ready(self) -> None:
+        """Read by the step that suits the protocol now: what a selector calls, set once."""
+        self._reader_for(self._protocol)()
+
     def _read_step(self) -> None:
         """Read what is there and give it to the protocol."""
         raise NotImplementedError
@@ -142,7 +147,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         self._is_reading = True
         if self._loop._set_selector is not None:
             self._is_selected = True
-            self._loop._add_reader(self._sock_fd, self._read_step)
+            self._loop._add_reader(self._sock_fd, self._read_ready)
             return
         self._file.watch_readable(self._waker)
         if self._file.readable:
@@ -167,7 +172,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         self._paused = True
         self._stop_reading()
         if self._loop.get_debug():
-            logger.debug("%r pauses reading", self)
+            _selector_events.logger.debug("%r pauses reading", self)
 
     def resume_reading(self) -> None:
         """Give the protocol what arrived meanwhile, and what comes."""
@@ -176,7 +181,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         self._paused = False
         self._start_reading()
         if self._loop.get_debug():
-            logger.debug("%r resumes reading", self)
+            _selector_events.logger.debug("%r resumes reading", self)
 
     # The protocol ------------------------------------------------------------------------------
 
@@ -251,7 +256,12 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         """Report an error that ends the connection, and end it; called while handling it."""
         if isinstance(exc, OSError):
             if self._loop.get_debug():
-                logger.debug("%r: %s", self, message, exc_info=True)
+                _selector_events.logger.debug(
+                    "%r: %s",
+                    self,
+                    message,
+                    exc_info=True,  # noqa: LOG014 - the caller handles it
+                )
         else:
             self._loop.call_exception_handler(
                 {
@@ -268,7 +278,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         if not self._conn_lost:
             return False
         if self._conn_lost >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
-            logger.warning("socket.send() raised exception.")
+            _selector_events.logger.warning("socket.send() raised exception.")
         self._conn_lost += 1
         return True
 
