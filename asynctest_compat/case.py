@@ -107,7 +107,9 @@ class TestCase(unittest.TestCase):
 
     def _init_loop(self) -> None:
         shared = class_loop_of(type(self))
-        in_force = InForce(factory_of(self), forbidden=self.forbid_get_event_loop)
+        in_force = InForce(
+            factory_of(self), unittest.TestCase.id(self), forbidden=self.forbid_get_event_loop
+        )
         if self.use_default_loop:
             loop = default_loop()
             in_force.begin(loop)

@@ -104,11 +104,15 @@ def default_loop() -> Any:
 class Policy(_AbstractPolicy):  # type: ignore[misc]  # a base class by another name on each Python
     """The policy of a test: its loop, and new loops of the kind that was chosen for it."""
 
-    def __init__(self, outer: Any, factory: LoopFactory | None, *, forbidden: bool) -> None:
+    def __init__(
+        self, outer: Any, factory: LoopFactory | None, *, owner: str, forbidden: bool
+    ) -> None:
         self.original_policy = outer
         self.forbid_get_event_loop = forbidden
         self.loop: Any = None
         self._factory = factory
+        self._owner = owner
+        self._made = 0  # Simulated loops.
 
     def get_event_loop(self) -> Any:
         """Return the test's loop, or whatever was set since."""
@@ -125,7 +129,14 @@ class Policy(_AbstractPolicy):  # type: ignore[misc]  # a base class by another 
         self.loop = loop
 
     def new_event_loop(self) -> Any:
-        """Make a loop of the kind that was chosen."""
+        """Make a loop of the kind that was chosen.
+
+        A simulated one has a seed of its owner's own, so that no two tests draw the same
+        identifiers, and a test alone draws those that it draws in its suite.
+        """
+        if self._factory is simloop.SimLoop:
+            self._made += 1
+            return simloop.SimLoop(seed=f"{self._owner}/{self._made}")
         return (self._factory or self.original_policy.new_event_loop)()
 
     def get_child_watcher(self) -> Any:
@@ -141,11 +152,18 @@ class Policy(_AbstractPolicy):  # type: ignore[misc]  # a base class by another 
 
 
 class InForce:
-    """A policy of ours in force, from ``begin`` to ``end``."""
+    """A policy of ours in force, from ``begin`` to ``end``.
 
-    def __init__(self, factory: LoopFactory | None, *, forbidden: bool = False) -> None:
+    Args:
+        factory: What makes loops; that of the suite if None.
+        owner: The test or class whose loops they are, by its id.
+        forbidden: Whether to ask for the current loop is an error.
+
+    """
+
+    def __init__(self, factory: LoopFactory | None, owner: str, *, forbidden: bool = False) -> None:
         chosen = factory or _suite_factory
-        self.policy = Policy(get_policy(), chosen, forbidden=forbidden)
+        self.policy = Policy(get_policy(), chosen, owner=owner, forbidden=forbidden)
 
     def begin(self, loop: Any = None) -> Any:
         """Put the policy in force, with ``loop`` or a new loop; return the loop."""

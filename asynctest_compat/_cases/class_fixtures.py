@@ -19,6 +19,7 @@ import functools
 import inspect
 import unittest
 from typing import Any
+from unittest.util import strclass
 
 from asynctest_compat._mocks.coroutines import (
     as_coroutine,
@@ -49,7 +50,7 @@ class ClassLoop:
 
     def __init__(self, cls: type) -> None:
         self._cls = cls
-        self._in_force = InForce(factory_of(cls))
+        self._in_force = InForce(factory_of(cls), strclass(cls))
         self.loop = self._in_force.begin()
         self._in_force.end()
         setattr(cls, _CLASS_LOOP, self)
@@ -59,7 +60,7 @@ class ClassLoop:
         if self.loop.is_running():
             result = function(*args, **kwargs)
             return NOTHING if result is None else result
-        in_force = InForce(factory_of(self._cls))
+        in_force = InForce(factory_of(self._cls), strclass(self._cls))
         in_force.begin(self.loop)
         try:
             result = function(*args, **kwargs)

@@ -374,7 +374,7 @@ def test_a_broken_test_leaves_nothing_behind(how, factory) -> None:
             if what == "failing":
                 raise OSError("cleanup")
 
-    before = asynctest.case.InForce(None).policy.original_policy
+    before = asynctest.case.InForce(None, "test").policy.original_policy
     if how == "debug":
         with pytest.raises(OSError, match="cleanup") as caught:
             Case().debug()
@@ -382,7 +382,7 @@ def test_a_broken_test_leaves_nothing_behind(how, factory) -> None:
     else:
         assert len(Case().run().errors) == 2
     assert log == ["tearDown", "failing", "last"]
-    assert asynctest.case.InForce(None).policy.original_policy is before
+    assert asynctest.case.InForce(None, "test").policy.original_policy is before
     assert loops[0].is_closed()
 
 

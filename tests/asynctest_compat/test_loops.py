@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import secrets
 import sys
 import time
 import unittest.mock
+import uuid
 
 import pytest
 
@@ -357,7 +359,7 @@ def test_a_suite_chooses_its_loop(run_case, suite_s_loop) -> None:
     asynctest.choose_loop(functools.partial(simloop.SimLoop, seed="mine"))
     assert kind_of_loop(run_case).world.seed == "mine"
     asynctest.choose_loop("simloop:SimLoop")
-    assert kind_of_loop(run_case).world.seed == 0
+    assert kind_of_loop(run_case).world.seed.endswith(".Case.test_it/1")
     asynctest.choose_loop("virtual")
     assert isinstance(kind_of_loop(run_case), simloop.SimLoop)
 
@@ -428,3 +430,29 @@ def test_the_child_watcher_is_the_outer_policy_s(run_case, outer_loop) -> None:
         result = run_case(Case)
     assert result.wasSuccessful(), result.errors
     mocks["set_child_watcher"].assert_called_once_with(None)
+
+
+def test_no_two_tests_draw_the_same_identifiers(run_case) -> None:
+    """Caches that outlive a test know things by their uuid; alone, a test draws what it drew."""
+    drawn = {}
+
+    class Case(asynctest.TestCase):
+        def draw(self):
+            drawn.setdefault(self._testMethodName, []).append(
+                (uuid.uuid1(), uuid.uuid4(), secrets.token_hex(8))
+            )
+
+        async def test_one(self):
+            self.draw()
+
+        async def test_two(self):
+            self.draw()
+
+        async def test_three(self):
+            self.draw()
+
+    assert run_case(Case).wasSuccessful()
+    assert run_case(Case, "test_two").wasSuccessful()
+    kinds = list(zip(*(each[0] for each in drawn.values()), strict=True))
+    assert [len({*kind}) for kind in kinds] == [3, 3, 3]
+    assert drawn["test_two"][0] == drawn["test_two"][1]
