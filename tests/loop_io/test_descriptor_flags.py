@@ -120,3 +120,45 @@ def test_other_commands_are_refused(virtual):
                 fcntl.ioctl(sock, 0x8912)
 
     virtual.run(main)
+
+
+def test_copies_share_the_blocking_flag(same):
+    """A copy of a descriptor leaves O_NONBLOCK as it is, and sees who changes it."""
+
+    async def body(record):
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        copies = {
+            "dup": ours.dup(),
+            "fromfd": socket.fromfd(ours.fileno(), ours.family, ours.type),
+            "fileno": socket.socket(fileno=os.dup(ours.fileno())),
+        }
+        record.note("timeouts", {name: sock.gettimeout() for name, sock in copies.items()})
+        record.note("blocking", os.get_blocking(ours.fileno()))
+        for name, sock in copies.items():
+            # Without a timeout the kernel decides, by the flag: nothing waits here.
+            await record.do(f"recv of {name}", lambda sock=sock: sock.recv(1))
+            await record.do(f"read of {name}", lambda sock=sock: os.read(sock.fileno(), 1))
+        copies["dup"].settimeout(None)
+        record.note("blocking again", os.get_blocking(ours.fileno()))
+        theirs.send(b"x")
+        record.note("received", ours.recv(1))
+        for sock in (ours, theirs, *copies.values()):
+            sock.close()
+
+    same(body)
+
+
+def test_an_accepted_socket_has_a_flag_of_its_own(same):
+    """accept(2) on Linux does not hand on O_NONBLOCK of the listener."""
+
+    async def body(record):
+        listener = socket.create_server(("127.0.0.1", 0))
+        client = socket.create_connection(listener.getsockname())
+        listener.setblocking(False)
+        accepted, _ = listener.accept()
+        record.note("flags", [os.get_blocking(sock.fileno()) for sock in (listener, accepted)])
+        for sock in (listener, client, accepted):
+            sock.close()
+
+    same(body)

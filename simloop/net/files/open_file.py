@@ -52,7 +52,7 @@ class File:
         self.on_readable: Callable[[], None] | None = None
         self.on_writable: Callable[[], None] | None = None
         self.references: int = 0
-        self.is_blocking: bool = False  # O_NONBLOCK is off: what os.read and os.write go by.
+        self.is_blocking: bool = True  # O_NONBLOCK is off: what os.read and os.write go by.
 
     # -- level ---------------------------------------------------------------------------------
 

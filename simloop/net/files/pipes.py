@@ -34,7 +34,6 @@ class PipeReader(File):
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_blocking = True
         self.buffer: ByteQueue = ByteQueue()
         self.writer: PipeWriter | None = None  # None once that end is closed.
 
@@ -79,7 +78,6 @@ class PipeWriter(File):
 
     def __init__(self, reader: PipeReader, fabric: Fabric) -> None:
         super().__init__()
-        self.is_blocking = True
         self.fabric: Fabric = fabric
         self.reader: PipeReader | None = reader
 

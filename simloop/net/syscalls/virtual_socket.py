@@ -163,7 +163,10 @@ class VirtualSocket(socket.socket):
         self._type = file.type
         self._proto = file.proto
         self._timeout = socket.getdefaulttimeout()
-        file.is_blocking = self._timeout is None
+        if (
+            self._timeout is not None
+        ):  # Only then, as CPython's init_sockobject: the flag is shared.
+            file.is_blocking = False
 
     # -- what it is ----------------------------------------------------------------------------
 
@@ -285,14 +288,24 @@ class VirtualSocket(socket.socket):
 
     def _wait(self, what: str, flags: int, call: Callable[[], T]) -> T:
         """Make a call, and where it would block and may, wait by the host's hook and try again."""
-        timeout = self._timeout
-        if timeout == 0.0 or flags & _MSG_DONTWAIT:
+        if flags & _MSG_DONTWAIT:
             return call()
+        timeout = self._timeout or None
         while True:
             try:
                 return call()
             except BlockingIOError:
+                if not self._may_wait():
+                    raise
                 timeout = self._host.on_would_block(self, what, timeout)
+
+    def _may_wait(self) -> bool:
+        """Return whether a call may wait: in poll(2) for a timeout, else as O_NONBLOCK has it.
+
+        So does CPython (Modules/socketmodule.c: ``sock_call_impl``). The flag is the open file's,
+        and another descriptor of it, or fcntl(2), may have changed it.
+        """
+        return bool(self._timeout) or self._file.is_blocking
 
     def _endpoint(self, address: object, what: str) -> Endpoint:
         """Check an address, which even a closed socket does, as CPython's does."""
@@ -353,9 +366,9 @@ class VirtualSocket(socket.socket):
             return errno.EBADF
         file = self._file
         code = file.connect(endpoint)
-        timeout = self._timeout
-        if timeout == 0.0:
+        if not self._may_wait():
             return code
+        timeout = self._timeout or None
         while code == errno.EAGAIN:  # A UNIX listener whose queue is full.
             timeout = self._host.on_would_block(self, what, timeout)
             code = file.connect(endpoint)
@@ -387,7 +400,7 @@ class VirtualSocket(socket.socket):
         try:
             return self._file.send(raw, flags)
         except BlockingIOError:
-            if self._timeout == 0.0:
+            if not self._may_wait():
                 raise
             return self._wait("send", flags, lambda: self._file.send(raw, flags))
 
@@ -462,7 +475,7 @@ class VirtualSocket(socket.socket):
         try:
             return self._file.recv(size, flags)
         except BlockingIOError:
-            if self._timeout == 0.0:
+            if not self._may_wait():
                 raise
             return self._wait("recv", flags, lambda: self._file.recv(size, flags))
 
