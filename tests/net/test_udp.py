@@ -347,3 +347,36 @@ def test_no_route(network):
     other = speaker_of(there)
     assert other.sendto(b"x", ("10.0.0.77", 9)) == 1
     close(sock, other)
+
+
+def faults_in_order(arm):
+    """Calls that are wrong in two ways: which fault is told is the order of Linux's checks."""
+    long, longest = b"x" * 65_520, b"x" * 70_000
+    sock = arm.udp()
+    arm.do("too long, no peer", sock.send, longest)
+    arm.do("has a port now", lambda: sock.getsockname()[1] > 0)
+    arm.do("long, no peer", sock.send, long)
+    arm.do("too long, urgent", sock.send, longest, socket.MSG_OOB)
+    arm.do("too long, no port", sock.sendto, longest, ("127.0.0.1", 0))
+    arm.do("long, no port", sock.sendto, long, ("127.0.0.1", 0))
+    arm.do("long, broadcast", sock.sendto, long, ("255.255.255.255", 9))
+    arm.do("long", sock.sendto, long, ("127.0.0.1", 9))
+    arm.do("bound, foreign", sock.bind, ("192.0.2.1", 0))
+    arm.do("bound", sock.bind, ("127.0.0.1", 0))
+    six = arm.udp(socket.AF_INET6)
+    six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    arm.do("foreign", six.bind, ("2001:db8::1", 0))
+    arm.do("mapped, only IPv6", six.bind, ("::ffff:127.0.0.1", 0))
+    six.bind(("::1", 0))
+    arm.do("bound, foreign", six.bind, ("2001:db8::1", 0))
+    arm.do("too long, no port", six.sendto, longest, ("::1", 0))
+    arm.do("too long", six.sendto, longest, ("::1", 9))
+    stream = arm.tcp()
+    stream.bind(("127.0.0.1", 0))
+    arm.do("bound, foreign", stream.bind, ("192.0.2.1", 0))
+    arm.do("stream to a group", arm.tcp(socket.AF_INET6).bind, ("ff02::1", 0))
+
+
+def test_of_two_faults_linux_s_first_is_told(same):
+    """Programs go by errno: the first check of the kernel decides which one they see."""
+    same(faults_in_order)

@@ -25,6 +25,7 @@ from simloop.net.addressing.addresses import (
     SocketAddress,
     is_ipv6,
     is_loopback,
+    is_multicast,
     is_wildcard,
     parse_inet,
     show_inet,
@@ -56,6 +57,7 @@ __all__ = [
 AF_INET = int(socket.AF_INET)
 AF_INET6 = int(socket.AF_INET6)
 AF_UNIX = int(socket.AF_UNIX)
+_STREAM = int(socket.SOCK_STREAM)
 
 SOL_SOCKET = opt.SOL_SOCKET
 SO_BINDTODEVICE = 25
@@ -350,13 +352,22 @@ class InetSocket(SocketFile):
         return (ANY, 0) if self.family == AF_INET else (ANY6, 0, 0, 0)
 
     def bind(self, endpoint: Endpoint) -> None:
-        """Take an address of this host and a port (the system call)."""
+        """Take an address of this host and a port (the system call).
+
+        Linux looks at an IPv4 address before it looks whether there is one already, and at an IPv6
+        address after (net/ipv4/af_inet.c and net/ipv6/af_inet6.c, ``__inet_bind`` and its twin).
+        """
+        ip, port = endpoint
+        if self.family == AF_INET:
+            self.host.check_bindable(ip)
         if self.local is not None:
             raise os_error(errno.EINVAL)
-        ip, port = endpoint
-        if self.family == AF_INET6 and not is_ipv6(ip) and self.is_v6only:
+        if self.type == _STREAM and is_ipv6(ip) and is_multicast(ip):
             raise os_error(errno.EINVAL)
-        self.host.check_bindable(ip)
+        if self.family == AF_INET6:
+            if not is_ipv6(ip) and self.is_v6only:
+                raise os_error(errno.EINVAL)
+            self.host.check_bindable(ip)
         self.hold(ip, port)
         self.is_bound = True
 

@@ -32,7 +32,7 @@ from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 
 from . import multicast as groups
 from . import options as opt
-from .socket_file import MSG_ERRQUEUE, SOL_SOCKET, Ancillary, InetSocket, Message, cut
+from .socket_file import AF_INET, MSG_ERRQUEUE, SOL_SOCKET, Ancillary, InetSocket, Message, cut
 from .udp_demux import hear, meant
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ BUFFER = 212_992  # net.core.rmem_default and wmem_default
 # What a queued datagram costs beyond its bytes, about as much as on Linux.
 _OVERHEAD = 768
 _SIZE_MAX = 65_507
+_LENGTH_MAX = 0xFFFF  # What a UDP header can say: longer is refused before anything else.
 _SIZE_MAX_IPV6 = 65_527
 
 _MSG_PEEK = int(socket.MSG_PEEK)
@@ -138,9 +139,8 @@ class UdpSocket(InetSocket):
 
     def send(self, data: bytes, flags: int = 0) -> int:
         """Send one datagram to the peer."""
-        if self.local is None:
-            self.bind_any()
         if self.remote is None:
+            self._begin_sending(data, flags)
             raise os_error(errno.EDESTADDRREQ)
         return self._send(data, flags, self.remote)
 
@@ -168,19 +168,16 @@ class UdpSocket(InetSocket):
         return self._send_anywhere(data, flags, destination)
 
     def _send_anywhere(self, data: bytes, flags: int, destination: Endpoint) -> int:
-        """Find out what a destination is, and send there; the first try takes a port anyway."""
-        if self.local is None:
-            self.bind_any()
-        if flags & _MSG_OOB:
-            raise os_error(errno.EOPNOTSUPP)
+        """Find out what a destination is, and send there."""
+        self._begin_sending(data, flags)
         ip, port = destination
         if port == 0 and destination != self.remote:
             raise os_error(errno.EINVAL)
-        if len(data) > (_SIZE_MAX_IPV6 if is_ipv6(ip) else _SIZE_MAX):
-            raise os_error(errno.EMSGSIZE)
         source = self._source(ip)
         is_group = is_multicast(ip)
         is_broadcast = not is_group and self._check_broadcast(ip)
+        if len(data) > (_SIZE_MAX_IPV6 if is_ipv6(ip) else _SIZE_MAX):
+            raise os_error(errno.EMSGSIZE)
         if self.error:
             self.raise_error()
         if self.is_shut_write:
@@ -197,6 +194,18 @@ class UdpSocket(InetSocket):
             arrive = partial(self._arrive, data, sender, destination)
             self.fabric.carry("datagram", sender, destination, arrive, data)
         return len(data)
+
+    def _begin_sending(self, data: bytes, flags: int) -> None:
+        """Take a port, which even a refused call does, and check what needs no destination.
+
+        In the order of Linux's ``udp_sendmsg`` (net/ipv4/udp.c), which looks at the address next.
+        """
+        if self.local is None:
+            self.bind_any()
+        if len(data) > _LENGTH_MAX and self.family == AF_INET:
+            raise os_error(errno.EMSGSIZE)
+        if flags & _MSG_OOB:
+            raise os_error(errno.EOPNOTSUPP)
 
     def _source(self, ip: str) -> str:
         """Return the address to send from."""
