@@ -175,7 +175,8 @@ class Host:
     def write(self, fd: int, data: bytes | bytearray | memoryview) -> int:
         """Write as os.write does: a blocking descriptor asks ``on_would_block``."""
         file = self.descriptors.get(fd)
-        raw = data if type(data) is bytes else as_bytes(data)
+        raw = data if type(data) is bytes else as_bytes(data, file.most_taken())
+        rest = None
         sent = 0
         while True:
             try:
@@ -185,9 +186,13 @@ class Host:
                     raise
                 self.on_would_block(fd, "os.write", None)
                 continue
-            if sent >= len(data) or not file.is_blocking:
+            if not file.is_blocking:
                 return sent
-            raw = data[sent:] if type(data) is bytes else as_bytes(data)[sent:]
+            if rest is None:
+                rest = memoryview(data).cast("B")
+            if sent >= len(rest):
+                return sent
+            raw = as_bytes(rest[sent:], file.most_taken())
 
     def close(self, fd: int) -> None:
         """Close as os.close does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import tracemalloc
 from collections import deque
 
 import pytest
@@ -17,7 +18,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from simloop.net import Network, make_socket, make_socketpair
+from simloop.net import Network, make_pipe, make_socket, make_socketpair
 from simloop.net.inet.buffers import ByteQueue
 
 SIDES = st.sampled_from([0, 1])
@@ -373,3 +374,23 @@ def test_ten_thousand_connections(host):
     listener.close()
     host.check()
     assert host.tcp.holders == {}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "unix"])
+def test_a_write_copies_no_more_than_it_takes(host, kind):
+    """Of a buffer far larger than the room a small part is copied, or 40 MB take 600 copies."""
+    pair = make_socketpair(host)
+    writer = make_pipe(host)[1] if kind == "pipe" else pair[1].fileno()
+    host.file(writer).is_blocking = False
+    data = bytearray(32 << 20)
+    tracemalloc.start()
+    try:
+        taken = host.write(writer, data)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 0 < taken < 1 << 20
+    assert taken <= host.file(writer).most_taken()
+    assert most < 2 << 20
+    for sock in pair:
+        sock.close()

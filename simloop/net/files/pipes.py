@@ -98,6 +98,10 @@ class PipeWriter(File):
         reader.notify_readable()
         return len(data)
 
+    def most_taken(self) -> int:
+        """Return the pipe's capacity: more is never in it."""
+        return CAPACITY
+
     def poll(self) -> int:
         """Return what the system call poll shows: room for an atomic write, or a lost reader."""
         if self.reader is None:

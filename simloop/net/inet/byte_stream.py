@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FastWriter", "StreamSocket"]
 
+_PIECE = 1 << 16  # As much as a reader asks for, so what a writer that waits may find room for.
 _MSG_PEEK = int(socket.MSG_PEEK)
 _MSG_OOB = int(socket.MSG_OOB)
 _MSG_TRUNC = int(socket.MSG_TRUNC)
@@ -151,6 +152,10 @@ class StreamSocket(SocketFile):
     def room(self) -> int:
         """How many bytes a send can take now."""
         raise NotImplementedError
+
+    def most_taken(self) -> int:
+        """Return the room, or what a call that waits for room may find."""
+        return _PIECE if self.peer is None else max(self.room(), _PIECE)
 
     def _flush(self) -> None:
         """Pass on what the peer has room for, in order, and the end of stream behind it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from typing import TYPE_CHECKING, SupportsIndex
 
 if TYPE_CHECKING:
@@ -19,8 +20,11 @@ _C_INT_MAX = 2**31 - 1
 _TIMEOUT_MAX_SECONDS = 2**63 / 1e9
 
 
-def as_bytes(data: object) -> bytes:
-    """Copy a bytes-like object; TypeError for anything else (bytes stay themselves)."""
+def as_bytes(data: object, size_max: int = sys.maxsize) -> bytes:
+    """Copy a bytes-like object, or its first bytes; TypeError for anything else.
+
+    Bytes stay themselves, however many: what takes them copies its part.
+    """
     if isinstance(data, bytes):
         return bytes(data)
     try:
@@ -29,7 +33,7 @@ def as_bytes(data: object) -> bytes:
         raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'") from None
     if not view.c_contiguous:
         raise BufferError("memoryview: underlying buffer is not C-contiguous")
-    return view.tobytes()
+    return view.tobytes() if view.nbytes <= size_max else view.cast("B")[:size_max].tobytes()
 
 
 def joined(buffers: Iterable[object]) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop.net.errnos import os_error
 
-from .argument_checks import as_bytes, writable_view
+from .argument_checks import writable_view
 
 if TYPE_CHECKING:
     from simloop.net.host import Host
@@ -70,7 +70,7 @@ class DescriptorIO(io.RawIOBase):
         if not self._may_write:
             raise io.UnsupportedOperation("File not open for writing")
         try:
-            return self._host.write(self.fileno(), as_bytes(data))
+            return self._host.write(self.fileno(), data)
         except BlockingIOError:
             return None
 

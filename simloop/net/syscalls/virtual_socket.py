@@ -396,7 +396,7 @@ class VirtualSocket(socket.socket):
 
     def send(self, data: Any, flags: int = 0, /) -> int:
         """Send; return how many bytes were taken."""
-        raw = data if type(data) is bytes else as_bytes(data)
+        raw = data if type(data) is bytes else as_bytes(data, self._file.most_taken())
         try:
             return self._file.send(raw, flags)
         except BlockingIOError:

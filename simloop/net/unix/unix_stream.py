@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import sys
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
@@ -474,6 +475,10 @@ class UnixPackets(UnixStream):
     def __init__(self, host: Host, type_: int, proto: int) -> None:
         super().__init__(host, type_, proto)
         self.packets: deque[tuple[bytes, list[File]]] = deque()
+
+    def most_taken(self) -> int:
+        """Return no bound: a packet is taken whole or not at all."""
+        return sys.maxsize
 
     def check_sending(self) -> None:
         """Raise the pending error before all others."""
