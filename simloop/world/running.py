@@ -81,7 +81,8 @@ def run(
     Raises:
         DeadlockError: The program waits for something that can never happen.
         LimitError: The program passed a limit, or spins while the clock stands still.
-        UsageError: An option is not known, has a value that means nothing, or is the world's.
+        UsageError: An option is not known, has a value that means nothing, or is the world's; or an
+            event loop runs in this thread already.
 
     Example:
         >>> import asyncio, simloop
@@ -107,7 +108,17 @@ def run(
 
 
 def _in_world(call: str, options: RunOptions) -> AbstractContextManager[World]:
-    """Return a context with the world of a run, in which the run's limits hold."""
+    """Return a context with the world of a run, in which the run's limits hold.
+
+    Raises:
+        UsageError: An event loop runs in this thread already, as it does in a notebook.
+    """
+    if asyncio._get_running_loop() is not None:
+        raise UsageError(
+            f"{call} cannot be called from a running event loop, which a notebook has, too: await"
+            " the coroutine in it, or give it a thread:"
+            " await asyncio.to_thread(lambda: simloop.run(main()))"
+        )
     world = world_of(call, options)
     if options.world is not None:
         return _in_given_world(world, options)

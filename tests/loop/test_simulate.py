@@ -312,3 +312,32 @@ def test_functions_of_random_have_one_name() -> None:
         release.set()
         thread.join()
     assert beside == alone
+
+
+@pytest.mark.parametrize("around", [asyncio.run, simloop.run])
+@pytest.mark.parametrize("call", ["run", "simulate", "check"])
+def test_a_run_inside_a_running_loop_names_the_way_out(around, call) -> None:
+    """In a notebook's cell a loop runs already: told at the call, nothing left unawaited."""
+
+    async def inner() -> float:
+        await asyncio.sleep(3600)
+        return asyncio.get_running_loop().time()
+
+    async def cell() -> None:
+        with pytest.raises(simloop.UsageError, match=rf"{call}\(\) cannot be .*to_thread"):
+            getattr(simloop, call)(inner() if call == "run" else inner)
+
+    around(cell())
+
+
+def test_a_run_in_a_thread_beside_a_real_loop_works() -> None:
+    """The way out that the error names."""
+
+    async def inner() -> float:
+        await asyncio.sleep(3600)
+        return asyncio.get_running_loop().time()
+
+    async def cell() -> float:
+        return await asyncio.to_thread(lambda: simloop.run(inner()))
+
+    assert asyncio.run(cell()) == 3600
