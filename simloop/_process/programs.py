@@ -104,7 +104,9 @@ class Programs:
             "  # async def main(process) -> exit code\n"
             "or that it is not there by\n"
             f"    world.programs.missing({os.path.basename(path)!r})\n"  # noqa: PTH119
-            "where world is loop.world, or the world that you gave to simloop.run()"
+            "where world is loop.world, or the world that you gave to simloop.run(). asyncio's own"
+            " calls never start a real one; in simloop.allow('subprocess'), subprocess.run() does,"
+            " from a thread as well: await asyncio.to_thread(subprocess.run, ...)"
         )
 
     def find_shell(self) -> Main | None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import subprocess
 import sys
 from asyncio.subprocess import PIPE
 
@@ -25,6 +26,20 @@ def test_an_unknown_program_is_refused_with_the_way_out(start) -> None:
         simloop.run(start("git"))
     for part in ("'git'", "registered: none", "programs.register('git', main)", "missing('git')"):
         assert part in str(caught.value)
+
+
+def test_the_refusal_names_the_way_to_a_real_program() -> None:
+    """Where real processes are allowed the refused call says so, and what it names works."""
+
+    async def main() -> bytes:
+        with simloop.allow("subprocess"):
+            with pytest.raises(simloop.UnsupportedError, match=r"to_thread\(subprocess\.run"):
+                await asyncio.create_subprocess_exec("echo", "hello")
+            command = [sys.executable, "-c", "print('hello')"]
+            done = await asyncio.to_thread(subprocess.run, command, capture_output=True)
+            return done.stdout
+
+    assert simloop.run(main()) == b"hello\n"
 
 
 def test_a_path_finds_what_is_registered_by_name(run_with) -> None:
