@@ -9,7 +9,7 @@ module can add a check without an import cycle:
 - if it has to note the state before ``setUp``, add another one named ``before_test_`` + name.
 
 Invariants: a decorated subclass inherits its parent's choices and never changes them; a method's
-choices win over those of its class; what nobody chose is as in ``DEFAULTS`` at the time of the
+choices win over those of its class; what was not chosen is as in ``DEFAULTS`` at the time of the
 test.
 """
 
@@ -32,7 +32,7 @@ F = TypeVar("F")
 #: The attribute of a decorated class or function that holds its ``_fail_on``.
 _FAIL_ON_ATTR = "_asynctest_fail_on"
 
-#: Each check's name, and whether it runs when nobody asked for anything.
+#: Each check's name, and whether it runs when nothing was asked for.
 #: ``active_selector_callbacks`` is added by the module ``selector``.
 DEFAULTS: dict[str, bool] = {
     "unused_loop": False,

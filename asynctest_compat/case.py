@@ -113,7 +113,7 @@ class TestCase(unittest.TestCase):
         if self.use_default_loop:
             loop = default_loop()
             in_force.begin(loop)
-            in_force.policy.loop = None  # whoever asks is answered by the outer policy
+            in_force.policy.loop = None  # so that the outer policy answers
         else:
             loop = in_force.begin(shared.loop if shared is not None else None)
         self._asynctest_in_force = in_force

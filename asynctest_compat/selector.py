@@ -361,7 +361,7 @@ def fail_on_before_test_active_selector_callbacks(case: Any) -> None:
 def fail_on_active_selector_callbacks(case: Any) -> None:
     """Fail if the test registered a reader or a writer and did not remove it.
 
-    What transports and servers have registered for themselves does not count: nobody can remove it
+    What transports and servers have registered for themselves does not count: nothing can remove it
     by ``remove_reader``, and suites close these in cleanups, which come later.
     """
     selector = getattr(case.loop, "_selector", None)
@@ -376,7 +376,7 @@ def fail_on_active_selector_callbacks(case: Any) -> None:
 
 
 def _keys_of(selector: Any) -> list[SelectorKey]:
-    # A list, since a key need not hash: its data is what somebody registered with it.
+    # A list, since a key need not hash: its data is what was registered with it.
     keys: list[SelectorKey] = []
     inner = getattr(selector, "_selector", None)
     for one in (selector, inner):

@@ -8,7 +8,7 @@ Invariants:
 - ``asyncio.new_event_loop`` is asked for each loop, so that a test may patch it; a policy of ours
   answers it with the loop that was chosen.
 - While a loop is in force, ``asyncio.get_event_loop()`` gives it and the outer policy is not asked.
-  Afterwards the outer policy is back, with the default loop that it had, unless somebody called
+  Afterwards the outer policy is back, with the default loop that it had, unless a test called
   ``asyncio.set_event_loop`` meanwhile: that stays.
 """
 

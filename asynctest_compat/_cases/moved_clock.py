@@ -2,7 +2,7 @@
 
 Owns: ``Clock``, which freezes a loop's time and advances it step by step. It must not know test
 cases. A SimLoop does all of it by itself; on asyncio's own loops, ``loop.time`` is replaced and
-their list of timers is read. Other loops (uvloop) keep their time where nobody can reach it, and
+their list of timers is read. Other loops (uvloop) keep their time out of reach, and
 are refused.
 
 Invariants:

@@ -140,7 +140,7 @@ def must_wait(function: Any, result: Any) -> bool:
     """Return whether a fixture's result has to be run on the loop: if it is a coroutine.
 
     Raises:
-        TypeError: It is an asynchronous generator, of which nobody would run anything.
+        TypeError: It is an asynchronous generator, of which nothing would run.
 
     """
     if inspect.isasyncgen(result):

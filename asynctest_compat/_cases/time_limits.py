@@ -66,7 +66,7 @@ def time_limit(seconds: float | None = None, *, real: float | None = None) -> Ca
     Args:
         seconds: Of the loop's time, virtual on a SimLoop, for set-up, test and tear-down together.
         real: Seconds of real time, for the same and the cleanups. Needs the main thread and the
-            signal SIGALRM, and is not applied where somebody else has that.
+            signal SIGALRM, and is not applied where other code has that.
 
     A method's limits win over those of its class.
 
@@ -141,7 +141,7 @@ class _RealLimit:
             self.end()
 
     def end(self) -> None:
-        """Raise the error, if the time is up and nobody has been told so yet."""
+        """Raise the error, if the time is up and it was not raised yet."""
         if self._is_up and not self._is_told:
             # Should the error be swallowed, or what it interrupts go on, there is a next time.
             self._strikes = -round(self.seconds / _INTERVAL)

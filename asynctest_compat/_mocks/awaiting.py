@@ -5,7 +5,7 @@ family. It must not know how a mock makes its result; it reads ``await_count``, 
 ``await_args_list`` of the mock that it belongs to.
 
 Invariants: these three change when an await *ends*, by a result or by an exception, never when it
-starts; whoever waits on the event is woken after they changed.
+starts; waiters of the event are woken after they changed.
 """
 
 from __future__ import annotations

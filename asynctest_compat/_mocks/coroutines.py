@@ -1,4 +1,4 @@
-"""What counts as a coroutine, and a coroutine that everybody can wait for.
+"""What counts as a coroutine, and a coroutine that many can wait for.
 
 Owns: the one answer to "is this a coroutine function?", and ``YieldableCoroutine``, the object that
 this package hands out wherever asynctest handed out a generator-based coroutine. It must not know

@@ -10,7 +10,7 @@ Invariants:
 
 - The exit code is told after the program's streams were flushed and closed.
 - A signal that ends the process closes its streams at once. The program's coroutine is cancelled,
-  and what it still does is seen by nobody.
+  and what it still does is not seen.
 - The code of a program, and all that it schedules, knows its process by a context variable, because
   it shares the loop of its parent.
 """

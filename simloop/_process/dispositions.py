@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["IGNORED", "UNCATCHABLE", "Dispositions", "check_signal", "leave_to_asyncio"]
 
 IGNORED = (signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT)
-"""What Linux ignores where nobody handles it; signal(7)."""
+"""What Linux ignores where there is no handler; signal(7)."""
 
 UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
 """What no handler can be set for; signal(7)."""
@@ -123,7 +123,7 @@ class Dispositions:
         if handler == signal.SIG_DFL:
             verb = "stop" if signum in {signal.SIGSTOP, signal.SIGTSTP} else "end"
             raise UsageError(
-                f"{signal.Signals(signum).name} would {verb} the process, because nobody handles"
+                f"{signal.Signals(signum).name} would {verb} the process, because nothing handles"
                 " it; set a handler by loop.add_signal_handler() or signal.signal() first"
             )
         self._wake(signum)
@@ -136,7 +136,7 @@ class Dispositions:
             loop.call_soon_threadsafe(action)
 
     def _wake(self, signum: int) -> None:
-        """Tell asyncio's loops, and whoever reads the wake-up descriptor."""
+        """Tell asyncio's loops, and what reads the wake-up descriptor."""
         for each in self._process.loops:
             each._signal_arrived(signum)
         if self._wakeup_fd >= 0:

@@ -19,7 +19,7 @@ __all__ = ["RealFile", "SinkTransport", "print_to"]
 
 
 class SinkTransport(asyncio.WriteTransport):
-    """A transport that hands what is written to a function, or to nobody."""
+    """A transport that hands what is written to a function, or drops it."""
 
     def __init__(
         self,

@@ -49,7 +49,7 @@ _SLICE_S = 0.05
 """How often a wait looks again whether whatever it waits for has gone idle unseen."""
 
 _LOOKS = 2
-"""How often a loop that nobody needs looks again before it believes that."""
+"""How often a loop that is not needed looks again before it believes that."""
 
 _LOOKS_AT_STRANGERS = 20
 """How often it looks again while threads work of which it knows nothing."""
@@ -163,7 +163,7 @@ class RealThread:
         return waiting is not None and not waiting.awake
 
     def look(self) -> None:
-        """Believe no longer in a release that somebody else has used."""
+        """Believe no longer in a release that another waiter has used."""
         waiting = self.waiting
         if waiting is not None and waiting.awake:
             waiting.looks += 1
@@ -295,7 +295,7 @@ class RealWork:
         self.watch()
 
     def forget(self, foreign: dict[int, Any]) -> None:
-        """Forget everybody, because the loops of the world are closed."""
+        """Forget every real thread, because the loops of the world are closed."""
         for ident, thread in self._real_threads.items():
             if foreign.get(ident) is thread:
                 del foreign[ident]
@@ -360,7 +360,7 @@ class RealWork:
     def may_be_addressed(self) -> bool:
         """Wait for a word from the main thread, if the loop runs beside it; true if it came.
 
-        Asked when nothing else can happen: such a loop waits for whoever started it.
+        Asked when nothing else can happen: such a loop waits for the thread that started it.
         """
         waiting = any(each.waits_for is not None for each in self.threads.sim_threads)
         if waiting and self.hears_from_unknown_threads() and self.threads.kernel.has_work():

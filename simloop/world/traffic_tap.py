@@ -1,6 +1,6 @@
 """What a world's watchers hear of its network.
 
-Owns: passing each accepted send to whoever listens, and the one exception to telling what was
+Owns: passing each accepted send to the listeners, and the one exception to telling what was
 sent. What is ciphered may differ from run to run although the programs at both ends do the same:
 the ``cryptography`` package, which SSH and QUIC are built on, carries an OpenSSL of its own whose
 randomness no world can replace, and a TLS server stamps the tickets that it hands out with the

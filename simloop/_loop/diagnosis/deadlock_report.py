@@ -66,7 +66,7 @@ def explain_deadlock(world: WorldPort) -> DeadlockError:
     if not kernel.autojump and seconds(deadline_ns) != float("inf"):
         return DeadlockError(
             f"nothing is ready at {now} s of virtual time, the next deadline is at"
-            f" {seconds(deadline_ns)} s, and autojump is off, so nobody moves the clock;"
+            f" {seconds(deadline_ns)} s, and autojump is off, so nothing moves the clock;"
             f" call loop.advance(seconds), or set loop.autojump = True.{listed}"
         )
     count = f"{len(waits)} pending task{'' if len(waits) == 1 else 's'}"

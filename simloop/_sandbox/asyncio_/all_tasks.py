@@ -10,7 +10,7 @@ answer is filled in that order. From 3.14 on asyncio does about the same itself.
 Invariants:
 
 - Tasks made elsewhere, in other threads or before, are in asyncio's own weak set.
-- When the last run leaves, tasks that are not done are moved there; nobody else is told of.
+- When the last run leaves, tasks that are not done are moved there; no others are.
 - The list is swept whenever it has doubled: noting a task is a constant, amortised.
 """
 

@@ -78,7 +78,7 @@ def _change(cls: Any, change: Callable[[], None]) -> None:
 
 
 def unsettle() -> None:
-    """Let every future hash by its address again: for whoever measures what other loops cost.
+    """Let every future hash by its address again: for measuring what other loops cost.
 
     No future of a simulated loop may be alive meanwhile.
     """

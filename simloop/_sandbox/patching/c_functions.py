@@ -108,7 +108,7 @@ def _fields_of(function: Any) -> _Builtin:
 
 
 def behind(found: Any, kind: type | tuple[type, ...] = types.BuiltinFunctionType) -> Any:
-    """Return what a name holds, or what it held before somebody put a function in front of it.
+    """Return what a name holds, or what it held before another tool put a function in front of it.
 
     Who watches calls, as blockbuster does, keeps what it calls in its function's closure.
 

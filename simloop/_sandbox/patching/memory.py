@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 interpreter = ctypes.PyDLL(None)
-"""CPython's functions, with types that are ours: those of ``ctypes.pythonapi`` are everybody's."""
+"""CPython's functions, with types that are ours: ``ctypes.pythonapi`` is the whole process's."""
 
 HEAD_SIZE = object.__basicsize__
 """Bytes before the first field of an object's C struct."""

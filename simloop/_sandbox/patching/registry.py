@@ -103,7 +103,7 @@ class Attribute:
     def off(self) -> None:
         """Put back what was there."""
         if self._namespace.get(self._name, _MISSING) is not self._value:
-            return  # Never put there, or somebody else's patch came later: theirs to undo.
+            return  # Never put there, or another tool's patch came later: its own to undo.
         if self._before is _MISSING:
             delattr(self._owner, self._name)
         else:
@@ -111,7 +111,7 @@ class Attribute:
 
 
 class _Names:
-    """Names of modules and classes, written to directly; whoever caches a class's is told."""
+    """Names of modules and classes, written to directly; what caches a class's is told."""
 
     __slots__ = ("_before", "_classes", "_entries", "_methods")
 
@@ -137,7 +137,7 @@ class _Names:
 
     def on(self) -> None:
         """Put our values there."""
-        self._before = [  # What we find may be ours, put back by somebody who patched it in a run.
+        self._before = [  # What we find may be ours, put back by a tool that patched it in a run.
             before if (found := namespace.get(name, _MISSING)) is value else found
             for (namespace, name, value), before in zip(self._entries, self._before, strict=True)
         ]
@@ -152,7 +152,7 @@ class _Names:
         """Put back what was there."""
         for (namespace, name, value), before in zip(self._entries, self._before, strict=True):
             if namespace.get(name) is not value:
-                continue  # Never put there, or somebody else's patch came later: theirs to undo.
+                continue  # Never put there, or another tool's patch came later: its own to undo.
             if before is _MISSING:
                 del namespace[name]
             else:
@@ -173,7 +173,7 @@ def redirect(target: Any, function: Callable[..., Any]) -> Any:
     A function may be redirected twice: the later one is called, and its real one is the earlier.
 
     Raises:
-        UsageError: The name no longer holds the builtin, because somebody replaced it.
+        UsageError: The name no longer holds the builtin, because it was replaced.
     """
     target = behind(target)
     earlier = [each for each in _redirects if isinstance(each, Redirect) and each.target is target]
@@ -233,7 +233,7 @@ def loaded(module: ModuleType) -> None:
 
 
 def before_install(search: Callable[[], None]) -> None:
-    """Let somebody look for more to patch each time before patching; it must be quick."""
+    """Call a function that finds more to patch, each time before patching; it must be quick."""
     _searches.append(search)
 
 

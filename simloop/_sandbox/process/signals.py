@@ -45,7 +45,7 @@ def _signals_of(run: RunContext) -> Signals | None:
 
 def _is_runner() -> bool:
     """Tell whether asyncio's runner called ``signal.signal``."""
-    frame = sys._getframe(2)  # The redirected function's caller: the module signal, or somebody.
+    frame = sys._getframe(2)  # The redirected function's caller: the module signal, or a program.
     for _ in range(2):
         if frame.f_globals.get("__name__") == "asyncio.runners":
             return True
@@ -82,7 +82,7 @@ _real_signal = clone(_signal.signal)
 def take_interrupts(handler: Callable[[int, Any], object]) -> bool:
     """Let Ctrl-C call ``handler`` from now on; false if it is not ours to take.
 
-    It is if nobody else took it, in the main thread. Unlike ``signal.signal`` this looks for no
+    It is if no other code took it, in the main thread. Unlike ``signal.signal`` this looks for no
     enum, which would cost as much as a small run.
     """
     if get_ident() != threading.main_thread()._ident:  # type: ignore[attr-defined]  # the real one
@@ -97,7 +97,7 @@ def take_interrupts(handler: Callable[[int, Any], object]) -> bool:
 
 
 def leave_interrupts(handler: Callable[[int, Any], object]) -> None:
-    """Let Ctrl-C raise again, unless somebody else has taken it meanwhile."""
+    """Let Ctrl-C raise again, unless other code has taken it meanwhile."""
     if _real_getsignal(_signal.SIGINT) is handler:
         _real_signal(_signal.SIGINT, _signal.default_int_handler)
 

@@ -10,11 +10,11 @@ Must not know: which thread runs next, and when.
 
 Invariants:
 
-- Whoever waits stands in the line of what it waits for; whoever releases wakes the first in that
+- A waiter stands in the line of what it waits for; a release wakes the first in that
   line who is not awake yet, from whatever thread. Between standing in line and waiting the thing
   is tried once more, so no release is missed.
-- A thread that has nobody to ask waits for real, as outside. So does one of :data:`foreign`, but
-  it stands in line meanwhile, so that whoever releases something for it tells who looks after it.
+- A thread without a run waits for real, as outside. So does one of :data:`foreign`, but
+  it stands in line meanwhile, so that a release for it tells the world that looks after it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ __all__ = ["foreign", "join_for_real", "wake", "wake_all"]
 
 
 foreign: dict[int, Threads] = {}
-"""Threads outside of every run whose waits somebody wants to see, by identifier."""
+"""Threads outside of every run whose waits a world wants to see, by identifier."""
 
 _lines: dict[object, list[Waiter]] = {}
 _guard = allocate_lock()
@@ -126,7 +126,7 @@ def wake(thing: object) -> None:
 
 
 def wake_all(thing: object) -> None:
-    """Wake everybody that waits for a thing."""
+    """Wake all waiters of a thing."""
     for waiter in tuple(_lines.get(thing, ())):
         waiter.wake()
 
@@ -360,7 +360,7 @@ when_loaded("concurrent.futures.thread", _register_thread_pool)
 
 
 def _make_real(cls: type, name: str) -> None:
-    """Let a method that begins real work run outside, whoever calls it."""
+    """Let a method that begins real work run outside of runs."""
     method = getattr(cls, name)
 
     @functools.wraps(method)
@@ -377,7 +377,7 @@ def _make_real(cls: type, name: str) -> None:
 
 
 def _register_process_pool(module: ModuleType) -> None:
-    """Let pools of processes start real threads and processes, whoever submits."""
+    """Let pools of processes start real threads and processes, from runs as well."""
     _make_real(module.ProcessPoolExecutor, "submit")
 
 

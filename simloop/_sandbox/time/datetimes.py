@@ -5,7 +5,7 @@ Owns: ``datetime.now`` and ``datetime.utcnow``. ``today`` of both classes needs 
 
 How. The classes stay the ones they are, so ``type(datetime.now()) is datetime``, subclasses,
 pickles and everything keyed by class work; two entries of the class's own namespace are replaced
-while runs are on. Methods that somebody holds bound (``default_factory=datetime.now``) are
+while runs are on. Methods that a program holds bound (``default_factory=datetime.now``) are
 builtin functions of their own: the collector is asked who refers to the class, whenever new
 modules have been loaded, and each one found is redirected as well.
 

@@ -1,6 +1,6 @@
 """The real functions, for simloop itself: progress, real-time limits, benchmarks.
 
-Owns: functions that keep their meaning inside a run, where the ones that everybody knows follow
+Owns: functions that keep their meaning inside a run, where those of the standard library follow
 the virtual world. They are builtin functions of their own around the same C code.
 
 Must not know: that there is anything but the real world.

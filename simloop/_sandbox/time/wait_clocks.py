@@ -30,7 +30,7 @@ _real_time: Any = SimpleNamespace(
         **{name: getattr(real_clock, name) for name in real_clock.__all__ if name != "urandom"},
     }
 )
-"""The module ``time``, for somebody who holds it by its name."""
+"""The module ``time``, for modules that hold it by its name."""
 
 
 def _monotonic() -> Any:
