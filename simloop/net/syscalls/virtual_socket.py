@@ -28,6 +28,7 @@ from simloop.net.inet import options as opt
 from simloop.net.inet.socket_file import AF_INET, AF_UNIX, SocketFile
 
 from .argument_checks import as_bytes, as_timeout, c_int, joined, size_of, writable_view
+from .closed_file import CLOSED_FILE
 from .socket_families import open_socket
 
 if TYPE_CHECKING:
@@ -60,23 +61,6 @@ _OPTION_SIZE_MAX = 1024
 _BACKLOG = min(socket.SOMAXCONN, 128)  # CPython's default.
 _INT_SIZE = 4
 
-
-class _ClosedFile(SocketFile):
-    """What a closed socket stands on: everything is EBADF."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        """Hold nothing at all."""
-
-    def __getattribute__(self, name: str) -> Any:
-        # Tools that look at every object may look at this one; arguments are checked before files.
-        if name.startswith("__") or name == "most_taken":
-            return object.__getattribute__(self, name)
-        raise os_error(errno.EBADF)
-
-
-_CLOSED = _ClosedFile()
 
 _find_host: Callable[[], Host | None] | None = None
 
@@ -231,13 +215,13 @@ class VirtualSocket(socket.socket):
     def detach(self) -> int:
         """Close the object but not the descriptor, and return that."""
         fd, self._fd = self._fd, -1
-        self._file = _CLOSED
+        self._file = CLOSED_FILE
         self._closed = True
         return fd
 
     def _real_close(self, _ss: object = None) -> None:
         fd, self._fd = self._fd, -1
-        self._file = _CLOSED
+        self._file = CLOSED_FILE
         if fd >= 0:
             self._host.descriptors.close(fd)
 
