@@ -52,7 +52,7 @@ from .io import (  # noqa: F401
 from .patching import import_hook  # noqa: F401
 from .permissions import ALLOWANCES, allow
 from .process import identity  # noqa: F401
-from .process.garbage import collect, freeze_garbage
+from .process.garbage import collect, freeze_garbage, tidy
 from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
 from .run_context import RunContext, current, get_ident
@@ -84,5 +84,6 @@ __all__ = [
     "leave_interrupts",
     "real_clock",
     "take_interrupts",
+    "tidy",
     "wake_all",
 ]

@@ -147,7 +147,7 @@ class Sandbox(RunContext):
         if frame is None:
             return
         ident, outer, saved = frame
-        collect(full=True)  # Finalizers of what the run leaves behind are part of the run.
+        collect()  # Finalizers of what the run leaves behind are part of the run.
         if outer is None:
             del by_thread[ident]
         else:

@@ -21,11 +21,11 @@ from simloop._process import MainProcess, Process, ProcessTable, Programs
 from simloop._sandbox import (
     Sandbox,
     ThreadSandbox,
-    collect,
     current,
     freeze_garbage,
     get_ident,
     interrupt,
+    tidy,
 )
 from simloop._threads import ThreadScheduler, let_threads_block
 from simloop.errors import UsageError
@@ -95,7 +95,7 @@ class World:
         self.seed = seed
         self.kernel: Kernel = Kernel(seed, start_ns)
         kernel = self.kernel
-        kernel.limits.tidy = _collect
+        kernel.limits.tidy = _tidy
         kernel.limits.freeze_garbage = freeze_garbage
         kernel.stuck = _weakly(self, World._explain_deadlock)
         self.loops: list[Any] = []
@@ -358,8 +358,8 @@ def _is_in_the_way(path: str) -> bool:
     return not stat.S_ISSOCK(mode)
 
 
-def _collect(full: bool) -> None:  # noqa: FBT001 - a hook of the kernel
-    collect(full=full)
+def _tidy(full: bool) -> None:  # noqa: FBT001 - a hook of the kernel
+    tidy(full=full)
 
 
 def _weakly(world: World, method: Callable[..., Any]) -> Callable[..., Any]:
