@@ -37,7 +37,7 @@ from . import audit_guard  # noqa: F401
 from .asyncio_ import all_tasks, anyio_scopes, event_loops, future_hashes  # noqa: F401
 from .asyncio_.all_tasks import has_tasks
 from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads
-from .entropy import aiohttp_masks, numpy_random, openssl_random  # noqa: F401
+from .entropy import aiohttp_masks, first_use, numpy_random, openssl_random  # noqa: F401
 from .io import (  # noqa: F401
     blocking_reads,
     c_ares,

@@ -215,7 +215,7 @@ def callbacks():
     """Be called at each collection, as programs that export metrics are."""
     heard: list[str] = []
 
-    def hear(phase: str, info: dict[str, int]) -> None:  # noqa: ARG001 - as Python calls it
+    def hear(phase: str, info: dict[str, int]) -> None:
         heard.append(phase)
 
     gc.callbacks.append(hear)
@@ -232,7 +232,7 @@ def callbacks():
 def traced():
     """Watch every line, as debuggers and coverage do."""
 
-    def trace(frame: object, event: str, arg: object) -> object:  # noqa: ARG001 - as Python calls it
+    def trace(frame: object, event: str, arg: object) -> object:
         kept.append([len(kept)])
         return trace
 
