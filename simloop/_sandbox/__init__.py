@@ -44,6 +44,7 @@ from .io import (  # noqa: F401
     descriptors,
     epoll,
     fcntl_calls,
+    machine_files,
     os_calls,
     socket_paths,
     sockets,
@@ -51,13 +52,14 @@ from .io import (  # noqa: F401
 )
 from .patching import import_hook  # noqa: F401
 from .permissions import ALLOWANCES, allow
-from .process import identity  # noqa: F401
+from .process import identity, machine  # noqa: F401
 from .process.garbage import collect, freeze_garbage, tidy
 from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
 from .run_context import RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
 from .time import datetimes, real_clock, time_module, wait_clocks  # noqa: F401
+from .time.time_zone import check_zone
 
 __all__ = [
     "ALLOWANCES",
@@ -73,6 +75,7 @@ __all__ = [
     "ThreadSandbox",
     "Threads",
     "allow",
+    "check_zone",
     "collect",
     "current",
     "foreign",

@@ -25,6 +25,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .io import platform_queries as inquiries  # noqa: F401 - for what it registers: what it lets out is no escape
+from .io.machine_files import refuse_machine_file
 from .patching.registry import before_install, entry, redirect
 from .permissions import escape, is_allowed
 from .run_context import by_thread, get_ident
@@ -93,6 +94,7 @@ def _refuse_kill(_seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
 
 def _refuse_writing(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
     path, _mode, flags = args
+    refuse_machine_file(path, flags)
     if flags & _WRITE_FLAGS and not isinstance(path, int):
         _refuse_change(seat, event, args)
 
@@ -233,7 +235,7 @@ def _guard_method(name: str) -> None:
 
 for _name in (
     *("send", "sendall", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg"),
-    *("recvmsg_into", "_accept"),
+    *("recvmsg_into", "_accept", "listen"),
 ):
     _guard_method(_name)
 

@@ -21,6 +21,7 @@ from simloop._process import MainProcess, Process, ProcessTable, Programs
 from simloop._sandbox import (
     Sandbox,
     ThreadSandbox,
+    check_zone,
     current,
     freeze_garbage,
     get_ident,
@@ -63,6 +64,8 @@ class World:
         start_time: What the clock shows at first, in seconds.
         start_date: The wall clock's time when the virtual clock is at 0: a datetime (a naive one
             is UTC) or POSIX seconds; 2024-01-01T00:00:00Z if None, for everybody the same.
+        tz: The time zone of its programs: a name such as ``"Europe/Berlin"``, or a rule of POSIX;
+            UTC if None, on every machine.
         allow: What of the real world its programs may reach; see :func:`simloop.allow`.
         strict: Also refuse what is allowed by default: writing files, starting threads.
         realtime: Virtual seconds per real second, see :meth:`pace`; None for as fast as it goes.
@@ -87,6 +90,7 @@ class World:
         *,
         start_time: float = 0.0,
         start_date: dt.datetime | float | None = None,
+        tz: str | None = None,
         allow: tuple[str, ...] = (),
         strict: bool = False,
         realtime: float | None = None,
@@ -113,6 +117,7 @@ class World:
             start_date=start_date,
             allow=tuple(allow),
             strict=strict,
+            zone=check_zone(tz),
         )
         self.threads.bridge = ThreadBridge(weakref.proxy(self.sandbox), self.loops)
         self._network: Network | None = None

@@ -64,6 +64,7 @@ class Entropy:
     Args:
         streams: The streams of the world's seed. ``program`` is the ``random`` module's,
             ``program/os`` the operating system's.
+        zone: The time zone that the library's state begins with.
     """
 
     __slots__ = (
@@ -74,19 +75,26 @@ class Entropy:
         "_uuid_time",
         "_values",
         "drawer",
+        "zone",
     )
 
     drawer: Drawer
     """Who draws from the ``random`` module in this world, from its first run on."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, zone: str = "UTC") -> None:
         self._streams = streams
+        self.zone: str = zone
         self._os: random.Random | None = None
         self._values: Values = {}
         self._clock_sequence: int | None = None
         self._uuid_time = 0
         # What draws in its place while something is done that a process does once.
         self._apart: Entropy | None = None
+
+    @property
+    def seed(self) -> int | str:
+        """The seed of the streams."""
+        return self._streams.seed
 
     def draw(self, size: int) -> bytes:
         """Return bytes that the program takes for the operating system's entropy."""
@@ -111,7 +119,7 @@ class Entropy:
             self.drawer = Drawer(_first_state(self._streams))
         _acquire(_lock)
         try:
-            saved = _Saved(exchange(self._values, Start(self._streams, start_ns)))
+            saved = _Saved(exchange(self._values, Start(self._streams, start_ns, self.zone)))
             _entered.append(saved)
             generators.enter(self.drawer)
         finally:
@@ -124,7 +132,7 @@ class Entropy:
             other.drawer = Drawer(_first_state(other._streams))
         _acquire(_lock)
         try:
-            self._values = exchange(other._values, Start(other._streams, start_ns))
+            self._values = exchange(other._values, Start(other._streams, start_ns, other.zone))
             generators.switch(self.drawer, other.drawer)
         finally:
             _release(_lock)
@@ -134,7 +142,7 @@ class Entropy:
 
         Unless it is not in place, because another thread has stepped apart: its state stays then.
         """
-        own = Entropy(RandomStreams(f"once/{name}"))
+        own = Entropy(RandomStreams(f"once/{name}"), self.zone)
         if self._apart is None and generators.is_drawing(self.drawer):
             self.switch_to(own, start_ns)
             self._apart = own

@@ -23,8 +23,8 @@ Invariants:
 
 from __future__ import annotations
 
+import importlib
 import sys
-from importlib import _bootstrap  # type: ignore[attr-defined]  # typeshed has none
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.module_state import variable
@@ -94,10 +94,9 @@ def _find_and_load(name: str, import_: Any) -> Any:
 
 
 _modules = sys.modules
-_find_and_load.__code__ = _find_and_load.__code__.replace(
-    co_filename=_bootstrap._find_and_load.__code__.co_filename
-)
-_real_find_and_load: Any = rewrite(_bootstrap._find_and_load, _find_and_load)
+_load: Any = importlib._bootstrap._find_and_load  # type: ignore[attr-defined]
+_find_and_load.__code__ = _find_and_load.__code__.replace(co_filename=_load.__code__.co_filename)
+_real_find_and_load: Any = rewrite(_load, _find_and_load)
 
 
 def _do_apart(function: Any, name: str) -> None:

@@ -33,6 +33,7 @@ class Start(NamedTuple):
 
     streams: Streams
     wall_ns: int
+    zone: str
 
 
 class Keeper(Protocol):
