@@ -88,15 +88,17 @@ class _TimeZone:
 
     def get(self) -> Any:
         """Return the variable, and the zone."""
-        return _environment().get(_VARIABLE), self.applied
+        return os.environ._data.get(_VARIABLE), self.applied  # type: ignore[attr-defined]
 
     def set(self, value: Any, /) -> None:
         """Put both in place."""
         variable, zone = value
-        if variable is None:
-            _environment().pop(_VARIABLE, None)
+        # To write there, beside os.environ, costs a run a tenth of a call of putenv.
+        kept: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
+        if variable is not None:
+            kept[_VARIABLE] = variable
         else:
-            _environment()[_VARIABLE] = variable
+            kept.pop(_VARIABLE, None)
         if zone != self.applied:
             self.apply(zone)
 
@@ -104,12 +106,12 @@ class _TimeZone:
         """Put the zone of a new world in place."""
         zone = start.zone
         is_there = zone == UTC and self.applied == _OWN and _is_utc()
-        self.set((os.fsencode(zone), _OWN if is_there else zone))
+        self.set((_UTC if zone == UTC else os.fsencode(zone), _OWN if is_there else zone))
 
     def apply(self, zone: str) -> None:
         """Let the C library go by a zone."""
         self.applied = zone
-        own = _environment().get(_VARIABLE)
+        own = self.get()[0]
         if zone != _OWN:
             os.putenv("TZ", _for_the_library(zone))
         elif own is None:
@@ -120,13 +122,8 @@ class _TimeZone:
 
 
 _VARIABLE = b"TZ"
+_UTC = b"UTC"
 _time_zone = _TimeZone()
-
-
-def _environment() -> dict[bytes, bytes]:
-    """Return what ``os.environ`` keeps: to write there costs a run a tenth of a call of putenv."""
-    kept: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
-    return kept
 
 
 def _is_utc() -> bool:
@@ -141,7 +138,7 @@ def _for_the_library(zone: str) -> str:
 
 def zone_of_run() -> str:
     """Return the zone that the calling run's program has now."""
-    return os.fsdecode(_environment().get(_VARIABLE, b"")) or UTC
+    return os.environ.get("TZ") or UTC
 
 
 def _tzset() -> None:
