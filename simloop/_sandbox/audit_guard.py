@@ -99,6 +99,10 @@ def _refuse_writing(seat: RunContext, event: str, args: tuple[Any, ...]) -> None
         _refuse_change(seat, event, args)
 
 
+def _refuse_listing(_seat: RunContext, _event: str, args: tuple[Any, ...]) -> None:
+    refuse_machine_file(args[0], 0)
+
+
 def _refuse_database(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
     if args[0] not in (":memory:", b":memory:", ""):
         _refuse_change(seat, event, args)
@@ -148,6 +152,8 @@ _guards: dict[str, Guard] = {
     ),
     "urllib.Request": _refuse_urllib,
     "open": _refuse_writing,
+    "os.listdir": _refuse_listing,
+    "os.scandir": _refuse_listing,
     "sqlite3.connect": _refuse_database,
     **dict.fromkeys(
         (

@@ -184,6 +184,20 @@ def test_what_the_world_has_no_text_for_is_refused(path, way):
         simloop.run(main())
 
 
+@pytest.mark.parametrize(
+    "look", [os.listdir, lambda path: next(os.scandir(path)), lambda path: next(os.walk(path))]
+)
+def test_processes_and_devices_of_the_machine_are_not_listed(look):
+    """Folders of ``/proc`` and ``/sys`` tell what else runs on the machine."""
+
+    async def main(path):
+        look(path)
+
+    for path in ("/proc", "/sys/class/net", Path("/proc/1")):
+        with pytest.raises(simloop.EscapeError):
+            simloop.run(main(path))
+
+
 @pytest.mark.parametrize("path", ["/dev/urandom", "/dev/random"])
 def test_random_devices_are_the_seed_s_or_refused(path):
     """``open`` draws from the seed; a descriptor of the system's would draw from the machine."""

@@ -206,7 +206,7 @@ def _path_of(file: Any) -> str:
     if not isinstance(file, (str, bytes, os.PathLike)):
         return ""
     path = os.path.normpath(os.fsdecode(file))
-    return path if path.startswith(_HERE) else ""
+    return path if f"{path}/".startswith(_HERE) else ""
 
 
 def _in_memory(text: str | bytes) -> int:
@@ -250,12 +250,12 @@ def _os_open(path: Any, flags: int, *args: Any, **kwargs: Any) -> Any:
 
 
 def refuse_machine_file(file: Any, flags: int) -> None:
-    """Refuse to open a file that tells of the real machine, or would change it."""
+    """Refuse to open or list what tells of the real machine, or would change it."""
     path = _path_of(file)
     if not path or path.startswith("/dev/shm") or get_ident() in _let_through:  # noqa: S108
         return
     run = by_thread[get_ident()]
-    is_told = path in _FILES or path in _RANDOM or path.startswith(("/proc/", "/sys/"))
+    is_told = path in _FILES or path in _RANDOM or f"{path}/".startswith(("/proc/", "/sys/"))
     if not is_told or (path.startswith("/etc/") and flags & _WRITING):
         return
     if path.startswith("/proc/") and run.identity is not None:
