@@ -130,7 +130,7 @@ unhurried = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 @pytest.mark.slow
-@settings(max_examples=60, **unhurried)
+@settings(max_examples=25, **unhurried)
 @given(
     program=programs,
     seed=st.integers(0, 5),

@@ -285,7 +285,13 @@ def test_a_growing_world_collects_the_same_in_a_process_that_set_something(state
 
 
 async def look() -> tuple[object, ...]:
-    return gc.isenabled(), gc.get_threshold(), gc.get_freeze_count(), gc.callbacks, gc.get_count()
+    return (
+        gc.isenabled(),
+        gc.get_threshold(),
+        gc.get_freeze_count(),
+        list(gc.callbacks),
+        gc.get_count(),
+    )
 
 
 async def change() -> None:
