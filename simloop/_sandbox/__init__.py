@@ -37,13 +37,14 @@ from . import audit_guard  # noqa: F401
 from .asyncio_ import all_tasks, anyio_scopes, event_loops, future_hashes  # noqa: F401
 from .asyncio_.all_tasks import has_tasks
 from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads
-from .entropy import aiohttp_masks, numpy_random, openssl_random  # noqa: F401
+from .entropy import aiohttp_masks, first_use, numpy_random, openssl_random  # noqa: F401
 from .io import (  # noqa: F401
     blocking_reads,
     c_ares,
     descriptors,
     epoll,
     fcntl_calls,
+    machine_files,
     os_calls,
     socket_paths,
     sockets,
@@ -51,13 +52,14 @@ from .io import (  # noqa: F401
 )
 from .patching import import_hook  # noqa: F401
 from .permissions import ALLOWANCES, allow
-from .process import identity  # noqa: F401
-from .process.garbage import collect, freeze_garbage
+from .process import identity, machine  # noqa: F401
+from .process.garbage import collect, freeze_garbage, tidy
 from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
 from .run_context import RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
 from .time import datetimes, real_clock, time_module, wait_clocks  # noqa: F401
+from .time.time_zone import check_zone
 
 __all__ = [
     "ALLOWANCES",
@@ -73,6 +75,7 @@ __all__ = [
     "ThreadSandbox",
     "Threads",
     "allow",
+    "check_zone",
     "collect",
     "current",
     "foreign",
@@ -84,5 +87,6 @@ __all__ = [
     "leave_interrupts",
     "real_clock",
     "take_interrupts",
+    "tidy",
     "wake_all",
 ]

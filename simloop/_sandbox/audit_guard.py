@@ -25,6 +25,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .io import platform_queries as inquiries  # noqa: F401 - for what it registers: what it lets out is no escape
+from .io.machine_files import refuse_machine_file
 from .patching.registry import before_install, entry, redirect
 from .permissions import escape, is_allowed
 from .run_context import by_thread, get_ident
@@ -93,8 +94,13 @@ def _refuse_kill(_seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
 
 def _refuse_writing(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
     path, _mode, flags = args
+    refuse_machine_file(path, flags)
     if flags & _WRITE_FLAGS and not isinstance(path, int):
         _refuse_change(seat, event, args)
+
+
+def _refuse_listing(_seat: RunContext, _event: str, args: tuple[Any, ...]) -> None:
+    refuse_machine_file(args[0], 0)
 
 
 def _refuse_database(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
@@ -146,6 +152,8 @@ _guards: dict[str, Guard] = {
     ),
     "urllib.Request": _refuse_urllib,
     "open": _refuse_writing,
+    "os.listdir": _refuse_listing,
+    "os.scandir": _refuse_listing,
     "sqlite3.connect": _refuse_database,
     **dict.fromkeys(
         (
@@ -233,7 +241,7 @@ def _guard_method(name: str) -> None:
 
 for _name in (
     *("send", "sendall", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg"),
-    *("recvmsg_into", "_accept"),
+    *("recvmsg_into", "_accept", "listen"),
 ):
     _guard_method(_name)
 

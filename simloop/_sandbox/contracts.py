@@ -125,6 +125,9 @@ class Sockets(Protocol):
     def pipe(self) -> tuple[int, int]:
         """Make a pipe; return the descriptors to read from and to write to."""
 
+    def keep_ports(self) -> Callable[[], None]:
+        """Return what has ports given out as if none had been asked for since."""
+
     # Names
 
     def getaddrinfo(

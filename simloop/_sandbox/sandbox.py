@@ -63,6 +63,7 @@ class Sandbox(RunContext):
             is UTC) or POSIX seconds.
         allow: Names of what the run may reach of the real world; see :func:`.allow`.
         strict: Also refuse what is allowed by default: writing files, starting threads.
+        zone: The time zone that its program begins in.
 
     Raises:
         UsageError: A part lacks something of its contract.
@@ -83,10 +84,11 @@ class Sandbox(RunContext):
         start_date: dt.datetime | float | None = None,
         allow: tuple[str, ...] = (),
         strict: bool = False,
+        zone: str = "UTC",
     ) -> None:
         self.clock = clock
         self.start_ns: int = _START_NS if start_date is None else _posix_ns(start_date)
-        self.entropy: Entropy = Entropy(streams)
+        self.entropy: Entropy = Entropy(streams, zone)
         self.sockets = sockets
         self.signals = signals
         self.threads = threads
@@ -147,7 +149,7 @@ class Sandbox(RunContext):
         if frame is None:
             return
         ident, outer, saved = frame
-        collect(full=True)  # Finalizers of what the run leaves behind are part of the run.
+        collect()  # Finalizers of what the run leaves behind are part of the run.
         if outer is None:
             del by_thread[ident]
         else:
@@ -194,7 +196,7 @@ class Sandbox(RunContext):
         context = ProcessContext(self)
         context.clock = clock
         context.start_ns = start_ns
-        context.entropy = Entropy(streams)
+        context.entropy = Entropy(streams, self.entropy.zone)
         context.sockets = sockets
         context.identity = identity
         _check_parts(context)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from simloop._sandbox import check_zone
 from simloop._version import __version__
+from simloop.errors import UsageError
 
 from ._completion import add_completion
 
@@ -91,6 +93,7 @@ class RunArguments:
     max_time: float | None = None
     max_steps: int | None = None
     start_date: datetime | None = None
+    tz: str | None = None
     steps: str | None = None
     report: str | None = None
     look: str | None = None
@@ -189,6 +192,7 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
         metavar="ISO",
         help="when the world starts, UTC where it names no zone (2024-01-01)",
     )
+    add("--tz", type=_zone, metavar="ZONE", help="the program's time zone, Europe/Berlin say (UTC)")
     # How a checking process hears from the one that it started, and what else it wants of it.
     add("--look", metavar="FILE", help=argparse.SUPPRESS)
     add("--memory", default="", help=argparse.SUPPRESS)
@@ -217,6 +221,14 @@ def _count(text: str) -> int:
     if not value >= 1 or value != int(value):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(value)
+
+
+def _zone(text: str) -> str:
+    """Read a time zone."""
+    try:
+        return check_zone(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _date(text: str) -> datetime:

@@ -65,6 +65,7 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
     options = RunOptions(
         seed=arguments.seed,
         start_date=arguments.start_date,
+        tz=arguments.tz,
         max_time=arguments.max_time,
         max_steps=arguments.max_steps,
     )

@@ -48,6 +48,7 @@ def check(
     debug: bool | None = None,
     start_time: float | None = None,
     start_date: dt.datetime | float | None = None,
+    tz: str | None = None,
     allow: tuple[str, ...] | None = None,
     strict: bool | None = None,
     autojump: bool = True,
@@ -71,6 +72,7 @@ def check(
         debug: As for :func:`run`, like the options that follow.
         start_time: The same.
         start_date: The same.
+        tz: The same.
         allow: The same.
         strict: The same.
         autojump: The same.
@@ -98,7 +100,7 @@ def check(
     if unknown:
         refuse_unknown("check()", unknown, _KNOWN, foreign=_FOREIGN)
     options = RunOptions(
-        None, start_time, start_date, allow, strict,
+        None, start_time, start_date, tz, allow, strict,
         debug, autojump, max_time, max_steps, livelock_steps, realtime,
     )  # fmt: skip
     _check_all(main, list(seeds), runs, processes, options)

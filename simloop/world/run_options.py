@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OF_WORLD", "RunOptions", "check_start", "refuse_unknown", "steps_and_time"]
 
-OF_WORLD = ("seed", "start_time", "start_date", "allow", "strict")
+OF_WORLD = ("seed", "start_time", "start_date", "tz", "allow", "strict")
 """The options that make a world, in the order of :class:`RunOptions`; a given world has its own."""
 
 _NOTHING = (None,) * len(OF_WORLD)
@@ -45,6 +45,7 @@ class RunOptions(NamedTuple):
     seed: int | str | None = None
     start_time: float | None = None
     start_date: dt.datetime | float | None = None
+    tz: str | None = None
     allow: tuple[str, ...] | None = None
     strict: bool | None = None
     # From here on: the run's own, also in a world that was given.

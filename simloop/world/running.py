@@ -47,6 +47,7 @@ def run(
     debug: bool | None = None,
     start_time: float | None = None,
     start_date: dt.datetime | float | None = None,
+    tz: str | None = None,
     allow: tuple[str, ...] | None = None,
     strict: bool | None = None,
     autojump: bool = True,
@@ -65,6 +66,7 @@ def run(
         debug: asyncio's debug mode; None leaves the default.
         start_time: What the clock shows at first, in seconds; 0.0 if None.
         start_date: The wall clock's time when the clock is at 0; see :class:`World`.
+        tz: The time zone of the program, ``"Europe/Berlin"`` say; UTC if None, on every machine.
         allow: What of the real world the program may reach, nothing if None; see :func:`allow`.
         strict: Also refuse writing files and starting threads; no if None.
         autojump: Jump to the next deadline when nothing is ready; see :class:`SimLoop`.
@@ -93,7 +95,7 @@ def run(
         86400.0
     """
     options = RunOptions(
-        seed, start_time, start_date, allow, strict,
+        seed, start_time, start_date, tz, allow, strict,
         debug, autojump, max_time, max_steps, livelock_steps, realtime, world,
     )  # fmt: skip
     try:
@@ -205,6 +207,7 @@ def simulate(
     debug: bool | None = None,
     start_time: float | None = None,
     start_date: dt.datetime | float | None = None,
+    tz: str | None = None,
     allow: tuple[str, ...] | None = None,
     strict: bool | None = None,
     autojump: bool = True,
@@ -224,6 +227,7 @@ def simulate(
         debug: The same.
         start_time: The same.
         start_date: The same.
+        tz: The same.
         allow: The same.
         strict: The same.
         autojump: The same.
@@ -251,7 +255,7 @@ def simulate(
     if unknown:
         refuse_unknown("simulate()", unknown, [*RunOptions._fields, "recorder"])
     options = RunOptions(
-        seed, start_time, start_date, allow, strict,
+        seed, start_time, start_date, tz, allow, strict,
         debug, autojump, max_time, max_steps, livelock_steps, realtime, world,
     )  # fmt: skip
     return outcome_of("simulate()", main, options, recorder)

@@ -21,11 +21,12 @@ from simloop._process import MainProcess, Process, ProcessTable, Programs
 from simloop._sandbox import (
     Sandbox,
     ThreadSandbox,
-    collect,
+    check_zone,
     current,
     freeze_garbage,
     get_ident,
     interrupt,
+    tidy,
 )
 from simloop._threads import ThreadScheduler, let_threads_block
 from simloop.errors import UsageError
@@ -63,6 +64,8 @@ class World:
         start_time: What the clock shows at first, in seconds.
         start_date: The wall clock's time when the virtual clock is at 0: a datetime (a naive one
             is UTC) or POSIX seconds; 2024-01-01T00:00:00Z if None, for everybody the same.
+        tz: The time zone of its programs: a name such as ``"Europe/Berlin"``, or a rule of POSIX;
+            UTC if None, on every machine.
         allow: What of the real world its programs may reach; see :func:`simloop.allow`.
         strict: Also refuse what is allowed by default: writing files, starting threads.
         realtime: Virtual seconds per real second, see :meth:`pace`; None for as fast as it goes.
@@ -87,6 +90,7 @@ class World:
         *,
         start_time: float = 0.0,
         start_date: dt.datetime | float | None = None,
+        tz: str | None = None,
         allow: tuple[str, ...] = (),
         strict: bool = False,
         realtime: float | None = None,
@@ -95,7 +99,7 @@ class World:
         self.seed = seed
         self.kernel: Kernel = Kernel(seed, start_ns)
         kernel = self.kernel
-        kernel.limits.tidy = _collect
+        kernel.limits.tidy = _tidy
         kernel.limits.freeze_garbage = freeze_garbage
         kernel.stuck = _weakly(self, World._explain_deadlock)
         self.loops: list[Any] = []
@@ -113,6 +117,7 @@ class World:
             start_date=start_date,
             allow=tuple(allow),
             strict=strict,
+            zone=check_zone(tz),
         )
         self.threads.bridge = ThreadBridge(weakref.proxy(self.sandbox), self.loops)
         self._network: Network | None = None
@@ -358,8 +363,8 @@ def _is_in_the_way(path: str) -> bool:
     return not stat.S_ISSOCK(mode)
 
 
-def _collect(full: bool) -> None:  # noqa: FBT001 - a hook of the kernel
-    collect(full=full)
+def _tidy(full: bool) -> None:  # noqa: FBT001 - a hook of the kernel
+    tidy(full=full)
 
 
 def _weakly(world: World, method: Callable[..., Any]) -> Callable[..., Any]:

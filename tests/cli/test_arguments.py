@@ -90,6 +90,7 @@ def test_dates_are_utc_by_default():
         ("run app.py --max-steps 15e-1", "'15e-1' is no whole number above 0"),
         ("run app.py --max-steps 1.2.3e4", "'1.2.3e4' is no whole number above 0"),
         ("run app.py --start-date monday", "'monday' is no ISO date"),
+        ("run app.py --tz Mars/Base", "tz='Mars/Base'; it takes the name of a time zone"),
         ("show", "required: TRACE"),
         ("show run.html", "the page would be written over the trace 'run.html'"),
         ("show run.json -o ./run.json", "would be written over the trace"),

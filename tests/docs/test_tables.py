@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,16 @@ WAYS = {
     "os.setns": lambda: on_a_socket(os.setns),
     "fcntl.flock": lambda: on_a_socket(fcntl.flock, fcntl.LOCK_EX),
     "fcntl.lockf": lambda: on_a_socket(fcntl.lockf, fcntl.LOCK_EX),
+    "time.clock_settime": lambda: time.clock_settime(time.CLOCK_REALTIME, 0.0),
+    "time.clock_settime_ns": lambda: time.clock_settime_ns(time.CLOCK_REALTIME, 0),
+    "os.setuid": lambda: os.setuid(os.getuid()),
+    "os.setgid": lambda: os.setgid(os.getgid()),
+    "os.setgroups": lambda: os.setgroups([]),
+    "os.nice": lambda: os.nice(0),
+    "os.setpriority": lambda: os.setpriority(os.PRIO_PROCESS, 0, 0),
+    "os.sched_setaffinity": lambda: os.sched_setaffinity(0, {0}),
+    "/proc": lambda: Path("/proc/self/maps").read_bytes(),
+    "/sys": lambda: Path("/sys/power/state").read_bytes(),
 }
 
 

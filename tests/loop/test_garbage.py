@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import subprocess
 import sys
 from contextvars import copy_context
+from pathlib import Path
 
 import pytest
 
@@ -147,7 +149,7 @@ def test_what_outlived_a_collection_of_the_program_is_collected_too(collect) -> 
     async def main() -> None:
         knot = Knot(log, 1)
         collect()
-        kept = [[number] for number in range(1000)]  # By itself, too, if it was told to.
+        kept = [[number] for number in range(1000)]
         assert not log
         del knot, kept
 
@@ -159,45 +161,199 @@ def test_what_outlived_a_collection_of_the_program_is_collected_too(collect) -> 
 @pytest.mark.slow
 def test_the_first_run_of_a_process_decides_too() -> None:
     """Python's own collection is off in the first run, though Python 3.12 begins with a freeze."""
-    program = """if True:
-        import gc, simloop
-        async def main():
-            return gc.isenabled()
-        print(simloop.run(main()), gc.isenabled(), gc.get_freeze_count())
+    program = f"""if True:
+        import gc, sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from test_garbage import collected
+        first = collected(junk=100)
+        print(first == collected(junk=5000), gc.isenabled(), gc.get_freeze_count())
     """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stdout == "False True 0\n"
+    assert done.stdout == "True True 0\n"
 
 
-def test_the_collector_is_as_it_was_after_a_run() -> None:
-    """A run leaves the collector on, with nothing frozen; one that was off stays off."""
+@contextlib.contextmanager
+def frozen():
+    """Freeze what there is, as servers do before they fork."""
+    gc.collect()
+    gc.freeze()
+    count = gc.get_freeze_count()
+    try:
+        yield
+        assert count - 100 < gc.get_freeze_count() <= count  # Some die by themselves.
+    finally:
+        gc.unfreeze()
 
-    async def main() -> bool:
-        return gc.isenabled()
 
-    assert not simloop.run(main())
-    assert gc.isenabled()
-    assert gc.get_freeze_count() == 0
+@contextlib.contextmanager
+def disabled():
+    """Turn the collector off, as benchmarks do."""
     gc.disable()
     try:
-        simloop.run(main())
+        yield
         assert not gc.isenabled()
     finally:
         gc.enable()
 
 
-def test_frozen_objects_of_the_user_stay_frozen() -> None:
-    """A process that froze objects itself is left alone."""
-
-    async def main() -> bool:
-        return gc.isenabled()
-
-    gc.freeze()
+@contextlib.contextmanager
+def other_thresholds():
+    """Let Python collect at every object."""
+    known = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
     try:
-        count = gc.get_freeze_count()
-        assert simloop.run(main())
-        assert gc.get_freeze_count() > count - 100  # Some die by themselves.
+        yield
+        assert gc.get_threshold() == (1, 1, 1)
+    finally:
+        gc.set_threshold(*known)
+
+
+@contextlib.contextmanager
+def callbacks():
+    """Be called at each collection, as programs that export metrics are."""
+    heard: list[str] = []
+
+    def hear(phase: str, info: dict[str, int]) -> None:
+        heard.append(phase)
+
+    gc.callbacks.append(hear)
+    known = list(gc.callbacks)
+    try:
+        yield
+        assert gc.callbacks == known
+        assert heard.count("start") <= 1  # The one before a run, in a process that froze objects.
+    finally:
+        gc.callbacks.remove(hear)
+
+
+@contextlib.contextmanager
+def traced():
+    """Watch every line, as debuggers and coverage do."""
+
+    def trace(frame: object, event: str, arg: object) -> object:
+        kept.append([len(kept)])
+        return trace
+
+    kept: list[list[int]] = []
+    known = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(known)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [frozen, disabled, other_thresholds, callbacks, pytest.param(traced, marks=pytest.mark.slow)],
+)
+def test_a_run_collects_the_same_whatever_the_process_set(state) -> None:
+    """Finalizers run at the same steps, and the process has its collector back as it was."""
+    expected = collected(junk=0)
+    with state():
+        assert collected(junk=1000) == expected
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", [frozen, disabled])
+def test_a_growing_world_collects_the_same_in_a_process_that_set_something(state) -> None:
+    """What was set aside comes back into collections at the same step."""
+
+    async def main(log: list[object]) -> None:
+        for number in range(100):
+            Knot(log, number)
+        await asyncio.gather(*[asyncio.sleep(1 + number) for number in range(30_000)])
+        log.append("end")
+        gc.collect()
+        log.append("collected")
+
+    logs: list[list[object]] = [[], []]
+    simloop.run(main(logs[0]))
+    gc.freeze() if state is frozen else gc.disable()
+    try:
+        simloop.run(main(logs[1]))
     finally:
         gc.unfreeze()
+        gc.enable()
+    assert logs[0] == logs[1]
+    assert logs[0][0] == "end"
+    assert logs[0][-1] == "collected"
+
+
+async def look() -> tuple[object, ...]:
+    return (
+        gc.isenabled(),
+        gc.get_threshold(),
+        gc.get_freeze_count(),
+        list(gc.callbacks),
+        gc.get_count(),
+    )
+
+
+async def change() -> None:
+    before = await look()
+    gc.disable()
+    gc.set_threshold(5, 6)
+    gc.freeze()
+    gc.callbacks.append(print)
+    gc.set_debug(gc.DEBUG_UNCOLLECTABLE)
+    after = await look()
+    assert [a is b or a == b for a, b in zip(before, after, strict=True)][:2] == [False, False]
+    assert after[1] == (5, 6, 10)
+    gc.callbacks.remove(print)
+    gc.callbacks.append(lambda *_: None)
+
+
+def test_what_a_program_sets_holds_for_its_run() -> None:
+    """A program finds the collector of a new process, and leaves the process's as it was."""
+
+    def state() -> list[object]:
+        return [gc.isenabled(), gc.get_threshold(), gc.get_freeze_count(), list(gc.callbacks)]
+
+    before, debug = state(), gc.get_debug()
+    first = simloop.run(look())
+    assert first[0] is True
+    assert first[2:] == (0, [], (0, 0, 0))
+    simloop.run(change())
+    assert simloop.run(look()) == first
+    assert (state(), gc.get_debug()) == (before, debug)
+
+
+@pytest.mark.parametrize("turn_off", [gc.disable, gc.freeze, lambda: gc.set_threshold(0)])
+def test_a_program_may_turn_collections_off(turn_off) -> None:
+    """Then no step collects what it had made, until it says so itself, or the run ends."""
+    log: list[object] = []
+
+    async def main() -> None:
+        Knot(log, 0)
+        turn_off()
+        for _ in range(25_000):
+            await asyncio.sleep(0.001)
+        assert not log
+
+    simloop.run(main())
+    assert len(log) == 1
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_a_program_froze_is_collected_after_unfreezing() -> None:
+    """``gc.freeze`` keeps garbage from collections, ``gc.unfreeze`` gives it back to them."""
+    log: list[object] = []
+
+    async def main() -> None:
+        Knot(log, 0)
+        gc.freeze()
+        assert gc.get_freeze_count() > 0
+        gc.collect()
+        assert not log
+        gc.unfreeze()
+        gc.collect()
+        assert len(log) == 1
+        assert gc.get_stats()[2]["collections"] == 2
+
+    simloop.run(main())

@@ -92,6 +92,9 @@ class FakeSockets:
     def watch(self, fd, callback):
         return int
 
+    def keep_ports(self):
+        return int
+
     def socketpair(self, family, type, proto):  # noqa: A002
         return FakeSocket(family), FakeSocket(family)
 

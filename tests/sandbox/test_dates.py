@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import pickle
 import sys
-import time
 import warnings
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -122,20 +121,14 @@ def test_errors_are_as_ever():
         datetime.now(dt.UTC, dt.UTC)
 
 
-def test_the_second_of_two_equal_hours_is_marked(make, clock, monkeypatch):
+def test_the_second_of_two_equal_hours_is_marked(make, clock):
     """In the hour that a zone repeats, local time carries ``fold``."""
-    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
-    time.tzset()
-    try:
-        start = datetime(2024, 10, 27, 0, 30, tzinfo=dt.UTC)
-        with make(start_date=start):
-            first = datetime.now()  # noqa: DTZ005
-            clock.now_ns = 3600 * 10**9
-            second = datetime.now()  # noqa: DTZ005
-            of_subclass = Moment.now()
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+    start = datetime(2024, 10, 27, 0, 30, tzinfo=dt.UTC)
+    with make(start_date=start, zone="CET-1CEST,M3.5.0,M10.5.0/3"):
+        first = datetime.now()  # noqa: DTZ005
+        clock.now_ns = 3600 * 10**9
+        second = datetime.now()  # noqa: DTZ005
+        of_subclass = Moment.now()
     assert (first.hour, first.fold) == (second.hour, 0) == (2, 0)
     assert second.fold == of_subclass.fold == 1
 

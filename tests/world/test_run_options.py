@@ -79,6 +79,9 @@ VALUES = [
     ("start_time", math.nan, "a number of seconds"),
     ("start_date", "2024-01-01", "a number of seconds"),
     ("start_date", math.inf, "finite POSIX seconds"),
+    ("tz", "Mars/Base", "the name of a time zone that this machine knows"),
+    ("tz", "../UTC", "the name of a time zone that this machine knows"),
+    ("tz", 3, "the name of a time zone that this machine knows"),
     ("allow", "files", r"allow=('files',)"),
     ("allow", ("filse",), "allow any of files"),
     ("max_time", -1, "from 0 on"),
@@ -137,6 +140,7 @@ OF_WORLD = [
     ("seed", "other"),
     ("start_time", 0.0),
     ("start_date", 0),
+    ("tz", "UTC"),
     ("allow", ()),
     ("strict", False),
 ]

@@ -23,6 +23,7 @@ import uuid
 from _thread import LockType, allocate_lock
 from typing import TYPE_CHECKING, Any
 
+from simloop._kernel import RandomStreams
 from simloop._sandbox.patching.module_state import Start, Values, exchange, give_back
 from simloop._sandbox.patching.registry import entry, redirect, rewrite
 from simloop._sandbox.run_context import by_thread, get_ident
@@ -63,19 +64,37 @@ class Entropy:
     Args:
         streams: The streams of the world's seed. ``program`` is the ``random`` module's,
             ``program/os`` the operating system's.
+        zone: The time zone that the library's state begins with.
     """
 
-    __slots__ = ("_clock_sequence", "_os", "_streams", "_uuid_time", "_values", "drawer")
+    __slots__ = (
+        "_apart",
+        "_clock_sequence",
+        "_os",
+        "_streams",
+        "_uuid_time",
+        "_values",
+        "drawer",
+        "zone",
+    )
 
     drawer: Drawer
     """Who draws from the ``random`` module in this world, from its first run on."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, zone: str = "UTC") -> None:
         self._streams = streams
+        self.zone: str = zone
         self._os: random.Random | None = None
         self._values: Values = {}
         self._clock_sequence: int | None = None
         self._uuid_time = 0
+        # What draws in its place while something is done that a process does once.
+        self._apart: Entropy | None = None
+
+    @property
+    def seed(self) -> int | str:
+        """The seed of the streams."""
+        return self._streams.seed
 
     def draw(self, size: int) -> bytes:
         """Return bytes that the program takes for the operating system's entropy."""
@@ -100,7 +119,7 @@ class Entropy:
             self.drawer = Drawer(_first_state(self._streams))
         _acquire(_lock)
         try:
-            saved = _Saved(exchange(self._values, Start(self._streams, start_ns)))
+            saved = _Saved(exchange(self._values, Start(self._streams, start_ns, self.zone)))
             _entered.append(saved)
             generators.enter(self.drawer)
         finally:
@@ -113,13 +132,37 @@ class Entropy:
             other.drawer = Drawer(_first_state(other._streams))
         _acquire(_lock)
         try:
-            self._values = exchange(other._values, Start(other._streams, start_ns))
+            self._values = exchange(other._values, Start(other._streams, start_ns, other.zone))
             generators.switch(self.drawer, other.drawer)
         finally:
             _release(_lock)
 
+    def step_apart(self, name: str, start_ns: int) -> Entropy:
+        """Return sources that follow a name alone, and put their state in the place of this one's.
+
+        Unless it is not in place, because another thread has stepped apart: its state stays then.
+        """
+        own = Entropy(RandomStreams(f"once/{name}"), self.zone)
+        if self._apart is None and generators.is_drawing(self.drawer):
+            self.switch_to(own, start_ns)
+            self._apart = own
+        return own
+
+    def come_back(self, own: Entropy, start_ns: int) -> None:
+        """Put this one's state in place again, which that of ``own`` had taken."""
+        if self._apart is own:
+            own._end_apart(start_ns)
+            own.switch_to(self, start_ns)
+            self._apart = None
+
+    def _end_apart(self, start_ns: int) -> None:
+        """Be in place, whatever a thread that was ended had left there."""
+        if self._apart is not None:
+            self.come_back(self._apart, start_ns)
+
     def exit(self, saved: _Saved) -> None:
         """Keep the world's state for its next run and put back what was there."""
+        self._end_apart(0)
         _acquire(_lock)
         try:
             generators.leave(self.drawer)

@@ -32,7 +32,7 @@ from simloop._sandbox.patching.memory import HEAD_SIZE, memory
 from simloop._sandbox.patching.registry import rewrite
 from simloop._sandbox.run_context import by_thread, get_ident
 
-__all__ = ["Drawer", "enter", "leave", "own", "state_of"]
+__all__ = ["Drawer", "enter", "is_drawing", "leave", "own", "state_of", "switch"]
 
 _STATE_BYTES = _random.Random.__basicsize__ - HEAD_SIZE
 _hidden: Any = random._inst
@@ -128,6 +128,11 @@ def switch(before: Drawer, drawer: Drawer) -> None:
         drawer.place()
     elif _is_shared():
         drawer.settle()
+
+
+def is_drawing(drawer: Drawer) -> bool:
+    """Return whether this is one of the runs that are on."""
+    return any(each is drawer for each in _entered)
 
 
 def leave(drawer: Drawer) -> None:

@@ -33,6 +33,7 @@ class Start(NamedTuple):
 
     streams: Streams
     wall_ns: int
+    zone: str
 
 
 class Keeper(Protocol):
@@ -113,10 +114,9 @@ def give_back(world: Values, own: Values) -> None:
     """Keep the world's values for its next run and put the process's own in place."""
     if _modules_seen != len(sys.modules):
         _look()
-    for key, namespace, name, first in _loaded:
-        if key in own or first is None:
-            world[key] = namespace[name]
-            namespace[name] = own.get(key)
+    for key, namespace, name, _first in _loaded:
+        world[key] = namespace[name]
+        namespace[name] = own.get(key)
     for each in _keepers:
         if each.key in own:
             world[each.key] = each.get()

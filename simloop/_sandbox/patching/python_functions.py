@@ -58,6 +58,10 @@ class Rewrite:
         self.real.__kwdefaults__ = function.__kwdefaults__
         model = _stub(len(function.__code__.co_freevars))
         model.__kwdefaults__ = {"call": replacement}
+        if function.__code__.co_filename.startswith("<frozen "):
+            # Python leaves frames of its import system out of tracebacks, by their file.
+            file = function.__code__.co_filename
+            model.__code__ = model.__code__.replace(co_filename=file)
         for held in (model.__code__, model.__kwdefaults__):
             # The second reference is the one that the function's struct has while it is on.
             interpreter.Py_IncRef(ctypes.py_object(held))

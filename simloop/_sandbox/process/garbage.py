@@ -8,81 +8,245 @@ collection after so many steps, and the end of a run for a last one; each looks 
 runs have made, at a step that is the same every time. A run that grows fast has what it made set
 aside in the same way, up to the next collection of everything.
 
+What the process did before makes no difference. One that has the collector off, has other
+thresholds or calls functions at each collection (``gc.callbacks``) has all that back afterwards;
+one that has frozen objects keeps these and no others frozen, and what else was garbage before the
+run is collected before it begins.
+
+Inside, the module ``gc`` is the program's: it finds the collector on, as in a new process, and what
+it turns off, freezes or registers holds for its run. Off means that steps collect nothing.
+
 Must not know: steps. The kernel counts them.
 
-Invariants: outside of runs the collector is as it was. A process that froze objects itself, or has
-the collector off, keeps it that way, and gets no collections from here. (Python 3.12 freezes some
-at its start; these are ordinary objects after the first run.)
+Invariants: outside of runs the collector is as it was, with one exception: in a process that had
+frozen objects, a run that set its own aside leaves everything frozen that is alive then. (Python
+3.12 freezes some at its start; these are ordinary objects after the first run.)
 """
 
 from __future__ import annotations
 
 import gc
+import operator
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import patch, redirect
+from simloop._sandbox.run_context import by_thread, get_ident
 
-__all__ = ["collect", "freeze_garbage"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-_FROZEN_AT_START = 1_000 if sys.version_info[:2] == (3, 12) else 0
+__all__ = ["collect", "freeze_garbage", "tidy"]
+
+_VERSION = sys.version_info[:2]
+_FROZEN_AT_START = 1_000 if _VERSION == (3, 12) else 0
 """At most so many objects are frozen in a process in which nobody asked for that."""
+
+_THRESHOLDS = (2000 if _VERSION >= (3, 13) else 700, 10, 10)
+"""What a new process begins with: ``Modules/gcmodule.c`` and, from 3.13 on, ``Python/gc.c``."""
 
 
 class _Collector:
-    """The automatic collector, which is off while runs are on."""
+    """The automatic collector, which is off while runs are on, and the one that programs see."""
 
-    __slots__ = ("are_young", "has_set_aside", "is_ours")
+    __slots__ = (
+        "_callbacks",
+        "_debug",
+        "_freezes",
+        "_was_enabled",
+        "are_young",
+        "frozen_before",
+        "has_set_aside",
+        "has_unfrozen",
+        "is_enabled",
+        "is_frozen",
+        "is_on",
+        "statistics",
+        "thresholds",
+    )
 
     def __init__(self) -> None:
-        self.is_ours = False
-        self.has_set_aside = False
-        # Whether all objects that runs made are young, because nobody has collected yet.
-        self.are_young = False
+        self.is_on = False
 
     def on(self) -> None:
-        """Set every object aside and stop collecting, unless somebody else did either."""
-        if gc.isenabled() and gc.get_freeze_count() <= _FROZEN_AT_START:
-            gc.disable()
+        """Set every object aside and stop collecting."""
+        self._was_enabled: bool = gc.isenabled()
+        self._debug: int = gc.get_debug()
+        gc.disable()
+        self._freezes: bool = gc.get_freeze_count() <= _FROZEN_AT_START
+        if self._freezes:
             gc.freeze()
-            self.is_ours = self.are_young = True
+        else:
+            gc.collect()
+        self._callbacks: list[Any] = gc.callbacks[:]
+        gc.callbacks.clear()
+        self.is_on = True
+        self.has_unfrozen = False
+        self.has_set_aside = False
+        # Whether all objects that runs made are young, because nobody has collected yet.
+        self.are_young = True
+        self.begin()
+
+    def begin(self) -> None:
+        """Let the next program find what one in a new process finds."""
+        self.is_enabled = True
+        self.is_frozen = False
+        self.frozen_before = 0
+        self.thresholds: tuple[int, ...] = _THRESHOLDS
+        self.statistics: dict[int, list[int]] = {}
 
     def off(self) -> None:
-        """Let Python collect by itself again."""
-        if self.is_ours:
-            self.is_ours = self.has_set_aside = False
+        """Let Python collect by itself again, if it did."""
+        if not self.is_on:
+            return
+        self.is_on = False
+        gc.callbacks[:] = self._callbacks
+        gc.set_debug(self._debug)
+        if self._freezes:
             gc.unfreeze()
+        elif self.has_unfrozen:
+            gc.freeze()
+        if self._was_enabled:
             gc.enable()
+
+    def unfreeze(self) -> None:
+        """Let collections look at what was set aside, too."""
+        self.has_set_aside = False
+        self.has_unfrozen = True
+        _real_unfreeze()  # What was there before the runs, too: it is little beside a large world.
+
+    def count(self, generation: int, found: int) -> None:
+        """Count a collection of the program's run."""
+        counted = self.statistics.setdefault(generation, [0, 0])
+        counted[0] += 1
+        counted[1] += found
 
 
 _collector = _Collector()
-patch(_collector)
 
 
-def collect(*, full: bool) -> None:
-    """Collect what runs left behind: of their young objects only, or of all of them."""
-    if not _collector.is_ours:
+def collect() -> None:
+    """Collect what a run leaves behind, at its end, whatever its program said of the collector."""
+    if not _collector.is_on:
         return
-    if full and _collector.has_set_aside:
-        _collector.has_set_aside = False
-        gc.unfreeze()  # What was there before the runs, too: it is little beside a large world.
-    elif full and _collector.are_young and not gc.isenabled():
+    if _collector.is_frozen:
+        _collector.has_set_aside = True
+    _collector.begin()
+    _collect_now(full=True)
+
+
+def tidy(*, full: bool) -> None:
+    """Collect what runs left behind: of their young objects only, or of all of them."""
+    if _collector.is_on and _collector.is_enabled and _collector.thresholds[0]:
+        _collect_now(full=full)
+
+
+def _collect_now(*, full: bool) -> None:
+    if full and _collector.has_set_aside and not _collector.is_frozen:
+        _collector.unfreeze()
+    elif full and _collector.are_young:
         full = False  # The same, without what a full collection does beside for the process.
     _collector.are_young = False
-    _real_collect(2 if full else 0)
-
-
-def _collect(generation: int = 2) -> Any:
-    """Collect as the program says; whoever survives is young no more."""
-    _collector.are_young = False
-    return _real_collect(generation)
-
-
-_real_collect = redirect(gc.collect, _collect)
+    generation = 2 if full else 0
+    _collector.count(generation, _real_collect(generation))
 
 
 def freeze_garbage() -> None:
     """Keep all that there is out of collections of young objects, until all are collected."""
-    if _collector.is_ours:
+    if _collector.is_on:
         _collector.has_set_aside = True
-        gc.freeze()
+        _real_freeze()
+
+
+# What a program sees ----------------------------------------------------------------------------
+
+
+def _redirect(name: str) -> Callable[[Callable[..., Any]], Any]:
+    """Let a function of ``gc`` be the decorated one in a run; the real one where no run is."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if get_ident() in by_thread and _collector.is_on:
+                return function(*args, **kwargs)
+            return real(*args, **kwargs)
+
+        real = redirect(getattr(gc, name), call)
+        return real
+
+    return decorate
+
+
+@_redirect("collect")
+def _real_collect(generation: int = 2) -> Any:
+    """Collect as the program says; whoever survives is young no more."""
+    if generation == 2 and _collector.has_set_aside and not _collector.is_frozen:  # noqa: PLR2004
+        _collector.unfreeze()
+    _collector.are_young = False
+    found = _real_collect(generation)
+    _collector.count(generation, found)
+    return found
+
+
+@_redirect("freeze")
+def _real_freeze() -> None:
+    if not _collector.is_frozen:
+        _collector.is_frozen = True
+        _collector.frozen_before = _freeze_count()
+    _real_freeze()
+
+
+@_redirect("unfreeze")
+def _real_unfreeze() -> None:
+    if _collector.is_frozen:  # What is frozen else was there before the run.
+        _collector.is_frozen = False
+        _collector.unfreeze()
+
+
+@_redirect("get_freeze_count")
+def _freeze_count() -> int:
+    if not _collector.is_frozen:
+        return 0
+    return max(0, _freeze_count() - _collector.frozen_before)  # type: ignore[no-any-return]
+
+
+@_redirect("enable")
+def _enable() -> None:
+    _collector.is_enabled = True
+
+
+@_redirect("disable")
+def _disable() -> None:
+    _collector.is_enabled = False
+
+
+@_redirect("isenabled")
+def _isenabled() -> bool:
+    return _collector.is_enabled
+
+
+@_redirect("set_threshold")
+def _set_threshold(*thresholds: int) -> None:
+    given = [operator.index(each) for each in thresholds]
+    _collector.thresholds = (*given, *_collector.thresholds[len(given) :])
+
+
+@_redirect("get_threshold")
+def _get_threshold() -> tuple[int, ...]:
+    return _collector.thresholds
+
+
+@_redirect("get_count")
+def _get_count() -> tuple[int, int, int]:
+    return 0, 0, 0  # How many objects there are depends on what the process made before.
+
+
+@_redirect("get_stats")
+def _get_stats() -> list[dict[str, int]]:
+    counts = [_collector.statistics.get(generation, (0, 0)) for generation in range(3)]
+    return [
+        {"collections": collections, "collected": collected, "uncollectable": 0}
+        for collections, collected in counts
+    ]
+
+
+patch(_collector)

@@ -116,6 +116,8 @@ def _command(arguments: RunArguments) -> list[str]:
         line += ["--max-steps", str(arguments.max_steps)]
     if arguments.start_date is not None:
         line += ["--start-date", arguments.start_date.isoformat()]
+    if arguments.tz is not None:
+        line += ["--tz", arguments.tz]
     return line
 
 

@@ -243,6 +243,20 @@ class PortTable(Generic[H]):
                 return port
         raise os_error(errno.EADDRNOTAVAIL)
 
+    @property
+    def first_position(self) -> tuple[int, int]:
+        """The position of a table that has given out none."""
+        return self.first, self.first
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """From where on the next ephemeral ports are looked for."""
+        return self._cursor, self._shared_cursor
+
+    @position.setter
+    def position(self, position: tuple[int, int]) -> None:
+        self._cursor, self._shared_cursor = position
+
     # -- listening -----------------------------------------------------------------------------
 
     def listen(self, socket: H, ip: str, port: int) -> None:

@@ -66,7 +66,8 @@ class SystemCalls(DescriptorCalls):
         look_for_host: Callable[[], Host | None] | None = None,
     ) -> None:
         self._find_host = find_host
-        self.paths: UnixPaths = UnixPaths(find_host if look_for_host is None else look_for_host)
+        self._look_for_host = find_host if look_for_host is None else look_for_host
+        self.paths: UnixPaths = UnixPaths(self._look_for_host)
 
     # -- sockets -------------------------------------------------------------------------------
 
@@ -79,6 +80,20 @@ class SystemCalls(DescriptorCalls):
     ) -> tuple[VirtualSocket, VirtualSocket]:
         """Return two connected sockets."""
         return make_socketpair(self._find_host(), family, type, proto)
+
+    def keep_ports(self) -> Callable[[], None]:
+        """Return what has ephemeral ports given out as if none had been asked for since."""
+        before = self._look_for_host()
+        kept = None if before is None else (before.tcp.position, before.udp.position)
+
+        def restore() -> None:
+            host = self._look_for_host()
+            if host is not None:
+                tables = (host.tcp, host.udp)
+                for table, position in zip(tables, kept or [None, None], strict=True):
+                    table.position = table.first_position if position is None else position
+
+        return restore
 
     def gethostname(self) -> str:
         """Return the name of the host."""

@@ -1,0 +1,143 @@
+"""What a process does once, in the middle of a run: imports, and what libraries do at first use.
+
+The first run of a process imports modules that a later one finds loaded. What a module draws while
+it is imported (``multiprocessing`` draws a key, numpy a seed), how long it sleeps, which ports it
+tries must not be missing in the later run. So an import is cut out of the run, as if it had taken
+place before: it draws from streams that follow the module's name alone, it sees the clock at the
+world's start, sleeping there takes no time of the run's, and ports are given out afterwards as if
+it had tried none. The same holds for the search of ``tempfile`` for its folder.
+
+Owns: which functions do things once, and stepping out of the run's streams for them. Each module is
+apart by itself, also one that another one imports: it may have been loaded before that one.
+
+Must not know: how streams are exchanged; see :class:`.Entropy`.
+
+Invariants:
+
+- Of the run's streams, clock and ports nothing is moved by an import, whether it fails or not.
+- What a module drew is the same in each process, whatever the seed: the module stays loaded, and a
+  later run with another seed finds what it drew.
+- A traceback shows none of it: Python leaves frames of its import system out of tracebacks by
+  their file (CPython ``Python/import.c``, ``remove_importlib_frames``), and takes ours for such.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from simloop._sandbox.patching.module_state import variable
+from simloop._sandbox.patching.registry import rewrite, when_loaded
+from simloop._sandbox.run_context import by_thread, get_ident
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from simloop._sandbox.contracts import Clock
+    from simloop._sandbox.run_context import RunContext
+
+    from .entropy import Entropy
+
+__all__: list[str] = []
+
+
+class _OwnClock:
+    """The clock of something that is done once: it begins at the world's start."""
+
+    __slots__ = ("now_ns",)
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def block(self, duration_ns: int) -> None:
+        """Let time pass for nobody else."""
+        self.now_ns += duration_ns
+
+
+class _Apart:
+    """One thing that is done once, by a thread of a run."""
+
+    __slots__ = ("_clock", "_entropy", "_own", "_restore_ports", "_run")
+
+    def __init__(self, run: RunContext, name: str) -> None:
+        self._run = run
+        self._clock: Clock = run.clock
+        self._entropy: Entropy = run.entropy
+        sockets = run.sockets
+        self._restore_ports = None if sockets is None else sockets.keep_ports()
+        self._own = self._entropy.step_apart(name, run.start_ns)
+        run.entropy, run.clock = self._own, _OwnClock()
+
+    def end(self) -> None:
+        """Go on with the run's own."""
+        self._run.entropy, self._run.clock = self._entropy, self._clock
+        self._entropy.come_back(self._own, self._run.start_ns)
+        if self._restore_ports is not None:
+            self._restore_ports()
+
+
+def _step_apart(name: str) -> _Apart | None:
+    run = by_thread.get(get_ident())
+    return None if run is None else _Apart(run, name)
+
+
+def _find_and_load(name: str, import_: Any) -> Any:
+    """Load a module that is not loaded yet; Python comes here for others, too."""
+    apart = None if name in _modules else _step_apart(name)
+    try:
+        return _real_find_and_load(name, import_)
+    finally:
+        if apart is not None:
+            apart.end()
+
+
+_modules = sys.modules
+_load: Any = importlib._bootstrap._find_and_load  # type: ignore[attr-defined]
+_find_and_load.__code__ = _find_and_load.__code__.replace(co_filename=_load.__code__.co_filename)
+_real_find_and_load: Any = rewrite(_load, _find_and_load)
+
+
+def _do_apart(function: Any, name: str) -> None:
+    """Let a function that does something once per process do it apart from the run."""
+
+    def do(*args: Any, **kwargs: Any) -> Any:
+        apart = _step_apart(name)
+        try:
+            return real(*args, **kwargs)
+        finally:
+            if apart is not None:
+                apart.end()
+
+    real: Callable[..., Any] = rewrite(function, do)
+
+
+# tempfile ---------------------------------------------------------------------------------------
+
+
+def _register_tempfile(module: ModuleType) -> None:
+    """Let temporary names come from one stream of the world, whatever object gives them out.
+
+    Such an object seeds itself at its first use in a process (CPython ``Lib/tempfile.py``), and
+    ``multiprocessing`` keeps some for good.
+    """
+
+    def rng(names: Any) -> Any:
+        run = by_thread.get(get_ident())
+        return real_rng(names) if run is None else run.entropy.stream("program/temporary names")
+
+    real_rng = rewrite(vars(module._RandomNameSequence)["rng"].fget, rng)
+    _do_apart(module._get_default_tempdir, "tempfile._get_default_tempdir")
+
+
+when_loaded("tempfile", _register_tempfile)
+# The folder that a run finds, by an environment that is its own, is not the next one's.
+variable("tempfile", "tempdir", lambda _start: sys.modules["tempfile"].tempdir)
+
+
+def _register_multiprocessing(module: ModuleType) -> None:
+    _do_apart(module.get_temp_dir, "multiprocessing.util.get_temp_dir")
+
+
+when_loaded("multiprocessing.util", _register_multiprocessing)
