@@ -1,7 +1,7 @@
-"""Of two loads under way, the one that was asked first may end last, and overwrites the newer value.
+"""Of two loads under way, the one that began first may end last, and overwrites the newer value.
 
-A dashboard reloads its numbers when something changed, and shows what came last. The answer to the
-earlier request, on another connection, may come after the later one's.
+A dashboard loads its numbers in a thread whenever something changed, and shows what came last. The
+load that began earlier, in another thread, may come back after the later one.
 
 Fails: the older number is shown.
 """
@@ -9,25 +9,35 @@ Fails: the older number is shown.
 from __future__ import annotations
 
 import asyncio
-
-from bugs.scaffold import ask, connected, listening, serve_lines
+import time
 
 SOURCE = "https://github.com/vectorize-io/hindsight/pull/2315"
+
+
+class Database:
+    """Counts changes."""
+
+    def __init__(self) -> None:
+        self.changes = 0
+
+    def load(self) -> int:
+        found = self.changes
+        time.sleep(0.005)
+        return found
 
 
 class Dashboard:
     """The last number."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.shown = ""
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.shown = 0
         self.asked = 0
 
     async def reload(self) -> None:
         self.asked += 1
         mine = self.asked
-        async with connected(self.port) as stream:
-            found = await ask(stream, "count")
+        found = await asyncio.to_thread(self.database.load)
         if self.is_current(mine):
             self.shown = found
 
@@ -42,29 +52,22 @@ class FixedDashboard(Dashboard):
         return request == self.asked
 
 
-async def two_changes(factory: type[Dashboard]) -> None:
-    count = 1
+async def changes(factory: type[Dashboard]) -> None:
+    database = Database()
+    dashboard = factory(database)
 
-    async def answer(_line: str) -> str:
-        found = count
-        await asyncio.sleep(0.005)
-        return str(found)
-
-    async def change(dashboard: Dashboard) -> None:
-        nonlocal count
-        await asyncio.sleep(0.03)
-        count = 2
+    async def change(number: int) -> None:
+        await asyncio.sleep(0.025 * number)
+        database.changes += 1
         await dashboard.reload()
 
-    async with listening(lambda r, w: serve_lines(r, w, answer)) as port:
-        dashboard = factory(port)
-        await asyncio.gather(dashboard.reload(), change(dashboard))
-    assert dashboard.shown == "2"
+    await asyncio.gather(*(change(number) for number in range(1, 4)))
+    assert dashboard.shown == 3
 
 
 async def buggy() -> None:
-    await two_changes(Dashboard)
+    await changes(Dashboard)
 
 
 async def fixed() -> None:
-    await two_changes(FixedDashboard)
+    await changes(FixedDashboard)

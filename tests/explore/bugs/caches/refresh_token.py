@@ -34,7 +34,7 @@ class Client:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.refresh_token = "0"
+        self.refresh_token = str(0)
         self.is_expired = True
 
     async def call(self, name: str) -> str:
@@ -76,7 +76,7 @@ async def thermostat(factory: type[Client]) -> None:
     async with listening(lambda r, w: serve_lines(r, w, service.answer)) as port:
         client = factory(port)
         done = await asyncio.gather(client.call("poll"), command(client))
-    assert done == ["poll done", "turn off done"]
+    assert [*done] == ["poll done", "turn off done"]
 
 
 async def buggy() -> None:

@@ -34,7 +34,7 @@ class Socket(asyncio.Protocol):
         self.has_pong.set()
 
     def heartbeat(self) -> None:
-        asyncio.get_running_loop().create_task(self.ping())  # noqa: RUF006 - as it was
+        asyncio.get_running_loop().create_task(self.ping())
 
     async def ping(self) -> None:
         if self.is_closed:

@@ -56,48 +56,56 @@ class FixedCondition(Condition):
         super().notify()
 
 
-async def workers(condition: Condition) -> None:
-    jobs: deque[bytes] = deque()
-    handled: list[bytes] = []
+class Workshop:
+    """Two jobs, and whoever does them."""
 
-    async def dispatcher(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for _ in range(2):
-            await asyncio.sleep(0.02)
-            writer.write(b"job\n")
+    def __init__(self, condition: Condition) -> None:
+        self.condition = condition
+        self.jobs: deque[bytes] = deque()
+        self.handled: list[bytes] = []
 
-    async def receive(port: int) -> None:
+    async def receive(self, port: int) -> None:
         async with connected(port) as (reader, _):
             while job := await reader.readline():
-                jobs.append(job)
-                condition.notify()
+                self.jobs.append(job)
+                self.condition.notify()
 
-    async def work() -> None:
-        while not jobs and len(handled) < 2:
-            await condition.wait()
-        if jobs:
-            handled.append(jobs.popleft())
-        if len(handled) == 2:
-            condition.notify()  # The other one may go home, too.
+    async def work(self) -> None:
+        while not self.jobs and len(self.handled) < 2:
+            await self.condition.wait()
+        if self.jobs:
+            self.handled.append(self.jobs.popleft())
+        if len(self.handled) == 2:
+            self.condition.notify()  # The other one may go home, too.
 
-    async def worker() -> None:
-        while len(handled) < 2:
-            await work()
+    async def worker(self) -> None:
+        while len(self.handled) < 2:
+            await self.work()
 
-    async def helper() -> None:
+    async def helper(self) -> None:
         try:
             async with asyncio.timeout(0.08):
-                await work()
+                await self.work()
         except TimeoutError:
             pass  # Then the other one does it all.
 
+
+async def dispatcher(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    for _ in range(2):
+        await asyncio.sleep(0.02)
+        writer.write(b"job\n")
+
+
+async def two_jobs(condition: Condition) -> None:
+    shop = Workshop(condition)
     async with listening(dispatcher) as port:
-        await asyncio.gather(worker(), helper(), receive(port))
-    assert len(handled) == 2
+        await asyncio.gather(shop.worker(), shop.helper(), shop.receive(port))
+    assert len(shop.handled) == 2
 
 
 async def buggy() -> None:
-    await workers(Condition())
+    await two_jobs(Condition())
 
 
 async def fixed() -> None:
-    await workers(FixedCondition())
+    await two_jobs(FixedCondition())

@@ -87,7 +87,7 @@ async def transfers(semaphore: Semaphore) -> None:
             download_soon(port, "d", 0.08),
             download(port, "e"),
         )
-    assert bodies == [f"body of {name}" for name in "abcde"]
+    assert [*bodies] == [f"body of {name}" for name in "abcde"]
 
 
 async def buggy() -> None:

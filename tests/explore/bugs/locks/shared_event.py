@@ -70,13 +70,15 @@ async def two_charts(client: type[History]) -> None:
         await asyncio.sleep(0.04)
         return await history.fetch("GOOG")
 
-    async with listening(lambda r, w: serve_lines(r, w, answer)) as port:
-        async with connected(port) as stream:
-            history = client(stream)
-            receiving = asyncio.create_task(history.receive())
-            charts = await asyncio.gather(history.fetch("AAPL"), second(history))
-            receiving.cancel()
-    assert charts == ["bars of AAPL", "bars of GOOG"]
+    async with (
+        listening(lambda r, w: serve_lines(r, w, answer)) as port,
+        connected(port) as stream,
+    ):
+        history = client(stream)
+        receiving = asyncio.create_task(history.receive())
+        charts = await asyncio.gather(history.fetch("AAPL"), second(history))
+        receiving.cancel()
+    assert [*charts] == ["bars of AAPL", "bars of GOOG"]
 
 
 async def buggy() -> None:

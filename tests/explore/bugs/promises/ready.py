@@ -62,7 +62,11 @@ async def cancelled_before_its_turn() -> None:
     ran: list[str] = []
     done = asyncio.Event()
     handles: list[asyncio.Handle] = []
-    loop.call_soon(lambda: handles[0].cancel())
+
+    def cancel_next() -> None:
+        handles.pop().cancel()
+
+    loop.call_soon(cancel_next)
     handles.append(loop.call_soon(ran.append, "cancelled"))
     loop.call_soon(done.set)
     await done.wait()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 
 
 async def done_callbacks_in_order() -> None:
     """A future's callbacks run in the order in which they were added."""
     future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     heard: list[int] = []
+
+    def hear(number: int, _future: asyncio.Future[str]) -> None:
+        heard.append(number)
+
     for number in range(3):
-        future.add_done_callback(lambda _, number=number: heard.append(number))
+        future.add_done_callback(partial(hear, number))
     future.set_result("done")
     await asyncio.sleep(0)
     assert heard == [0, 1, 2]

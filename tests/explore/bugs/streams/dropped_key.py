@@ -54,8 +54,8 @@ class FixedTerminal(Terminal):
 
 async def session(factory: type[Terminal]) -> None:
     near, far = socket.socketpair()
-    near.setblocking(False)  # noqa: FBT003 - sockets take it so
-    far.setblocking(False)  # noqa: FBT003 - the same
+    near.setblocking(False)
+    far.setblocking(False)
 
     async def typist() -> None:
         for key in KEYS:

@@ -9,6 +9,7 @@ Fails: the value of another register is returned.
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from bugs.scaffold import LOOPBACK
 
@@ -19,8 +20,7 @@ class Meter(asyncio.DatagramProtocol):
     """The device: answers each request a little later."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         number, _, register = data.partition(b" ")
@@ -39,8 +39,7 @@ class Client(asyncio.DatagramProtocol):
         self.answer: asyncio.Future[str] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         number, _, value = data.decode().partition(" ")

@@ -1,4 +1,4 @@
-"""A second timer replaces the first one without stopping it, and it strikes in the middle of a request.
+"""A timer that was replaced and not stopped strikes in the middle of a request.
 
 A server closes a connection that is idle for a while: a timer begins when a response is complete
 and ends when data comes. A request that comes before the last response is complete finds no timer

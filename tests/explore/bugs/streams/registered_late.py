@@ -38,7 +38,8 @@ class Client:
     async def call(self, number: str) -> str:
         self.writer.write(f"{number}\n".encode())
         await asyncio.to_thread(journal, number)
-        future = self.pending[number] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.pending[number] = future
         return await future
 
 
@@ -46,7 +47,8 @@ class FixedClient(Client):
     """Whoever sends is ready to be answered."""
 
     async def call(self, number: str) -> str:
-        future = self.pending[number] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.pending[number] = future
         self.writer.write(f"{number}\n".encode())
         await asyncio.to_thread(journal, number)
         return await future
@@ -61,12 +63,14 @@ async def calls(factory: type[Client]) -> None:
         await asyncio.sleep(0.04)
         return f"{number} chats"
 
-    async with listening(lambda r, w: serve_lines(r, w, answer)) as port:
-        async with connected(port) as stream:
-            client = factory(stream)
-            receiving = asyncio.create_task(client.receive())
-            assert await client.call("7") == "chats"
-            receiving.cancel()
+    async with (
+        listening(lambda r, w: serve_lines(r, w, answer)) as port,
+        connected(port) as stream,
+    ):
+        client = factory(stream)
+        receiving = asyncio.create_task(client.receive())
+        assert await client.call("7") == "chats"
+        receiving.cancel()
 
 
 async def buggy() -> None:

@@ -51,11 +51,13 @@ async def dashboard(factory: type[Session]) -> None:
         await asyncio.sleep(0.04)
         return await session.query("refresh")
 
-    async with listening(lambda r, w: serve_lines(r, w, answer)) as port:
-        async with connected(port) as stream:
-            session = factory(stream)
-            found = await asyncio.gather(session.query("load"), refresh(session))
-    assert found == ["data of load", "data of refresh"]
+    async with (
+        listening(lambda r, w: serve_lines(r, w, answer)) as port,
+        connected(port) as stream,
+    ):
+        session = factory(stream)
+        found = await asyncio.gather(session.query("load"), refresh(session))
+    assert [*found] == ["data of load", "data of refresh"]
 
 
 async def buggy() -> None:

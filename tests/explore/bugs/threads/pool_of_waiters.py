@@ -60,7 +60,7 @@ async def two_views(pool: Pool) -> None:
         await asyncio.sleep(0.03)
         return await pool.run(view, 2)
 
-    assert await asyncio.gather(pool.run(view, 1), later()) == [10, 20]
+    assert [*await asyncio.gather(pool.run(view, 1), later())] == [10, 20]
 
 
 async def buggy() -> None:

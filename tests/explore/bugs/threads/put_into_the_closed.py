@@ -72,7 +72,7 @@ async def import_rows(factory: type[Bridge]) -> None:
         return 4
 
     job = asyncio.get_running_loop().run_in_executor(None, produce)
-    received = []
+    received: list[int] = []
     try:
         async with asyncio.timeout(0.05):
             while len(received) < 4:

@@ -1,7 +1,7 @@
 """A lock is released when the await ends, and the thread that it guarded is still at work.
 
-Statements run in threads, one at a time, under an ``asyncio.Lock``. When the caller of a long insert
-is cancelled the lock is free at once, and the rollback that follows runs between two rows.
+Statements run in threads, one at a time, under an ``asyncio.Lock``. When the caller of a long
+insert is cancelled the lock is free at once, and the rollback that follows runs between two rows.
 
 Fails: a row has survived the rollback.
 """
