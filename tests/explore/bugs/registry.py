@@ -34,6 +34,7 @@ from bugs.lifecycles import (
     ping_after_close,
     reconnect_twice,
     shared_retries,
+    swallowed_cancellation,
     two_winners,
 )
 from bugs.locks import (
@@ -58,6 +59,7 @@ from bugs.promises import arrivals, ready, wakeups
 from bugs.streams import (
     dropped_key,
     fragments_interleaved,
+    half_record,
     late_answer,
     leaked_timer,
     lost_with_the_handshake,
@@ -168,6 +170,7 @@ BUGS = (
     _bug(stale_reply),
     _bug(dropped_key, held_out=True),
     _bug(fragments_interleaved),
+    _bug(half_record),
     _bug(late_answer),
     _bug(leaked_timer, held_out=True),
     _bug(lost_with_the_handshake, "deadlock", AssertionError),
@@ -197,6 +200,7 @@ BUGS = (
     _bug(ping_after_close, "unretrieved", ConnectionResetError),
     _bug(reconnect_twice),
     _bug(shared_retries, "error", shared_retries.GaveUpError, held_out=True),
+    _bug(swallowed_cancellation, "deadlock"),
     _bug(two_winners),
 )
 RIGHT = (*_rights(ready), *_rights(wakeups), *_rights(arrivals))
