@@ -53,8 +53,12 @@ if TYPE_CHECKING:
 
 Main = Callable[[], Awaitable[None]]
 
+# What counts as a failure for this project's own: all but tasks that are left behind.
+FAILURES = ("error", "deadlock", "limit", "unretrieved", "callback")
+
 REFUSALS = ("NotImplementedError", "UnsupportedError", "RealIOError", "EscapedSimulationError")
 REFUSALS += ("BoundaryError", "SimulationFenceError", "StandsStillError")
+BROKEN = "the tool's own "  # Before the name of an error that the search raised itself.
 
 
 class StandsStillError(BaseException):
@@ -100,7 +104,9 @@ def by_simloop(main: Main, seed: int, schedules: int, *, shrinks: bool = True) -
     """Search with this project's own ``explore``."""
     import simloop  # noqa: PLC0415 - each tool may be missing, and two have one name
 
-    found = simloop.explore(main, schedules=schedules, seed=seed, shrink=shrinks)  # type: ignore[attr-defined,unused-ignore]
+    found = simloop.explore(  # type: ignore[attr-defined,unused-ignore]
+        main, schedules=schedules, seed=seed, shrink=shrinks, failures=FAILURES
+    )
     if not found.failures:
         return Search(found.ran)
     failure = found.failures[0]
@@ -209,6 +215,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def is_refusal(error: str | None) -> bool:
+    """Return whether an error says that the tool can't run the program."""
+    return error is not None and (error in REFUSALS or error.startswith(BROKEN))
+
+
 def limited(find: Find, seconds: int) -> Find:
     """Return a search that is given up after so many real seconds, as one that can't be run."""
 
@@ -222,6 +233,8 @@ def limited(find: Find, seconds: int) -> Find:
             return find(main, seed, schedules)
         except StandsStillError:
             return Search(schedules, StandsStillError.__name__)
+        except Exception as error:  # noqa: BLE001 - a tool that breaks is a row of the table
+            return Search(schedules, BROKEN + type(error).__name__)
         finally:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, outer)
@@ -245,11 +258,11 @@ def search_for(bug: Bug, find: Find, schedules: int, count: int) -> Row:
     twin = [find(bug.fixed, 0, schedules)]
     if twin[0].error is not None:  # Another seed may tell a false alarm from an inability.
         twin += [find(bug.fixed, seed, schedules) for seed in range(1, 3)]
-    is_able = twin[0].error not in REFUSALS and any(
+    is_able = not is_refusal(twin[0].error) and any(
         search.error is None or search.ran > 1 for search in twin
     )
     searches = [find(bug.buggy, seed, schedules) for seed in range(count if is_able else 1)]
-    is_able = is_able and not any(search.error in REFUSALS for search in searches)
+    is_able = is_able and not any(is_refusal(search.error) for search in searches)
     return Row(bug.name, bug.is_held_out, is_able, searches, twin)
 
 
@@ -291,7 +304,7 @@ def tail(rows: Sequence[Row], rights: dict[str, Search], seconds: float) -> str:
         )
     unable = sum(not row.is_able for row in rows)
     twins = [row.name for row in rows if row.is_able and row.twin[0].error]
-    tried = {name: each for name, each in rights.items() if each.error not in REFUSALS}
+    tried = {name: each for name, each in rights.items() if not is_refusal(each.error)}
     wrong = [name for name, search in tried.items() if search.error]
     false_alarms = (
         f"false alarms: {len(twins)} of {len(rows) - unable} twins, {len(wrong)} of"

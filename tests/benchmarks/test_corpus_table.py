@@ -81,6 +81,17 @@ def test_a_search_that_stands_still_is_given_up():
     assert find(corpus.BUGS[0].buggy, 0, 5) == corpus.Search(5, "StandsStillError")
 
 
+def test_a_tool_that_breaks_is_told():
+    """An error that the search raises itself, rather than tells of, is the tool's."""
+
+    def search_and_break(_main, _seed, _schedules):
+        raise LookupError
+
+    find = corpus.limited(search_and_break, 60)
+    row = corpus.search_for(corpus.BUGS[0], find, schedules=5, count=2)
+    assert "can't run it: the tool's own LookupError" in corpus.line(row)
+
+
 def test_the_command_writes_what_it_prints(tmp_path, capsys, monkeypatch):
     """One command prints a line for each bug and writes the same as JSON."""
     monkeypatch.setitem(corpus.TOOLS, "simloop", ("none", searching(buggy=hit, fixed=clean)))

@@ -11,25 +11,30 @@ from bugs.scaffold import LOOPBACK, connected, listening
 async def timers_by_deadline() -> None:
     """Timers run in the order of their deadlines, however late the loop is."""
     loop = asyncio.get_running_loop()
+    now = loop.time()
     rung: list[str] = []
     done = asyncio.Event()
-    loop.call_later(0.03, rung.append, "third")
-    loop.call_later(0.01, rung.append, "first")
-    loop.call_later(0.02, rung.append, "second")
-    loop.call_later(0.04, done.set)
+    loop.call_at(now + 0.03, rung.append, "third")
+    loop.call_at(now + 0.01, rung.append, "first")
+    loop.call_at(now + 0.02, rung.append, "second")
+    loop.call_at(now + 0.04, done.set)
     await done.wait()
     assert rung == ["first", "second", "third"]
 
 
 async def sleepers_by_deadline() -> None:
-    """Tasks that sleep for different times wake in the order of the ends of their sleeps."""
+    """Tasks that wait until different times go on in the order of these times."""
+    loop = asyncio.get_running_loop()
+    now = loop.time()
     awake: deque[float] = deque()
 
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    async def wait_until(seconds: float) -> None:
+        alarm = asyncio.Event()
+        loop.call_at(now + seconds, alarm.set)
+        await alarm.wait()
         awake.append(seconds)
 
-    await asyncio.gather(sleep(0.03), sleep(0.01), sleep(0.02))
+    await asyncio.gather(wait_until(0.03), wait_until(0.01), wait_until(0.02))
     assert list(awake) == [0.01, 0.02, 0.03]
 
 
