@@ -30,6 +30,7 @@ import argparse
 import json
 import logging
 import math
+import os
 import signal
 import statistics
 import sys
@@ -228,7 +229,7 @@ def limited(find: Find, seconds: int) -> Find:
 
     def search(main: Main, seed: int, schedules: int) -> Search:
         outer = signal.signal(signal.SIGALRM, give_up)
-        signal.alarm(seconds)
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # Again, where a tool swallows it.
         try:
             return find(main, seed, schedules)
         except StandsStillError:
@@ -236,7 +237,7 @@ def limited(find: Find, seconds: int) -> Find:
         except Exception as error:  # noqa: BLE001 - a tool that breaks is a row of the table
             return Search(schedules, BROKEN + type(error).__name__)
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, outer)
 
     return search
@@ -334,3 +335,5 @@ def _median(values: Iterable[int | None]) -> str:
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # Whatever real threads a tool has left waiting.
