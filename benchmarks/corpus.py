@@ -231,7 +231,10 @@ def limited(find: Find, seconds: int) -> Find:
         outer = signal.signal(signal.SIGALRM, give_up)
         signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # Again, where a tool swallows it.
         try:
-            return find(main, seed, schedules)
+            try:
+                return find(main, seed, schedules)
+            finally:
+                signal.signal(signal.SIGALRM, signal.SIG_IGN)
         except StandsStillError:
             return Search(schedules, StandsStillError.__name__)
         except Exception as error:  # noqa: BLE001 - a tool that breaks is a row of the table
