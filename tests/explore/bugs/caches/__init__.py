@@ -1,0 +1,1 @@
+"""Caches and tokens: stampedes, stale values, and failures that are shared."""

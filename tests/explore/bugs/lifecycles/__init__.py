@@ -1,0 +1,1 @@
+"""Connecting, reconnecting, subscribing, ending: things that should happen once."""

@@ -1,0 +1,1 @@
+"""Locks, semaphores, conditions and queues written by hand: wakeups that go astray."""

@@ -1,0 +1,1 @@
+"""Pools and pipelines of connections: what a cancelled request leaves behind."""

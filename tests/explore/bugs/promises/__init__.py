@@ -1,0 +1,1 @@
+"""Correct programs that rely on what asyncio promises about order."""

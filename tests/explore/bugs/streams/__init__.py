@@ -1,0 +1,1 @@
+"""Byte streams, datagrams and descriptors: short reads, shared readers, dropped bytes."""
