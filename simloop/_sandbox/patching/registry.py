@@ -50,7 +50,10 @@ _counted = 0
 """Of how many redirects ``_memory_patch`` are."""
 
 _patches: list[Patch] = []
-_awaited: dict[str, Callable[[ModuleType], None]] = {}
+_awaited: dict[str, list[Callable[[ModuleType], None]]] = {}
+_modules_seen = 0
+"""How many modules were loaded when the awaited ones were last looked for."""
+
 _searches: list[Callable[[], None]] = []
 _lock = allocate_lock()
 _users = 0
@@ -209,7 +212,9 @@ def attribute(owner: type, name: str, value: Any) -> None:
 
 def when_loaded(module: str, register: Callable[[ModuleType], None]) -> None:
     """Register patches of a module when it turns out to be loaded; never load it."""
-    _awaited[module] = register
+    global _modules_seen  # noqa: PLW0603 - the state of the process
+    _awaited.setdefault(module, []).append(register)
+    _modules_seen = 0
 
 
 def awaits(module: str) -> bool:
@@ -220,11 +225,12 @@ def awaits(module: str) -> bool:
 def loaded(module: ModuleType) -> None:
     """Apply the patches that have waited for a module, in the middle of a run."""
     with _lock:
-        register = _awaited.pop(module.__name__, None)
-        if register is None:
+        registers = _awaited.pop(module.__name__, ())
+        if not registers:
             return
         known = len(_patches)
-        register(module)
+        for register in registers:
+            register(module)
         if _users:
             for each in _patches[known:]:
                 each.on()
@@ -260,7 +266,7 @@ def uninstall() -> None:
 
 
 def _apply() -> None:
-    if _awaited:
+    if len(sys.modules) != _modules_seen:
         _look_for_awaited()
     for search in _searches:
         search()
@@ -284,5 +290,8 @@ def _undo() -> None:
 
 
 def _look_for_awaited() -> None:
+    global _modules_seen  # noqa: PLW0603 - as above
+    _modules_seen = len(sys.modules)
     for name in [name for name in _awaited if name in sys.modules]:
-        _awaited.pop(name)(sys.modules[name])
+        for register in _awaited.pop(name):
+            register(sys.modules[name])

@@ -49,7 +49,8 @@ __all__ = ["foreign", "join_for_real", "wake", "wake_all"]
 foreign: dict[int, Threads] = {}
 """Threads outside of every run whose waits somebody wants to see, by identifier."""
 
-_lines: dict[object, list[Waiter]] = {}
+_lines: dict[int, list[Waiter]] = {}
+"""By the address of what they wait for, which is alive: a hash would take a number of its run."""
 _guard = allocate_lock()
 
 _real_acquire: Any = LockType.acquire
@@ -103,7 +104,7 @@ def _wait(
 
 def _queue_up(thing: object, waiter: Waiter) -> list[Waiter]:
     _real_acquire(_guard)
-    line = _lines.setdefault(thing, [])
+    line = _lines.setdefault(id(thing), [])
     line.append(waiter)
     _real_release(_guard)
     return line
@@ -113,13 +114,13 @@ def _leave(thing: object, line: list[Waiter], waiter: Waiter) -> None:
     _real_acquire(_guard)
     line.remove(waiter)
     if not line:
-        del _lines[thing]
+        del _lines[id(thing)]
     _real_release(_guard)
 
 
 def wake(thing: object) -> None:
     """Wake the first that waits for a thing and is not awake yet."""
-    for waiter in tuple(_lines.get(thing, ())):
+    for waiter in tuple(_lines.get(id(thing), ())):
         if not waiter.awake:
             waiter.wake()
             return
@@ -127,7 +128,7 @@ def wake(thing: object) -> None:
 
 def wake_all(thing: object) -> None:
     """Wake everybody that waits for a thing."""
-    for waiter in tuple(_lines.get(thing, ())):
+    for waiter in tuple(_lines.get(id(thing), ())):
         waiter.wake()
 
 
