@@ -22,8 +22,8 @@ Invariants:
 - A number is kept in the object, as :data:`HASH`, where it takes attributes; else, like the note
   that an object hashes by its address, in a table that holds it weakly. So nothing is kept alive,
   and nothing is written into an object outside of runs.
-- Objects that take neither have one hash for all, in runs: their sets are in the order of adding,
-  and slow if large. Which addresses hash how is noted for good, so that what is returned from a run
+- Objects that take neither have one hash for all, in runs: their sets have one order, and are slow
+  if large. Which addresses hash how is noted for good, so that what is returned from a run
   keeps its hash, too; a class whose objects never leave their run needs no such notes.
 - A class that has a ``__hash__`` or ``__eq__`` of its own, or inherits it from any class but
   :class:`object`, hashes as it says.
@@ -53,8 +53,10 @@ __all__ = ["hash_by_number", "hashes_by_address", "name_class"]
 
 _T = TypeVar("_T")
 
-_by_address = object.__hash__
-_set_attribute = object.__setattr__
+_plain: Any = object
+"""What says how objects behave that say nothing themselves."""
+_by_address: Callable[[Any], int] = _plain.__hash__
+_set_attribute: Any = _plain.__setattr__
 
 _IMMUTABLE = 1 << 8
 """The flag of a class that refuses changes (CPython's ``Py_TPFLAGS_IMMUTABLETYPE``)."""
@@ -68,10 +70,6 @@ class _Note(ref[Any]):
     hash: int
     place: int
 
-    def __init__(self, thing: Any, _forget: Any) -> None:
-        super().__init__(thing, _forget)
-        self.place = id(thing)
-
 
 _notes: dict[int, _Note] = {}
 """By address. An object's entry goes before its address is given to another one."""
@@ -84,8 +82,9 @@ It has as many entries as there were such objects at one time, or a few more.
 
 
 def _forget(note: Any) -> None:
-    if _notes.get(note.place) is note:
-        del _notes[note.place]
+    place: int = note.place
+    if _notes.get(place) is note:
+        del _notes[place]
 
 
 def _remember(thing: Any, value: int) -> None:
@@ -96,6 +95,7 @@ def _remember(thing: Any, value: int) -> None:
         _of_places.setdefault(id(thing), value)
         return
     note.hash = value
+    note.place = id(thing)
     _notes[note.place] = note
 
 
@@ -117,7 +117,7 @@ def _hash_if_identical(self: Any) -> int:
     if known is not None:
         return known
     cls = type(self)
-    if cls.__eq__ is not object.__eq__:
+    if cls.__eq__ is not _plain.__eq__:
         raise TypeError(
             f"unhashable type: {cls.__name__!r}: equal instances would have different hashes, for"
             " __eq__ was set after simloop.hash_by_number() (by @dataclass or attrs?); use eq=False"
@@ -148,16 +148,17 @@ def _first_hash(thing: Any, *, stays_in_run: bool = False) -> int:
         address = _by_address(thing)
         _remember(thing, address)
         return address
-    if cls.__dictoffset__:
-        number = run.next_number()
-        try:
-            _set_attribute(thing, HASH, number)
-        except (AttributeError, TypeError):
-            _remember(thing, number)
-        return number
     number = run.next_number()
-    _remember(thing, number)
+    if cls.__dictoffset__ and _keeps_attributes(cls):
+        _set_attribute(thing, HASH, number)
+    else:
+        _remember(thing, number)
     return number
+
+
+def _keeps_attributes(cls: type) -> bool:
+    """Return whether an attribute that is set is found again: thread-local data is not."""
+    return cls.__setattr__ is _set_attribute and cls.__getattribute__ is _plain.__getattribute__
 
 
 def _owner_of_hash(cls: type) -> type:
@@ -167,9 +168,9 @@ def _owner_of_hash(cls: type) -> type:
     )
 
 
-def hashes_by_address(cls: type) -> bool:
+def hashes_by_address(cls: Any) -> bool:
     """Return whether nothing but the address makes an instance's hash."""
-    return cls.__hash__ is object.__hash__
+    return cls.__hash__ is _by_address
 
 
 # Naming classes
@@ -193,10 +194,7 @@ def _install(cls: Any, function: _Hash) -> None:
         setattr(cls, HASH, None)
         cls.__hash__ = function
 
-    if cls.__flags__ & _IMMUTABLE:
-        change_class(cls, change)
-    else:
-        change()
+    change_class(cls, change)
     _new.append(cls)
     if get_ident() in by_thread:
         _look_for_instances()
@@ -224,10 +222,11 @@ def _look_for_instances() -> None:
 
 def _has_hash(thing: Any) -> bool:
     """Return whether an object has a number, or will have none but in its run."""
-    if type(thing).__hash__ is _hash_in_runs:
+    cls: Any = type(thing)
+    if cls.__hash__ is _hash_in_runs:
         return True
     try:
-        return object.__getattribute__(thing, HASH) is not None
+        return _plain.__getattribute__(thing, HASH) is not None
     except (AttributeError, TypeError):
         return False
 
@@ -274,8 +273,9 @@ def hash_by_number(cls: type[_T]) -> type[_T]:
             f"hash_by_number() takes a class, not {cls!r}; decorate or pass the class of the"
             " objects that are in the set"
         )
-    if cls.__hash__ in _OURS or vars(_owner_of_hash(cls)).get(HASH) is not None:
-        return cls  # Named before, by somebody or as a class of ours; or a future.
+    owner = _owner_of_hash(cls)
+    if HASH in vars(owner) or (owner is object and cls.__hash__ in _OURS):
+        return cls  # A future; or named before, by somebody or in one of our lists.
     if reason := _reason_against(cls):
         raise UsageError(f"hash_by_number({cls.__qualname__}): {reason}")
     _install(cls, _hash_if_identical)
@@ -289,10 +289,10 @@ def _reason_against(cls: type) -> str | None:
             "it is built in, and every object of it hashes as Python says; derive a class from it,"
             " or keep its objects in a dict or a list, which have an order"
         )
-    if cls.__eq__ is not object.__eq__ or not hashes_by_address(cls):
+    if cls.__eq__ is not _plain.__eq__ or not hashes_by_address(cls):
         for each in cls.__mro__:
             for name in ("__eq__", "__hash__"):
-                if name in vars(each) and each is not object:
+                if each is not object and vars(each).get(name, _hash) not in _OURS:
                     return (
                         f"{each.__qualname__} defines {name}, so equal instances must hash alike;"
                         " leave that out (@dataclass(eq=False), @attrs.define(eq=False)), or keep"

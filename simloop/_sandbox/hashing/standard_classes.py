@@ -10,7 +10,8 @@ Must not know: how an object hashes by number.
 
 Invariant: a module that is not loaded is not loaded for this; it is seen to when it is.
 
-What cannot be had: ``ssl.MemoryBIO``, ``ssl.SSLSession``, ``select.epoll`` and ``select.poll``
+What cannot be had: loops, which asyncio hashes in each step of a task (its table of current tasks),
+so that a method in Python would slow down every program; ``ssl.MemoryBIO``, ``ssl.SSLSession``, ``select.epoll`` and ``select.poll``
 objects (C, they keep neither attribute nor weak reference); and coroutines, generators, functions
 and bound methods, which ``asyncio.gather`` and others hash for each call: a number for each would
 make that a fifth slower. ``asyncio.as_completed`` is seen to otherwise: :mod:`.completion_order`.
@@ -29,7 +30,7 @@ from .object_hashes import hashes_by_address, name_class
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["PREFIXES"]
+__all__ = ["LATE", "PREFIXES"]
 
 PREFIXES = (
     "asyncio",
@@ -45,21 +46,31 @@ PREFIXES = (
 )
 """Modules, and packages with all that is in them."""
 
-_LATE = (
+LATE = (
     "concurrent.futures.interpreter",
     "concurrent.futures.process",
     "concurrent.futures.thread",
     "multiprocessing.connection",
     "multiprocessing.context",
     "multiprocessing.dummy",
+    "multiprocessing.dummy.connection",
+    "multiprocessing.forkserver",
     "multiprocessing.heap",
     "multiprocessing.managers",
     "multiprocessing.pool",
+    "multiprocessing.popen_fork",
+    "multiprocessing.popen_forkserver",
+    "multiprocessing.popen_spawn_posix",
     "multiprocessing.process",
     "multiprocessing.queues",
+    "multiprocessing.reduction",
+    "multiprocessing.resource_sharer",
+    "multiprocessing.resource_tracker",
     "multiprocessing.shared_memory",
     "multiprocessing.sharedctypes",
+    "multiprocessing.spawn",
     "multiprocessing.synchronize",
+    "multiprocessing.util",
     "queue",
     "socketserver",
 )
@@ -75,6 +86,10 @@ _IN_C = (
 )
 
 
+_HOT = (asyncio.AbstractEventLoop,)
+"""What asyncio hashes twice in each step of a task, up to Python 3.13."""
+
+
 def _is_ours(name: str) -> bool:
     return any(name == prefix or name.startswith(f"{prefix}.") for prefix in PREFIXES)
 
@@ -85,7 +100,7 @@ def _name_classes(module: ModuleType) -> None:
         if not isinstance(found, type) or issubclass(found, BaseException):
             continue
         for cls in reversed(found.__mro__):
-            if _is_ours(cls.__module__) and hashes_by_address(cls):
+            if _is_ours(cls.__module__) and hashes_by_address(cls) and cls not in _HOT:
                 # What hides a transport's socket keeps nothing of ours, and is its run's.
                 name_class(cls, stays_in_run=cls is asyncio.trsock.TransportSocket)
 
@@ -98,7 +113,7 @@ def _name_all() -> None:
     for name, loaded in tuple(sys.modules.items()):
         if _is_ours(name) and loaded is not None:
             _name_classes(loaded)
-    for name in _LATE:
+    for name in LATE:
         if name not in sys.modules:
             when_loaded(name, _name_classes)
 
