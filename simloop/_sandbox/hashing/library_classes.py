@@ -1,8 +1,9 @@
-"""Classes of libraries whose objects are kept in sets, and would hash by address.
+"""Classes of libraries whose objects programs keep in sets, or the libraries do.
 
-Owns: the list. What is derived from a class of the standard library (most protocols and transports)
-is seen to already, and so is not in it. ``.ci/moved_sets.py`` finds what belongs here: it runs the
-tests of libraries, looks into every set, and reports the classes.
+Owns: the list. Of a library that is named here, every class that hashes by address hashes by number
+in runs, where its objects have room for a number: what a program may hold is not ours to guess. The
+rest is found by ``.ci/moved_sets.py``, which runs the tests of libraries in different heaps, looks
+into every set, and reports classes.
 
 Must not know: what the classes are for.
 
@@ -15,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.asyncio_.future_hashes import change_class
-from simloop._sandbox.patching.registry import when_loaded
+from simloop._sandbox.patching.registry import when_any_loaded, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from .object_hashes import hashes_by_address, name_class
@@ -23,28 +24,77 @@ from .object_hashes import hashes_by_address, name_class
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["CLASSES", "STAYING"]
+__all__ = ["LIBRARIES", "STAYING", "TOLD"]
 
-CLASSES: dict[str, tuple[str, ...]] = {}
-"""By module."""
+LIBRARIES = (
+    "aiocoap",
+    "aiohttp",
+    "aiokafka",
+    "aiomqtt",
+    "aioquic",
+    "aiosmtpd",
+    "aiosqlite",
+    "anyio",
+    "apscheduler",
+    "asgiref",
+    "asyncpg",
+    "asyncssh",
+    "grpclib",
+    "httpcore",
+    "httpx",
+    "hypercorn",
+    "janus",
+    "nats",
+    "paho",
+    "quart",
+    "redis",
+    "starlette",
+    "tornado",
+    "uvicorn",
+    "websockets",
+    "zeroconf",
+)
+
+TOLD = {
+    "aiohttp.web_app": ("Application",),
+    "aiohttp.web_response": ("StreamResponse",),
+    "distributed.worker_state_machine": ("TaskState",),
+}
+"""Classes whose own ``__hash__`` tells the address, by module."""
 
 STAYING = {
+    "aiohttp.connector": ("_TransportPlaceholder",),
     "anyio._backends._asyncio": ("CancelScope",),
     "zeroconf._updates": ("RecordUpdateListener",),
 }
-"""Those whose objects keep neither attribute nor weak reference; they never leave a run."""
+"""Those without room, whose objects are in sets; they never leave a run."""
 
 
-def _name_classes(module: ModuleType) -> None:
-    for table in (CLASSES, STAYING):
+def _name_all(module: ModuleType) -> None:
+    """Name each class that a module of a library defines."""
+    for cls in tuple(vars(module).values()):
+        if (
+            isinstance(cls, type)
+            and cls.__module__ == module.__name__
+            and (cls.__dictoffset__ or cls.__weakrefoffset__)
+            and not issubclass(cls, (type, BaseException))
+            and hashes_by_address(cls)
+        ):
+            name_class(cls)
+
+
+def _name_listed(module: ModuleType) -> None:
+    for table in (TOLD, STAYING):
         for name in table.get(module.__name__, ()):
             cls = getattr(module, name, None)
-            if isinstance(cls, type) and hashes_by_address(cls):
+            if isinstance(cls, type) and (table is TOLD or hashes_by_address(cls)):
                 name_class(cls, stays_in_run=table is STAYING)
 
 
-for _module in dict.fromkeys((*CLASSES, *STAYING)):
-    when_loaded(_module, _name_classes)
+for _module in (*TOLD, *STAYING):
+    when_loaded(_module, _name_listed)
+for _library in LIBRARIES:
+    when_any_loaded(_library, _name_all)
 
 
 def _register_addresses(module: ModuleType) -> None:

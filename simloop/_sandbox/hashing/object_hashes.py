@@ -111,6 +111,12 @@ def _hash_in_runs(self: Any) -> int:
     return _first_hash(self, stays_in_run=True) if known is None else known
 
 
+def _hash_as_told(self: Any) -> int:
+    """Do the same, of a class whose own method told the address, whatever its bases say."""
+    known: int | None = self._simloop_hash
+    return _first_hash(self) if known is None else known
+
+
 def _hash_if_identical(self: Any) -> int:
     """Do the same, unless a decorator has come that lets instances be equal."""
     known: int | None = self._simloop_hash
@@ -125,7 +131,7 @@ def _hash_if_identical(self: Any) -> int:
     return _first_hash(self)
 
 
-_OURS: tuple[Any, ...] = (_hash, _hash_in_runs, _hash_if_identical)
+_OURS: tuple[Any, ...] = (_hash, _hash_in_runs, _hash_as_told, _hash_if_identical)
 
 
 def _first_hash(thing: Any, *, stays_in_run: bool = False) -> int:
@@ -163,9 +169,13 @@ def _keeps_attributes(cls: type) -> bool:
 
 def _owner_of_hash(cls: type) -> type:
     """Return the class that says how instances hash, ours left out: ``object`` if none does."""
-    return next(
-        (each for each in cls.__mro__ if vars(each).get("__hash__", _hash) not in _OURS), object
-    )
+    for each in cls.__mro__:
+        found = vars(each).get("__hash__", _hash)
+        if found is _hash_as_told:
+            break
+        if found not in _OURS:
+            return each
+    return object
 
 
 def hashes_by_address(cls: Any) -> bool:
@@ -186,7 +196,8 @@ def name_class(cls: Any, *, stays_in_run: bool = False) -> None:
         cls: The class, which may be written in C.
         stays_in_run: Whether no instance is in a set both in a run and outside.
     """
-    _install(cls, _hash_in_runs if stays_in_run else _hash)
+    function = _hash_in_runs if stays_in_run else _hash
+    _install(cls, _hash_as_told if "__hash__" in vars(cls) else function)
 
 
 def _install(cls: Any, function: _Hash) -> None:
@@ -208,14 +219,14 @@ def _look_for_instances() -> None:
     """
     if not _new:
         return
-    named = tuple(_new)
+    named = dict.fromkeys(_new)
     _new.clear()
-    is_named: dict[int, bool] = {}  # By address of the class: no metaclass is asked for a hash.
+    is_named: dict[type, bool] = {}
     for thing in gc.get_objects():
         cls = type(thing)
-        is_wanted = is_named.get(id(cls))
+        is_wanted = is_named.get(cls)
         if is_wanted is None:
-            is_wanted = is_named[id(cls)] = any(each in named for each in type.mro(cls))
+            is_wanted = is_named[cls] = any(each in named for each in type.mro(cls))
         if is_wanted and id(thing) not in _notes and not _has_hash(thing):
             _remember(thing, _by_address(thing))
 

@@ -111,7 +111,7 @@ def _name_all() -> None:
         if cls is not None:
             name_class(cls)
     for name, loaded in tuple(sys.modules.items()):
-        if _is_ours(name) and loaded is not None:
+        if _is_ours(name):
             _name_classes(loaded)
     for name in LATE:
         if name not in sys.modules:

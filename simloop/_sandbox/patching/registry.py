@@ -41,6 +41,7 @@ __all__ = [
     "redirect",
     "rewrite",
     "uninstall",
+    "when_any_loaded",
     "when_loaded",
 ]
 
@@ -51,6 +52,9 @@ _counted = 0
 
 _patches: list[Patch] = []
 _awaited: dict[str, list[Callable[[ModuleType], None]]] = {}
+_packages: dict[str, Callable[[ModuleType], None]] = {}
+_of_packages: dict[str, ModuleType] = {}
+"""Their modules that were registered."""
 _modules_seen = 0
 """How many modules were loaded when the awaited ones were last looked for."""
 
@@ -217,21 +221,27 @@ def when_loaded(module: str, register: Callable[[ModuleType], None]) -> None:
     _modules_seen = 0
 
 
+def when_any_loaded(package: str, register: Callable[[ModuleType], None]) -> None:
+    """Do the same for a package and each module in it, which patch nothing in the registry."""
+    global _modules_seen  # noqa: PLW0603 - the state of the process
+    _packages[package] = register
+    _modules_seen = 0
+
+
 def awaits(module: str) -> bool:
     """Tell whether patches wait for a module to be loaded."""
-    return module in _awaited
+    return module in _awaited or module.partition(".")[0] in _packages
 
 
 def loaded(module: ModuleType) -> None:
     """Apply the patches that have waited for a module, in the middle of a run."""
     with _lock:
-        registers = _awaited.pop(module.__name__, ())
-        if not registers:
-            return
         known = len(_patches)
+        registers = _awaited.pop(module.__name__, ())
         for register in registers:
             register(module)
-        if _users:
+        _register_of_package(module.__name__, module)
+        if _users and registers:
             for each in _patches[known:]:
                 each.on()
             _names.on()
@@ -295,3 +305,12 @@ def _look_for_awaited() -> None:
     for name in [name for name in _awaited if name in sys.modules]:
         for register in _awaited.pop(name):
             register(sys.modules[name])
+    for name, module in tuple(sys.modules.items()):
+        _register_of_package(name, module)
+
+
+def _register_of_package(name: str, module: ModuleType) -> None:
+    register = _packages.get(name.partition(".")[0])
+    if register is not None and _of_packages.get(name) is not module and module is not None:
+        _of_packages[name] = module
+        register(module)
