@@ -6,19 +6,20 @@
 
 A set of objects that hash by address has another order in each process. Whether a test notices is
 chance; so this looks into every set. It runs the same scenarios in several processes, each with a
-heap, a hash seed of strings and a garbage collector of its own, and after each of the first steps of
-each run (later: now and then) goes through all sets that the run has made, and all dictionaries with
-such keys. Elements are numbered in the order in which they were made, which is that of the garbage
-collector's list. What it prints, for each kind of set:
+heap, a hash seed of strings and a garbage collector of its own. After each of the first steps of
+each run (later: now and then) it goes through all sets that the run has made, and all dictionaries
+with such keys. Elements are numbered in the order in which they were made, which is that of the
+garbage collector's list. What it prints, for each kind of set:
 
-- ``moved``: its order differed between processes. In a dictionary, which has the order of insertion,
-  that is the consequence of another one.
+- ``moved``: its order differed between processes. In a dictionary, which has the order of
+  insertion, that is the consequence of another one.
 - ``by address``: its elements hash by address, and its order happened to be the same.
 - ``by text``: they are strings, which follow PYTHONHASHSEED; told with ``--text``.
-- the scenarios whose digests differed.
+- the scenarios whose digests differed: by such a set, or by one that lives within one step only,
+  which ``simloop.check`` finds the line of.
 
-Where a library's class is reported, it belongs into ``simloop/_sandbox/hashing/library_classes.py``.
-The exit status is 1 if anything moved.
+Where a library's class is reported, it belongs into
+``simloop/_sandbox/hashing/library_classes.py``. The exit status is 1 if anything moved.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ _kept: list[Any] = []
 
 def disturb(number: int) -> None:
     """Make and drop objects of many sizes, so that later ones lie elsewhere."""
-    rng = random.Random(number)
+    rng = random.Random(number)  # noqa: S311 - no cryptography
     for _ in range(number * 3001):
         _kept.append(bytearray(rng.randrange(1, 600)))
-        if rng.random() < 0.4:
+        if rng.randrange(5) < 2:  # noqa: PLR2004 - two in five
             _kept.pop(rng.randrange(len(_kept)))
     gc.set_threshold(*((700, 10, 10), (300, 5, 5), (5000, 20, 20), (50, 3, 3))[number % 4])
 
@@ -74,7 +75,11 @@ def hash_kind(element: Any) -> str:
     cls = type(element)
     if isinstance(element, types.MethodType):
         return hash_kind(element.__self__)
-    return "address" if cls.__hash__ is object.__hash__ or isinstance(element, type) else ""
+    own: Any = cls.__hash__
+    tells_address = "id" in getattr(getattr(own, "__code__", None), "co_names", ())
+    if tells_address and own.__module__ != "simloop._sandbox.hashing.object_hashes":
+        return "address"
+    return "address" if own is object.__hash__ or isinstance(element, type) else ""
 
 
 def has_keys(found: dict[Any, Any]) -> bool:
@@ -188,8 +193,8 @@ class Watch:
     """In a child: the plugin that samples each run of :func:`simloop.simulate`."""
 
     def __init__(self) -> None:
-        import simloop
-        from simloop.world import running
+        import simloop  # noqa: PLC0415 - in a child only
+        from simloop.world import running  # noqa: PLC0415 - the same
 
         self.record: dict[str, list[Any]] = {}
         self.where = ""
@@ -255,7 +260,7 @@ def child(number: int, folder: str, line: list[str]) -> dict[str, list[Any]]:
         [sys.executable, *line], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
     )
     if not out.exists() or done.returncode:
-        print(done.stdout[-3000:], done.stderr[-3000:], file=sys.stderr)  # noqa: T201
+        print(done.stdout[-3000:], done.stderr[-3000:], file=sys.stderr)
     return json.loads(out.read_text()) if out.exists() else {}
 
 
@@ -312,7 +317,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         seen = [child(number, folder, line) for number in range(known.processes)]
     lines = report(seen, text=known.text)
-    print("\n".join(lines) or "nothing moved")  # noqa: T201
+    print("\n".join(lines) or "nothing moved")
     return int(any(line.startswith(("moved", "digest")) for line in lines))
 
 

@@ -170,7 +170,7 @@ def test_blocking_websockets_end(live):
         server = await asyncio.to_thread(serve, handle, HERE, 8765)
         serving = asyncio.create_task(asyncio.to_thread(server.serve_forever))
         clients = [await connect(f"ws://{HERE}:8765") for _ in range(4)]
-        connections = {client: None for client in clients}
+        connections = dict.fromkeys(clients)
 
         async def stop():
             for client in set(connections):

@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import importlib
 import io
+import itertools
 import multiprocessing
 import queue
 import selectors
@@ -139,7 +140,7 @@ def test_the_standard_librarys_objects_hash_by_number(kind):
         return numbers
 
     first = simloop.run(main())
-    steps = {after - before for before, after in zip(first, first[1:], strict=False)}
+    steps = {after - before for before, after in itertools.pairwise(first)}
     assert len(steps) == 1  # Making one may have hashed something else.
     assert 0 < first[0] < 100
     assert simloop.run(main()) == first
@@ -265,7 +266,7 @@ def test_nothing_is_kept_alive(kind):
 
     def use() -> int:
         made = KINDS[kind]()
-        assert made in {made}
+        assert made in {made: None}
         gone, place = weakref.ref(made), id(made)
         is_noted.append(place in hashes._notes)
         del made
@@ -374,7 +375,7 @@ def test_threads_of_a_run_count_together():
         max_size=40,
     )
 )
-def test_a_hash_never_changes(calls):
+def test_a_hash_never_changes(calls):  # noqa: C901 - a table of calls
     """Whatever is made, hashed, dropped and copied in runs and outside: each keeps its hash."""
     kinds = [asyncio.Lock, threading.Lock, OwnProtocol, SlottedProtocol, OwnData, Guarded, object]
     living: list = []
@@ -503,7 +504,7 @@ class Slotted:
     ],
 )
 def test_classes_that_cannot(cls, words):
-    """A class that is built in, has an equality of its own or no room is refused, with a way out."""
+    """What is built in, has an equality of its own or no room is refused, with a way out."""
     with pytest.raises(simloop.UsageError, match=words):
         simloop.hash_by_number(cls)
 

@@ -12,8 +12,9 @@ Invariant: a module of a library is named here, and never loaded.
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from simloop._sandbox.asyncio_.future_hashes import change_class
 from simloop._sandbox.patching.registry import when_any_loaded, when_loaded
@@ -22,6 +23,7 @@ from simloop._sandbox.run_context import by_thread, get_ident
 from .object_hashes import hashes_by_address, name_class
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 __all__ = ["LIBRARIES", "STAYING", "TOLD"]
@@ -97,21 +99,28 @@ for _library in LIBRARIES:
     when_any_loaded(_library, _name_all)
 
 
-def _register_addresses(module: ModuleType) -> None:
-    """Let zeroconf's records of addresses hash alike in each process: their scope is often None.
+_RECORDS = ("Address", "Hinfo", "Nsec", "Pointer", "Question", "Service", "Text")
 
-    Up to Python 3.11 None hashes by its address, and so does every tuple with None in it.
+
+def _register_records(module: ModuleType) -> None:
+    """Let zeroconf's records hash alike in each process: what it sends has the order of their sets.
+
+    They hash by strings, which follow PYTHONHASHSEED, and by None, which up to Python 3.11 hashes
+    by its address. Here they hash by what they are about, so that equal ones still hash alike.
     """
-    cls = module.DNSAddress
-    real: Any = cls.__hash__
-
-    def hash_of_address(self: Any) -> int:
-        if get_ident() not in by_thread or self.scope_id is not None:
-            return real(self)  # type: ignore[no-any-return]
-        return hash((self.key, self.type, self.class_, self.address))
-
-    change_class(cls, lambda: setattr(cls, "__hash__", hash_of_address))
+    for name in _RECORDS:
+        cls = getattr(module, f"DNS{name}", None)
+        if cls is not None:
+            change_class(cls, partial(setattr, cls, "__hash__", _hash_of_record(cls.__hash__)))
 
 
-if sys.version_info < (3, 12):
-    when_loaded("zeroconf._dns", _register_addresses)
+def _hash_of_record(real: Callable[[Any], int]) -> Callable[[Any], int]:
+    def hash_of_record(self: Any) -> int:
+        if get_ident() not in by_thread:
+            return real(self)
+        return crc32(self.key.encode(), self.type)
+
+    return hash_of_record
+
+
+when_loaded("zeroconf._dns", _register_records)

@@ -11,10 +11,11 @@ Must not know: how an object hashes by number.
 Invariant: a module that is not loaded is not loaded for this; it is seen to when it is.
 
 What cannot be had: loops, which asyncio hashes in each step of a task (its table of current tasks),
-so that a method in Python would slow down every program; ``ssl.MemoryBIO``, ``ssl.SSLSession``, ``select.epoll`` and ``select.poll``
-objects (C, they keep neither attribute nor weak reference); and coroutines, generators, functions
-and bound methods, which ``asyncio.gather`` and others hash for each call: a number for each would
-make that a fifth slower. ``asyncio.as_completed`` is seen to otherwise: :mod:`.completion_order`.
+so that a method in Python would slow down every program; ``ssl.MemoryBIO``, ``ssl.SSLSession``,
+``select.epoll`` and ``select.poll`` objects (C, they keep neither attribute nor weak reference);
+and coroutines, generators, functions, bound methods and classes, which are hashed for each call of
+``asyncio.gather``, by dispatch tables and by decorators: a number for each would slow those down.
+``asyncio.as_completed`` is seen to otherwise: :mod:`.completion_order`.
 """
 
 from __future__ import annotations
