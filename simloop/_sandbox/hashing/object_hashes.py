@@ -56,6 +56,7 @@ _T = TypeVar("_T")
 _plain: Any = object
 """What says how objects behave that say nothing themselves."""
 _by_address: Callable[[Any], int] = _plain.__hash__
+"""The hash of most objects. No two that live have the same; unlike id() no audit hook hears it."""
 _set_attribute: Any = _plain.__setattr__
 
 _IMMUTABLE = 1 << 8
@@ -92,10 +93,10 @@ def _remember(thing: Any, value: int) -> None:
     try:
         note = _Note(thing, _forget)
     except TypeError:  # It takes no weak references.
-        _of_places.setdefault(id(thing), value)
+        _of_places.setdefault(_by_address(thing), value)
         return
     note.hash = value
-    note.place = id(thing)
+    note.place = _by_address(thing)
     _notes[note.place] = note
 
 
@@ -136,7 +137,7 @@ _OURS: tuple[Any, ...] = (_hash, _hash_in_runs, _hash_as_told, _hash_if_identica
 
 def _first_hash(thing: Any, *, stays_in_run: bool = False) -> int:
     """Hash an object that has no number in itself."""
-    note = _notes.get(id(thing))
+    note = _notes.get(_by_address(thing))
     if note is not None:
         return note.hash
     cls = type(thing)
@@ -149,7 +150,7 @@ def _first_hash(thing: Any, *, stays_in_run: bool = False) -> int:
     run = by_thread.get(get_ident())
     if not cls.__dictoffset__ and not cls.__weakrefoffset__:
         value = _by_address(thing) if run is None else 0
-        return value if stays_in_run else _of_places.setdefault(id(thing), value)
+        return value if stays_in_run else _of_places.setdefault(_by_address(thing), value)
     if run is None:
         address = _by_address(thing)
         _remember(thing, address)
@@ -227,7 +228,7 @@ def _look_for_instances() -> None:
         is_wanted = is_named.get(cls)
         if is_wanted is None:
             is_wanted = is_named[cls] = any(each in named for each in type.mro(cls))
-        if is_wanted and id(thing) not in _notes and not _has_hash(thing):
+        if is_wanted and _by_address(thing) not in _notes and not _has_hash(thing):
             _remember(thing, _by_address(thing))
 
 

@@ -52,6 +52,7 @@ foreign: dict[int, Threads] = {}
 _lines: dict[int, list[Waiter]] = {}
 """By the address of what they wait for, which is alive: a hash would take a number of its run."""
 _guard = allocate_lock()
+_address: Any = vars(object)["__hash__"]  # Like id(), which every audit hook hears of.
 
 _real_acquire: Any = LockType.acquire
 _real_release: Any = LockType.release
@@ -104,7 +105,7 @@ def _wait(
 
 def _queue_up(thing: object, waiter: Waiter) -> list[Waiter]:
     _real_acquire(_guard)
-    line = _lines.setdefault(id(thing), [])
+    line = _lines.setdefault(_address(thing), [])
     line.append(waiter)
     _real_release(_guard)
     return line
@@ -114,13 +115,13 @@ def _leave(thing: object, line: list[Waiter], waiter: Waiter) -> None:
     _real_acquire(_guard)
     line.remove(waiter)
     if not line:
-        del _lines[id(thing)]
+        del _lines[_address(thing)]
     _real_release(_guard)
 
 
 def wake(thing: object) -> None:
     """Wake the first that waits for a thing and is not awake yet."""
-    for waiter in tuple(_lines.get(id(thing), ())):
+    for waiter in tuple(_lines.get(_address(thing), ())):
         if not waiter.awake:
             waiter.wake()
             return
@@ -128,7 +129,7 @@ def wake(thing: object) -> None:
 
 def wake_all(thing: object) -> None:
     """Wake everybody that waits for a thing."""
-    for waiter in tuple(_lines.get(id(thing), ())):
+    for waiter in tuple(_lines.get(_address(thing), ())):
         waiter.wake()
 
 
