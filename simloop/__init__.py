@@ -13,7 +13,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._loop import SimLoop
-    from ._sandbox import allow
+    from ._sandbox import allow, hash_by_number
     from .errors import (
         DeadlockError,
         EscapeError,
@@ -40,6 +40,7 @@ __all__ = [
     "__version__",
     "allow",
     "check",
+    "hash_by_number",
     "run",
     "simulate",
 ]
@@ -53,6 +54,7 @@ _HOMES = {
     "World": "simloop.world",
     "allow": "simloop._sandbox",
     "check": "simloop.world",
+    "hash_by_number": "simloop._sandbox",
     "run": "simloop.world",
     "simulate": "simloop.world",
 }

@@ -25,19 +25,22 @@ included, keeps the real world. A worker thread joins a run by ``with sandbox.fo
 simloop itself asks the real clock by :mod:`simloop._sandbox.time.real_clock`.
 
 The rooms: :mod:`.patching` (the tricks, and the list of what is patched), :mod:`.time`,
-:mod:`.entropy`, :mod:`.io`, :mod:`.asyncio_` and :mod:`.process` (what is patched). Beside them
-stand :mod:`.run_context` (which thread is in which run), :mod:`.permissions` and
-:mod:`.audit_guard` (what is refused), and :mod:`.sandbox`, which puts them together.
+:mod:`.entropy`, :mod:`.io`, :mod:`.asyncio_`, :mod:`.process` and :mod:`.hashing` (what is
+patched). Beside them stand :mod:`.run_context` (which thread is in which run),
+:mod:`.permissions` and :mod:`.audit_guard` (what is refused), and :mod:`.sandbox`, which puts them
+together.
 """
 
 from __future__ import annotations
 
 # What is imported for what it registers; nothing is patched before a run.
 from . import audit_guard  # noqa: F401
-from .asyncio_ import all_tasks, anyio_scopes, event_loops, future_hashes  # noqa: F401
+from .asyncio_ import all_tasks, event_loops, future_hashes  # noqa: F401
 from .asyncio_.all_tasks import has_tasks
 from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads
 from .entropy import aiohttp_masks, first_use, numpy_random, openssl_random  # noqa: F401
+from .hashing import completion_order, library_classes, standard_classes  # noqa: F401
+from .hashing.object_hashes import hash_by_number
 from .io import (  # noqa: F401
     blocking_reads,
     c_ares,
@@ -82,6 +85,7 @@ __all__ = [
     "freeze_garbage",
     "get_ident",
     "has_tasks",
+    "hash_by_number",
     "interrupt",
     "join_for_real",
     "leave_interrupts",

@@ -40,6 +40,7 @@ class RunContext:
         "entropy",
         "identity",
         "idle_polls",
+        "next_number",
         "numbers",
         "signals",
         "sockets",
@@ -65,6 +66,8 @@ class RunContext:
     strict: bool
     idle_polls: tuple[int, int]
     """When, in nanoseconds, and how often by then, the thread asked in vain what is ready."""
+    next_number: Callable[[], int]
+    """Gives the hash of the next object of the run that hashes by number."""
     numbers: dict[int, int]
     """Which thread of the run it is, by real identifier; the one that runs the loops is 0."""
 

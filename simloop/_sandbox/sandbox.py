@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from simloop._kernel import NS_PER_SECOND
@@ -100,6 +101,7 @@ class Sandbox(RunContext):
         self.strict = strict
         self.idle_polls: tuple[int, int] = (0, 0)
         self.numbers: dict[int, int] = {}
+        self.next_number: Callable[[], int] = count(1).__next__
         # The context of a further process, if one is in place; not itself, which would be a cycle.
         self.further: RunContext | None = None
         self._frames: list[tuple[int, RunContext | None, Any] | None] = []
@@ -242,6 +244,7 @@ class ProcessContext(RunContext):
         self.strict: bool = sandbox.strict
         self.signals: Signals | None = None
         self.numbers: dict[int, int] = sandbox.numbers
+        self.next_number: Callable[[], int] = sandbox.next_number
         self.idle_polls: tuple[int, int] = (0, 0)
 
 
@@ -286,6 +289,7 @@ class ThreadSandbox(RunContext):
         self.strict: bool = process.strict
         self.identity: Identity | None = process.identity
         self.numbers: dict[int, int] = process.numbers
+        self.next_number: Callable[[], int] = process.next_number
         self.idle_polls: tuple[int, int] = (0, 0)
         self._number = number
         self._outer: RunContext | None = None

@@ -33,7 +33,7 @@ from simloop.errors import UnsupportedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["HASH", "number_of", "settle", "unsettle"]
+__all__ = ["HASH", "change_class", "number_of", "settle", "unsettle"]
 
 HASH = "_simloop_hash"
 """The attribute that gives a future's hash when it is called."""
@@ -61,13 +61,13 @@ def number_of(future: Any) -> int:
     return 0 if getattr(known, "__self__", future) is future else known()  # type: ignore[misc]
 
 
-def _change(cls: Any, change: Callable[[], None]) -> None:
+def change_class(cls: Any, change: Callable[[], None]) -> None:
     """Change a class that refuses changes; its subclasses follow."""
     flags = memory(cls, _FLAGS_AT, 8).cast("L")
     known = cls.__flags__
     if flags[0] != known:
         raise UnsupportedError(
-            f"{cls!r} is not laid out as in CPython 3.11 to 3.14, so sets of futures would have"
+            f"{cls!r} is not laid out as in CPython 3.11 to 3.14, so sets of its objects would have"
             " another order in each run; use one of those Pythons"
         )
     flags[0] = known & ~_IMMUTABLE
@@ -82,7 +82,7 @@ def unsettle() -> None:
 
     No future of a simulated loop may be alive meanwhile.
     """
-    _change(asyncio.Future, lambda: delattr(asyncio.Future, "__hash__"))
+    change_class(asyncio.Future, lambda: delattr(asyncio.Future, "__hash__"))
 
 
 def settle() -> None:
@@ -92,7 +92,7 @@ def settle() -> None:
         setattr(asyncio.Future, HASH, _first_hash)
         asyncio.Future.__hash__ = property(attrgetter(HASH))  # type: ignore[method-assign,assignment]
 
-    _change(asyncio.Future, change)
+    change_class(asyncio.Future, change)
 
 
 settle()

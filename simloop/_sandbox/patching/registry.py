@@ -41,6 +41,7 @@ __all__ = [
     "redirect",
     "rewrite",
     "uninstall",
+    "when_any_loaded",
     "when_loaded",
 ]
 
@@ -50,7 +51,13 @@ _counted = 0
 """Of how many redirects ``_memory_patch`` are."""
 
 _patches: list[Patch] = []
-_awaited: dict[str, Callable[[ModuleType], None]] = {}
+_awaited: dict[str, list[Callable[[ModuleType], None]]] = {}
+_packages: dict[str, Callable[[ModuleType], None]] = {}
+_of_packages: dict[str, ModuleType] = {}
+"""Their modules that were registered."""
+_modules_seen = 0
+"""How many modules were loaded when the awaited ones were last looked for."""
+
 _searches: list[Callable[[], None]] = []
 _lock = allocate_lock()
 _users = 0
@@ -209,23 +216,32 @@ def attribute(owner: type, name: str, value: Any) -> None:
 
 def when_loaded(module: str, register: Callable[[ModuleType], None]) -> None:
     """Register patches of a module when it turns out to be loaded; never load it."""
-    _awaited[module] = register
+    global _modules_seen  # noqa: PLW0603 - the state of the process
+    _awaited.setdefault(module, []).append(register)
+    _modules_seen = 0
+
+
+def when_any_loaded(package: str, register: Callable[[ModuleType], None]) -> None:
+    """Do the same for a package and each module in it, which patch nothing in the registry."""
+    global _modules_seen  # noqa: PLW0603 - the state of the process
+    _packages[package] = register
+    _modules_seen = 0
 
 
 def awaits(module: str) -> bool:
     """Tell whether patches wait for a module to be loaded."""
-    return module in _awaited
+    return module in _awaited or module.partition(".")[0] in _packages
 
 
 def loaded(module: ModuleType) -> None:
     """Apply the patches that have waited for a module, in the middle of a run."""
     with _lock:
-        register = _awaited.pop(module.__name__, None)
-        if register is None:
-            return
         known = len(_patches)
-        register(module)
-        if _users:
+        registers = _awaited.pop(module.__name__, ())
+        for register in registers:
+            register(module)
+        _register_of_package(module.__name__, module)
+        if _users and registers:
             for each in _patches[known:]:
                 each.on()
             _names.on()
@@ -260,7 +276,7 @@ def uninstall() -> None:
 
 
 def _apply() -> None:
-    if _awaited:
+    if len(sys.modules) != _modules_seen:
         _look_for_awaited()
     for search in _searches:
         search()
@@ -284,5 +300,17 @@ def _undo() -> None:
 
 
 def _look_for_awaited() -> None:
+    global _modules_seen  # noqa: PLW0603 - as above
+    _modules_seen = len(sys.modules)
     for name in [name for name in _awaited if name in sys.modules]:
-        _awaited.pop(name)(sys.modules[name])
+        for register in _awaited.pop(name):
+            register(sys.modules[name])
+    for name, module in tuple(sys.modules.items()):
+        _register_of_package(name, module)
+
+
+def _register_of_package(name: str, module: ModuleType) -> None:
+    register = _packages.get(name.partition(".")[0])
+    if register is not None and _of_packages.get(name) is not module and module is not None:
+        _of_packages[name] = module
+        register(module)

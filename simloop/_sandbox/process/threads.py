@@ -49,8 +49,10 @@ __all__ = ["foreign", "join_for_real", "wake", "wake_all"]
 foreign: dict[int, Threads] = {}
 """Threads outside of every run whose waits a world wants to see, by identifier."""
 
-_lines: dict[object, list[Waiter]] = {}
+_lines: dict[int, list[Waiter]] = {}
+"""By the address of what they wait for, which is alive: a hash would take a number of its run."""
 _guard = allocate_lock()
+_address: Any = vars(object)["__hash__"]  # Like id(), which every audit hook hears of.
 
 _real_acquire: Any = LockType.acquire
 _real_release: Any = LockType.release
@@ -103,7 +105,7 @@ def _wait(
 
 def _queue_up(thing: object, waiter: Waiter) -> list[Waiter]:
     _real_acquire(_guard)
-    line = _lines.setdefault(thing, [])
+    line = _lines.setdefault(_address(thing), [])
     line.append(waiter)
     _real_release(_guard)
     return line
@@ -113,13 +115,13 @@ def _leave(thing: object, line: list[Waiter], waiter: Waiter) -> None:
     _real_acquire(_guard)
     line.remove(waiter)
     if not line:
-        del _lines[thing]
+        del _lines[_address(thing)]
     _real_release(_guard)
 
 
 def wake(thing: object) -> None:
     """Wake the first that waits for a thing and is not awake yet."""
-    for waiter in tuple(_lines.get(thing, ())):
+    for waiter in tuple(_lines.get(_address(thing), ())):
         if not waiter.awake:
             waiter.wake()
             return
@@ -127,7 +129,7 @@ def wake(thing: object) -> None:
 
 def wake_all(thing: object) -> None:
     """Wake all waiters of a thing."""
-    for waiter in tuple(_lines.get(thing, ())):
+    for waiter in tuple(_lines.get(_address(thing), ())):
         waiter.wake()
 
 
