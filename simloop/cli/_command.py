@@ -85,7 +85,9 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
         if arguments.look is None:
             ending = Execution(world).run(program.run)
         else:
-            ending = look_closely(world, program.run, arguments.look, arguments.memory)
+            ending = look_closely(
+                world, program.run, arguments.look, arguments.memory, arguments.number
+            )
         if trace is not None:
             trace.tell(status=ending.status, error=_named(ending.error), digest=ending.digest)
     if isinstance(ending.error, NoProgramError):

@@ -22,8 +22,9 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-from .labels import canonical, location, qualified_name, task_of
+from .labels import location, qualified_name, task_of
 from .messages import Messages
+from .plain_text import canonical
 from .tracks import Track, Tracks
 
 if TYPE_CHECKING:

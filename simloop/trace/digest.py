@@ -1,8 +1,10 @@
 """The digest: one hash over everything that a run did.
 
-Owns: what goes into it, in which order. Each step adds its virtual time and its label, each write
-to a socket its endpoints and its bytes, the end its outcome. Runs with equal digests did the same
-things at the same times in the same order.
+Owns: what goes into it, in which order. Each step adds its virtual time, its label and the line at
+which its task's own coroutine stands; each timer its deadline; each write to a socket its
+endpoints and its bytes; what else the run does to the outside (output, files, processes, signals)
+what it is; the end its outcome. Runs with equal digests did the same things at the same times in
+the same order.
 
 Must not know: who asks. It is an observer of the kernel and a tap of the network, and a run without
 it has neither.
@@ -16,7 +18,8 @@ from hashlib import blake2b
 from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from .labels import canonical, label
+from .labels import label, position_of
+from .plain_text import bytes_without_addresses, canonical, without_addresses
 
 if TYPE_CHECKING:
     from simloop._kernel import Handle, TimerHandle
@@ -65,10 +68,14 @@ class Digest:
                 task: Any = callback.__self__  # type: ignore[union-attr]  # caught below
                 is_ours = type(task) is Task and task._simloop_made  # type: ignore[attr-defined]
                 coro = task.get_coro() if is_ours else None
-            except AttributeError:
+            except BaseException:  # noqa: BLE001 - __getattr__ of the program's own may raise anything
                 coro = None
             if type(coro) is CoroutineType and "0x" not in (name := task.get_name()):
-                record = f"{self._now} {name}: {coro.__qualname__}"
+                frame = coro.cr_frame
+                line = 0 if frame is None else frame.f_lineno
+                record = f"{self._now} {name}: {coro.__qualname__} {line}"
+            elif line := position_of(handle):
+                record = f"{self._now} {label(handle)} {line}"
             else:
                 record = f"{self._now} {label(handle)}"
         pending = self._pending
@@ -84,6 +91,27 @@ class Digest:
                 self._flows.clear()
             flow = self._flows[kind, source, destination] = f"{kind} {source} {destination}"
         self._pending.append(f"{flow} {len(data)}\n")
+        self._hash.update("\n".join(self._pending).encode(errors="surrogatepass"))
+        self._hash.update(data)
+        self._pending.clear()
+
+    def timed(self, when_ns: int) -> None:
+        """Add a timer that was set, by its deadline; most never come, as timeouts do not."""
+        self._pending.append(f"timer {when_ns}")
+
+    def happened(self, what: str, data: str | bytes) -> None:
+        """Add what the run did to the outside.
+
+        Args:
+            what: What was done, and to what: ``stdout``, ``file notes.txt``, ``signal``.
+            data: What was written, or more on what was done.
+        """
+        if isinstance(data, str):
+            text = without_addresses(data)
+            self.note(f"{what} {len(text)}\n{text}")
+            return
+        data = bytes_without_addresses(data)
+        self._pending.append(f"{what} {len(data)} bytes\n")
         self._hash.update("\n".join(self._pending).encode(errors="surrogatepass"))
         self._hash.update(data)
         self._pending.clear()

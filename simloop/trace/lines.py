@@ -28,7 +28,8 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from .labels import canonical, name_of
+from .labels import name_of
+from .plain_text import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
