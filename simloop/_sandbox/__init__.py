@@ -52,7 +52,6 @@ from .io import (  # noqa: F401
 from .patching import import_hook  # noqa: F401
 from .permissions import ALLOWANCES, allow
 from .process import identity  # noqa: F401
-from .process.effects import listen, unlisten
 from .process.garbage import collect, freeze_garbage
 from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
@@ -83,9 +82,7 @@ __all__ = [
     "interrupt",
     "join_for_real",
     "leave_interrupts",
-    "listen",
     "real_clock",
     "take_interrupts",
-    "unlisten",
     "wake_all",
 ]

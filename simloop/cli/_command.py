@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from simloop._kernel.safe_looks import message_of
 from simloop.world.run_options import RunOptions
 from simloop.world.world import world_of
 
@@ -102,7 +103,7 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
 
 
 def _named(error: BaseException | None) -> str | None:
-    return None if error is None else f"{type(error).__name__}: {error}"
+    return None if error is None else message_of(error)
 
 
 def _tell(ending: Ending, seed: int) -> None:

@@ -19,9 +19,10 @@ from collections import deque
 from types import CoroutineType, FrameType, FunctionType, GeneratorType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from simloop._kernel.safe_looks import attribute_of, class_name
+
 from .labels import coroutine_of, frame_of, task_of
 from .lines import in_words
-from .plain_text import attribute_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -149,7 +150,7 @@ def _held_by(path: str, thing: Any) -> Iterator[tuple[str, Any]]:
         return
     attributes = attribute_of(thing, "__dict__")
     if type(attributes) is dict:
-        owner = path or type.__dict__["__qualname__"].__get__(kind)
+        owner = path or class_name(kind)
         for name, value in list(attributes.items()):
             yield f"{owner}.{name}", value
     shown = f"{path}[...]" if path and kind in (list, tuple, deque) else ""
@@ -174,9 +175,7 @@ def _order_of(path: str, thing: Any) -> AddressOrder | None:
     addressed = [found for each in elements if (found := _by_address(each)) is not None]
     if not addressed:
         return None
-    names = list(
-        dict.fromkeys(type.__dict__["__qualname__"].__get__(type(each)) for each in addressed)
-    )
+    names = list(dict.fromkeys(class_name(type(each)) for each in addressed))
     held = "" if any(each is addressed[0] for each in elements) else "tuples that hold "
     words = f"a {kind.__qualname__} of {len(elements)} {held}{' and '.join(sorted(names))} objects"
     order = tuple(in_words(each) for each in elements[:_ELEMENTS_MAX])

@@ -18,13 +18,18 @@ from hashlib import blake2b
 from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any
 
+from simloop._kernel.safe_looks import without_addresses
+
 from .labels import label, position_of
-from .plain_text import bytes_without_addresses, canonical, without_addresses
+from .plain_text import bytes_without_addresses, canonical
 
 if TYPE_CHECKING:
     from simloop._kernel import Handle, TimerHandle
 
 __all__ = ["Digest"]
+
+_attribute_of = object.__getattribute__
+"""What an object simply has, without a question to its class."""
 
 _SLEPT = "asyncio.futures._set_result_unless_cancelled"
 _BATCH = 512
@@ -65,7 +70,7 @@ class Digest:
             record = f"{self._now} {callback.__module__}.{callback.__qualname__}"
         else:
             try:
-                task: Any = callback.__self__  # type: ignore[union-attr]  # caught below
+                task: Any = _attribute_of(callback, "__self__")
                 is_ours = type(task) is Task and task._simloop_made  # type: ignore[attr-defined]
                 coro = task.get_coro() if is_ours else None
             except BaseException:  # noqa: BLE001 - __getattr__ of the program's own may raise anything

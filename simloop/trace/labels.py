@@ -11,30 +11,38 @@ program's own), whatever it raises ends there.
 from __future__ import annotations
 
 import asyncio
-import functools
 import random
 import re
 from types import (
     BuiltinFunctionType,
+    CodeType,
     CoroutineType,
     FunctionType,
     GeneratorType,
-    MethodType,
 )
 from typing import TYPE_CHECKING, Any
 
-from .plain_text import attribute_of, kind_of, without_addresses
+from simloop._kernel.safe_looks import attribute_of, kind_of, unwrapped, without_addresses
 
 if TYPE_CHECKING:
     from simloop._kernel import Handle, TimerHandle
 
-__all__ = ["label", "location", "name_of", "position_of", "qualified_name", "task_of"]
+__all__ = [
+    "asked",
+    "coroutine_of",
+    "frame_of",
+    "label",
+    "location",
+    "name_of",
+    "position_of",
+    "qualified_name",
+    "task_of",
+]
 
 # Owners of builtin functions that come and go: the functions of ``random`` belong to a generator,
 # and while several threads draw, to a function that finds the caller's.
 _PASSED_ON = (FunctionType, random.Random)
 _PROCESS_NAME = re.compile(r"Task-\d+")
-_partial_function = functools.partial.__dict__["func"].__get__
 
 
 def label(handle: Handle | TimerHandle) -> str:
@@ -59,7 +67,7 @@ def name_of(task: Any) -> str:
     So are those that a library makes by ``asyncio.Task(...)``, past the loop, which counts its own
     and marks the tasks that it made.
     """
-    name = _asked(task, "get_name")
+    name = asked(task, "get_name")
     if type(name) is not str:
         return "Task"
     name = without_addresses(name)
@@ -70,10 +78,10 @@ def name_of(task: Any) -> str:
 
 def coroutine_of(task: Any) -> Any:
     """Return what a task runs; None if its class does not tell."""
-    return _asked(task, "get_coro")
+    return asked(task, "get_coro")
 
 
-def _asked(task: Any, method: str) -> Any:
+def asked(task: Any, method: str) -> Any:
     """Return what a task's method gives; None if it raises, whatever that is."""
     try:
         return getattr(task, method)()
@@ -96,7 +104,7 @@ def task_of(callback: Any) -> Any:
 
 def qualified_name(thing: Any) -> str:
     """Return ``module.qualname`` of a function, method, partial, coroutine or object."""
-    thing = _unwrapped(thing)
+    thing = unwrapped(thing)
     name = attribute_of(thing, "__qualname__")
     if type(name) is not str:
         return f"{kind_of(thing)} object"
@@ -106,17 +114,6 @@ def qualified_name(thing: Any) -> str:
     return f"{module}.{name}" if module and type(module) is str else name
 
 
-def _unwrapped(thing: Any) -> Any:
-    """Return the function within partial functions and bound methods."""
-    while True:
-        if issubclass(type(thing), functools.partial):
-            thing = _partial_function(thing)
-        elif type(thing) is MethodType:
-            thing = thing.__func__
-        else:
-            return thing
-
-
 def location(handle: Handle | TimerHandle) -> str:
     """Return ``file:line`` of what a handle runs: where a task stands, or a function begins."""
     callback = handle._callback
@@ -124,8 +121,8 @@ def location(handle: Handle | TimerHandle) -> str:
     frame = None if task is None else frame_of(coroutine_of(task))
     if frame is not None:
         return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-    code = attribute_of(_unwrapped(callback), "__code__")
-    return f"{code.co_filename}:{code.co_firstlineno}" if hasattr(code, "co_firstlineno") else ""
+    code = attribute_of(unwrapped(callback), "__code__")
+    return f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, CodeType) else ""
 
 
 def frame_of(awaitable: Any) -> Any:

@@ -1,15 +1,12 @@
-"""Values of a program as text that equal runs share, at no risk to the run.
+"""Values of a program as text that equal runs share.
 
-Owns: ``canonical``, which is the ``repr`` of a value without the addresses in it, and the looks at
-objects that run none of the program's code.
+Owns: ``canonical``, which is the ``repr`` of a value without the addresses in it.
 
 Must not know: what the text is for.
 
 Invariants:
 
-- Whatever a ``__repr__``, ``__str__`` or ``__getattr__`` of the program raises ends here,
-  ``SystemExit``, ``KeyboardInterrupt`` and ``RecursionError`` too: to be looked at is no part of
-  what a program does, so it can't fail by it.
+- Whatever a ``__repr__`` of the program raises ends here; see :mod:`simloop._kernel.safe_looks`.
 - An address is taken out only where it is one: in the ``repr`` of a value, where it is that of an
   object that the value holds; in any text, in the form that Python itself gives objects without a
   ``repr`` of their own, ``<Name object at 0x7f0123456789>``. Other hexadecimal numbers are data.
@@ -23,46 +20,16 @@ from collections import deque
 from types import FunctionType, ModuleType
 from typing import Any
 
-__all__ = [
-    "attribute_of",
-    "bytes_without_addresses",
-    "canonical",
-    "kind_of",
-    "message_of",
-    "without_addresses",
-]
+from simloop._kernel.safe_looks import DEFAULT_REPR, repr_of, without_addresses
+
+__all__ = ["bytes_without_addresses", "canonical"]
 
 _HEXADECIMAL = re.compile(r"(?: at )?0x([0-9a-fA-F]{4,16})\b")
 
-# The forms of object_repr, func_repr, method_repr, meth_repr, gen_repr, code_repr and the like in
-# CPython's Objects/*.c. In debug mode and beside other words the address is the last thing.
-_DEFAULT_REPR = (
-    r"(<[^<>\n]*(?:<(?:locals|lambda|module|listcomp|genexpr|dictcomp|setcomp)>[^<>\n]*)*) at"
-    r" 0x[0-9a-fA-F]{6,16}(?=[>;, ])"
-)
-_IN_TEXT = re.compile(_DEFAULT_REPR)
-_IN_BYTES = re.compile(_DEFAULT_REPR.encode())
+_IN_BYTES = re.compile(DEFAULT_REPR.encode())
 
 _OBJECTS_MAX = 50_000
 """How many objects of a value are looked at for their addresses."""
-
-_qualname_of = type.__dict__["__qualname__"].__get__
-_module_of = type.__dict__["__module__"].__get__
-
-
-def without_addresses(text: str) -> str:
-    """Take the addresses out of the default ``repr`` of objects in a text.
-
-    Example:
-        >>> without_addresses("<main.Peer object at 0x7f0123456789> has 0xdeadbeef")
-        '<main.Peer object> has 0xdeadbeef'
-    """
-    while "0x" in text:
-        shorter = _IN_TEXT.sub(r"\1", text)
-        if shorter == text:
-            break  # Once for each level of what stands within another one.
-        text = shorter
-    return text
 
 
 def bytes_without_addresses(data: bytes) -> bytes:
@@ -73,26 +40,6 @@ def bytes_without_addresses(data: bytes) -> bytes:
             break
         data = shorter
     return data
-
-
-def attribute_of(thing: Any, name: str) -> Any:
-    """Return an attribute that an object or its class simply has; None if there is none.
-
-    ``__getattr__`` and ``__getattribute__`` of its class are not asked.
-    """
-    try:
-        return object.__getattribute__(thing, name)
-    except BaseException:  # noqa: BLE001 - a property of the program's may raise anything
-        return None
-
-
-def kind_of(thing: object) -> str:
-    """Return ``module.qualname`` of an object's class, whatever its metaclass answers."""
-    kind = type(thing)
-    try:
-        return f"{_module_of(kind)}.{_qualname_of(kind)}"
-    except BaseException:  # noqa: BLE001 - a class without a module
-        return str(_qualname_of(kind))
 
 
 def canonical(value: object) -> str:
@@ -107,23 +54,10 @@ def canonical(value: object) -> str:
         >>> canonical([object()])
         '[<object object>]'
     """
-    try:
-        text = str.__str__(repr(value))
-    except BaseException as error:  # noqa: BLE001 - see the invariants
-        return f"<{kind_of(value)} object, whose repr raises {_qualname_of(type(error))}>"
+    text = repr_of(value)
     if issubclass(type(value), BaseException):
         text = without_addresses(text)  # Its message may show what it does not hold.
     return _without_own_addresses(text, value) if "0x" in text else text
-
-
-def message_of(error: BaseException) -> str:
-    """Return ``Kind: message`` of an error, as the last line of a traceback has it."""
-    name = _qualname_of(type(error))
-    try:
-        text = str.__str__(str(error))
-    except BaseException as other:  # noqa: BLE001 - as above
-        return f"{name}: <its text raises {_qualname_of(type(other))}>"
-    return f"{name}: {text}" if text else name
 
 
 def _without_own_addresses(text: str, value: object) -> str:

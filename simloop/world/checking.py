@@ -164,7 +164,9 @@ def _check_all(
             took_s = real_clock.monotonic() - began_s
             _check_beside(program, seeds, digests, took_s, status)
     errors = [(outcome.seed, outcome.error) for outcome in outcomes]
-    return [(seed, error) for seed, error in errors if error and not is_good_exit(error)]
+    return [
+        (seed, error) for seed, error in errors if error is not None and not is_good_exit(error)
+    ]
 
 
 def _check_here(

@@ -32,12 +32,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from simloop._kernel.safe_looks import message_of
 from simloop._sandbox import current
 from simloop.trace import Recorder, canonical
 from simloop.trace.address_order import OrderLook
 from simloop.trace.causes import Observed
 from simloop.trace.lines import COMMAND_LINE, LineRecorder, know_source
-from simloop.trace.plain_text import message_of
 
 from .function_pickling import pack, unpack
 from .running import outcome_of

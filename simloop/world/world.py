@@ -26,8 +26,6 @@ from simloop._sandbox import (
     freeze_garbage,
     get_ident,
     interrupt,
-    listen,
-    unlisten,
 )
 from simloop._threads import ThreadScheduler, let_threads_block
 from simloop.errors import UsageError
@@ -341,7 +339,7 @@ class World:
             self._tap()
         if hasattr(watcher, "happened"):
             self._hearers.append(watcher.happened)
-            listen(self.sandbox, watcher.happened, is_silent=is_silent)
+            self.sandbox.hear(watcher.happened, is_silent=is_silent)
 
     def unwatch(self, watcher: Any) -> None:
         """Stop telling ``watcher``."""
@@ -351,7 +349,7 @@ class World:
             self._tap()
         if hasattr(watcher, "happened"):
             self._hearers.remove(watcher.happened)
-            unlisten(watcher.happened)
+            self.sandbox.unhear(watcher.happened)
 
     def note(self, what: str, data: str) -> None:
         """Tell the watchers of something that happens inside: a process begins, a signal comes."""

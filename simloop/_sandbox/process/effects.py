@@ -14,7 +14,7 @@ Must not know: what watchers do with it.
 
 Invariants:
 
-- A run that is not watched pays nothing: the methods are Python's own unless a watcher listens.
+- A run that is not watched pays nothing: the methods are Python's own unless a watched one is on.
 - Only threads inside a watched run are told of, each to the watchers of its own run.
 - What a process does once is no run's: modules that are imported in a run, warnings, which are
   shown once for each line, the search of ``tempfile`` for its folder.
@@ -40,11 +40,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from simloop._sandbox.run_context import RunContext
-
     Tell = Callable[[str, Any], object]
 
-__all__ = ["changed", "listen", "unlisten", "write"]
+__all__ = ["Listener", "changed", "listen", "unlisten", "write"]
 
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -59,8 +57,15 @@ _streams: dict[str, Any] = {}
 """The standard streams as they were when the first watcher came, which keep their names."""
 
 
-class _Listener:
-    """One watcher of one run."""
+class Listener:
+    """One watcher of one run.
+
+    Args:
+        numbers: The threads of the run, by which it is known.
+        tell: Called with what was done and to what, ``stdout`` or ``file notes.txt``, and the text
+            or the bytes.
+        is_silent: Whether nothing that goes to stdout or stderr is to arrive there.
+    """
 
     __slots__ = ("is_silent", "numbers", "tell")
 
@@ -70,20 +75,13 @@ class _Listener:
         self.is_silent = is_silent
 
 
-_listeners: list[_Listener] = []
+_listeners: list[Listener] = []
 _writing: dict[int, None] = {}
 """Threads that are within a method of a file, which writes to the file within."""
 
 
-def listen(run: RunContext, tell: Tell, *, is_silent: bool = False) -> None:
-    """Tell of what a run does to the outside, from now on.
-
-    Args:
-        run: The context of the run.
-        tell: Called with what was done and to what, ``stdout`` or ``file notes.txt``, and the text
-            or the bytes.
-        is_silent: Whether nothing that goes to stdout or stderr is to arrive there.
-    """
+def listen(listeners: tuple[Listener, ...]) -> None:
+    """Tell them of what their run does to the outside, from now on."""
     if not _listeners:
         _streams.update(stdout=sys.stdout, stderr=sys.stderr)
         _adopt(sys.stdout)
@@ -91,12 +89,13 @@ def listen(run: RunContext, tell: Tell, *, is_silent: bool = False) -> None:
         for method in _methods:
             method.on()
         _print.on()
-    _listeners.append(_Listener(run.numbers, tell, is_silent=is_silent))
+    _listeners.extend(listeners)
 
 
-def unlisten(tell: Tell) -> None:
-    """Tell no more."""
-    _listeners[:] = [each for each in _listeners if each.tell != tell]
+def unlisten(listeners: tuple[Listener, ...]) -> None:
+    """Tell them no more."""
+    for each in listeners:
+        _listeners.remove(each)
     if not _listeners:
         _print.off()
         for method in _methods:
@@ -105,7 +104,7 @@ def unlisten(tell: Tell) -> None:
         _streams.clear()
 
 
-def _mine() -> list[_Listener]:
+def _mine() -> list[Listener]:
     """Return the listeners of the run to which the calling thread belongs."""
     run = by_thread.get(get_ident())
     if run is None:
@@ -114,7 +113,7 @@ def _mine() -> list[_Listener]:
     return [each for each in _listeners if each.numbers is numbers]
 
 
-def _tell(listeners: list[_Listener], what: str, data: Any) -> None:
+def _tell(listeners: list[Listener], what: str, data: Any) -> None:
     """Tell listeners; what they write themselves meanwhile is no part of the run."""
     ident = get_ident()
     is_within = ident in _writing
