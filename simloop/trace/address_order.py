@@ -86,19 +86,16 @@ class OrderLook:
 def order_that_differs(
     first: list[AddressOrder], second: list[AddressOrder]
 ) -> AddressOrder | None:
-    """Return the first set that has other orders in two runs; None if there is none.
+    """Return the first set that has other orders in two runs, one with a name if there is one.
 
     Example:
         >>> one = AddressOrder("peers", "a set of 2 Peer objects", ("a", "b"))
         >>> print(order_that_differs([one], [one._replace(order=("b", "a"))]))
         a set of 2 Peer objects (peers), which hash by address
     """
-    orders = {(each.path, each.words): each.order for each in second}
-    for each in first:
-        other = orders.get((each.path, each.words))
-        if other is not None and other != each.order:
-            return each
-    return None
+    orders = {each[:2]: each.order for each in second}
+    differ = [each for each in first if orders.get(each[:2], each.order) != each.order]
+    return next((each for each in differ if each.path), differ[0] if differ else None)
 
 
 def _variables_of(handle: Handle | TimerHandle) -> Iterator[tuple[str, Any]]:
@@ -178,7 +175,7 @@ def _order_of(path: str, thing: Any) -> AddressOrder | None:
     names = list(dict.fromkeys(class_name(type(each)) for each in addressed))
     held = "" if any(each is addressed[0] for each in elements) else "tuples that hold "
     words = f"a {kind.__qualname__} of {len(elements)} {held}{' and '.join(sorted(names))} objects"
-    order = tuple(in_words(each) for each in elements[:_ELEMENTS_MAX])
+    order = tuple(in_words(each, depth=3) for each in elements[:_ELEMENTS_MAX])
     return AddressOrder(path, words, order)
 
 

@@ -150,7 +150,10 @@ def difference_of(first: Observed, second: Observed) -> str:
 
 def ends_differ(first: object, second: object) -> str:
     """Say that two runs differ in nothing but how they ended."""
-    return f"every step was the same, but the ends differ:\n  {first}\n  {second}"
+    return (
+        "every step was the same, but the ends differ:"
+        f"\n  first run:  {first}\n  second run:  {second}"
+    )
 
 
 def diagnose(ask: Ask, hash_seeds: Sequence[str] = _HASH_SEEDS) -> Diagnosis | None:
