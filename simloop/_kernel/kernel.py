@@ -170,7 +170,8 @@ class Kernel:
         )
         self._watched = has_more or bool(observers)
         self._sole_observer = None if has_more or len(observers) != 1 else observers[0].step
-        self._tell_of_timers()
+        if observers or self.wheel.tell is not None:
+            self._tell_of_timers()
 
     def _tell_of_timers(self) -> None:
         """Let the wheel tell the observers that want to hear of timers."""
@@ -180,9 +181,8 @@ class Kernel:
             for tell in tells:
                 tell(when_ns)
 
-        if tells or self.wheel.tell is not None:
-            tell = tells[0] if len(tells) == 1 else tell_all
-            tell_timers(self.wheel, tell if tells else None)
+        tell = tells[0] if len(tells) == 1 else tell_all
+        tell_timers(self.wheel, tell if tells else None)
 
     @property
     def autojump(self) -> bool:
