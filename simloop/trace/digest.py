@@ -15,7 +15,7 @@ from __future__ import annotations
 from asyncio import Task
 from asyncio.futures import _set_result_unless_cancelled  # type: ignore[attr-defined]
 from hashlib import blake2b
-from types import CoroutineType, FunctionType
+from types import CodeType, CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel.safe_looks import without_addresses
@@ -39,6 +39,10 @@ _FLOWS_MAX = 1024
 """Flows of bytes whose names are kept: naming one takes as long as all the rest of a record."""
 
 
+_PLACES_MAX = 4096
+"""Places at which tasks stood whose lines are kept."""
+
+
 class Digest:
     """A hash that grows with each step.
 
@@ -53,6 +57,9 @@ class Digest:
         self._hash = blake2b(digest_size=16)
         self._pending: list[str] = []
         self._flows: dict[tuple[str, object, object], str] = {}
+        # By name and instruction, with the code whose they are: to find a line takes as long as
+        # the rest of a record, twice.
+        self._places: dict[tuple[str, int], tuple[CodeType, str]] = {}
         self._now_ns = -1
         self._now = ""
 
@@ -75,10 +82,20 @@ class Digest:
                 coro = task.get_coro() if is_ours else None
             except BaseException:  # noqa: BLE001 - __getattr__ of the program's own may raise anything
                 coro = None
-            if type(coro) is CoroutineType and "0x" not in (name := task.get_name()):
-                frame = coro.cr_frame
-                line = 0 if frame is None else frame.f_lineno
-                record = f"{self._now} {name}: {coro.__qualname__} {line}"
+            if (
+                type(coro) is CoroutineType
+                and "0x" not in (name := task.get_name())
+                and (frame := coro.cr_frame) is not None
+            ):
+                qualname = coro.__qualname__
+                key = qualname, frame.f_lasti
+                place = self._places.get(key)
+                if place is None or place[0] is not coro.cr_code:
+                    if len(self._places) >= _PLACES_MAX:
+                        self._places.clear()
+                    place = coro.cr_code, f"{qualname} {frame.f_lineno}"
+                    self._places[key] = place
+                record = f"{self._now} {name}: {place[1]}"
             elif line := position_of(handle):
                 record = f"{self._now} {label(handle)} {line}"
             else:
