@@ -45,7 +45,9 @@ def to_stderr(word):
 
 
 def logs(word):
-    logging.getLogger("outside").warning("said %s", word)
+    logger = logging.Logger("outside")  # noqa: LOG001 - with a handler of its own
+    logger.addHandler(logging.StreamHandler())
+    logger.warning("said %s", word)
 
 
 def logs_unhandled(word):
