@@ -111,7 +111,10 @@ class EscapeError(SimError, RuntimeError):
 
 
 class NondeterminismError(SimError, AssertionError):
-    """Two runs of one seed differed; the message names the first step that did.
+    """Two runs of one seed differed; the message names the first step that did, and a cause.
+
+    Where what they printed differs, it shows the first such line of both. A program that fails in
+    the same way in each run is no such case: ``check`` raises the program's own error.
 
     Example:
         >>> import asyncio, simloop

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from .timer_wheel import TimerWheel
+from .timer_wheel import TellingWheel, TimerWheel, tell_timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,7 +77,9 @@ class EarlyDeadline:
         """Give the kernel a plain queue and wheel again."""
         self._kernel.ready = deque(self._kernel.ready)
         self._kernel.io_ready = deque(self._kernel.io_ready)
-        self._kernel.wheel.__class__ = TimerWheel
+        wheel = self._kernel.wheel
+        wheel.__class__ = TimerWheel
+        tell_timers(wheel, wheel.tell)
 
 
 def exchange(kernel: Schedule, scheduled: Callable[[int], None]) -> None:
@@ -93,7 +95,7 @@ def exchange(kernel: Schedule, scheduled: Callable[[int], None]) -> None:
             if self:
                 scheduled(kernel.now_ns)
 
-    class NoticingWheel(TimerWheel):
+    class NoticingWheel(TellingWheel):
         __slots__ = ()
 
         def add(self, handle: TimerHandle) -> None:

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import reprlib
 import sys
 import threading
 import traceback
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .clock import seconds
+from .safe_looks import attribute_of, class_name, short_repr_of, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,11 +55,11 @@ class _TimerQueue(Protocol):
 
 def describe(callback: Any, args: tuple[Any, ...] = ()) -> str:
     """Return a callback's name for messages: qualified, with arguments, file and line."""
-    function = getattr(callback, "func", callback)  # functools.partial
-    name = getattr(function, "__qualname__", None) or type(function).__qualname__
-    shown = ", ".join(reprlib.repr(arg) for arg in args)
-    code = getattr(function, "__code__", None) or getattr(function, "cr_code", None)
-    where = f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else ""
+    function = unwrapped(callback)
+    name = attribute_of(function, "__qualname__") or class_name(type(function))
+    shown = ", ".join(map(short_repr_of, args))
+    code = attribute_of(function, "__code__") or attribute_of(function, "cr_code")
+    where = f" at {code.co_filename}:{code.co_firstlineno}" if isinstance(code, CodeType) else ""
     return f"{name}({shown}){where}"
 
 

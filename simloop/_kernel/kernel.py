@@ -38,7 +38,7 @@ from .handles import Handle, TimerHandle
 from .kernel_events import KernelEvents
 from .limits import Limits
 from .random_streams import RandomStreams
-from .timer_wheel import TimerWheel
+from .timer_wheel import TimerWheel, tell_timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,8 @@ class KernelLoop(Protocol):
 class Observer(Protocol):
     """What is told of each step before it runs: a digest, a recorder, a sample.
 
-    One that has a method ``stepped``, with the same arguments, is told of its end too.
+    One that has a method ``stepped``, with the same arguments, is told of its end too; one that
+    has ``timed``, of each timer that is set, by its deadline.
     """
 
     def step(self, now_ns: int, handle: Handle | TimerHandle) -> None:
@@ -169,6 +170,19 @@ class Kernel:
         )
         self._watched = has_more or bool(observers)
         self._sole_observer = None if has_more or len(observers) != 1 else observers[0].step
+        if observers or self.wheel.tell is not None:
+            self._tell_of_timers()
+
+    def _tell_of_timers(self) -> None:
+        """Let the wheel tell the observers that want to hear of timers."""
+        tells = [each.timed for each in self._observers if hasattr(each, "timed")]
+
+        def tell_all(when_ns: int) -> None:
+            for tell in tells:
+                tell(when_ns)
+
+        tell = tells[0] if len(tells) == 1 else tell_all
+        tell_timers(self.wheel, tell if tells else None)
 
     @property
     def autojump(self) -> bool:

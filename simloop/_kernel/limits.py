@@ -20,6 +20,7 @@ from simloop.errors import LimitError
 
 from .clock import NEVER, seconds
 from .handles import describe
+from .safe_looks import attribute_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sized
@@ -241,6 +242,8 @@ class _Sample:
 
 def _subject(handle: Handle | TimerHandle) -> object:
     """Return what a step is about: the coroutine that a task steps, or the callback itself."""
-    owner = getattr(handle._callback, "__self__", None)
-    get_coro = getattr(owner, "get_coro", None)
-    return handle._callback if get_coro is None else get_coro()
+    get_coro = attribute_of(attribute_of(handle._callback, "__self__"), "get_coro")
+    try:
+        return get_coro() if callable(get_coro) else handle._callback
+    except BaseException:  # noqa: BLE001 - a task class of the program's own
+        return handle._callback

@@ -52,6 +52,7 @@ class ThreadKernel(Kernel):
         self._observers = main._observers
         self._followers = main._followers
         self._watched = True
+        self._tell_of_timers()
         exchange(self, lambda _when_ns: wake())
 
     @property
@@ -84,6 +85,7 @@ class ThreadKernel(Kernel):
     def _rewatch(self) -> None:
         """Make every turn a watched one: the list of observers is the world's."""
         self._watched = True
+        self._tell_of_timers()
 
     def take_over(self, loop: KernelLoop) -> None:
         """Take from the main kernel what is scheduled there on a loop."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from .handles import Handle, TimerHandle
 
-__all__ = ["TimerWheel"]
+__all__ = ["TellingWheel", "TimerWheel", "tell_timers"]
 
 _BITS = 18
 """A slot is 2**18 ns wide at first, some 0.26 ms: few sleeps are shorter, and would come late."""
@@ -66,6 +66,7 @@ class TimerWheel:
         "cancelled_count",
         "cancelled_max",
         "overdue",
+        "tell",
     )
 
     def __init__(self, now_ns: int = 0) -> None:
@@ -81,6 +82,8 @@ class TimerWheel:
         # Public, too: a handle that is cancelled counts itself.
         self.cancelled_count: int = 0
         self.cancelled_max: int = _CANCELLED_MIN
+        # Told of each deadline that is added, by a wheel of the class below; None: by none.
+        self.tell: Callable[[int], object] | None = None
 
     def add(self, handle: TimerHandle) -> None:
         """Take a handle in; its deadline may lie in the past, or be NEVER."""
@@ -197,7 +200,7 @@ class TimerWheel:
         self._order = []
         for members in narrow.values():  # Equal deadlines share a list, which keeps their order.
             for handle in members:
-                self.add(handle)
+                TimerWheel.add(self, handle)  # It was set, and told of, before.
 
     def sweep(self) -> None:
         """Let go of every cancelled handle, wherever it is; ``cancel`` calls it in time."""
@@ -263,3 +266,28 @@ class TimerWheel:
         assert all(handle._scheduled for handle in self if handle._callback is not None)
         assert self.cancelled_count == sum(1 for handle in self if handle._callback is None)
         assert self.cancelled_count < self.cancelled_max
+
+
+class TellingWheel(TimerWheel):
+    """The class that a wheel has while a watcher wants to hear of each timer that is set.
+
+    The layout is the same, so a wheel changes its class and nothing else; a plain one pays nothing.
+    """
+
+    __slots__ = ()
+
+    def add(self, handle: TimerHandle) -> None:
+        """Take a handle in, and tell of its deadline."""
+        TimerWheel.add(self, handle)
+        if self.tell is not None:
+            self.tell(handle._when_ns)
+
+
+def tell_timers(wheel: TimerWheel, tell: Callable[[int], object] | None) -> None:
+    """Let a wheel tell of its timers, or no more; one that a driver watches keeps its class."""
+    wheel.tell = tell
+    kind: type[TimerWheel] = type(wheel)
+    if tell is not None and kind is TimerWheel:
+        wheel.__class__ = TellingWheel
+    elif tell is None and kind is TellingWheel:
+        wheel.__class__ = TimerWheel

@@ -75,6 +75,7 @@ class Child:
         self._ended_by: int | None = None
         self._is_told = False
         process.send_signal = self.send_signal
+        process.world.note("process", f"{process.pid} begins: {process.argv!r}")
         name = f"{process.argv[0]} (process {process.pid})"
         context = copy_context()
         context.run(program_of_caller.set, process)
@@ -130,6 +131,7 @@ class Child:
         if sig == 0 or self.returncode is not None or self._ended_by is not None:
             return
         check_signal(sig)
+        self._process.world.note("signal", f"{int(sig)} to {self.pid}")
         handler = self._process._handlers.get(sig)
         if handler is not None:
             self._loop.call_soon(handler[0], *handler[1])
@@ -223,6 +225,7 @@ class Child:
         if not self._is_told:
             self._is_told = True
             self.returncode = code
+            self._process.world.note("process", f"{self.pid} ends: {code}")
             self._close_ends()
             self._exited(code)
 

@@ -117,6 +117,7 @@ class Dispositions:
         Raises:
             UsageError: It would end or stop the process.
         """
+        self._world.note("signal", f"{int(signum)} to {self._process.pid}")
         handler = self.getsignal(signum)
         if handler == signal.SIG_IGN or (handler == signal.SIG_DFL and signum in IGNORED):
             return

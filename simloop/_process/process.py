@@ -72,6 +72,9 @@ class ProcessWorld(Protocol):
     def interrupt(self) -> None:
         """Do what Ctrl-C does to the real process."""
 
+    def note(self, what: str, data: str) -> None:
+        """Tell the watchers of the run that something happened."""
+
 
 class Process:
     """A simulated process, as its program sees it.

@@ -28,6 +28,7 @@ from .io import platform_queries as inquiries  # noqa: F401 - for what it regist
 from .io.machine_files import refuse_machine_file
 from .patching.registry import before_install, entry, redirect
 from .permissions import escape, is_allowed
+from .process.effects import changed
 from .run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
             seat = by_thread.get(get_ident())
             if seat is not None:
                 guard(seat, event, args)
+                changed(event, args)
 
 
 _hook.__cantrace__ = True  # type: ignore[attr-defined] # So that coverage sees the guards.

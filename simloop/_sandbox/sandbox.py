@@ -29,6 +29,7 @@ from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads, chec
 from .entropy.entropy import Entropy
 from .patching.registry import install, uninstall
 from .permissions import check_names
+from .process.effects import Listener, listen, unlisten
 from .process.garbage import collect
 from .run_context import RunContext, by_thread, get_ident
 
@@ -70,7 +71,7 @@ class Sandbox(RunContext):
         UsageError: A part lacks something of its contract.
     """
 
-    __slots__ = ("__weakref__", "_frames", "further")
+    __slots__ = ("__weakref__", "_frames", "_listeners", "further")
 
     def __init__(
         self,
@@ -105,6 +106,22 @@ class Sandbox(RunContext):
         # The context of a further process, if one is in place; not itself, which would be a cycle.
         self.further: RunContext | None = None
         self._frames: list[tuple[int, RunContext | None, Any] | None] = []
+        # Told of what the run does to the outside, while it is on.
+        self._listeners: tuple[Listener, ...] = ()
+
+    def hear(self, tell: Callable[[str, Any], object], *, is_silent: bool = False) -> None:
+        """Tell of what runs do to the outside; see :mod:`.effects` for the arguments."""
+        added = (Listener(self.numbers, tell, is_silent=is_silent),)
+        self._listeners += added
+        if self._frames:
+            listen(added)
+
+    def unhear(self, tell: Callable[[str, Any], object]) -> None:
+        """Tell no more."""
+        removed = tuple(each for each in self._listeners if each.tell == tell)
+        self._listeners = tuple(each for each in self._listeners if each.tell != tell)
+        if self._frames:
+            unlisten(removed)
 
     @property
     def in_place(self) -> RunContext:
@@ -137,6 +154,8 @@ class Sandbox(RunContext):
         self._frames.append((ident, outer, saved))
         self.numbers[ident] = 0
         by_thread[ident] = context
+        if self._listeners and len(self._frames) == 1:
+            listen(self._listeners)
 
     def exit(self) -> None:
         """End the run, or one level of it.
@@ -158,6 +177,8 @@ class Sandbox(RunContext):
             by_thread[ident] = outer
         if not self._frames:
             self.numbers.clear()
+            if self._listeners:
+                unlisten(self._listeners)
         try:
             context.entropy.exit(saved)
         finally:

@@ -22,6 +22,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NEVER, Handle, TimerHandle
+from simloop._kernel.safe_looks import attribute_of, class_name, unwrapped
 
 from .real_threads import Gate
 
@@ -43,19 +44,20 @@ def name_of(function: Any, args: tuple[Any, ...] = ()) -> str:
         >>> name_of(functools.partial(contextvars.copy_context().run, print, 1))
         'builtins.print'
     """
-    thread: Any = getattr(function, "__self__", None)
-    if hasattr(thread, "_bootstrap"):
-        function = getattr(thread, "_target", None) or type(thread).run
+    thread: Any = attribute_of(function, "__self__")
+    if attribute_of(thread, "_bootstrap") is not None:
+        function = attribute_of(thread, "_target") or type(thread).run
     while True:
-        if isinstance(function, functools.partial):
+        if type(function) is functools.partial:
             function, args = function.func, (*function.args, *args)
-        elif isinstance(getattr(function, "__self__", None), Context) and args:
+        elif type(attribute_of(function, "__self__")) is Context and args:
             function, args = args[0], args[1:]
         else:
             break
-    name = getattr(function, "__qualname__", None) or type(function).__qualname__
-    module = getattr(function, "__module__", None)
-    return f"{module}.{name}" if module else name
+    function = unwrapped(function)
+    name = attribute_of(function, "__qualname__") or class_name(type(function))
+    module = attribute_of(function, "__module__")
+    return f"{module}.{name}" if module else f"{name}"
 
 
 class SimThreadClock:

@@ -98,6 +98,7 @@ class RunArguments:
     report: str | None = None
     look: str | None = None
     memory: str = ""
+    number: int | None = None
 
 
 @attrs.frozen
@@ -196,6 +197,7 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
     # How a checking process hears from the one that it started, and what else it wants of it.
     add("--look", metavar="FILE", help=argparse.SUPPRESS)
     add("--memory", default="", help=argparse.SUPPRESS)
+    add("--number", type=int, help=argparse.SUPPRESS)
     add("--steps", help=argparse.SUPPRESS)
     add("--report", help=argparse.SUPPRESS)
 

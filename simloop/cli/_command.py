@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from simloop._kernel.safe_looks import message_of
 from simloop.world.run_options import RunOptions
 from simloop.world.world import world_of
 
@@ -86,7 +87,9 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
         if arguments.look is None:
             ending = Execution(world).run(program.run)
         else:
-            ending = look_closely(world, program.run, arguments.look, arguments.memory)
+            ending = look_closely(
+                world, program.run, arguments.look, arguments.memory, arguments.number
+            )
         if trace is not None:
             trace.tell(status=ending.status, error=_named(ending.error), digest=ending.digest)
     if isinstance(ending.error, NoProgramError):
@@ -101,7 +104,7 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
 
 
 def _named(error: BaseException | None) -> str | None:
-    return None if error is None else f"{type(error).__name__}: {error}"
+    return None if error is None else message_of(error)
 
 
 def _tell(ending: Ending, seed: int) -> None:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from .chrome import ChromeTrace
 from .digest import Digest
 from .eventfile import EventFile
-from .labels import canonical, label, location
-from .recorder import Difference, Recorder, Step, first_difference
+from .labels import label, location
+from .plain_text import canonical
+from .recorder import (
+    Difference,
+    Recorder,
+    Step,
+    first_difference,
+)
 
 __all__ = [
     "ChromeTrace",

@@ -19,18 +19,29 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from .address_order import order_that_differs
 from .lines import Culprit, first_culprits, is_foreign
-from .recorder import first_difference
+from .recorder import first_difference, first_output_difference, tell_difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from .address_order import AddressOrder
     from .lines import Line
     from .recorder import Step
 
-    Ask = Callable[[str, str], "Observed | None"]
+    Ask = Callable[[str, str, "int | None"], "Observed | None"]
 
-__all__ = ["Cause", "Diagnosis", "Observed", "diagnose", "ends_differ", "guess"]
+__all__ = [
+    "Cause",
+    "Diagnosis",
+    "Observed",
+    "diagnose",
+    "difference_of",
+    "ends_differ",
+    "guess",
+    "name_order",
+]
 
 _HASH_SEEDS = ("1", "2", "3", "4")
 """More than two, because two elements of a set have the same order every other time."""
@@ -79,6 +90,12 @@ class Observed:
     """Whether real threads or processes had a part in it."""
     end: str = ""
     """How it ended, in words."""
+    failure: str = ""
+    """The program's error, in words; empty where it returned."""
+    error: bytes = b""
+    """That error, pickled; empty where it can't be."""
+    orders: list[AddressOrder] = attrs.field(factory=list)
+    """Sets of objects near the step that was asked for."""
 
 
 @attrs.frozen
@@ -92,6 +109,10 @@ class Diagnosis:
     second: Observed | None = None
     near: Culprit | None = None
     """Where the program was when the first step differed."""
+    order: AddressOrder | None = None
+    """A set near there whose order is another one in each run."""
+    runs: int = 0
+    """How many runs were made to find out."""
 
     @property
     def differs(self) -> bool:
@@ -100,24 +121,39 @@ class Diagnosis:
 
     def __str__(self) -> str:
         told = f"Likely cause: {self.cause.value} ({self.proof})."
+        if self.order is not None:
+            told += f"\n  It iterates {self.order}."
         for number, culprit in enumerate(self.culprits):
             told += f"\n  {'In a library, before that,' if number else 'It begins'} at {culprit}"
         if not self.culprits and self.near is not None:
             told += f"\n  It begins near {self.near.file}:{self.near.number}:"
             told += f"\n      {self.near.source}"
+        if self.runs:
+            told += f"\n  Looked for in {self.runs} more runs, whose output is not shown."
         return f"{told}\n  Way out: {_REMEDIES[self.cause]}."
 
     def difference(self) -> str:
         """Show the first step that differs, of both runs."""
         assert self.first is not None, self
         assert self.second is not None, self
-        found = first_difference(self.first.steps, self.second.steps)
-        return str(found) if found else ends_differ(self.first.end, self.second.end)
+        return difference_of(self.first, self.second)
+
+
+def difference_of(first: Observed, second: Observed) -> str:
+    """Say where two runs part: by step, by line of output, or only by how they ended."""
+    return tell_difference(
+        first_difference(first.steps, second.steps),
+        first_output_difference(first.steps, second.steps),
+        ends_differ(first.end, second.end),
+    )
 
 
 def ends_differ(first: object, second: object) -> str:
     """Say that two runs differ in nothing but how they ended."""
-    return f"every step was the same, but the ends differ:\n  {first}\n  {second}"
+    return (
+        "every step was the same, but the ends differ:"
+        f"\n  first run:  {first}\n  second run:  {second}"
+    )
 
 
 def diagnose(ask: Ask, hash_seeds: Sequence[str] = _HASH_SEEDS) -> Diagnosis | None:
@@ -125,10 +161,58 @@ def diagnose(ask: Ask, hash_seeds: Sequence[str] = _HASH_SEEDS) -> Diagnosis | N
 
     Args:
         ask: Runs the program in a fresh process with a hash seed, and with objects in memory as
-            they come, ``moved`` elsewhere, or ``still``, where nothing moves them; returns None
-            where that is not possible.
+            they come, ``moved`` elsewhere, or ``still``, where nothing moves them; looks for sets
+            of objects near the step of a number, if that is given; returns None where it is not
+            possible.
         hash_seeds: The hash seeds to run it with.
     """
+    runs = 0
+
+    def count_and_ask(hash_seed: str, memory: str, number: int | None = None) -> Observed | None:
+        nonlocal runs
+        runs += 1
+        return ask(hash_seed, memory, number)
+
+    found = _diagnose(count_and_ask, hash_seeds)
+    if found is not None and found.cause in (Cause.ADDRESSES, Cause.UNKNOWN):
+        found = name_order(found, lambda memory, step: count_and_ask(hash_seeds[0], memory, step))
+    return None if found is None else attrs.evolve(found, runs=runs)
+
+
+def name_order(
+    found: Diagnosis, ask: Callable[[str, int], Observed | None], tries: int = 3
+) -> Diagnosis:
+    """Name the set of objects whose order parts two runs, if there is one within their reach.
+
+    Args:
+        found: What is known already.
+        ask: Runs the program, with memory as for :func:`diagnose`, and looks near a step.
+        tries: How often; the few elements of a small set may have one order by chance.
+    """
+    if found.first is None or found.second is None:
+        return found
+    parted = first_difference(found.first.steps, found.second.steps)
+    number = parted.number if parted is not None else len(found.first.steps)
+    seen: list[Observed] = []
+    for index in range(tries + 1):
+        observed = ask("moved" if index % 2 else "", number)
+        if observed is None:
+            break
+        for each in seen:
+            order = order_that_differs(each.orders, observed.orders)
+            if order is None:
+                continue
+            proof = found.proof
+            if found.cause is not Cause.ADDRESSES:
+                proof = "the set has another order in each run"
+            return attrs.evolve(found, cause=Cause.ADDRESSES, proof=proof, order=order)
+        seen.append(observed)
+    return found
+
+
+def _diagnose(
+    ask: Callable[[str, str], Observed | None], hash_seeds: Sequence[str]
+) -> Diagnosis | None:
     first, second = ask(hash_seeds[0], "moved"), ask(hash_seeds[0], "")
     if first is None or second is None:
         return None

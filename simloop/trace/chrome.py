@@ -20,10 +20,14 @@ from __future__ import annotations
 
 import functools
 import json
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from .labels import canonical, location, qualified_name, task_of
+from simloop._kernel.safe_looks import attribute_of
+
+from .labels import asked, coroutine_of, location, name_of, qualified_name, task_of
 from .messages import Messages
+from .plain_text import canonical
 from .tracks import Track, Tracks
 
 if TYPE_CHECKING:
@@ -101,7 +105,7 @@ class ChromeTrace:
             name, where = qualified_name(handle._callback), location(handle)
         else:
             track = self._tracks.of_task(task, loop)
-            name, where = qualified_name(task.get_coro()), self._glance(task)[1]
+            name, where = qualified_name(coroutine_of(task)), self._look(task)[1]
             if track.is_waiting:
                 track.is_waiting = False
                 self._end(track, now_ns)
@@ -131,7 +135,7 @@ class ChromeTrace:
         task = track.task
         if task is None:
             return
-        if task.done():
+        if asked(task, "done"):
             self._end(track, now_ns, outcome=_outcome(task))
             self._tracks.end(track)
         else:
@@ -229,10 +233,10 @@ class ChromeTrace:
             self._name("process_name", track.pid, track.tid, hostname)
             self._name("thread_name", track.pid, track.tid, "callbacks")
             return
-        coro = task.get_coro()
-        code = getattr(coro, "cr_code", None) or getattr(coro, "gi_code", None)
-        where = "" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
-        name, coroutine = task.get_name(), qualified_name(coro)
+        coro = coroutine_of(task)
+        code: Any = attribute_of(coro, "cr_code") or attribute_of(coro, "gi_code")
+        where = f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, CodeType) else ""
+        name, coroutine = name_of(task), qualified_name(coro)
         self._name("thread_name", track.pid, track.tid, name)
         about = json.dumps({"task": name, "coroutine": coroutine, "where": where})
         self._write(
@@ -273,13 +277,20 @@ class ChromeTrace:
                 self._end(track, self._now_ns)
             self._end(track, self._now_ns, outcome="destroyed while pending")
 
+    def _look(self, task: Any) -> tuple[str, str]:
+        """Return what a task waits for, and where, as far as its class lets itself be asked."""
+        try:
+            return self._glance(task)
+        except BaseException:  # noqa: BLE001 - a class of the program's own; the run goes on
+            return "its turn", ""
+
     def _rest(self) -> None:
         for track in self._resting.values():
             task = track.task
             if task is None or track.rests_ns is None:
                 continue
             track.is_waiting = True
-            reason, where = self._glance(task)
+            reason, where = self._look(task)
             self._write(
                 f'{{"ph":"B","ts":{_us(track.rests_ns)},"pid":{track.pid},"tid":{track.tid},'
                 f'"cat":"wait","name":{quoted(reason)},"args":{{"where":{quoted(where)}}}}}'
@@ -289,9 +300,9 @@ class ChromeTrace:
 
 def _outcome(task: Any) -> str:
     """Say how a task ended, without marking its error as seen."""
-    if task.cancelled():
+    if asked(task, "cancelled"):
         return "cancelled"
-    error = task._exception
+    error: Any = attribute_of(task, "_exception")
     return "returned" if error is None else f"raised {canonical(error)}"
 
 

@@ -1,8 +1,10 @@
 """The digest: one hash over everything that a run did.
 
-Owns: what goes into it, in which order. Each step adds its virtual time and its label, each write
-to a socket its endpoints and its bytes, the end its outcome. Runs with equal digests did the same
-things at the same times in the same order.
+Owns: what goes into it, in which order. Each step adds its virtual time, its label and the line at
+which its task's own coroutine stands; each timer its deadline; each write to a socket its
+endpoints and its bytes; what else the run does to the outside (output, files, processes, signals)
+what it is; the end its outcome. Runs with equal digests did the same things at the same times in
+the same order.
 
 Must not know: who asks. It is an observer of the kernel and a tap of the network, and a run without
 it has neither.
@@ -13,15 +15,21 @@ from __future__ import annotations
 from asyncio import Task
 from asyncio.futures import _set_result_unless_cancelled  # type: ignore[attr-defined]
 from hashlib import blake2b
-from types import CoroutineType, FunctionType
+from types import CodeType, CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from .labels import canonical, label
+from simloop._kernel.safe_looks import without_addresses
+
+from .labels import label, position_of
+from .plain_text import bytes_without_addresses, canonical
 
 if TYPE_CHECKING:
     from simloop._kernel import Handle, TimerHandle
 
 __all__ = ["Digest"]
+
+_attribute_of = object.__getattribute__
+"""What an object simply has, without a question to its class."""
 
 _SLEPT = "asyncio.futures._set_result_unless_cancelled"
 _BATCH = 512
@@ -29,6 +37,10 @@ _BATCH = 512
 
 _FLOWS_MAX = 1024
 """Flows of bytes whose names are kept: naming one takes as long as all the rest of a record."""
+
+
+_PLACES_MAX = 4096
+"""Places at which tasks stood whose lines are kept."""
 
 
 class Digest:
@@ -45,6 +57,9 @@ class Digest:
         self._hash = blake2b(digest_size=16)
         self._pending: list[str] = []
         self._flows: dict[tuple[str, object, object], str] = {}
+        # By name and instruction, with the code whose they are: to find a line takes as long as
+        # the rest of a record, twice.
+        self._places: dict[tuple[str, int], tuple[CodeType, str]] = {}
         self._now_ns = -1
         self._now = ""
 
@@ -62,13 +77,27 @@ class Digest:
             record = f"{self._now} {callback.__module__}.{callback.__qualname__}"
         else:
             try:
-                task: Any = callback.__self__  # type: ignore[union-attr]  # caught below
+                task: Any = _attribute_of(callback, "__self__")
                 is_ours = type(task) is Task and task._simloop_made  # type: ignore[attr-defined]
                 coro = task.get_coro() if is_ours else None
-            except AttributeError:
+            except BaseException:  # noqa: BLE001 - __getattr__ of the program's own may raise anything
                 coro = None
-            if type(coro) is CoroutineType and "0x" not in (name := task.get_name()):
-                record = f"{self._now} {name}: {coro.__qualname__}"
+            if (
+                type(coro) is CoroutineType
+                and "0x" not in (name := task.get_name())
+                and (frame := coro.cr_frame) is not None
+            ):
+                qualname = coro.__qualname__
+                key = qualname, frame.f_lasti
+                place = self._places.get(key)
+                if place is None or place[0] is not coro.cr_code:
+                    if len(self._places) >= _PLACES_MAX:
+                        self._places.clear()
+                    place = coro.cr_code, f"{qualname} {frame.f_lineno}"
+                    self._places[key] = place
+                record = f"{self._now} {name}: {place[1]}"
+            elif line := position_of(handle):
+                record = f"{self._now} {label(handle)} {line}"
             else:
                 record = f"{self._now} {label(handle)}"
         pending = self._pending
@@ -84,6 +113,27 @@ class Digest:
                 self._flows.clear()
             flow = self._flows[kind, source, destination] = f"{kind} {source} {destination}"
         self._pending.append(f"{flow} {len(data)}\n")
+        self._hash.update("\n".join(self._pending).encode(errors="surrogatepass"))
+        self._hash.update(data)
+        self._pending.clear()
+
+    def timed(self, when_ns: int) -> None:
+        """Add a timer that was set, by its deadline; most never come, as timeouts do not."""
+        self._pending.append(f"timer {when_ns}")
+
+    def happened(self, what: str, data: str | bytes) -> None:
+        """Add what the run did to the outside.
+
+        Args:
+            what: What was done, and to what: ``stdout``, ``file notes.txt``, ``signal``.
+            data: What was written, or more on what was done.
+        """
+        if isinstance(data, str):
+            text = without_addresses(data)
+            self.note(f"{what} {len(text)}\n{text}")
+            return
+        data = bytes_without_addresses(data)
+        self._pending.append(f"{what} {len(data)} bytes\n")
         self._hash.update("\n".join(self._pending).encode(errors="surrogatepass"))
         self._hash.update(data)
         self._pending.clear()

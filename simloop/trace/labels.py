@@ -2,27 +2,47 @@
 
 Owns: turning a handle into text that says which callback of which task runs. A label never holds
 an address, an ``id()``, a hash or a real time; two runs of one program give the same labels.
+
+Invariant: naming a thing runs no code of the program where a look at its class will do: neither
+``__getattr__`` nor a property. Where code has to run (``get_name()`` of a task class of the
+program's own), whatever it raises ends there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import random
 import re
-from types import BuiltinFunctionType, FunctionType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    CoroutineType,
+    FunctionType,
+    GeneratorType,
+)
 from typing import TYPE_CHECKING, Any
+
+from simloop._kernel.safe_looks import attribute_of, kind_of, unwrapped, without_addresses
 
 if TYPE_CHECKING:
     from simloop._kernel import Handle, TimerHandle
 
-__all__ = ["canonical", "label", "location", "name_of", "qualified_name", "task_of"]
+__all__ = [
+    "asked",
+    "coroutine_of",
+    "frame_of",
+    "label",
+    "location",
+    "name_of",
+    "position_of",
+    "qualified_name",
+    "task_of",
+]
 
 # Owners of builtin functions that come and go: the functions of ``random`` belong to a generator,
 # and while several threads draw, to a function that finds the caller's.
 _PASSED_ON = (FunctionType, random.Random)
 _PROCESS_NAME = re.compile(r"Task-\d+")
-_ADDRESS = re.compile(r"\b(?:at )?0x[0-9a-fA-F]{4,}\b")
 
 
 def label(handle: Handle | TimerHandle) -> str:
@@ -37,7 +57,7 @@ def label(handle: Handle | TimerHandle) -> str:
     callback = handle._callback
     task = task_of(callback)
     if task is not None:
-        return f"{name_of(task)}: {qualified_name(task.get_coro())}"
+        return f"{name_of(task)}: {qualified_name(coroutine_of(task))}"
     return qualified_name(callback)
 
 
@@ -47,54 +67,75 @@ def name_of(task: Any) -> str:
     So are those that a library makes by ``asyncio.Task(...)``, past the loop, which counts its own
     and marks the tasks that it made.
     """
-    name: str = task.get_name()
-    if "0x" in name:
-        return _ADDRESS.sub("", name)
-    if hasattr(task, "_simloop_made") or type(task) is not asyncio.Task:
+    name = asked(task, "get_name")
+    if type(name) is not str:
+        return "Task"
+    name = without_addresses(name)
+    if type(task) is not asyncio.Task or attribute_of(task, "_simloop_made") is not None:
         return name
     return "Task" if _PROCESS_NAME.fullmatch(name) else name
 
 
+def coroutine_of(task: Any) -> Any:
+    """Return what a task runs; None if its class does not tell."""
+    return asked(task, "get_coro")
+
+
+def asked(task: Any, method: str) -> Any:
+    """Return what a task's method gives; None if it raises, whatever that is."""
+    try:
+        return getattr(task, method)()
+    except BaseException:  # noqa: BLE001 - a task class of the program's own; to look is no step of it
+        return None
+
+
 def task_of(callback: Any) -> Any:
     """Return the task whose step a callback is, or None."""
-    owner = getattr(callback, "__self__", None)
-    return owner if hasattr(owner, "get_coro") else None
+    if type(callback) is FunctionType:
+        return None
+    owner = attribute_of(callback, "__self__")
+    if type(owner) is asyncio.Task:
+        return owner
+    is_task = any(
+        "get_coro" in vars(kind) for kind in type.__dict__["__mro__"].__get__(type(owner))
+    )
+    return owner if is_task else None
 
 
 def qualified_name(thing: Any) -> str:
     """Return ``module.qualname`` of a function, method, partial, coroutine or object."""
-    while isinstance(thing, functools.partial):
-        thing = thing.func
-    name = getattr(thing, "__qualname__", None)
-    if name is None:
-        kind = type(thing)
-        return f"{kind.__module__}.{kind.__qualname__} object"
-    if type(thing) is BuiltinFunctionType and isinstance(thing.__self__, _PASSED_ON):
+    thing = unwrapped(thing)
+    name = attribute_of(thing, "__qualname__")
+    if type(name) is not str:
+        return f"{kind_of(thing)} object"
+    if type(thing) is BuiltinFunctionType and issubclass(type(thing.__self__), _PASSED_ON):
         name = thing.__name__
-    module = getattr(thing, "__module__", None)
-    return f"{module}.{name}" if module else str(name)
+    module = attribute_of(thing, "__module__")
+    return f"{module}.{name}" if module and type(module) is str else name
 
 
 def location(handle: Handle | TimerHandle) -> str:
     """Return ``file:line`` of what a handle runs: where a task stands, or a function begins."""
     callback = handle._callback
     task = task_of(callback)
-    frame = getattr(task.get_coro(), "cr_frame", None) if task is not None else None
+    frame = None if task is None else frame_of(coroutine_of(task))
     if frame is not None:
         return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-    while isinstance(callback, functools.partial):
-        callback = callback.func
-    code = getattr(callback, "__code__", None)
-    return "" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+    code = attribute_of(unwrapped(callback), "__code__")
+    return f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, CodeType) else ""
 
 
-def canonical(value: object) -> str:
-    """Return a text that equal outcomes share, whatever process they come from.
+def frame_of(awaitable: Any) -> Any:
+    """Return the frame of a coroutine or generator of Python's own; None for all else."""
+    if type(awaitable) is CoroutineType:
+        return awaitable.cr_frame
+    if type(awaitable) is GeneratorType:
+        return awaitable.gi_frame
+    return None
 
-    Plain values give their ``repr``; the addresses in the ``repr`` of others are taken out.
 
-    Example:
-        >>> canonical([1, "a"]), canonical(ValueError("x"))
-        ("[1, 'a']", "ValueError('x')")
-    """
-    return _ADDRESS.sub("", repr(value))
+def position_of(handle: Handle | TimerHandle) -> int:
+    """Return the line at which the task of a step stands in its own coroutine; 0 for no task's."""
+    task = task_of(handle._callback)
+    frame = None if task is None else frame_of(coroutine_of(task))
+    return 0 if frame is None else frame.f_lineno or 0

@@ -28,7 +28,10 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from .labels import canonical, name_of
+from simloop._kernel.safe_looks import class_name
+
+from .labels import name_of
+from .plain_text import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -190,6 +193,11 @@ class _Watcher:
         self._note(frame, origin, (("the task's name", task),) if task else (), self._number)
 
     def __call__(self, frame: FrameType, event: str, arg: object) -> _Watcher:
+        with suppress(BaseException):  # What is raised here is raised in the program.
+            self._look(frame, event, arg)
+        return self
+
+    def _look(self, frame: FrameType, event: str, arg: object) -> None:
         number = frame.f_lineno
         if event == "line":
             self._note(frame, _place(frame, self._number), (), number)
@@ -200,7 +208,6 @@ class _Watcher:
         elif isinstance(arg, tuple):
             more = (("what it raised", canonical(arg[1])),)
             self._note(frame, _place(frame, number), more, 0)
-        return self
 
     def _note(
         self,
@@ -285,7 +292,7 @@ def in_words(value: object, depth: int = 2) -> str:
 def _object_in_words(value: object, depth: int) -> str:
     """Describe an object by its class, and if that is the program's, by what it keeps."""
     kind: Any = type(value)
-    name = f"a {kind.__qualname__}"
+    name = f"a {class_name(kind)}"
     if not depth or not _is_of_program(kind):
         return name
     kept = {}
@@ -299,8 +306,8 @@ def _object_in_words(value: object, depth: int) -> str:
 
 
 def _set_in_words(value: Any) -> str:
-    kinds = sorted(dict.fromkeys(type(item).__qualname__ for item in value))
-    return f"a {type(value).__qualname__} of {len(value)} {' and '.join(kinds)}"
+    kinds = sorted(dict.fromkeys(class_name(type(item)) for item in value))
+    return f"a {class_name(type(value))} of {len(value)} {' and '.join(kinds)}"
 
 
 def _bracketed(brackets: str, items: list[str], size: int) -> str:

@@ -1,7 +1,8 @@
 """Checking that a seed decides everything: ``check``.
 
-Owns: which runs are compared, and what is told of a difference: the first step that differs, in
-both runs, and the cause with its line.
+Owns: which runs are compared, and what is told of a difference: the first step that differs and
+the first line of output, in both runs, and the cause with its line; what is told of a program that
+fails alike in every run, which is no difference; progress, on a terminal.
 
 Must not know: how causes are told apart, nor how a program gets to another process.
 
@@ -9,13 +10,17 @@ Invariants:
 
 - Runs in this process are compared first; they share its hash seed, and what the first one leaves
   behind in modules. What only a fresh process can show is looked at after that.
+- What a program prints is shown once for each seed, by the first run.
 - By default a difference between this process and a fresh one is none of the program's, unless
   fresh ones differ as well: tests replace things here that are not replaced there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import pickle
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
 
 from simloop._sandbox.time import real_clock
 from simloop.errors import NondeterminismError, UsageError
@@ -30,10 +35,14 @@ if TYPE_CHECKING:
     from simloop.trace.causes import Diagnosis, Observed
 
     from .fresh_process import Program
+    from .outcome import Outcome
 
     Main = Callable[[], Coroutine[Any, Any, Any]]
 
 __all__ = ["check"]
+
+Failure = tuple[int | str, BaseException]
+"""A seed, and the program's error with it."""
 
 _PATIENCE_S, _PATIENCE = 60.0, 20.0
 """How many seconds a process that was not asked for may take, and how often as long as here."""
@@ -45,6 +54,7 @@ def check(
     seeds: Iterable[int | str] = range(10),
     runs: int = 2,
     processes: bool | None = None,
+    errors: bool = True,
     debug: bool | None = None,
     start_time: float | None = None,
     start_date: dt.datetime | float | None = None,
@@ -69,6 +79,9 @@ def check(
             ``main``, once more there with another hash seed, which finds what depends on the
             order of a set of strings. A fresh process can have functions of modules and scripts,
             and others unless they hold what cannot be pickled.
+        errors: Whether the program's own error is raised, with a note that names its seed, when
+            all runs were compared and are the same. False only compares: a program that fails in
+            the same way each time passes. ``sys.exit()`` and ``sys.exit(0)`` are no errors.
         debug: As for :func:`run`, like the options that follow.
         start_time: The same.
         start_date: The same.
@@ -85,7 +98,8 @@ def check(
     Raises:
         UsageError: An option is not known, or has a value that means nothing.
         NondeterminismError: Two runs of one seed differ; the message shows the first step that
-            does, and the likely cause with its line.
+            does, the first line of output that does, and the likely cause with its line.
+        BaseException: The program's own error, where a seed lets it fail.
 
     Example:
         >>> import asyncio, simloop
@@ -103,7 +117,9 @@ def check(
         None, start_time, start_date, tz, allow, strict,
         debug, autojump, max_time, max_steps, livelock_steps, realtime,
     )  # fmt: skip
-    _check_all(main, list(seeds), runs, processes, options)
+    failures = _check_all(main, list(seeds), runs, processes, options)
+    if errors and failures:
+        _raise_failure(failures, runs)
 
 
 _FOREIGN = {
@@ -115,6 +131,7 @@ _KNOWN = [
     "seeds",
     "runs",
     "processes",
+    "errors",
     *(each for each in RunOptions._fields if each not in _FOREIGN),
 ]
 
@@ -125,8 +142,9 @@ def _check_all(
     runs: int,
     processes: bool | None,  # noqa: FBT001 - as above
     options: RunOptions,
-) -> None:
-    from .fresh_process import Program  # noqa: PLC0415 - as above
+) -> list[Failure]:
+    """Compare all runs; returns how the program failed, by seed, where it did."""
+    from .fresh_process import Program, is_good_exit  # noqa: PLC0415 - as above
 
     if runs < 2:  # noqa: PLR2004 - two runs make a comparison
         raise UsageError(f"check(runs={runs!r}): it takes at least 2 runs to compare")
@@ -138,48 +156,92 @@ def _check_all(
             " level of a file"
         )
     if processes:
-        _check_in_processes(program, seeds, runs)  # type: ignore[arg-type]  # just tested
-        return
+        with StatusLine() as status:
+            return _check_in_processes(program, seeds, runs, status)  # type: ignore[arg-type]  # just tested
     began_s = real_clock.monotonic()
-    digests = [_check_here(main, seed, runs, options, program) for seed in seeds]
-    if program is not None:
-        _check_beside(program, seeds, digests, real_clock.monotonic() - began_s)
+    with StatusLine() as status:
+        outcomes = [_check_here(main, seed, runs, options, program, status) for seed in seeds]
+        if program is not None:
+            digests = [outcome.digest for outcome in outcomes]
+            took_s = real_clock.monotonic() - began_s
+            _check_beside(program, seeds, digests, took_s, status)
+    errors = [(outcome.seed, outcome.error) for outcome in outcomes]
+    return [
+        (seed, error) for seed, error in errors if error is not None and not is_good_exit(error)
+    ]
 
 
 def _check_here(
-    main: Main, seed: int | str, runs: int, options: RunOptions, program: Program | None
-) -> str:
-    """Compare runs in this process; returns their digest."""
-    from simloop.trace import Recorder, first_difference  # noqa: PLC0415 - as above
+    main: Main,
+    seed: int | str,
+    runs: int,
+    options: RunOptions,
+    program: Program | None,
+    status: StatusLine,
+) -> Outcome[Any]:
+    """Compare runs in this process; returns the outcome of the first."""
+    from simloop.trace import Recorder  # noqa: PLC0415 - as above
     from simloop.trace.causes import ends_differ  # noqa: PLC0415
+    from simloop.trace.recorder import (  # noqa: PLC0415
+        first_difference,
+        first_output_difference,
+        tell_difference,
+    )
 
     from .running import outcome_of  # noqa: PLC0415
 
-    recorders = [Recorder() for _ in range(runs)]
     seeded = options._replace(seed=seed)
-    outcomes = [outcome_of("check()", main, seeded, each) for each in recorders]
-    first = outcomes[0]
-    for number, (outcome, recorder) in enumerate(zip(outcomes, recorders, strict=True)):
+    kept = Recorder()
+    first = outcome_of("check()", main, seeded, kept)
+    for number in range(2, runs + 1):
+        status.show(f"seed {seed!r}, run {number} of {runs}")
+        recorder = Recorder()
+        outcome = outcome_of("check()", main, seeded, recorder, is_silent=True)
         if outcome.digest == first.digest:
             continue
-        found = first_difference(recorders[0].steps, recorder.steps)
-        raise NondeterminismError(
-            f"runs 1 and {number + 1} of seed {seed!r} differ; "
-            f"{found or ends_differ(first, outcome)}\n{_why(main, seed, options, program)}"
+        told = tell_difference(
+            first_difference(kept.steps, recorder.steps),
+            first_output_difference(kept.steps, recorder.steps),
+            ends_differ(_told(first), _told(outcome)),
         )
-    return first.digest
+        why = _why(main, seed, options, program, status)
+        raise NondeterminismError(f"runs 1 and {number} of seed {seed!r} differ; {told}\n{why}")
+    return first
 
 
-def _why(main: Main, seed: int | str, options: RunOptions, program: Program | None) -> str:
+def _told(outcome: Outcome[Any]) -> str:
+    """Say how a run ended, whatever the program's values answer."""
+    from simloop.trace import canonical  # noqa: PLC0415 - as above
+
+    end = outcome.value if outcome.error is None else outcome.error
+    return (
+        f"{canonical(end)}, steps {outcome.steps}, time {outcome.time} s, digest {outcome.digest}"
+    )
+
+
+def _why(
+    main: Main,
+    seed: int | str,
+    options: RunOptions,
+    program: Program | None,
+    status: StatusLine,
+) -> str:
     """Return why runs in this process differ, in words."""
-    from simloop.trace.causes import Cause, guess  # noqa: PLC0415 - as above
+    from simloop.trace.causes import Cause, guess, name_order  # noqa: PLC0415 - as above
 
     from .fresh_process import observe  # noqa: PLC0415
 
-    diagnosis = None if program is None else _diagnose(program, seed)
+    diagnosis = None if program is None else _diagnose(program, seed, status)
     if diagnosis is not None and diagnosis.differs:
         return str(diagnosis)
-    here = guess(observe(main, seed, options), observe(main, seed, options), diagnosis)
+
+    def look(_memory: str, number: int | None = None) -> Observed:
+        status.show(f"seed {seed!r} differs; looks for the cause: a run in this process")
+        return observe(main, seed, options, number=number)
+
+    here = guess(look(""), look(""), diagnosis)
+    if here.cause is Cause.UNKNOWN:
+        here = name_order(here, look)
     return f"{here}\n{_CAUSES}" if here.cause is Cause.UNKNOWN else str(here)
 
 
@@ -190,27 +252,35 @@ _CAUSES = (
 
 
 def _check_beside(
-    program: Program, seeds: list[int | str], digests: list[str], took_s: float
+    program: Program,
+    seeds: list[int | str],
+    digests: list[str],
+    took_s: float,
+    status: StatusLine,
 ) -> None:
     """Compare with a fresh process, and where it differs, fresh ones with each other."""
     from .fresh_process import FreshProcess, hash_seed_here  # noqa: PLC0415 - as above
 
+    status.show("runs in a fresh process, with another PYTHONHASHSEED")
     elsewhere = FreshProcess(program, seeds, "2" if hash_seed_here() == "1" else "1")
     seen = elsewhere.result(_PATIENCE_S + _PATIENCE * took_s)
     for seed, digest, observed in zip(seeds, digests, seen or (), strict=False):
         if observed.digest != digest:
-            diagnosis = _diagnose(program, seed)
+            diagnosis = _diagnose(program, seed, status)
             if diagnosis is not None and diagnosis.differs:
                 _raise(seed, diagnosis)
 
 
-def _check_in_processes(program: Program, seeds: list[int | str], runs: int) -> None:
-    """Compare fresh processes with each other."""
+def _check_in_processes(
+    program: Program, seeds: list[int | str], runs: int, status: StatusLine
+) -> list[Failure]:
+    """Compare fresh processes with each other; returns how the program failed there."""
     from .fresh_process import FreshProcess  # noqa: PLC0415 - as above
 
     started = [FreshProcess(program, seeds, str(number + 1)) for number in range(runs)]
     results: list[list[Observed]] = []
     for number, process in enumerate(started):
+        status.show(f"process {number + 1} of {runs}, each with another PYTHONHASHSEED")
         result = process.result()
         if result is None:
             raise UsageError(
@@ -218,15 +288,31 @@ def _check_in_processes(program: Program, seeds: list[int | str], runs: int) -> 
             )
         results.append(result)
     for index, seed in enumerate(seeds):
-        _compare(program, seed, [result[index] for result in results])
+        _compare(program, seed, [result[index] for result in results], status)
+    return [
+        (seed, _unpacked(seen))
+        for seed, seen in zip(seeds, results[0], strict=True)
+        if seen.failure
+    ]
 
 
-def _compare(program: Program, seed: int | str, seen: list[Observed]) -> None:
+def _unpacked(seen: Observed) -> BaseException:
+    """Return the error of a run elsewhere, or what tells of it where it can't come over."""
+    try:
+        error = pickle.loads(seen.error)  # noqa: S301 - from the process that this one started
+    except BaseException:  # noqa: BLE001 - classes of the program's may raise anything
+        error = None
+    if isinstance(error, BaseException):
+        return error
+    return RuntimeError(f"the program failed in a fresh process: {seen.failure}")
+
+
+def _compare(program: Program, seed: int | str, seen: list[Observed], status: StatusLine) -> None:
     first = seen[0]
     for number, other in enumerate(seen):
         if other.digest == first.digest:
             continue
-        diagnosis = _diagnose(program, seed)
+        diagnosis = _diagnose(program, seed, status)
         if diagnosis is not None and diagnosis.differs:
             _raise(seed, diagnosis)
         raise NondeterminismError(
@@ -242,13 +328,70 @@ def _raise(seed: int | str, diagnosis: Diagnosis) -> None:
     )
 
 
-def _diagnose(program: Program, seed: int | str) -> Diagnosis | None:
+def _diagnose(program: Program, seed: int | str, status: StatusLine) -> Diagnosis | None:
     from simloop.trace.causes import diagnose  # noqa: PLC0415 - as above
 
-    from .fresh_process import FreshProcess  # noqa: PLC0415
+    from .fresh_process import FreshProcess, attempt  # noqa: PLC0415
 
-    def ask(hash_seed: str, memory: str) -> Observed | None:
-        result = FreshProcess(program, [seed], hash_seed, closely=True, memory=memory).result()
+    def ask(hash_seed: str, memory: str, number: int | None = None) -> Observed | None:
+        tried = attempt(hash_seed, memory, number)
+        status.show(f"seed {seed!r} differs; looks for the cause: {tried}")
+        process = FreshProcess(
+            program, [seed], hash_seed, closely=True, memory=memory, number=number
+        )
+        result = process.result()
         return None if result is None else result[0]
 
     return diagnose(ask)
+
+
+def _raise_failure(failures: list[Failure], runs: int) -> Never:
+    """Raise the program's error of the first seed that has one, and name all that have."""
+    seed, error = failures[0]
+    note = (
+        f"simloop.check: the program fails with seed {seed!r}, in the same way in each of {runs}"
+        f" runs; replay it by simloop.run(main(), seed={seed!r}). errors=False only compares runs."
+    )
+    if len(failures) > 1:
+        others = ", ".join(repr(each) for each, _ in failures[1:_SEEDS_SHOWN])
+        more = ", ..." if len(failures) > _SEEDS_SHOWN else ""
+        note += f" It fails with {len(failures)} seeds; the others: {others}{more}."
+    with suppress(BaseException):  # Its class may have put something else in the notes' place.
+        error.add_note(note)
+    raise error
+
+
+_SEEDS_SHOWN = 20
+
+
+class StatusLine:
+    """What a check does now, on one line of a terminal; nothing is shown elsewhere.
+
+    It is a context; the line is gone when it ends.
+    """
+
+    def __init__(self) -> None:
+        stream = sys.stderr
+        self._stream = stream if stream is not None and stream.isatty() else None
+        self._began_s = real_clock.monotonic()
+        self._is_shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._stream is not None and self._is_shown:
+            self._stream.write(_CLEAR)
+            self._stream.flush()
+
+    def show(self, line: str) -> None:
+        """Show a line in place of the last one, once the check has taken a while."""
+        if self._stream is not None and real_clock.monotonic() - self._began_s > _QUIET_S:
+            self._is_shown = True
+            self._stream.write(f"{_CLEAR}simloop: check: {line}\r")
+            self._stream.flush()
+
+
+_CLEAR = "\r\x1b[K"
+_QUIET_S = 0.5
+"""Checks that take less show nothing."""

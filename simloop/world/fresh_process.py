@@ -32,8 +32,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from simloop._kernel.safe_looks import message_of
 from simloop._sandbox import current
 from simloop.trace import Recorder, canonical
+from simloop.trace.address_order import OrderLook
 from simloop.trace.causes import Observed
 from simloop.trace.lines import COMMAND_LINE, LineRecorder, know_source
 
@@ -52,7 +54,9 @@ __all__ = [
     "FreshProcess",
     "Program",
     "StopLoading",
+    "attempt",
     "hash_seed_here",
+    "is_good_exit",
     "is_loading",
     "observe",
     "serve",
@@ -80,6 +84,13 @@ _loading = False
 def is_loading() -> bool:
     """Return whether this is a fresh process that reads the program's module."""
     return _loading
+
+
+def attempt(hash_seed: str, memory: str, number: int | None) -> str:
+    """Say what a run that looks for a cause tries."""
+    tried = {"moved": ", objects moved in memory", "still": ", no random addresses"}
+    looks = "" if number is None else f", sets of objects near step {number}"
+    return f"a fresh process with PYTHONHASHSEED {hash_seed}{tried.get(memory, '')}{looks}"
 
 
 def hash_seed_here() -> str:
@@ -195,15 +206,34 @@ def _import_file(name: str, file: str) -> None:
     spec.loader.exec_module(module)
 
 
-def observe(main: Main, seed: int | str, options: RunOptions, *, closely: bool = True) -> Observed:
-    """Run a program once and look: closely, at each step and line, or only at its digest."""
+def observe(
+    main: Main,
+    seed: int | str,
+    options: RunOptions,
+    *,
+    closely: bool = True,
+    number: int | None = None,
+) -> Observed:
+    """Run a program once, in silence, and look: closely, at each step and line, or at its digest.
+
+    Args:
+        main: The program.
+        seed: Its seed.
+        options: Its other options.
+        closely: Whether to keep its steps and lines.
+        number: The step near which sets of objects are looked for, if any.
+    """
     options = options._replace(seed=seed)
     world = world_of("check()", options)
     recorder = Recorder() if closely else None
+    look = None if number is None else OrderLook(number)
+    if look is not None:
+        world.watch(look)
     lines = LineRecorder(current)
     started = len(_started)
     with lines if closely else nullcontext():
-        outcome = outcome_of("check()", main, options.placed_in(world), recorder)
+        placed = options.placed_in(world)
+        outcome = outcome_of("check()", main, placed, recorder, is_silent=True)
     error = outcome.error
     return Observed(
         outcome.digest,
@@ -212,7 +242,23 @@ def observe(main: Main, seed: int | str, options: RunOptions, *, closely: bool =
         world.kernel.before_jump is not None or len(_started) > started,
         f"{canonical(outcome.value if error is None else error)}, steps {outcome.steps}, "
         f"time {outcome.time} s, digest {outcome.digest}",
+        "" if error is None or is_good_exit(error) else message_of(error),
+        b"" if error is None else _pickled(error),
+        [] if look is None else look.found,
     )
+
+
+def is_good_exit(error: BaseException) -> bool:
+    """Return whether an error is how a program ends that has done its work: ``sys.exit(0)``."""
+    return type(error) is SystemExit and error.code in (None, 0)
+
+
+def _pickled(error: BaseException) -> bytes:
+    """Pack an error up for the process that asked; nothing where it can't be packed."""
+    try:
+        return pickle.dumps(error)
+    except BaseException:  # noqa: BLE001 - the program's own __reduce__ may raise anything
+        return b""
 
 
 class FreshProcess:
@@ -226,11 +272,12 @@ class FreshProcess:
         *,
         closely: bool = False,
         memory: str = "",
+        number: int | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="simloop-check-")
         job = Path(self._folder.name, "job")
         self._result = Path(self._folder.name, "result")
-        job.write_bytes(pickle.dumps((program, list(seeds), closely, memory)))
+        job.write_bytes(pickle.dumps((program, list(seeds), closely, memory, number)))
         flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         command = [sys.executable, *flags, "-c", _ENTRY, json.dumps(sys.path)]
         command += [str(job), str(self._result)]
@@ -295,9 +342,9 @@ def move_memory() -> object:
 def serve(job: str, result: str) -> None:
     """Do a job, in the fresh process."""
     sys.addaudithook(_audit)
-    program, seeds, closely, memory = pickle.loads(Path(job).read_bytes())  # noqa: S301 - from FreshProcess
+    program, seeds, closely, memory, number = pickle.loads(Path(job).read_bytes())  # noqa: S301 - from FreshProcess
     in_the_way = move_memory() if memory == "moved" else None
     main, options = program.load()
-    seen = [observe(main, seed, options, closely=closely) for seed in seeds]
+    seen = [observe(main, seed, options, closely=closely, number=number) for seed in seeds]
     del in_the_way
     Path(result).write_bytes(pickle.dumps(seen))

@@ -266,12 +266,14 @@ def outcome_of(
     main: Callable[[], Coroutine[Any, Any, _T]],
     options: RunOptions,
     recorder: Recorder | None = None,
+    *,
+    is_silent: bool = False,
 ) -> Outcome[_T]:
-    """Do what :func:`simulate` does, by options."""
+    """Do what :func:`simulate` does, by options; what a silent run prints is not shown."""
     if not callable(main):
         raise UsageError(f"{call} takes a coroutine function, which it calls itself, not {main!r}")
     with _in_world(call, options) as world:
-        return _watched(world, main, options, recorder)
+        return _watched(world, main, options, recorder, is_silent=is_silent)
 
 
 def _watched(
@@ -279,14 +281,15 @@ def _watched(
     main: Callable[[], Coroutine[Any, Any, _T]],
     options: RunOptions,
     recorder: Recorder | None,
+    *,
+    is_silent: bool,
 ) -> Outcome[_T]:
-
     new_digest, new_outcome = _kinds()
     digest = new_digest()
     watchers = (digest,) if recorder is None else (digest, recorder)
     value, error = None, None
     for watcher in watchers:
-        world.watch(watcher)
+        world.watch(watcher, is_silent=is_silent)
     try:
         value = _run_in(world, main(), options)
     except KeyboardInterrupt:

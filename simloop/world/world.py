@@ -125,6 +125,7 @@ class World:
         self._processes: ProcessTable | None = None
         self._wire = TrafficTap()
         self._is_watched = False
+        self._hearers: list[Callable[[str, Any], object]] = []
         self._pace: RealtimePacer | None = None
         if realtime is not None:
             self.pace(realtime)
@@ -324,8 +325,16 @@ class World:
         if self.kernel.is_running:
             shell.detach_schedule()
 
-    def watch(self, watcher: Any) -> None:
-        """Tell ``watcher`` of each step, and if it has ``sent``, of bytes that cross sockets."""
+    def watch(self, watcher: Any, *, is_silent: bool = False) -> None:
+        """Tell ``watcher`` of each step, and of what else it has a method for.
+
+        That is ``sent`` for bytes that cross sockets and pipes, ``timed`` for timers, ``happened``
+        for what the run does to the outside beside.
+
+        Args:
+            watcher: What is told.
+            is_silent: Whether what the run prints is to go to the watcher only.
+        """
         self.kernel.observe(watcher)
         self._is_watched = True
         for loop in self.loops:
@@ -333,6 +342,9 @@ class World:
         if hasattr(watcher, "sent"):
             self._wire.listeners.append(watcher)
             self._tap()
+        if hasattr(watcher, "happened"):
+            self._hearers.append(watcher.happened)
+            self.sandbox.hear(watcher.happened, is_silent=is_silent)
 
     def unwatch(self, watcher: Any) -> None:
         """Stop telling ``watcher``."""
@@ -340,6 +352,14 @@ class World:
         if watcher in self._wire.listeners:
             self._wire.listeners.remove(watcher)
             self._tap()
+        if hasattr(watcher, "happened"):
+            self._hearers.remove(watcher.happened)
+            self.sandbox.unhear(watcher.happened)
+
+    def note(self, what: str, data: str) -> None:
+        """Tell the watchers of something that happens inside: a process begins, a signal comes."""
+        for hear in self._hearers:
+            hear(what, data)
 
     def _tap(self) -> None:
         """Let the network tell whoever listens, if there is a network, and anybody."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -67,6 +68,34 @@ async def set_of_objects():
         await asyncio.sleep(peer.number)
 
 
+class Server:
+    def __init__(self):
+        self.peers = {Peer(number) for number in range(12)}
+
+
+async def closes(peer):
+    await asyncio.sleep(1)
+    print("closed", peer.number)  # noqa: T201 - what is compared
+
+
+async def set_in_an_attribute():
+    server = Server()
+    await asyncio.gather(*(closes(peer) for peer in server.peers))  # here
+
+
+async def set_that_is_weak():
+    kept = [Peer(number) for number in range(12)]
+    peers = weakref.WeakSet(kept)
+    for peer in list(peers):  # here
+        await closes(peer)
+
+
+async def set_of_tuples():
+    routes = {(Peer(number), "up") for number in range(12)}
+    for peer, _ in list(routes):  # here
+        await closes(peer)
+
+
 async def real_time():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "file")
@@ -119,6 +148,15 @@ async def innocent():
 
 async def fails():
     raise LookupError(random.random())
+
+
+class Odd(Exception):  # noqa: N818 - it is one
+    def __reduce__(self):
+        raise SystemExit
+
+
+async def fails_oddly():
+    raise Odd
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import io
 import os
+import random
 import re
 import signal
 import subprocess
@@ -156,7 +159,8 @@ def test_an_order_within_a_function_is_told():
 @pytest.mark.parametrize(("name", "processes"), [("innocent", None), ("fails", True)])
 def test_what_the_seed_decides_passes(name, processes):
     """A program that depends on its seed alone passes, here and elsewhere, failing or not."""
-    simloop.check(getattr(suspects, name), seeds=range(3), processes=processes, runs=3)
+    main = getattr(suspects, name)
+    simloop.check(main, seeds=range(3), processes=processes, runs=3, errors=False)
 
 
 @pytest.mark.slow
@@ -275,3 +279,140 @@ def test_a_script_checks_itself(guard, tmp_path):
     assert done.stdout == "begun\n"
     assert "NondeterminismError: runs 1 and 2 of seed 0, in fresh processes, differ" in done.stderr
     assert f"It begins at {script}:4, in main:\n      for name in {{'a', 'b'" in done.stderr
+
+
+class Unpicklable(Exception):  # noqa: N818 - what is tested
+    """An error that can't go to another process."""
+
+    def __reduce__(self):
+        raise SystemExit
+
+
+@pytest.mark.parametrize("kind", [LookupError, SystemExit, Unpicklable, simloop.DeadlockError])
+def test_an_error_is_raised_with_its_seed(kind):
+    """A program that fails with some seeds is told so: its own error, and which seeds."""
+
+    async def main():
+        await asyncio.sleep(1)
+        if random.random() > 0.5:
+            raise kind("the bug")
+
+    failing = [seed for seed in range(20) if simloop.simulate(main, seed=seed).error is not None]
+    with pytest.raises(kind) as caught:
+        simloop.check(main, seeds=range(20), processes=False)
+    (note,) = caught.value.__notes__
+    assert not isinstance(caught.value, simloop.NondeterminismError)
+    assert f"fails with seed {failing[0]}, in the same way in each of 2 runs" in note
+    assert f"simloop.run(main(), seed={failing[0]})" in note
+    assert f"with {len(failing)} seeds; the others: {', '.join(map(str, failing[1:]))}." in note
+    simloop.check(main, seeds=range(20), processes=False, errors=False)
+
+
+def test_a_good_exit_is_no_error():
+    """A program that ends by ``sys.exit()`` has done its work."""
+
+    async def main(code):
+        sys.exit(code)
+
+    simloop.check(lambda: main(0), seeds=[0], processes=False)
+    simloop.check(lambda: main(None), seeds=[0], processes=False)
+
+
+def test_nondeterminism_comes_before_an_error():
+    """A program that fails otherwise each time is told as nondeterministic, not as failing."""
+    count = []
+
+    async def main():
+        count.append(1)
+        raise LookupError(len(count))
+
+    with pytest.raises(simloop.NondeterminismError) as caught:
+        simloop.check(main, seeds=[0], processes=False)
+    assert re.search(r"first run:  .*\n  second run:  ", str(caught.value))
+
+
+def test_output_is_compared_and_shown_once(capsys):
+    """Runs that only print other things differ: the step and both lines are told; nothing twice."""
+    count = []
+
+    async def main():
+        await asyncio.sleep(1)
+        print("the same")  # noqa: T201 - what is compared
+        count.append(1)
+        print("run", len(count))  # noqa: T201 - what is compared
+        await asyncio.sleep(1)
+
+    with pytest.raises(simloop.NondeterminismError) as caught:
+        simloop.check(main, seeds=[3], processes=False)
+    text = str(caught.value)
+    assert text.startswith("runs 1 and 2 of seed 3 differ; step 2 differs:\n  first run:  at 1.0 s")
+    assert "writes to stdout: '2'" in text
+    assert "line 2 of stdout differs:\n  first run:  run 1\n  second run:  run 2" in text
+    assert capsys.readouterr() == ("the same\nrun 1\n", "")
+
+
+def test_what_a_program_catches_itself_is_not_silenced(capsys):
+    """The runs whose output is not shown still print into what the program put there."""
+
+    async def main():
+        caught = io.StringIO()
+        with contextlib.redirect_stdout(caught):
+            print("within")  # noqa: T201 - what is compared
+        return caught.getvalue()
+
+    simloop.check(main, seeds=[0], processes=False)
+    assert simloop.simulate(main).value == "within\n"
+    assert capsys.readouterr() == ("", "")
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("kind", [Terminal, io.StringIO])
+def test_progress_is_shown_on_a_terminal(kind, monkeypatch):
+    """A check that takes a while says what it does, on a terminal only, and clears the line."""
+    monkeypatch.setattr("simloop.world.checking._QUIET_S", -1)
+    stream = kind()
+    count = []
+
+    async def main():
+        count.append(1)
+        return len(count) < 5
+
+    with contextlib.redirect_stderr(stream), pytest.raises(simloop.NondeterminismError):
+        simloop.check(main, seeds=[7], runs=6, processes=False)
+    shown = stream.getvalue()
+    if kind is Terminal:
+        assert "simloop: check: seed 7, run 5 of 6\r" in shown
+        assert "seed 7 differs; looks for the cause: a run in this process" in shown
+        assert shown.endswith("\r\x1b[K")
+    else:
+        assert shown == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fails", "fails_oddly"])
+def test_an_error_elsewhere_is_raised(name):
+    """A program that fails in fresh processes fails here, by its own error where that can come."""
+    kind = LookupError if name == "fails" else RuntimeError
+    with pytest.raises(kind) as caught:
+        simloop.check(getattr(suspects, name), seeds=[4], processes=True)
+    assert "fails with seed 4" in caught.value.__notes__[0]
+    if kind is RuntimeError:
+        assert "failed in a fresh process: Odd" in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["set_in_an_attribute", "set_that_is_weak", "set_of_tuples"])
+def test_a_set_of_objects_is_named(name):
+    """The set whose order follows addresses is named with what is in it and how it is reached."""
+    text = told(name)
+    assert "Likely cause: id() order (" in text
+    assert re.search(r"  It iterates a \w+ of 12 (tuples that hold )?Peer objects \(.+\)", text)
+    assert "which hash by address" in text
+    assert "line 1 of stdout differs:\n" in text
+    assert re.search(r"Looked for in \d+ more runs, whose output is not shown", text)

@@ -41,6 +41,8 @@ _STANDSTILL = "It tells a thread that computes from one that is stuck, and decid
 _IDENTITY = "Finds a living task without asking for its hash; never ordered and never shown."
 ALLOWED = {
     ("simloop/trace/tracks.py", "id()"): _IDENTITY,
+    ("simloop/trace/plain_text.py", "id()"): "Finds the addresses in a repr, to drop them.",
+    ("simloop/trace/address_order.py", "id()"): "Looks at each object once; never shown.",
     ("simloop/_threads/thread_scheduler.py", "time.clock_gettime()"): _STANDSTILL,
     ("simloop/_threads/thread_scheduler.py", "time.pthread_getcpuclockid()"): _STANDSTILL,
 }

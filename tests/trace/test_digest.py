@@ -9,14 +9,15 @@ import sys
 
 import simloop
 from simloop.trace import Digest
-from simloop.trace.labels import label
+from simloop.trace.labels import label, position_of
 
 
 class Plain(Digest):
     """A digest that asks for each label, and knows no shorter way."""
 
     def step(self, now_ns, handle):
-        self.note(f"{now_ns} {label(handle)}")
+        line = position_of(handle)
+        self.note(f"{now_ns} {label(handle)} {line}" if line else f"{now_ns} {label(handle)}")
 
 
 class Caller:

@@ -14,6 +14,7 @@ import traceback
 from asyncio import base_events
 from typing import TYPE_CHECKING, Any
 
+from simloop._kernel.safe_looks import attribute_of, repr_of
 from simloop._loop.state import LoopState
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Reporting(LoopState):
             if key in _HEADERS:
                 value = _HEADERS[key] + "".join(traceback.format_list(value)).rstrip()
             else:
-                value = repr(value)
+                value = repr_of(value)
             lines.append(f"{key}: {value}")
         _base_events.logger.error("\n".join(lines), exc_info=exc_info)
 
@@ -119,5 +120,5 @@ class Reporting(LoopState):
 
 def _subject(handle: Handle | TimerHandle) -> str:
     """Name what ran: the task for a step of one, else the handle."""
-    owner = getattr(handle._callback, "__self__", None)
-    return repr(owner) if isinstance(owner, asyncio.Task) else str(handle)
+    owner = attribute_of(handle._callback, "__self__")
+    return repr_of(owner if issubclass(type(owner), asyncio.Task) else handle)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from simloop._kernel import seconds
+from simloop._kernel.safe_looks import attribute_of, class_name
 from simloop.errors import DeadlockError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Wait:
         since = "" if self.since_ns is None else f", since {seconds(self.since_ns)} s"
         source = f"\n      {self.line}" if self.line else ""
         return (
-            f"  {self.task.get_name()} ({_coroutine_name(self.task.get_coro())})"
+            f"  {_task_name(self.task)} ({_coroutine_name(_asked(self.task, 'get_coro'))})"
             f" waits for {self.waits_for}{since}\n    at {self.where}{source}"
         )
 
@@ -83,25 +84,48 @@ def pending_tasks(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
 
 def _creation(task: asyncio.Task[Any]) -> tuple[int, int, str]:
     """Order tasks by their number: the one in a default name, which counts creations."""
-    name = task.get_name()
+    name = _task_name(task)
     prefix, _, number = name.rpartition("-")
     if prefix == "Task" and number.isdecimal():
         return (0, int(number), name)
-    return (1, task.__hash__(), name)  # A number too: see simloop._sandbox.asyncio_.future_hashes.
+    # A number too: see simloop._sandbox.asyncio_.future_hashes.
+    return (1, _asked(task, "__hash__") or 0, name)
 
 
 def waits_of(tasks: Iterable[asyncio.Task[Any]]) -> list[Wait]:
     """Explain each task's wait."""
     tasks = list(tasks)
-    return [_wait_of(task, tasks) for task in tasks]
+    return [_wait_or_nothing(task, tasks) for task in tasks]
+
+
+def _wait_or_nothing(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> Wait:
+    """Explain a wait, as far as classes of the program's own let themselves be asked."""
+    try:
+        return _wait_of(task, tasks)
+    except BaseException:  # noqa: BLE001 - the report is about something else
+        return Wait(
+            task, "something whose class raises when it is looked at", _where(None), "", None
+        )
+
+
+def _task_name(task: Any) -> str:
+    return str(_asked(task, "get_name"))
+
+
+def _asked(task: Any, method: str) -> Any:
+    """Return what a task's method gives; None where a class of the program's raises."""
+    try:
+        return getattr(task, method)()
+    except BaseException:  # noqa: BLE001 - as above
+        return None
 
 
 def _wait_of(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> Wait:
-    frames = [frame for _, frame in _chain(task.get_coro())]
+    frames = [frame for _, frame in _chain(_asked(task, "get_coro"))]
     own = [frame for frame in frames if not frame.f_code.co_filename.startswith(_ASYNCIO)]
     frame = own[-1] if own else (frames[-1] if frames else None)
-    waiter = getattr(task, "_fut_waiter", None)
-    since_ns = getattr(waiter, "_cancel_message", None)
+    waiter: Any = attribute_of(task, "_fut_waiter")
+    since_ns = attribute_of(waiter, "_cancel_message")
     return Wait(
         task=task,
         waits_for=_describe_wait(frames, own, waiter, tasks),
@@ -114,8 +138,8 @@ def _wait_of(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> Wait:
 def _chain(awaitable: Any) -> Iterator[tuple[Any, FrameType]]:
     """Follow what a coroutine awaits, from the outermost frame to the innermost."""
     while awaitable is not None:
-        if hasattr(awaitable, "cr_frame"):  # A coroutine, or what stands for one.
-            frame, inner = awaitable.cr_frame, awaitable.cr_await
+        if attribute_of(awaitable, "cr_frame") is not None:  # A coroutine, or what stands for one.
+            frame, inner = awaitable.cr_frame, attribute_of(awaitable, "cr_await")
         elif inspect.isgenerator(awaitable):
             frame, inner = awaitable.gi_frame, awaitable.gi_yieldfrom
         elif inspect.isasyncgen(awaitable):
@@ -145,7 +169,8 @@ def _source(frame: FrameType) -> str:
 
 
 def _coroutine_name(coro: Any) -> str:
-    return getattr(coro, "__qualname__", type(coro).__name__)
+    name = attribute_of(coro, "__qualname__")
+    return name if isinstance(name, str) else class_name(type(coro))
 
 
 # What each primitive of asyncio is called in a report, by the function that waits in it.
@@ -207,7 +232,7 @@ def _describe_future(waiter: Any) -> str:
     children = getattr(waiter, "_children", None)
     if children:
         return f"a gather of {_names(child for child in children if not child.done())}"
-    return f"a future ({type(waiter).__name__}) that nobody has set"
+    return f"a future ({class_name(type(waiter))}) that nobody has set"
 
 
 def _names(futures: Iterable[asyncio.Future[Any]]) -> str:
@@ -220,13 +245,14 @@ def _names(futures: Iterable[asyncio.Future[Any]]) -> str:
 
 def _name_of(subject: Any, own: list[FrameType]) -> str:
     """Name an object as the program's innermost frames do: by a variable or an attribute."""
-    kind = type(subject).__name__
+    kind = type.__dict__["__name__"].__get__(type(subject))
     for frame in reversed(own):
         for name, value in {**frame.f_globals, **frame.f_locals}.items():
             if value is subject:
                 return f"{name!r} ({kind})"
         owner = frame.f_locals.get("self")
-        for name, value in getattr(owner, "__dict__", {}).items():
+        attributes = attribute_of(owner, "__dict__")
+        for name, value in attributes.items() if isinstance(attributes, dict) else ():
             if value is subject:
                 return f"'self.{name}' ({kind})"
     return f"({kind})"

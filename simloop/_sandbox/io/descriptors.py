@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import nanoseconds
 from simloop._sandbox.patching.registry import redirect
 from simloop._sandbox.permissions import escape, is_allowed
+from simloop._sandbox.process import effects
 from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | No
             return getattr(run.sockets, name)(fd, *args, **kwargs)
         if before_real is not None:
             before_real(name, fd)
-        return real(fd, *args, **kwargs)
+        if name != "write":
+            return real(fd, *args, **kwargs)
+        return effects.write(real, fd, *args, **kwargs)
 
     real = redirect(getattr(os, name), function)
     return real

@@ -15,6 +15,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.process import effects
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import UnsupportedError
 
@@ -29,6 +30,9 @@ _SENT_MAX = 0x7FFF_F000  # What Linux sends at most in one call.
 
 _ANSWERED = ("device_encoding", "readinto", "readv", "writev")
 """What the world's sockets do; the rest is an error on each socket and pipe, or refused."""
+
+_WRITES = ("pwrite", "pwritev", "writev")
+"""What a watched run is told to have written, where it goes to real files."""
 
 _WAYS_OUT = {
     "copy_file_range": "read the one and write the other",
@@ -62,6 +66,8 @@ def _redirect_call(module: ModuleType, name: str) -> None:
                 fd = thing if type(thing) is int else _number(thing)
                 if fd is not None and run.sockets.owns(fd):
                     return _answer(run, name, shown, fd, args, kwargs)
+        if name in _WRITES and len(args) > 1:
+            return effects.write(real, *args, **kwargs)
         return real(*args, **kwargs)
 
     real = redirect(target, call)

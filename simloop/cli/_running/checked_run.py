@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simloop.cli._format import say
-from simloop.trace import first_difference
 from simloop.trace.causes import diagnose
-from simloop.world.fresh_process import without_aslr
+from simloop.trace.recorder import first_difference, first_output_difference, tell_difference
+from simloop.world.fresh_process import attempt, without_aslr
 
 from .step_file import read_steps
 
@@ -73,9 +73,12 @@ def _cause(arguments: RunArguments, folder: str) -> str:
     """Run the program some more times, and say why it differs, if they do."""
     seen = Path(folder, "seen")
 
-    def ask(hash_seed: str, memory: str) -> Observed | None:
+    def ask(hash_seed: str, memory: str, number: int | None = None) -> Observed | None:
+        say(f"check: looks for the cause: {attempt(hash_seed, memory, number)}")
         seen.unlink(missing_ok=True)
         line = [*_command(arguments), "--look", str(seen), "--memory", memory]
+        if number is not None:
+            line += ["--number", str(number)]
         _run_elsewhere(line, arguments, hash_seed, still=memory == "still")
         # What it holds was written by ourselves, in the other process.
         return pickle.loads(seen.read_bytes()) if seen.exists() else None  # noqa: S301
@@ -132,10 +135,9 @@ def _way_here() -> list[str]:
 
 
 def _difference(ending: Ending, second: dict[str, Any], steps: str, second_steps: str) -> str:
-    difference = first_difference(read_steps(steps), read_steps(second_steps))
-    if difference is not None:
-        return str(difference)
-    return (
+    return tell_difference(
+        first_difference(read_steps(steps), read_steps(second_steps)),
+        first_output_difference(read_steps(steps), read_steps(second_steps)),
         "every step was the same, but the ends differ: status"
-        f" {ending.status} and {second['status']}, digest {ending.digest} and {second['digest']}"
+        f" {ending.status} and {second['status']}, digest {ending.digest} and {second['digest']}",
     )

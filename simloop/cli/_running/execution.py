@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 import simloop
+from simloop._kernel.safe_looks import message_of
 from simloop._sandbox.time import real_clock
 from simloop.cli._program import NoProgramError
 from simloop.cli._status import ExitStatus
@@ -169,11 +170,14 @@ def _exit_code(error: SystemExit) -> int:
 
 def print_error(error: BaseException) -> None:
     """Write what Python writes when a program ends by this, from the program's first line on."""
-    if isinstance(error, SystemExit):
-        if not isinstance(error.code, int | None):
-            sys.stderr.write(f"{error.code}\n")
-    else:
-        traceback.print_exception(error.with_traceback(own_frames(error.__traceback__)))
+    try:
+        if isinstance(error, SystemExit):
+            if not isinstance(error.code, int | None):
+                sys.stderr.write(f"{error.code}\n")
+        else:
+            traceback.print_exception(error.with_traceback(own_frames(error.__traceback__)))
+    except Exception:  # noqa: BLE001 - a class of the program's that can't be shown
+        sys.stderr.write(f"{message_of(error)}\n")
 
 
 def own_frames(trace: TracebackType | None) -> TracebackType | None:

@@ -1,8 +1,8 @@
 """The file of steps: one JSON object per line for each thing that happened, for `--check`.
 
 Owns: the format. ``time_ns`` is the virtual time in nanoseconds, ``label`` says which callback of
-which task ran or which bytes went where, ``where`` is ``file:line`` if there is one. Lines of
-equal runs are equal.
+which task ran or which bytes went where, ``where`` is ``file:line`` if there is one; the others are
+the fields of :class:`.Step`. Lines of equal runs are equal.
 """
 
 from __future__ import annotations
@@ -39,6 +39,16 @@ class _Writer:
     def sent(self, kind: str, source: object, destination: object, data: bytes) -> None:
         """Write bytes that crossed a socket."""
         self._recorder.sent(kind, source, destination, data)
+        self._write()
+
+    def timed(self, when_ns: int) -> None:
+        """Write a timer that was set."""
+        self._recorder.timed(when_ns)
+        self._write()
+
+    def happened(self, what: str, data: str | bytes) -> None:
+        """Write what the run did to the outside."""
+        self._recorder.happened(what, data)
         self._write()
 
     def _write(self) -> None:

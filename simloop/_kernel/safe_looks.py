@@ -1,0 +1,144 @@
+"""Looks at objects of the program that cannot go wrong.
+
+Owns: the ``repr`` of a value, the text of an error, an attribute, the name of a class, for reports
+and watchers.
+
+Must not know: what they are for.
+
+Invariant: whatever code of the program raises when it is asked (``__repr__``, ``__str__``, a
+property, ``__getattr__``) ends here, ``SystemExit``, ``KeyboardInterrupt`` and ``RecursionError``
+too. To be looked at is no part of what a program does, so a run can't fail by it, and no outcome is
+lost.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import reprlib
+from types import MethodType
+
+__all__ = [
+    "DEFAULT_REPR",
+    "attribute_of",
+    "class_name",
+    "kind_of",
+    "message_of",
+    "repr_of",
+    "short_repr_of",
+    "unwrapped",
+    "without_addresses",
+]
+
+_qualname_of = type.__dict__["__qualname__"].__get__
+_module_of = type.__dict__["__module__"].__get__
+_function_in = functools.partial.__dict__["func"].__get__
+
+# The forms of object_repr, func_repr, method_repr, meth_repr, gen_repr, code_repr and the like in
+# CPython's Objects/*.c. In debug mode and beside other words the address is not the last thing.
+DEFAULT_REPR = (
+    r"(<[^<>\n]*(?:<(?:locals|lambda|module|listcomp|genexpr|dictcomp|setcomp)>[^<>\n]*)*) at"
+    r" 0x[0-9a-fA-F]{6,16}(?=[>;, ])"
+)
+_IN_TEXT = re.compile(DEFAULT_REPR)
+# What reprlib leaves of such a form, which asyncio shows arguments by: 13 characters, the dots, and
+# the last 14, which begin in the address or just before it.
+_CUT = re.compile(r"(<[^<>\n]{12}\.\.\.)[^<>\n]{0,8}x[0-9a-f]{6,16}>")
+
+
+def without_addresses(text: str) -> str:
+    """Take the addresses out of the default ``repr`` of objects in a text.
+
+    Example:
+        >>> without_addresses("<main.Peer object at 0x7f0123456789> has 0xdeadbeef")
+        '<main.Peer object> has 0xdeadbeef'
+    """
+    while "0x" in text:
+        shorter = _IN_TEXT.sub(r"\1", text)
+        if shorter == text:
+            break  # Once for each level of what stands within another one.
+        text = shorter
+    return _CUT.sub(r"\1>", text) if "..." in text else text
+
+
+def attribute_of(thing: object, name: str) -> object:
+    """Return an attribute that an object or its class simply has; None if there is none.
+
+    ``__getattr__`` and ``__getattribute__`` of its class are not asked.
+    """
+    try:
+        return object.__getattribute__(thing, name)
+    except BaseException:  # noqa: BLE001 - a property of the program's may raise anything
+        return None
+
+
+def class_name(kind: type) -> str:
+    """Return the qualified name of a class, whatever its metaclass answers."""
+    return str(_qualname_of(kind))
+
+
+def kind_of(thing: object) -> str:
+    """Return ``module.qualname`` of an object's class, whatever its metaclass answers."""
+    kind = type(thing)
+    try:
+        return f"{_module_of(kind)}.{_qualname_of(kind)}"
+    except BaseException:  # noqa: BLE001 - a class without a module
+        return class_name(kind)
+
+
+def repr_of(value: object) -> str:
+    """Return the ``repr`` of a value, or what it raises, in words.
+
+    Example:
+        >>> class Odd:
+        ...     def __repr__(self):
+        ...         raise SystemExit
+        >>> repr_of([1, 2]), repr_of(Odd()).partition(",")[2]
+        ('[1, 2]', ' whose repr raises SystemExit>')
+    """
+    try:
+        return str.__str__(repr(value))
+    except BaseException as error:  # noqa: BLE001 - see the invariant
+        return f"<{kind_of(value)} object, whose repr raises {class_name(type(error))}>"
+
+
+def message_of(error: BaseException) -> str:
+    """Return ``Kind: message`` of an error, as the last line of a traceback has it."""
+    name = class_name(type(error))
+    try:
+        text = str.__str__(str(error))
+    except BaseException as other:  # noqa: BLE001 - as above
+        return f"{name}: <its text raises {class_name(type(other))}>"
+    return f"{name}: {text}" if text else name
+
+
+class _Shortener(reprlib.Repr):
+    def repr_instance(self, x: object, level: int) -> str:
+        del level
+        text = without_addresses(repr_of(x))
+        if len(text) > self.maxother:
+            head = (self.maxother - 3) // 2
+            text = f"{text[:head]}...{text[head + 3 - self.maxother :]}"
+        return text
+
+
+_shorten = _Shortener().repr
+
+
+def short_repr_of(value: object) -> str:
+    """Return the ``repr`` of a value in some thirty characters, as asyncio shows arguments."""
+    try:
+        return _shorten(value)
+    except BaseException:  # noqa: BLE001 - what is in a list is asked by reprlib itself
+        return f"<{kind_of(value)} object>"
+
+
+def unwrapped(thing: object) -> object:
+    """Return the function within partial functions and bound methods."""
+    while True:
+        if issubclass(type(thing), functools.partial):
+            thing = _function_in(thing)
+        elif type(thing) is MethodType:
+            thing = thing.__func__
+        else:
+            return thing

@@ -1,0 +1,95 @@
+"""Values of a program as text that equal runs share.
+
+Owns: ``canonical``, which is the ``repr`` of a value without the addresses in it.
+
+Must not know: what the text is for.
+
+Invariants:
+
+- Whatever a ``__repr__`` of the program raises ends here; see :mod:`simloop._kernel.safe_looks`.
+- An address is taken out only where it is one: in the ``repr`` of a value, where it is that of an
+  object that the value holds; in any text, in the form that Python itself gives objects without a
+  ``repr`` of their own, ``<Name object at 0x7f0123456789>``. Other hexadecimal numbers are data.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections import deque
+from types import FunctionType, ModuleType
+from typing import Any
+
+from simloop._kernel.safe_looks import DEFAULT_REPR, repr_of, without_addresses
+
+__all__ = ["bytes_without_addresses", "canonical"]
+
+_HEXADECIMAL = re.compile(r"(?: at )?0x([0-9a-fA-F]{4,16})\b")
+
+_IN_BYTES = re.compile(DEFAULT_REPR.encode())
+
+_OBJECTS_MAX = 50_000
+"""How many objects of a value are looked at for their addresses."""
+
+
+def bytes_without_addresses(data: bytes) -> bytes:
+    """Do the same for bytes, which may be text."""
+    while b"0x" in data:
+        shorter = _IN_BYTES.sub(rb"\1", data)
+        if shorter == data:
+            break
+        data = shorter
+    return data
+
+
+def canonical(value: object) -> str:
+    """Return a text that equal outcomes share, whatever process they come from.
+
+    It is the ``repr``, without the addresses of the objects that the value holds. Where the
+    ``repr`` raises, it says so by the names of the classes.
+
+    Example:
+        >>> canonical([1, "0x1f2e"]), canonical(ValueError("x"))
+        ("[1, '0x1f2e']", "ValueError('x')")
+        >>> canonical([object()])
+        '[<object object>]'
+    """
+    text = repr_of(value)
+    if issubclass(type(value), BaseException):
+        text = without_addresses(text)  # Its message may show what it does not hold.
+    return _without_own_addresses(text, value) if "0x" in text else text
+
+
+def _without_own_addresses(text: str, value: object) -> str:
+    """Take out the numbers that are the address of the value, or of an object that it holds."""
+    numbers = dict.fromkeys(int(found[1], 16) for found in _HEXADECIMAL.finditer(text))
+    own = _addresses_among(numbers, value)
+    if not own:
+        return text
+    return _HEXADECIMAL.sub(lambda found: "" if int(found[1], 16) in own else found[0], text)
+
+
+def _addresses_among(numbers: dict[int, None], value: object) -> dict[int, None]:
+    """Return the numbers at which objects lie that are reached from a value, nearest first."""
+    found: dict[int, None] = {}
+    seen: dict[int, None] = {}
+    queue: deque[Any] = deque([value])
+    while queue and len(seen) < _OBJECTS_MAX and len(found) < len(numbers):
+        thing = queue.popleft()
+        address = id(thing)
+        if address in seen:
+            continue
+        seen[address] = None
+        if address in numbers:
+            found[address] = None
+        kind = type(thing)
+        if kind is FunctionType:
+            queue.extend(_closed_over(thing))
+        elif kind is not ModuleType and not issubclass(kind, type):
+            queue.extend(gc.get_referents(thing))
+    return found
+
+
+def _closed_over(function: Any) -> tuple[Any, ...]:
+    """Return what a function holds beside its module, which would lead everywhere."""
+    return tuple(cell for cell in function.__closure__ or ())
