@@ -77,11 +77,9 @@ def check(
         processes: True runs each time in a fresh process with another ``PYTHONHASHSEED``. False
             runs in this process only. None runs in this process and, if a fresh one can have
             ``main``, once more there with another hash seed, which finds what depends on the
-            order of a set of strings. A fresh process can have functions of modules and scripts,
-            and others unless they hold what cannot be pickled.
+            order of a set of strings. It can have any function that holds nothing unpicklable.
         errors: Whether the program's own error is raised, with a note that names its seed, when
-            all runs were compared and are the same. False only compares: a program that fails in
-            the same way each time passes. ``sys.exit()`` and ``sys.exit(0)`` are no errors.
+            all runs are the same; ``sys.exit(0)`` is none. False only compares.
         debug: As for :func:`run`, like the options that follow.
         start_time: The same.
         start_date: The same.
@@ -99,7 +97,7 @@ def check(
         UsageError: An option is not known, or has a value that means nothing.
         NondeterminismError: Two runs of one seed differ; the message shows the first step that
             does, the first line of output that does, and the likely cause with its line.
-        BaseException: The program's own error, where a seed lets it fail.
+        BaseException: The program's own error.
 
     Example:
         >>> import asyncio, simloop
