@@ -181,7 +181,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     package, tool = TOOLS[options.tool]
     find = limited(tool, options.seconds)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
     chosen = [bug for bug in BUGS if _is_chosen(bug.name, options.only)]
     print(head(options.tool, _version(package), options.schedules, options.searches))
     began = time.perf_counter()
@@ -337,6 +336,7 @@ def _median(values: Iterable[int | None]) -> str:
 
 
 if __name__ == "__main__":
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)  # What bugs lose is their point.
     main()
     sys.stdout.flush()
     os._exit(0)  # Whatever real threads a tool has left waiting.
