@@ -105,7 +105,7 @@ class ThreadKernel(Kernel):
 
     def _others_are_due(self) -> bool:
         main = self._main
-        return main.has_work() or main.wheel.next_ns() <= main.now_ns
+        return main.peek_ns() <= main.now_ns
 
 
 def _move(queue: deque[_Handle], target: deque[_Handle], loop: KernelLoop) -> None:
