@@ -83,8 +83,9 @@ class DisturbedKernel(Kernel):
     def moments(self) -> list[int]:
         """Return the distinct moments after now at which something is due, in order."""
         now_ns = self.now_ns
-        found = {handle._when_ns for handle in self.wheel if handle._callback is not None}
-        found.update(self.held.moments())
+        wheel = self.wheel
+        found = dict.fromkeys(each._when_ns for each in wheel if each._callback is not None)
+        found.update(dict.fromkeys(self.held.moments()))
         return sorted(when_ns for when_ns in found if now_ns < when_ns < NEVER)
 
     def delay_ns(self, kind: str, thing: object, most_ns: int = NEVER) -> int:

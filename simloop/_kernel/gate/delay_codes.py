@@ -55,7 +55,9 @@ def log_ns(code: int) -> int:
 
 
 def log_code(ns: float) -> int:
-    """Return the code of the log scale for the longest length that is not above ``ns``, or the first.
+    """Return the code of the longest length of the log scale that is not above ``ns``.
+
+    Below a microsecond it is that of a microsecond.
 
     Example:
         >>> log_ns(log_code(50_000)) <= 50_000 < log_ns(log_code(50_000) + 1)
