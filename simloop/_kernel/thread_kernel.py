@@ -47,7 +47,6 @@ class ThreadKernel(Kernel):
         super().__init__(start_ns=main.now_ns)
         main.steps = steps
         self.streams = main.streams
-        self.gate = main.gate
         self.limits = main.limits
         self._observers = main._observers
         self._followers = main._followers
