@@ -8,5 +8,22 @@ whatever fails in one can fail in the real world.
 from __future__ import annotations
 
 from .asking import ask
+from .delays import Delays
+from .exploring import explore
+from .findings import Failure, Found
+from .replaying import replay
+from .schedules import Deviation, Schedule
+from .strategies import Measure, Strategy
 
-__all__ = ["ask"]
+__all__ = [
+    "Delays",
+    "Deviation",
+    "Failure",
+    "Found",
+    "Measure",
+    "Schedule",
+    "Strategy",
+    "ask",
+    "explore",
+    "replay",
+]

@@ -72,6 +72,10 @@ class ExploredWorld(World):
         disturb(loop)
         loop.on_report = self.reports.append
 
+    def mark_tasks(self) -> None:
+        """Have tasks marked as the world's, as a recorder has them; see ``Tasks.mark_tasks``."""
+        self._is_watched = True
+
     def left_behind(self, loop: Any) -> None:
         """Take note of the tasks that a program leaves when it ends."""
         if has_tasks(loop):

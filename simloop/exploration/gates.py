@@ -1,13 +1,13 @@
 """Gates that give a run its names: to record a schedule, and to replay one.
 
 Owns: keys. A key is the kind of a decision, the name of the thing that it is about, and how often
-that thing was asked about: it means the same when a program changes elsewhere, which a position does
-not.
+that thing was asked about: it means the same when a program changes elsewhere, which a position
+does not.
 
 Must not know: strategies.
 
-Invariants: ``taken`` holds the deviations that had an effect, in the order in which they came; a run
-under a gate with what another one took is the same run.
+Invariants: ``taken`` holds the deviations that had an effect, in the order in which they came; a
+run under a gate with what another one took is the same run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Key(NamedTuple):
 
     kind: str
     name: str
-    count: int
+    nth: int
 
 
 class Point(NamedTuple):
@@ -108,7 +108,7 @@ class RecordingGate(ChoiceGate):
         keeps_points: bool = False,
     ) -> None:
         super().__init__(
-            _Nothing,  # type: ignore[arg-type]  # never asked
+            _Nothing,
             kinds,
             each_ns=round(delays.each * _NS),
             total_ns=round(delays.total * _NS),
@@ -173,6 +173,7 @@ class ByKey:
         self.asked: dict[Key | bytes, None] = {}
 
     def __call__(self, key: Key, position: int, options: int) -> int:
+        """Return what was given for a key, or 0."""
         del position, options
         picked = self.given.get(key, 0)
         if picked:
@@ -183,4 +184,5 @@ class ByKey:
 
     def unasked(self) -> list[Key | bytes]:
         """Return what was given and never asked for."""
-        return [key for key in (*self.given, *self.hashed) if key not in self.asked]
+        given: list[Key | bytes] = [*self.given, *self.hashed]
+        return [key for key in given if key not in self.asked]
