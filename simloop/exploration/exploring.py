@@ -26,7 +26,7 @@ from .delays import Delays
 from .explored_run import FAILURES, Ran, check_failures
 from .findings import Failure, Found
 from .gates import ByKey
-from .program import Program
+from .program import Program, quiet
 from .same_failure import identity_of
 from .schedules.schedule import Deviation, Schedule
 from .shrinking import Shrinker
@@ -109,7 +109,8 @@ def explore(
     chosen = strategy_of(strategy, sleeps=delays.sleeps > 0)
     program = Program(main, options, delays, failures=check_failures(failures))
     exploration = Exploration(program, chosen, seed, stop=stop, shrinks=shrink)
-    return exploration.run(schedules, seconds, first=first, progress=progress)
+    with quiet():
+        return exploration.run(schedules, seconds, first=first, progress=progress)
 
 
 def _refuse_unsupported(jobs: int, executor: object, journal: object) -> None:

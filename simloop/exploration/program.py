@@ -9,7 +9,10 @@ Invariant: each run has a world of its own, made by the same options.
 
 from __future__ import annotations
 
+import gc
 import inspect
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UsageError
@@ -21,7 +24,7 @@ from .strategies.eligible import permute_ready
 from .strategies.strategy import Measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Container, Mapping
+    from collections.abc import Callable, Collection, Container, Iterator, Mapping
 
     from simloop._kernel.gate import ChoiceGate
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from .gates import Key
     from .strategies.strategy import Strategy
 
-__all__ = ["STEPS_MAX", "Program", "kinds_asked"]
+__all__ = ["STEPS_MAX", "Program", "kinds_asked", "quiet"]
 
 STEPS_MAX = 200_000
 """How many steps a run may take where nothing else was asked for: a program that a delay sends into
@@ -171,6 +174,20 @@ class Program:
             watchers=watchers,
             prepare=prepare_all,
         )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Ignore warnings of what was left open: a run that fails in its middle closes nothing.
+
+    What such runs leave is collected before the warnings count again.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            yield
+        finally:
+            gc.collect()
 
 
 class _FirstGate(RecordingGate):

@@ -16,7 +16,7 @@ from simloop.errors import UsageError
 
 from .findings import Failure
 from .gates import ByKey
-from .program import Program
+from .program import Program, quiet
 from .schedules.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def replay(
         {bytes.fromhex(key): value for key, value in given.hashed.items()},
     )
     watchers = () if recorder is None else (recorder,)
-    ran, _ = program.play(pick, permuted=given.permuted, has_digest=True, watchers=watchers)
+    with quiet():
+        ran, _ = program.play(pick, permuted=given.permuted, has_digest=True, watchers=watchers)
     outcome = ran.outcome()
     if unasked := pick.unasked():
         first = unasked[0]
