@@ -97,7 +97,17 @@ class RecordingGate(ChoiceGate):
         keeps_points: Whether to keep every question, not just deviations.
     """
 
-    __slots__ = ("_counts", "_pick", "clock", "key", "on_taken", "points", "spans", "taken")
+    __slots__ = (
+        "_counts",
+        "_pick",
+        "clock",
+        "key",
+        "on_delayed",
+        "on_taken",
+        "points",
+        "spans",
+        "taken",
+    )
 
     def __init__(
         self,
@@ -121,6 +131,7 @@ class RecordingGate(ChoiceGate):
         self.spans: dict[Key, tuple[int, int]] = {}
         self.points: list[Point] | None = [] if keeps_points else None
         self.on_taken: Callable[[Key, int, object], object] | None = None
+        self.on_delayed: Callable[[Key, int, int], object] | None = None
         self.clock: Callable[[], int] = int
 
     def ask(self, kind: str, thing: object, options: int) -> int:
@@ -148,6 +159,8 @@ class RecordingGate(ChoiceGate):
         """Take note of a delay that has an effect."""
         super().delayed(now_ns, until_ns)
         self.spans[self.key] = now_ns, until_ns
+        if self.on_delayed is not None:
+            self.on_delayed(self.key, now_ns, until_ns)
 
 
 class _Nothing:
