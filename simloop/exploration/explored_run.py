@@ -156,12 +156,16 @@ def run_once(
         prepare(world)
     looks = world.left_behind if "left" in failures else None
     value, error = None, None
+    coro = main()
     try:
-        value = run_in(world, main(), options, on_done=looks)
+        value = run_in(world, coro, options, on_done=looks)
     except KeyboardInterrupt:
         raise
     except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
         error = caught
+    if gate.error is not None:
+        coro.close()  # It may not have begun.
+        raise gate.error
     for watcher in all_watchers:
         world.unwatch(watcher)
     if digest is not None:

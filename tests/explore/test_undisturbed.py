@@ -15,7 +15,7 @@ from simloop.exploration.explored_run import run_once
 from simloop.exploration.gates import Kinds, RecordingGate
 from simloop.world.run_options import RunOptions
 
-from .programs import PROGRAMS
+from .correct_programs import PROGRAMS
 
 DELAYS = simloop.Delays(sleeps=2.0)
 ALL = Kinds(("ready",))

@@ -158,4 +158,7 @@ def _file_of(owner: Any) -> Any:
     if file is not None:
         return file
     sock = getattr(owner, "_sock", None)
-    return getattr(sock, "file", None)
+    try:
+        return getattr(sock, "file", None)
+    except OSError:
+        return None  # It is closed, and has no name any more.

@@ -104,10 +104,10 @@ class RandomAnswers(Strategy):
     def answer(self, kind: str, thing: object, options: int) -> int:
         """Draw one answer."""
         del thing
-        random: Any = self.random
-        if random.random() >= self._p:
+        rng: Any = self.random
+        if rng.random() >= self._p:
             return 0
         if kind in DELAY_KINDS:
-            is_rank = random.random() < 0.5  # noqa: PLR2004 - half of them
-            return random.randint(1, 2 * RANKS) if is_rank else delay_code(random, 1e10, 1e-7)
-        return int(random.randrange(options))
+            is_rank = rng.random() < 0.5  # noqa: PLR2004 - half of them
+            return rng.randint(1, 2 * RANKS) if is_rank else delay_code(rng, 1e10, 1e-7)
+        return int(rng.randrange(options))

@@ -56,9 +56,9 @@ _SLEEP = (0.0, 0.3, 1.0), (20, 40, 40)
 _OF_HOLD = ("hold", "job", "done", "name", "exit", "signal")
 
 
-def delay_code(random: Any, scale_ns: float, low: float) -> int:
+def delay_code(rng: Any, scale_ns: float, low: float) -> int:
     """Return a code of the log scale, evenly drawn from ``low`` times the scale up to the scale."""
-    return int(random.randint(log_code(scale_ns * low), log_code(scale_ns)))
+    return int(rng.randint(log_code(scale_ns * low), log_code(scale_ns)))
 
 
 class Timing(Strategy):
@@ -127,37 +127,37 @@ class Timing(Strategy):
 
     def answer(self, kind: str, thing: object, options: int) -> int:
         """Draw one answer."""
-        random = self.random
+        rng = self.random
         if kind == "order":
-            return options - 1 if self._order == "last first" else random.randrange(options)
+            return options - 1 if self._order == "last first" else rng.randrange(options)
         p = self._p.get(kind)
         if p is None:  # A kind of the layers above: a fault, a choice of the program.
-            p = self._p[kind] = random.choice((0.0, 0.1, 0.3))
+            p = self._p[kind] = rng.choice((0.0, 0.1, 0.3))
         if kind not in DELAY_KINDS:
-            return random.randrange(options) if random.random() < p else 0
+            return rng.randrange(options) if rng.random() < p else 0
         scale_ns = self._scale_ns
         if self._has_classes and kind in _OF_FILES:
             p, scale_ns = self._class_of(kind, thing, p)
-        if random.random() >= p:
+        if rng.random() >= p:
             return 0
-        if self._exact and random.random() < self._exact:
+        if self._exact and rng.random() < self._exact:
             return self._rank()
-        return delay_code(random, scale_ns, max(self._low, 1000 / scale_ns))
+        return delay_code(rng, scale_ns, max(self._low, 1000 / scale_ns))
 
     def _rank(self) -> int:
-        random, rank = self.random, 1
-        while rank < RANKS and random.random() > self._next:
+        rng, rank = self.random, 1
+        while rank < RANKS and rng.random() > self._next:
             rank += 1
-        return rank + RANKS if random.random() < self._past else rank
+        return rank + RANKS if rng.random() < self._past else rank
 
     def _class_of(self, kind: str, thing: object, p: float) -> tuple[float, float]:
         """Return how likely and how long delays of one file or thread are in this run."""
         subject = self.name_of(kind, thing)
         found = self._classes.get(subject)
         if found is None:
-            random = self.random
-            scale_ns = self._scale_ns / 10 ** random.choice((0, 0, 1, 2))
-            found = random.choice((0.0, 0.0, p, 1.0)), max(scale_ns, 1000.0)
+            rng = self.random
+            scale_ns = self._scale_ns / 10 ** rng.choice((0, 0, 1, 2))
+            found = rng.choice((0.0, 0.0, p, 1.0)), max(scale_ns, 1000.0)
             self._classes[subject] = found
         return found
 
