@@ -61,6 +61,7 @@ class Program:
         delays: The caps of delays.
         failures: What counts as a failure.
         call: What it was given to, for messages.
+        name: What reports call it; ``module:function`` if None.
 
     Raises:
         UsageError: It takes arguments, or is no function, or an option is not known.
@@ -74,6 +75,7 @@ class Program:
         *,
         failures: Collection[str] = FAILURES,
         call: str = "explore()",
+        name: str | None = None,
     ) -> None:
         self.main: Main = _checked(main, call)
         self.given = dict(options)
@@ -81,15 +83,10 @@ class Program:
         self.options = RunOptions.of(call, given, foreign=_FOREIGN)
         self.delays = delays
         self.failures = tuple(failures)
-
-    @property
-    def name(self) -> str:
-        """The program, ``module:function``."""
-        main: Any = self.main
-        while hasattr(main, "func"):
-            main = main.func
-        name = getattr(main, "__qualname__", type(main).__qualname__)
-        return f"{getattr(main, '__module__', '?')}:{name}"
+        self.name: str = _name_of(self.main) if name is None else name
+        function = self.name.rpartition(":")[2].rpartition(".")[2] or "main"
+        # What a person does to see a failure again; the token takes the place of {token}.
+        self.replay_line: str = f'simloop.replay({function}, "{{token}}")'
 
     def search(self, strategy: Strategy, answer: Any) -> tuple[Ran, ChoiceGate]:
         """Run under a strategy, keeping positions only."""
@@ -219,6 +216,13 @@ class _Clock:
         if now_ns > self._at_ns:
             self.gaps_ns.append(now_ns - self._at_ns)
             self._at_ns = now_ns
+
+
+def _name_of(main: Any) -> str:
+    while hasattr(main, "func"):  # functools.partial
+        main = main.func
+    name = getattr(main, "__qualname__", type(main).__qualname__)
+    return f"{getattr(main, '__module__', '?')}:{name}"
 
 
 def _checked(main: Any, call: str) -> Main:

@@ -20,12 +20,15 @@ from .program import Program, quiet
 from .schedules.schedule import Schedule
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from simloop.trace import Recorder
     from simloop.world.outcome import Outcome
 
-    from .explored_run import Main
+    from .explored_run import ExploredWorld, Main
+    from .gates import RecordingGate
 
-__all__ = ["replay", "schedule_of"]
+__all__ = ["replay", "replay_program", "schedule_of"]
 
 
 def replay(
@@ -55,15 +58,36 @@ def replay(
         >>> simloop.replay(main, found.failures[0].schedule.token).error
         TimeoutError()
     """
-    given = schedule_of(schedule)
-    program = Program(main, given.options, given.delays, call="replay()")
+    watchers = () if recorder is None else (recorder,)
+    return replay_program(main, schedule_of(schedule), watchers=watchers)
+
+
+def replay_program(
+    main: Main,
+    given: Schedule,
+    *,
+    watchers: Collection[Any] = (),
+    prepare: Callable[[ExploredWorld, RecordingGate], object] | None = None,
+    name: str | None = None,
+) -> Outcome[Any]:
+    """Do what :func:`replay` does, with watchers.
+
+    Args:
+        main: The coroutine function.
+        given: The schedule.
+        watchers: Told of each step.
+        prepare: Called with the world and its gate before the run.
+        name: What the program is called.
+    """
+    program = Program(main, given.options, given.delays, call="replay()", name=name)
     pick = ByKey(
         {each.key: each.value for each in given.deviations},
         {bytes.fromhex(key): value for key, value in given.hashed.items()},
     )
-    watchers = () if recorder is None else (recorder,)
     with quiet():
-        ran, _ = program.play(pick, permuted=given.permuted, has_digest=True, watchers=watchers)
+        ran, _ = program.play(
+            pick, permuted=given.permuted, has_digest=True, watchers=watchers, prepare=prepare
+        )
     outcome = ran.outcome()
     if unasked := pick.unasked():
         first = unasked[0]

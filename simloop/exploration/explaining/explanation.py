@@ -108,17 +108,13 @@ def explanation_of(failure: Failure) -> Explanation:
         plain=tuple(plain.rows),
         failing=tuple(failing.log.rows),
         end=f"{failing.ran.world.time_ns / 1e9:<9.6g} {kind}{_shown(frame)}",
-        replay=f'simloop.replay({_main_name(failure)}, "{failure.schedule.token}")',
+        replay=failure.program.replay_line.replace("{token}", failure.schedule.token),
         note="Ready callbacks were permuted: stricter than asyncio." if permuted else "",
     )
 
 
 def _shown(frame: Any) -> str:
     return "" if frame is None else f" at {Path(frame.filename).name}:{frame.lineno}"
-
-
-def _main_name(failure: Failure) -> str:
-    return failure.program.name.rpartition(":")[2].rpartition(".")[2] or "main"
 
 
 class _FailingRun:
