@@ -24,7 +24,17 @@ __all__ = ["Failure", "Found"]
 
 @attrs.define(eq=False)
 class Failure:
-    """One way in which a program fails, and the schedule that makes it."""
+    """One way in which a program fails, and the schedule that makes it.
+
+    Example:
+        >>> import asyncio, simloop
+        >>> async def main():
+        ...     async with asyncio.timeout(1):
+        ...         await asyncio.sleep(0.9)
+        >>> failure = simloop.explore(main, schedules=200).failures[0]
+        >>> failure.error, failure.outcome.error, failure.found_at > 1
+        (TimeoutError(), TimeoutError(), True)
+    """
 
     error: BaseException
     """The program's error, or that of the world."""
@@ -67,7 +77,16 @@ class Failure:
 
 @attrs.define(eq=False)
 class Found:
-    """What an exploration found; its text is the report."""
+    """What an exploration found; its text is the report.
+
+    Example:
+        >>> import asyncio, simloop
+        >>> async def main():
+        ...     await asyncio.sleep(1)
+        >>> found = simloop.explore(main, schedules=3, strategy="random")
+        >>> found.ran, found.exhausted, found.failures
+        (3, False, [])
+    """
 
     program: str
     """What was explored, ``module:function``."""
