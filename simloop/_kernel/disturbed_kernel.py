@@ -74,9 +74,10 @@ class DisturbedKernel(Kernel):
         self.permute: Permute | None = None
         self.last: Handle | TimerHandle | None = None  # The step before.
         self._has_woken = False
-        self._asks = {
-            kind: kind in gate.kinds for kind in ("stall", "late", "cpu", "hold", "order")
-        }
+        kinds = gate.kinds
+        self._asks_stall, self._asks_late = "stall" in kinds, "late" in kinds
+        self._asks_hold, self._asks_order = "hold" in kinds, "order" in kinds
+        self._asks_cpu = "cpu" in kinds
 
     # Delays --------------------------------------------------------------------------------
 
@@ -96,10 +97,12 @@ class DisturbedKernel(Kernel):
             thing: What it is about.
             most_ns: A cap beside that of the gate.
         """
+        code = self.gate.ask(kind, thing, CODES)
+        return self._effect_ns(code, kind, most_ns) if code else 0
+
+    def _effect_ns(self, code: int, kind: str, most_ns: int = NEVER) -> int:
+        """Return how long the delay is that was just answered; withdraw one without effect."""
         gate = self.gate
-        code = gate.ask(kind, thing, CODES)
-        if not code:
-            return 0
         ns = length_ns(code, self.moments() if code < LOG_FIRST else (), self.now_ns)
         last_ns = self.horizon_ns if kind in _MOVES else self.limits.time_max_ns
         if self.now_ns + ns > last_ns or not self._is_allowed(ns, most_ns):
@@ -133,7 +136,9 @@ class DisturbedKernel(Kernel):
 
     def next_ns(self) -> int:
         """Return when something is due that is not ready, or NEVER."""
-        return min(self.wheel.next_ns(), self.held.next_ns())
+        held = self.held
+        when_ns = self.wheel.next_ns()
+        return min(when_ns, held.next_ns()) if held.heap else when_ns
 
     def jump(self) -> bool:
         """Move the clock to the next moment within the horizon, or later."""
@@ -145,42 +150,58 @@ class DisturbedKernel(Kernel):
                 return False
             self.now_ns = when_ns
             self._has_woken = True
-            if self._asks["late"]:
-                self.now_ns += self.delay_ns("late", self._woken_by(when_ns))
+            if self._asks_late:
+                code = self.gate.put("late", self._woken_by(when_ns), CODES)
+                if code and (ns := self._effect_ns(code, "late")):
+                    self.now_ns += ns
         return True
+
+    def _is_due(self) -> bool:
+        """Return whether something is due that is not ready: the clock was moved by hand."""
+        overdue = self.wheel.overdue
+        is_overdue = bool(overdue) and overdue[0][0] <= self.now_ns
+        return is_overdue or (bool(self.held.heap) and self.held.next_ns() <= self.now_ns)
 
     def _woken_by(self, when_ns: int) -> Handle | TimerHandle | None:
         """Return what the clock has jumped for."""
-        return self.held.first() if self.held.next_ns() <= when_ns else self.wheel.first()
+        held = self.held
+        return held.first() if held and held.next_ns() <= when_ns else self.wheel.first()
 
     def _line_up(self) -> None:
         """Put what is released and what has arrived behind what is ready, then timers."""
         ready, io_ready = self.ready, self.io_ready
-        if self._has_woken:
-            self._has_woken = False
-        elif self._asks["stall"] and (ready or io_ready):
+        is_woken, self._has_woken = self._has_woken, False
+        if not is_woken and self._asks_stall and (ready or io_ready):
             self._stall()
+        if io_ready or self.held.heap:
+            self._take_arrivals()
+        overdue = self.wheel.overdue
+        if is_woken or (overdue and overdue[0][0] <= self.now_ns):
+            self.wheel.move_due(self.now_ns, ready)
+
+    def _take_arrivals(self) -> None:
+        """Put what is released behind what is ready, then what has arrived and is not held."""
+        io_ready = self.io_ready
         coming: list[Handle | TimerHandle] = []
         while io_ready:
             handle = io_ready.popleft()
             if not self._holds(handle):
                 coming.append(handle)
-        if self.held:
+        if self.held.heap:
             coming = self.held.take_due(self.now_ns) + coming
-        if len(coming) > 1 and self._asks["order"]:
+        if len(coming) > 1 and self._asks_order:
             coming = self.arrange(coming)
-        ready.extend(coming)
-        self.wheel.move_due(self.now_ns, ready)
+        self.ready.extend(coming)
 
     def _stall(self) -> None:
         """Let time pass since the last step."""
-        ns = self.delay_ns("stall", self.last)
-        if ns:
+        code = self.gate.put("stall", self.last, CODES)
+        if code and (ns := self._effect_ns(code, "stall")):
             self.move_to(self.now_ns + ns)
 
     def _holds(self, handle: Handle) -> bool:
         """Hold something that has arrived, if the gate says so."""
-        if not self._asks["hold"] or not handle.may_be_held or handle._callback is None:
+        if not self._asks_hold or not handle.may_be_held or handle._callback is None:
             return False
         ns = self.delay_ns("hold", handle)
         if ns:
@@ -208,52 +229,53 @@ class DisturbedKernel(Kernel):
         if self.peek_ns() <= self.now_ns:
             self._turns(_ONCE)
 
-    def _turns(self, loop: KernelLoop | _Once) -> bool:
-        """Run turns until ``loop`` stops, which is true, or nothing may run, which is false."""
-        limits = self.limits
+    def _turns(self, loop: KernelLoop | _Once) -> bool:  # noqa: C901,PLR0912 - the hot loop, flat
+        """Run turns until ``loop`` stops, which is true, or nothing may run, which is false.
+
+        "Run a handle" is spelt out, as in :meth:`Kernel._turns`, and for the same reason.
+        """
+        ready, io_ready, limits = self.ready, self.io_ready, self.limits
+        popleft = ready.popleft
+        observed = self._asks_cpu or self.permute is not None
         while True:
             if self._left:
                 count, self._left = self._left, 0
             else:
-                self._line_up()
-                count = len(self.ready)
-                if not count:
+                if not (ready or io_ready or self._is_due()):
                     if loop._stopping:
                         return True
                     if not self.jump():
                         return False
+                self._line_up()
+                count = len(ready)
+                if not count:
                     continue
             if self.steps + count > limits.check_at:
                 count = limits.grant(self, count)
             else:
                 self.steps += count
-            if self._watched or self._asks["cpu"] or self.permute is not None:
+            if observed or self._watched:
                 self._turn_observed(count)
             else:
-                self._turn_unobserved(count)
+                rest = repeat(None, count)
+                for _ in rest:
+                    self.last = handle = popleft()
+                    callback = handle._callback
+                    if callback is None:
+                        self.steps -= 1
+                        continue
+                    try:
+                        result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
+                    except (SystemExit, KeyboardInterrupt):
+                        self._break_off(rest)
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - the world survives any callback
+                        handle._report(error)
+                    else:
+                        if result is not None:
+                            handle._returned(result)
             if loop._stopping:
                 return True
-
-    def _turn_unobserved(self, count: int) -> None:
-        """Run ``count`` callbacks: the plain turn, which remembers the step before."""
-        popleft = self.ready.popleft
-        rest = repeat(None, count)
-        for _ in rest:
-            self.last = handle = popleft()
-            callback = handle._callback
-            if callback is None:
-                self.steps -= 1
-                continue
-            try:
-                result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
-            except (SystemExit, KeyboardInterrupt):
-                self._break_off(rest)
-                raise
-            except BaseException as error:  # noqa: BLE001 - the world survives any callback
-                handle._report(error)
-            else:
-                if result is not None:
-                    handle._returned(result)
 
     def _take(self) -> Handle | TimerHandle:
         """Take the next ready callback: the first, or the one that is picked."""
@@ -265,7 +287,7 @@ class DisturbedKernel(Kernel):
         return handle
 
     def _run_watched(self, handle: Handle | TimerHandle) -> None:
-        if self._asks["cpu"] and self.last is not None:
+        if self._asks_cpu and self.last is not None:
             ns = self.delay_ns("cpu", self.last)
             if ns:
                 self.move_to(self.now_ns + ns)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from simloop._kernel.disturbed_kernel import DisturbedKernel
-from simloop._loop.asking.disturbed_loop import disturb
+from simloop._loop.asking.disturbed_loop import disturb, disturbed_class
 from simloop._loop.asking.thing_names import ThingNames
 from simloop._sandbox import has_tasks
 from simloop.errors import DeadlockError, LimitError, UsageError
@@ -58,6 +58,7 @@ class ExploredWorld(World):
 
     def __init__(self, gate: ChoiceGate, **options: Any) -> None:
         self._gate = gate
+        self.loop_class = disturbed_class(sleeps=gate.sleeps > 0)
         self.reports: list[dict[str, Any]] = []
         self.left: list[str] = []
         super().__init__(**options)

@@ -134,10 +134,8 @@ class RecordingGate(ChoiceGate):
         self.on_delayed: Callable[[Key, int, int], object] | None = None
         self.clock: Callable[[], int] = int
 
-    def ask(self, kind: str, thing: object, options: int) -> int:
-        """Return the index of one of ``options``; 0 is what happens undisturbed."""
-        if options < 2 or kind not in self.kinds:  # noqa: PLR2004 - one option is no choice
-            return 0
+    def put(self, kind: str, thing: object, options: int) -> int:
+        """Ask what is known to be asked, and name it."""
         self.position += 1
         name = self.name_of(kind, thing)
         count = self._counts[kind, name] = self._counts.get((kind, name), 0) + 1

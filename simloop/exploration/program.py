@@ -9,12 +9,12 @@ Invariant: each run has a world of its own, made by the same options.
 
 from __future__ import annotations
 
-import gc
 import inspect
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from simloop._sandbox import collect, sealed
 from simloop.errors import UsageError
 from simloop.world.run_options import RunOptions
 
@@ -175,16 +175,17 @@ class Program:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Ignore warnings of what was left open: a run that fails in its middle closes nothing.
+    """Seal the process once for many runs, and ignore warnings of what they leave open.
 
-    What such runs leave is collected before the warnings count again.
+    A run that fails in its middle closes nothing. What such runs leave is collected before the
+    warnings count again.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), sealed():
         warnings.simplefilter("ignore", ResourceWarning)
         try:
             yield
         finally:
-            gc.collect()
+            collect(full=True)
 
 
 class _FirstGate(RecordingGate):
@@ -196,11 +197,10 @@ class _FirstGate(RecordingGate):
         super().__init__(lambda *_: 0, strategy.kinds, delays, keeps_points=True)
         self._observe = strategy.observe
 
-    def ask(self, kind: str, thing: object, options: int) -> int:
+    def put(self, kind: str, thing: object, options: int) -> int:
         """Return 0."""
-        if options > 1 and kind in self.kinds:
-            self._observe(kind, thing, options)
-        return super().ask(kind, thing, options)
+        self._observe(kind, thing, options)
+        return super().put(kind, thing, options)
 
 
 class _Clock:

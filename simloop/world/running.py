@@ -15,7 +15,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simloop._loop import SimLoop
 from simloop._sandbox import has_tasks, leave_interrupts, take_interrupts
 from simloop.errors import SimError, UsageError
 
@@ -133,7 +132,7 @@ def run_in(
         on_done: Called with the loop when the coroutine has returned, before tasks that are left
             are cancelled.
     """
-    factory = functools.partial(SimLoop, world=world, autojump=options.autojump)
+    factory = functools.partial(world.loop_class, world=world, autojump=options.autojump)
     with world.inside():
         runner = _Runner(debug=options.debug, loop_factory=factory)
         try:

@@ -80,6 +80,7 @@ class World:
 
     real_ident: ClassVar[staticmethod[[], int]] = staticmethod(get_ident)
     origins_outside = 0
+    loop_class: type[SimLoop] = SimLoop
 
     def __init__(
         self,

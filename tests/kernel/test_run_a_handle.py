@@ -2,7 +2,7 @@
 
 The rule is ``Handle._run``; the plain turn (``Kernel._turns``), the turn for one observer
 (``Kernel._turns_with_sole_observer``) and the one of an explored run
-(``DisturbedKernel._turn_unobserved``) have it spelt out.
+(``DisturbedKernel._turns``) have it spelt out.
 """
 
 from __future__ import annotations

@@ -107,6 +107,10 @@ class ChoiceGate:
         """
         if options < 2 or kind not in self.kinds:  # noqa: PLR2004 - one option is no choice
             return 0
+        return self.put(kind, thing, options)
+
+    def put(self, kind: str, thing: object, options: int) -> int:
+        """Ask what is known to be asked: a kind among ``kinds`` with several options."""
         self.position += 1
         try:
             picked = self._answer(kind, thing, options)

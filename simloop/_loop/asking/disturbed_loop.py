@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from simloop._kernel.disturbed_kernel import DisturbedKernel
 
-__all__ = ["disturb"]
+__all__ = ["disturb", "disturbed_class"]
 
 
 class _Disturbed(SimLoop):
@@ -200,6 +200,11 @@ _MADE: dict[tuple[type, bool], type] = {
     (SimLoop, True): _Sleepy,
 }
 _PLAIN: dict[type, type] = {_Disturbed: SimLoop, _Sleepy: SimLoop}
+
+
+def disturbed_class(*, sleeps: bool) -> type[SimLoop]:
+    """Return the class of a loop that asks from its beginning."""
+    return _Sleepy if sleeps else _Disturbed
 
 
 def disturb(loop: Any) -> None:

@@ -72,6 +72,7 @@ class Timing(Strategy):
         self._gaps_ns: Sequence[int] = ()
         self._whole_ns = _NS
         self._p: dict[str, float] = {}
+        self._plain: dict[str, float] = {}  # Of delays that are alike for all things.
         self._classes: dict[object, tuple[float, float]] = {}
         self.kinds: Container[str] = Kinds(self._off(("ready", "cpu")))
 
@@ -101,6 +102,9 @@ class Timing(Strategy):
         self._p = p = dict.fromkeys(_OF_HOLD, max(hold, 0.2))
         p.update(stall=stall, late=late, hold=hold, cpu=draw(_CPU), split=split, short=split)
         p.update(choice=choice, buggify=choice, cut=choice / 3, sleep=draw(_SLEEP))
+        self._plain = {kind: p[kind] for kind in _PLAIN}
+        if not self._has_classes:
+            self._plain.update({kind: p[kind] for kind in _OF_FILES})
         off = [kind for kind, probability in p.items() if not probability]
         if self._order == "as they are":
             off.append("order")
@@ -108,7 +112,14 @@ class Timing(Strategy):
         return True
 
     def _draw(self, table: tuple[Sequence[Any], Sequence[int]]) -> Any:
-        return self.random.choices(table[0], table[1])[0]
+        """Draw one value of a table, whose weights are hundredths."""
+        values, weights = table
+        left = 100 * self.random.random()
+        for value, weight in zip(values, weights, strict=True):
+            left -= weight
+            if left < 0:
+                return value
+        return values[-1]
 
     def _draw_scale(self) -> float:
         scale = self._draw(_SCALE)
@@ -127,22 +138,29 @@ class Timing(Strategy):
 
     def answer(self, kind: str, thing: object, options: int) -> int:
         """Draw one answer."""
+        p = self._plain.get(kind)
+        if p is None:
+            return self._answer_of(kind, thing, options)
+        return 0 if self.random.random() >= p else self._code(self._scale_ns)
+
+    def _answer_of(self, kind: str, thing: object, options: int) -> int:
+        """Draw an answer that is no delay, or one of a file that has a class of its own."""
         rng = self.random
         if kind == "order":
             return options - 1 if self._order == "last first" else rng.randrange(options)
         p = self._p.get(kind)
         if p is None:  # A kind of the layers above: a fault, a choice of the program.
             p = self._p[kind] = rng.choice((0.0, 0.1, 0.3))
-        if kind not in DELAY_KINDS:
+        if kind not in _OF_FILES:
             return rng.randrange(options) if rng.random() < p else 0
-        scale_ns = self._scale_ns
-        if self._has_classes and kind in _OF_FILES:
-            p, scale_ns = self._class_of(kind, thing, p)
-        if rng.random() >= p:
-            return 0
-        if self._exact and rng.random() < self._exact:
+        p, scale_ns = self._class_of(kind, thing, p)
+        return 0 if rng.random() >= p else self._code(scale_ns)
+
+    def _code(self, scale_ns: float) -> int:
+        """Draw a delay of the run's lengths."""
+        if self._exact and self.random.random() < self._exact:
             return self._rank()
-        return delay_code(rng, scale_ns, max(self._low, 1000 / scale_ns))
+        return delay_code(self.random, scale_ns, max(self._low, 1000 / scale_ns))
 
     def _rank(self) -> int:
         rng, rank = self.random, 1
@@ -163,3 +181,4 @@ class Timing(Strategy):
 
 
 _OF_FILES = ("hold", "job", "done")
+_PLAIN = tuple(kind for kind in DELAY_KINDS if kind not in _OF_FILES)
