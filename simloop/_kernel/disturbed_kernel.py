@@ -65,11 +65,14 @@ class DisturbedKernel(Kernel):
     """
 
     gate: ChoiceGate
+    # Inherited, and said again where this class sets them: type checkers infer each its own.
+    now_ns: int
+    steps: int
 
     def __init__(self, seed: int | str, start_ns: int, gate: ChoiceGate) -> None:
         super().__init__(seed, start_ns)
         self.gate = gate
-        self.held = HeldHandles()
+        self.held: HeldHandles = HeldHandles()
         # Picks among ready callbacks, by index, for strategies that are stricter than asyncio.
         self.permute: Permute | None = None
         self.last: Handle | TimerHandle | None = None  # The step before.

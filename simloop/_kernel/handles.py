@@ -72,7 +72,7 @@ class _Slim:
     _loop: Any
     _repr = None
     _source_traceback: traceback.StackSummary | None = None
-    may_be_held = True
+    may_be_held: bool = True
     """Whether what has arrived may be told later by holding this handle; see DisturbedKernel."""
 
     @property

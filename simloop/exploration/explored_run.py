@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from simloop._kernel import Kernel
     from simloop._kernel.gate import ChoiceGate
+    from simloop._loop import SimLoop
     from simloop.world.run_options import RunOptions
 
     Main = Callable[[], Coroutine[Any, Any, Any]]
@@ -58,7 +59,7 @@ class ExploredWorld(World):
 
     def __init__(self, gate: ChoiceGate, **options: Any) -> None:
         self._gate = gate
-        self.loop_class = disturbed_class(sleeps=gate.sleeps > 0)
+        self.loop_class: type[SimLoop] = disturbed_class(sleeps=gate.sleeps > 0)
         self.reports: list[dict[str, Any]] = []
         self.left: list[str] = []
         super().__init__(**options)

@@ -154,7 +154,7 @@ class Exploration:
     ) -> None:
         self.program = program
         self.strategy = strategy
-        self.found = Found(program=program.name, strategy=strategy.name, seed=seed)
+        self.found: Found = Found(program=program.name, strategy=strategy.name, seed=seed)
         self._stop = stop
         self._shrinks = shrinks
         self._known: dict[Identity, None] = {}

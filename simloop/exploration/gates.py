@@ -65,7 +65,7 @@ class Kinds:
     __slots__ = ("off",)
 
     def __init__(self, off: Container[str]) -> None:
-        self.off = off
+        self.off: Container[str] = off
 
     def __contains__(self, kind: object) -> bool:
         return kind not in self.off
@@ -96,6 +96,8 @@ class RecordingGate(ChoiceGate):
         delays: The caps.
         keeps_points: Whether to keep every question, not just deviations.
     """
+
+    position: int
 
     __slots__ = (
         "_counts",
@@ -179,8 +181,8 @@ class ByKey:
     __slots__ = ("asked", "given", "hashed")
 
     def __init__(self, given: Mapping[Key, int], hashed: Mapping[bytes, int] | None = None) -> None:
-        self.given = given
-        self.hashed = hashed or {}
+        self.given: Mapping[Key, int] = given
+        self.hashed: Mapping[bytes, int] = hashed or {}
         self.asked: dict[Key | bytes, None] = {}
 
     def __call__(self, key: Key, position: int, options: int) -> int:

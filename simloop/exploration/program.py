@@ -78,11 +78,11 @@ class Program:
         name: str | None = None,
     ) -> None:
         self.main: Main = _checked(main, call)
-        self.given = dict(options)
+        self.given: dict[str, Any] = dict(options)
         given = {"max_steps": STEPS_MAX, **options}
-        self.options = RunOptions.of(call, given, foreign=_FOREIGN)
+        self.options: RunOptions = RunOptions.of(call, given, foreign=_FOREIGN)
         self.delays = delays
-        self.failures = tuple(failures)
+        self.failures: tuple[str, ...] = tuple(failures)
         self.name: str = _name_of(self.main) if name is None else name
         function = self.name.rpartition(":")[2].rpartition(".")[2] or "main"
         # What a person does to see a failure again; the token takes the place of {token}.

@@ -65,8 +65,8 @@ class Shrinker:
         self._permuted = permuted
         self._runs_max = runs_max
         self._seen: dict[tuple[tuple[Key, int], ...], bool] = {}
-        self.best = dict(taken)
-        self.runs = 0
+        self.best: dict[Key, int] = dict(taken)
+        self.runs: int = 0
 
     def fails(self, candidate: Mapping[Key, int]) -> bool:
         """Try a candidate; where it fails in the same way, it may become the best."""

@@ -87,16 +87,16 @@ class ChoiceGate:
         total_ns: int = 0,
         sleeps: float = 0.0,
     ) -> None:
-        self.answerer = answerer
+        self.answerer: Answerer = answerer
         self._answer = answerer.answer
-        self.kinds = kinds
-        self.each_ns = each_ns
-        self.total_ns = total_ns
-        self.sleeps = sleeps
-        self.spent_ns = 0
+        self.kinds: Container[str] = kinds
+        self.each_ns: int = each_ns
+        self.total_ns: int = total_ns
+        self.sleeps: float = sleeps
+        self.spent_ns: int = 0
         self.names: Names | None = None  # Set by the layer that knows what things are.
         self.error: BaseException | None = None  # Of the answerer: no failure of the program.
-        self.position = 0
+        self.position: int = 0
         self.tape: dict[int, int] = {}
 
     def ask(self, kind: str, thing: object, options: int) -> int:

@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, Any
 from .strategy import Strategy
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from .strategy import Measure
 
 __all__ = ["DelayBounded", "Dfs", "Pct", "Permuting", "Pos", "Surw"]
@@ -42,7 +44,7 @@ _SPINS = 200
 class Permuting(Strategy):
     """A strategy that picks among ready tasks; heirs say which by ``pick``."""
 
-    kinds = ("ready", "choice", "buggify", "cut")
+    kinds: Container[str] = ("ready", "choice", "buggify", "cut")
     is_stricter = True
     names_things = False
     _last: object = None
@@ -76,7 +78,7 @@ class Pct(Permuting):
     """Priorities, and a few moments at which they change."""
 
     def __init__(self, depth: int = 3) -> None:
-        self.name = f"pct:{depth}"
+        self.name: str = f"pct:{depth}"
         self._depth = depth
         self._seen = 0
         self._decisions = 0
@@ -173,7 +175,7 @@ class DelayBounded(Permuting):
     """The undisturbed order, in which a few steps are postponed behind the next task."""
 
     def __init__(self, delays: int) -> None:
-        self.name = f"delay:{delays}"
+        self.name: str = f"delay:{delays}"
         self._delays = delays
         self._seen = 0
         self._decisions = 0
@@ -206,7 +208,7 @@ class Dfs(Permuting):
     """
 
     def __init__(self, bound: int | None = None) -> None:
-        self.name = "dfs" if bound is None else f"dfs:{bound}"
+        self.name: str = "dfs" if bound is None else f"dfs:{bound}"
         self._bound = bound
         self._path: list[list[int]] = []  # For each decision: what was taken, of how many.
         self._depth = 0

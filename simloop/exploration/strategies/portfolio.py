@@ -28,7 +28,7 @@ class Portfolio(Strategy):
         self._all = list(strategies)
         self._left = list(strategies)
         self._now = self._all[0]
-        self.name = ", ".join(each.name for each in strategies)
+        self.name: str = ", ".join(each.name for each in strategies)
 
     @property
     def kinds(self) -> Container[str]:  # type: ignore[override]

@@ -41,7 +41,7 @@ class Single(Strategy):
     names_things = False
 
     def __init__(self, *, sleeps: bool = False) -> None:
-        self.kinds = _kinds(sleeps=sleeps)
+        self.kinds: Container[str] = _kinds(sleeps=sleeps)
         self._left: Iterator[tuple[int, int]] = iter(())
         self._position = self._at = self._answer = 0
         self._is_over = False
@@ -92,7 +92,7 @@ class RandomAnswers(Strategy):
     names_things = False
 
     def __init__(self, *, sleeps: bool = False) -> None:
-        self.kinds = _kinds(sleeps=sleeps)
+        self.kinds: Container[str] = _kinds(sleeps=sleeps)
         self._p = 0.1
 
     def begin(self, number: int) -> bool:

@@ -58,7 +58,7 @@ class Strategy:
         5
     """
 
-    name = "a strategy"
+    name: str = "a strategy"
     """What reports call it."""
 
     kinds: Container[str] = Kinds(NEEDS_ASKING)
@@ -113,7 +113,7 @@ class Undisturbed(Strategy):
     """The plain run, each time; with other seeds of the world it is another."""
 
     name = "undisturbed"
-    kinds = ()
+    kinds: Container[str] = ()
 
     def begin(self, number: int) -> bool:
         """Return False: there is one such run."""
