@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import textwrap
+import warnings
 
 import pytest
 
@@ -61,6 +63,15 @@ def suite(pytester, monkeypatch):
         return pytester.runpytest_inprocess(*args)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """Collect what failed runs hold, whose warnings are nothing that a later test is to hear."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 def test_the_mark_explores_with_fixtures_and_parametrize(suite, pytester) -> None:
