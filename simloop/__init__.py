@@ -23,24 +23,42 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
+    from .exploration import (
+        Delays,
+        Deviation,
+        Failure,
+        Found,
+        Schedule,
+        Strategy,
+        explore,
+        replay,
+    )
     from .world import World, check, run, simulate
     from .world.outcome import Outcome
 
 __all__ = [
     "DeadlockError",
+    "Delays",
+    "Deviation",
     "EscapeError",
+    "Failure",
+    "Found",
     "LimitError",
     "NondeterminismError",
     "Outcome",
+    "Schedule",
     "SimError",
     "SimLoop",
+    "Strategy",
     "UnsupportedError",
     "UsageError",
     "World",
     "__version__",
     "allow",
     "check",
+    "explore",
     "hash_by_number",
+    "replay",
     "run",
     "simulate",
 ]
@@ -49,12 +67,20 @@ __all__ = [
 # Where each name lives. Importing simloop costs nothing until one of them is asked for, so that
 # a pytest plugin, or a program that may or may not be simulated, can afford it.
 _HOMES = {
+    "Delays": "simloop.exploration",
+    "Deviation": "simloop.exploration",
+    "Failure": "simloop.exploration",
+    "Found": "simloop.exploration",
     "Outcome": "simloop.world.outcome",
+    "Schedule": "simloop.exploration",
     "SimLoop": "simloop._loop",
+    "Strategy": "simloop.exploration",
     "World": "simloop.world",
     "allow": "simloop._sandbox",
     "check": "simloop.world",
+    "explore": "simloop.exploration",
     "hash_by_number": "simloop._sandbox",
+    "replay": "simloop.exploration",
     "run": "simloop.world",
     "simulate": "simloop.world",
 }

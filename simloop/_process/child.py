@@ -227,7 +227,13 @@ class Child:
             self.returncode = code
             self._process.world.note("process", f"{self.pid} ends: {code}")
             self._close_ends()
-            self._exited(code)
+            kernel = self._loop._kernel
+            name = f"{self.args[0]} (process {self.pid})"
+            ns = 0 if kernel.gate is None else kernel.delay_ns("exit", name)
+            if ns:
+                kernel.call_after(ns, self._exited, (code,), copy_context(), self._loop)
+            else:
+                self._exited(code)
 
 
 def _exit_code(value: object, process: Process) -> int:

@@ -54,6 +54,7 @@ from .io import (  # noqa: F401
     tls_sockets,
 )
 from .patching import import_hook  # noqa: F401
+from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
 from .process import identity, machine  # noqa: F401
 from .process.garbage import collect, freeze_garbage, tidy
@@ -90,6 +91,7 @@ __all__ = [
     "join_for_real",
     "leave_interrupts",
     "real_clock",
+    "sealed",
     "take_interrupts",
     "tidy",
     "wake_all",

@@ -71,10 +71,12 @@ def explain_deadlock(world: WorldPort) -> DeadlockError:
             f" call loop.advance(seconds), or set loop.autojump = True.{listed}"
         )
     count = f"{len(waits)} pending task{'' if len(waits) == 1 else 's'}"
-    return DeadlockError(
+    error = DeadlockError(
         f"nothing is ready at {now} s of virtual time and no deadline is left, so nothing can"
         f" ever run again; {count}:{listed}"
     )
+    error.places = tuple(wait.where for wait in waits)
+    return error
 
 
 def pending_tasks(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
@@ -121,7 +123,7 @@ def _asked(task: Any, method: str) -> Any:
 
 
 def _wait_of(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> Wait:
-    frames = [frame for _, frame in _chain(_asked(task, "get_coro"))]
+    frames = [frame for _, frame in chain(_asked(task, "get_coro"))]
     own = [frame for frame in frames if not frame.f_code.co_filename.startswith(_ASYNCIO)]
     frame = own[-1] if own else (frames[-1] if frames else None)
     waiter: Any = attribute_of(task, "_fut_waiter")
@@ -135,7 +137,7 @@ def _wait_of(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> Wait:
     )
 
 
-def _chain(awaitable: Any) -> Iterator[tuple[Any, FrameType]]:
+def chain(awaitable: Any) -> Iterator[tuple[Any, FrameType]]:
     """Follow what a coroutine awaits, from the outermost frame to the innermost."""
     while awaitable is not None:
         if attribute_of(awaitable, "cr_frame") is not None:  # A coroutine, or what stands for one.
@@ -269,7 +271,7 @@ def _holders(subject: Any, tasks: list[asyncio.Task[Any]]) -> str:
 def _holds(task: asyncio.Task[Any], subject: Any) -> bool:
     """Return whether a task is in the body of ``async with subject``, and not just at its door."""
     entered, at_door = 0, False
-    for awaitable, frame in _chain(task.get_coro()):
+    for awaitable, frame in chain(task.get_coro()):
         if frame.f_code.co_filename.startswith(_ASYNCIO):
             at_door = at_door or frame.f_locals.get("self") is subject
         else:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import sys
 import types
 from _thread import allocate_lock
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .c_functions import Redirect, behind, type_dict, type_modified
@@ -26,7 +27,7 @@ from .memory import MemoryPatch, address_of
 from .python_functions import Rewrite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
 __all__ = [
@@ -273,6 +274,19 @@ def uninstall() -> None:
         _users -= 1
         if not _users:
             _undo()
+
+
+@contextmanager
+def sealed() -> Iterator[None]:
+    """Keep the process patched for a block of many runs, which then need not patch it each.
+
+    Between its runs a thread is outside: what is patched leaves it alone.
+    """
+    install()
+    try:
+        yield
+    finally:
+        uninstall()
 
 
 def _apply() -> None:
