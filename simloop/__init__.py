@@ -19,23 +19,47 @@ if TYPE_CHECKING:
         EscapeError,
         LimitError,
         NondeterminismError,
+        PropertyError,
         SimError,
         UnsupportedError,
         UsageError,
+    )
+    from .exploration.histories import (
+        Counter,
+        History,
+        KeyValue,
+        ListAppend,
+        Model,
+        Mutex,
+        Queue,
+        Register,
+        Set,
+        Verdict,
     )
     from .world import World, check, run, simulate
     from .world.outcome import Outcome
 
 __all__ = [
+    "Counter",
     "DeadlockError",
     "EscapeError",
+    "History",
+    "KeyValue",
     "LimitError",
+    "ListAppend",
+    "Model",
+    "Mutex",
     "NondeterminismError",
     "Outcome",
+    "PropertyError",
+    "Queue",
+    "Register",
+    "Set",
     "SimError",
     "SimLoop",
     "UnsupportedError",
     "UsageError",
+    "Verdict",
     "World",
     "__version__",
     "allow",
@@ -55,15 +79,34 @@ _HOMES = {
     "check": "simloop.world",
     "run": "simloop.world",
     "simulate": "simloop.world",
-}
+} | dict.fromkeys(
+    (
+        "Counter",
+        "History",
+        "KeyValue",
+        "ListAppend",
+        "Model",
+        "Mutex",
+        "Queue",
+        "Register",
+        "Set",
+        "Verdict",
+    ),
+    "simloop.exploration.histories",
+)
+
+# What a program may have in production loads no engine where there is no run.
+_WITHOUT_ENGINE = ("simloop.errors", "simloop.exploration")
 
 
 def __getattr__(name: str) -> Any:
     """Import the engine when a name of it is first asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import_module("simloop.world")  # It tells loops how a world is made.
-    value = getattr(import_module(_HOMES.get(name, "simloop.errors")), name)
+    home = _HOMES.get(name, "simloop.errors")
+    if not home.startswith(_WITHOUT_ENGINE):
+        import_module("simloop.world")  # It tells loops how a world is made.
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 
