@@ -82,6 +82,9 @@ class DeadlockError(SimError, RuntimeError):
         ...
     """
 
+    places: tuple[str, ...] = ()
+    """Where the pending tasks wait, ``file:line in function`` each, in order of their creation."""
+
 
 class LimitError(SimError, RuntimeError):
     """The run passed a limit: of steps, of virtual time, or of steps at one instant.

@@ -6,7 +6,6 @@ time; every layer above schedules through it.
 
 from __future__ import annotations
 
-from .choices import Choice, ChoiceGate, RandomStrategy, ReplayStrategy, Strategy
 from .clock import NEVER, NS_PER_SECOND, nanoseconds, seconds, shown
 from .handles import (
     DebugHandle,
@@ -28,8 +27,6 @@ __all__ = [
     "LIVELOCK_STEPS",
     "NEVER",
     "NS_PER_SECOND",
-    "Choice",
-    "ChoiceGate",
     "DebugHandle",
     "DebugThreadSafeHandle",
     "DebugTimerHandle",
@@ -39,10 +36,7 @@ __all__ = [
     "KernelLoop",
     "Limits",
     "Observer",
-    "RandomStrategy",
     "RandomStreams",
-    "ReplayStrategy",
-    "Strategy",
     "ThreadKernel",
     "ThreadSafeHandle",
     "TimerHandle",

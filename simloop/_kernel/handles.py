@@ -72,6 +72,8 @@ class _Slim:
     _loop: Any
     _repr = None
     _source_traceback: traceback.StackSummary | None = None
+    may_be_held = True
+    """Whether what has arrived may be told later by holding this handle; see DisturbedKernel."""
 
     @property
     def _cancelled(self) -> bool:

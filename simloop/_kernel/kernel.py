@@ -1,7 +1,7 @@
 """The kernel: what runs next, and when the clock moves.
 
-Owns: the virtual clock, the ready queue, the timer wheel, the streams and the choice gate of one
-world, and the turn: take what is due, then run what is ready. It may carry several loops; every
+Owns: the virtual clock, the ready queue, the timer wheel and the streams of one world, and the
+turn: take what is due, then run what is ready. It may carry several loops; every
 handle knows its own, and the kernel tells a loop when its turn comes.
 
 Must not know: tasks, I/O, the real time. What else can be done when nothing is ready (an advance
@@ -12,13 +12,14 @@ Invariants:
 - The clock never goes back, and a callback sees a time not before its deadline.
 - The clock moves by itself only when nothing is ready, and then to the next deadline, at most to
   ``horizon_ns``.
-- Ready callbacks run first in, first out, unless the gate has a strategy.
+- Ready callbacks run first in, first out. (A kernel whose run is explored may permute them, where
+  that was asked for; see :mod:`.disturbed_kernel`.)
 - A turn runs the callbacks that were ready when it began; what they schedule waits for the next.
 - It begins like a turn of a loop that selects: behind what is ready stand the callbacks of what has
   arrived through I/O, and behind these the timers that are due.
-- What only some runs want (observers, strategies, debug mode, several loops) is in the watched
-  turn; a plain turn spends nothing on it. A run with one observer and nothing else, which is what
-  one with a digest is, has turns of its own, which differ in nothing but their cost.
+- What only some runs want (observers, debug mode, several loops) is in the watched turn; a plain
+  turn spends nothing on it. A run with one observer and nothing else, which is what one with a
+  digest is, has turns of its own, which differ in nothing but their cost.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop.errors import DeadlockError
 
-from .choices import ChoiceGate
 from .clock import NEVER
 from .early_deadline import EarlyDeadline
 from .handles import Handle, TimerHandle
@@ -43,7 +43,7 @@ from .timer_wheel import TimerWheel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .choices import Strategy
+    from .gate import ChoiceGate
 
     _Tell = Callable[[int, Handle | TimerHandle], object]
 
@@ -80,6 +80,9 @@ class Kernel:
         start_ns: The time at which the clock starts.
     """
 
+    gate: ChoiceGate | None = None
+    """Where free decisions are asked for, if the run is explored: a kernel of another class."""
+
     def __init__(self, seed: int | str = 0, start_ns: int = 0) -> None:
         self.now_ns: int = start_ns
         self.ready: deque[Handle | TimerHandle] = deque()
@@ -87,7 +90,6 @@ class Kernel:
         self.io_ready: deque[Handle] = deque()
         self.wheel: TimerWheel = TimerWheel(start_ns)
         self.streams: RandomStreams = RandomStreams(seed)
-        self.gate: ChoiceGate = ChoiceGate()
         self.limits: Limits = Limits()
         self.steps: int = 0
         self.horizon_ns: int = NEVER - 1
@@ -140,11 +142,6 @@ class Kernel:
             self._followers.remove(observer)
         self._rewatch()
 
-    def follow(self, strategy: Strategy | None) -> None:
-        """Set the strategy that picks among ready callbacks; None: first in, first out."""
-        self.gate.strategy = strategy
-        self._rewatch()
-
     def measure(self, *, enabled: bool) -> None:
         """Tell one loop more how long callbacks block, or one less."""
         self._measuring += 1 if enabled else -1
@@ -161,12 +158,7 @@ class Kernel:
 
     def _rewatch(self) -> None:
         observers = self._observers
-        has_more = (
-            self.gate.strategy is not None
-            or self._measuring > 0
-            or self._loops > 1
-            or bool(self._followers)
-        )
+        has_more = self._measuring > 0 or self._loops > 1 or bool(self._followers)
         self._watched = has_more or bool(observers)
         self._sole_observer = None if has_more or len(observers) != 1 else observers[0].step
 
@@ -227,7 +219,11 @@ class Kernel:
 
     def peek_ns(self) -> int:
         """Return when the next callback is due: now if one is ready, NEVER if there is none."""
-        return self.now_ns if self.has_work() else self.wheel.next_ns()
+        return self.now_ns if self.has_work() else self.next_ns()
+
+    def next_ns(self) -> int:
+        """Return when something is due that is not ready, or NEVER."""
+        return self.wheel.next_ns()
 
     def has_work(self) -> bool:
         """Return whether a callback is ready now, timers aside."""
@@ -277,7 +273,7 @@ class Kernel:
         for hook in self.when_idle:
             if hook():
                 return
-        if error := self.limits.too_late(self.wheel.next_ns()):
+        if error := self.limits.too_late(self.next_ns()):
             raise error
         raise self.stuck()
 
@@ -292,8 +288,8 @@ class Kernel:
         The plain turn is spelt out here, with ``Handle._run`` in it. A turn that calls
         :meth:`_turn_observed`, which is the rule, was refused: with this one a chain of
         ``call_soon`` is 1.68 times as fast and ``sleep(0)`` 1.36 times. So "run a handle" is spelt
-        three times (``Handle._run``, here, :meth:`_turns_with_sole_observer`), and
-        tests/kernel/test_run_a_handle.py holds the three equal.
+        four times (``Handle._run``, here, :meth:`_turns_with_sole_observer`, and the turn of an
+        explored run), and tests/kernel/test_run_a_handle.py holds the four equal.
         """
         # Looked up once: these objects stay the same while turns run. (``tell_earlier`` exchanges
         # the queues, but only a driver calls it, between runs.)
@@ -418,7 +414,7 @@ class Kernel:
             handle = callback = args = result = None
 
     def _turn_observed(self, count: int) -> None:
-        """Run ``count`` callbacks, telling the observers and asking the strategy."""
+        """Run ``count`` callbacks, telling the observers."""
         rest = repeat(None, count)
         try:
             for _ in rest:
@@ -468,14 +464,8 @@ class Kernel:
                     outer._step_into()
 
     def _take(self) -> Handle | TimerHandle:
-        """Take the next ready callback: the first, or the one that the strategy picks."""
-        ready = self.ready
-        if self.gate.strategy is None:
-            return ready.popleft()
-        index = self.gate.choose("ready", len(ready))
-        handle = ready[index]
-        del ready[index]
-        return handle
+        """Take the next ready callback, the first."""
+        return self.ready.popleft()
 
     def _line_up(self) -> None:
         """Put what has arrived behind what is ready."""
@@ -536,18 +526,35 @@ class Kernel:
         self._refuse_too_late(NEVER - 1)
 
     def _refuse_too_late(self, target_ns: int) -> None:
-        when_ns = self.wheel.next_ns()
+        when_ns = self.next_ns()
         if when_ns <= target_ns and (error := self.limits.too_late(when_ns)):
             raise error
 
     def drop(self, loop: KernelLoop) -> None:
         """Forget everything that is scheduled on a loop, for good."""
-        held = [*self.ready, *self.io_ready]
-        if not self.wheel.is_empty():
-            held += self.wheel
-        for handle in held:
+        for handle in self._scheduled():
             if handle._loop is loop:
                 handle.cancel()
+
+    def _scheduled(self) -> list[Handle | TimerHandle]:
+        """Return everything that is to run."""
+        scheduled = [*self.ready, *self.io_ready]
+        if not self.wheel.is_empty():
+            scheduled += self.wheel
+        return scheduled
+
+    # Choices -------------------------------------------------------------------------------
+
+    def choose(self, kind: str, thing: object, options: int) -> int:
+        """Return the index of one of ``options``: 0, unless the run is explored.
+
+        Args:
+            kind: What sort of decision it is: "choice", "buggify", "cut", ...
+            thing: What it is about: a name that is the same in every run.
+            options: How many there are; 0 is what happens undisturbed.
+        """
+        gate = self.gate
+        return 0 if gate is None else gate.ask(kind, thing, options)
 
     def check(self) -> None:
         """Assert the invariants."""

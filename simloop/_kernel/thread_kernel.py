@@ -47,7 +47,6 @@ class ThreadKernel(Kernel):
         super().__init__(start_ns=main.now_ns)
         main.steps = steps
         self.streams = main.streams
-        self.gate = main.gate
         self.limits = main.limits
         self._observers = main._observers
         self._followers = main._followers
@@ -105,7 +104,7 @@ class ThreadKernel(Kernel):
 
     def _others_are_due(self) -> bool:
         main = self._main
-        return main.has_work() or main.wheel.next_ns() <= main.now_ns
+        return main.peek_ns() <= main.now_ns
 
 
 def _move(queue: deque[_Handle], target: deque[_Handle], loop: KernelLoop) -> None:

@@ -118,6 +118,13 @@ class TimerWheel:
                 return overdue[0][0]  # The slot's turn is not yet: keep it, where adding is cheap.
             self._open_next()
 
+    def first(self) -> TimerHandle | None:
+        """Return the handle of the earliest deadline that is not cancelled, or None."""
+        when_ns = self.next_ns()
+        if self._open and self._open[-1]._when_ns == when_ns:
+            return self._open[-1]
+        return self.overdue[0][2] if self.overdue and self.overdue[0][0] == when_ns else None
+
     def move_due(self, now_ns: int, ready: deque[Handle | TimerHandle]) -> None:
         """Append every handle whose deadline is not after ``now_ns``, in order, to ``ready``."""
         while (when_ns := self.next_ns()) <= now_ns:

@@ -224,7 +224,13 @@ class Child:
             self._is_told = True
             self.returncode = code
             self._close_ends()
-            self._exited(code)
+            kernel = self._loop._kernel
+            name = f"{self.args[0]} (process {self.pid})"
+            ns = 0 if kernel.gate is None else kernel.delay_ns("exit", name)
+            if ns:
+                kernel.call_after(ns, self._exited, (code,), copy_context(), self._loop)
+            else:
+                self._exited(code)
 
 
 def _exit_code(value: object, process: Process) -> int:

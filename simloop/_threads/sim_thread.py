@@ -168,9 +168,18 @@ class SimThread:
         self.handle = Handle(self, (), self._context, self.loop)
         scheduler.asleep.pop(self, None)
         scheduler.awake[self] = None
-        self.kernel.ready.append(self.handle)
+        kernel: Any = self.kernel
+        ns = 0 if kernel.gate is None else kernel.delay_ns("job", self.__qualname__)
+        if ns:
+            self._is_late()
+            kernel.hold(self.handle, ns)
+        else:
+            kernel.ready.append(self.handle)
         if not scheduler.has_turn():
             scheduler.real_work.ring()
+
+    def _is_late(self) -> None:
+        """Do nothing; a worker is at work on its job from here on."""
 
     def begin_turn(self) -> None:
         """Start the thread's turn, and return at once."""

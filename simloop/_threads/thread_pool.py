@@ -10,6 +10,8 @@ Invariants:
 
 - There are at most 32 workers, whatever the machine; jobs beyond wait in order.
 - A job whose future was cancelled before its turn never runs; later cancelling changes nothing.
+  Where an explored run delays its turn, a worker has taken it: then it runs, as in a real executor
+  (CPython: ``set_running_or_notify_cancel`` comes before the function).
 - A worker is idle, or has one job.
 """
 
@@ -38,7 +40,7 @@ _WORKERS_MAX = 32
 class Job:
     """A function and its future."""
 
-    __slots__ = ("args", "error", "function", "future", "result")
+    __slots__ = ("args", "error", "function", "future", "is_begun", "result")
 
     def __init__(
         self, function: Callable[..., Any], args: tuple[Any, ...], future: asyncio.Future[Any]
@@ -48,10 +50,11 @@ class Job:
         self.future = future
         self.result: Any = None
         self.error: BaseException | None = None
+        self.is_begun = False
 
     def run(self) -> None:
         """Run the function, on the worker's thread."""
-        if self.future.cancelled():
+        if self.future.cancelled() and not self.is_begun:
             return
         try:
             self.result = self.function(*self.args)
@@ -117,13 +120,27 @@ class Worker(SimThread):
                 del job
             self.park(None)
 
+    def _is_late(self) -> None:
+        if self.job is not None:
+            self.job.is_begun = True
+
     def _after_turn(self) -> None:
         """Settle the job if it has ended: only between jobs a worker waits for nothing."""
         job = self.job
         if job is None or (self.waits_for is not None and not self.has_ended):
             return
-        self.job = None
-        if not self.is_ending:
+        kernel: Any = self.kernel
+        ns = 0 if kernel.gate is None else kernel.delay_ns("done", self.__qualname__)
+        if ns and not self.is_ending:
+            # The worker is not free before it has told: of one thread, no end overtakes another.
+            kernel.call_after(ns, self._settle, (), self._context, self.loop)
+        else:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Tell the job's end, and be free for the next."""
+        job, self.job = self.job, None
+        if job is not None and not self.is_ending:
             job.settle()
             self._workers.is_free(self)
 

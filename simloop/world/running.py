@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .outcome import Outcome
     from .world import World
 
-__all__ = ["outcome_of", "run", "simulate"]
+__all__ = ["outcome_of", "run", "run_in", "simulate"]
 
 _T = TypeVar("_T")
 
@@ -98,7 +98,7 @@ def run(
         debug, autojump, max_time, max_steps, livelock_steps, realtime, world,
     )  # fmt: skip
     with _in_world("run()", options) as inner:
-        return _run_in(inner, main, options)
+        return run_in(inner, main, options)
 
 
 def _in_world(call: str, options: RunOptions) -> AbstractContextManager[World]:
@@ -117,12 +117,29 @@ def _in_given_world(world: World, options: RunOptions) -> Iterator[World]:
         yield world
 
 
-def _run_in(world: World, main: Coroutine[Any, Any, _T], options: RunOptions) -> _T:
+def run_in(
+    world: World,
+    main: Coroutine[Any, Any, _T],
+    options: RunOptions,
+    *,
+    on_done: Callable[[Any], object] | None = None,
+) -> _T:
+    """Run a coroutine in a world and end what is left of it.
+
+    Args:
+        world: The world, whose limits are set.
+        main: The coroutine.
+        options: Of the run.
+        on_done: Called with the loop when the coroutine has returned, before tasks that are left
+            are cancelled.
+    """
     factory = functools.partial(SimLoop, world=world, autojump=options.autojump)
     with world.inside():
         runner = _Runner(debug=options.debug, loop_factory=factory)
         try:
             result: _T = runner.run(main)
+            if on_done is not None:
+                on_done(runner.get_loop())
         except SimError:
             _end_failed(world, runner)
             raise
@@ -268,7 +285,7 @@ def _watched(
     for watcher in watchers:
         world.watch(watcher)
     try:
-        value = _run_in(world, main(), options)
+        value = run_in(world, main(), options)
     except KeyboardInterrupt:
         raise
     except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome

@@ -93,7 +93,7 @@ class World:
     ) -> None:
         start_ns = check_start(seed, start_time, start_date, allow)
         self.seed = seed
-        self.kernel: Kernel = Kernel(seed, start_ns)
+        self.kernel: Kernel = self._make_kernel(seed, start_ns)
         kernel = self.kernel
         kernel.limits.tidy = _collect
         kernel.limits.freeze_garbage = freeze_garbage
@@ -123,6 +123,9 @@ class World:
         self._pace: RealtimePacer | None = None
         if realtime is not None:
             self.pace(realtime)
+
+    def _make_kernel(self, seed: int | str, start_ns: int) -> Kernel:
+        return Kernel(seed, start_ns)
 
     @property
     def network(self) -> Network:

@@ -12,15 +12,12 @@ from hypothesis import strategies as st
 
 from simloop._kernel import (
     NEVER,
-    Choice,
     Handle,
     Kernel,
-    RandomStrategy,
     RandomStreams,
-    ReplayStrategy,
     TimerHandle,
 )
-from simloop.errors import DeadlockError, LimitError, NondeterminismError
+from simloop.errors import DeadlockError, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -234,7 +231,7 @@ def test_an_observer_hears_each_step_until_it_leaves(kernel: Kernel, loop: Loop)
     assert kernel.steps == 4
 
 
-DEEDS = ["nothing", "watch", "leave", "follow", "cancel", "fail", "interrupt", "return"]
+DEEDS = ["nothing", "watch", "leave", "attach", "cancel", "fail", "interrupt", "return"]
 
 
 class Thorough(Kernel):
@@ -265,7 +262,7 @@ def heard(kernel: Kernel, program: list[tuple[str, int]]) -> tuple[object, ...]:
         "nothing": lambda _: None,
         "watch": lambda _: watchers[1] in kernel._observers or kernel.observe(watchers[1]),
         "leave": lambda _: leave(),
-        "follow": lambda number: kernel.follow(RandomStrategy(random.Random(number))),
+        "attach": lambda _: kernel.attach(),
         "cancel": lambda number: handles[-number - 1].cancel(),
         "fail": lambda number: fail(ArithmeticError(number)),
         "interrupt": lambda _: fail(KeyboardInterrupt()),
@@ -322,50 +319,6 @@ def test_a_follower_hears_when_each_step_ends(kernel: Kernel, loop: Loop) -> Non
         kernel.run_until_idle()
     kernel.run_until_idle()
     assert follower.seen == [1, -3, 5, -5, 7]
-
-
-def test_a_strategy_orders_ready_callbacks_and_replays(kernel: Kernel, loop: Loop) -> None:
-    """A random strategy permutes ready callbacks, and its recording gives the order again."""
-
-    def permute(strategy) -> tuple[list[object], list[Choice]]:
-        kernel = Kernel()
-        loop = Loop(kernel)
-        kernel.follow(strategy)
-        for number in range(6):
-            loop.soon(loop.note, number)
-        kernel.run_until(0)
-        return [what for _, what in loop.log], kernel.gate.recording
-
-    order, recording = permute(RandomStrategy(RandomStreams(1).stream("schedule")))
-    assert sorted(order) == list(range(6))
-    assert order != list(range(6))
-    again, _ = permute(ReplayStrategy(recording))
-    assert again == order
-
-
-@pytest.mark.parametrize(
-    ("recording", "message"),
-    [([], "beyond the end"), ([Choice("ready", 9, 1)], "recording has 'ready' of 9")],
-)
-def test_a_replay_that_differs_says_where(kernel: Kernel, loop: Loop, recording, message) -> None:
-    """A replay stops at the first question that the recording does not answer."""
-    kernel.follow(ReplayStrategy(recording))
-    for number in range(3):
-        loop.soon(loop.note, number)
-    with pytest.raises(NondeterminismError, match=message):
-        kernel.run_until(0)
-
-
-def test_a_strategy_that_picks_nothing_is_refused(kernel: Kernel) -> None:
-    """An index outside the options is an error that names strategy, choice and number."""
-
-    class Wild:
-        def choose(self, name: str, options: int) -> int:
-            return options
-
-    kernel.follow(Wild())
-    with pytest.raises(IndexError, match="Wild picked 2 for 'x', which has 2 options"):
-        kernel.gate.choose("x", 2)
 
 
 def test_several_loops_take_turns(kernel: Kernel, loop: Loop) -> None:

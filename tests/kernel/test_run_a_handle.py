@@ -1,7 +1,8 @@
-"""Running a handle is spelt three times, for speed: one table holds the copies equal.
+"""Running a handle is spelt four times, for speed: one table holds the copies equal.
 
-The rule is ``Handle._run``; the plain turn (``Kernel._turns``) and the turn for one observer
-(``Kernel._turns_with_sole_observer``) have it spelt out.
+The rule is ``Handle._run``; the plain turn (``Kernel._turns``), the turn for one observer
+(``Kernel._turns_with_sole_observer``) and the one of an explored run
+(``DisturbedKernel._turn_unobserved``) have it spelt out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from simloop._kernel import (
     ThreadSafeHandle,
     TimerHandle,
 )
+from simloop._kernel.disturbed_kernel import DisturbedKernel
+from simloop._kernel.gate import ChoiceGate
 
 
 class Loop:
@@ -56,10 +59,10 @@ class Follower(Watcher):
         """Hear of the end."""
 
 
-class First:
-    """A strategy that changes nothing."""
+class Zero:
+    """What answers nothing."""
 
-    def choose(self, name: str, options: int) -> int:
+    def answer(self, kind: str, thing: object, options: int) -> int:
         return 0
 
 
@@ -79,7 +82,8 @@ WAYS = {
     "the turn for one observer": (lambda kernel: kernel.observe(Watcher()), turns),
     "several observers": (lambda kernel: [kernel.observe(Watcher()) for _ in range(2)], turns),
     "an observer of ends": (lambda kernel: kernel.observe(Follower()), turns),
-    "a strategy": (lambda kernel: kernel.follow(First()), turns),
+    "a disturbed turn": (lambda _: None, turns),
+    "a disturbed turn with an observer": (lambda kernel: kernel.observe(Watcher()), turns),
     "debug mode": (lambda kernel: kernel.measure(enabled=True), turns),
     "two loops": (lambda kernel: kernel.attach(), turns),
     "single steps": (lambda _: None, single_steps),
@@ -149,7 +153,7 @@ def test_every_copy_runs_a_handle_alike(way: str, case: str, kind: type) -> None
     """A handle runs in its context; errors go to the loop, exits to the caller."""
     prepare, drive = WAYS[way]
     deed, reported, raised, steps = CASES[case]
-    kernel = Kernel()
+    kernel = DisturbedKernel(0, 0, ChoiceGate(Zero(), ())) if "disturbed" in way else Kernel()
     loop = Loop(kernel)
     prepare(kernel)
     context = contextvars.copy_context()

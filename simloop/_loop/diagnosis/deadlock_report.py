@@ -70,10 +70,12 @@ def explain_deadlock(world: WorldPort) -> DeadlockError:
             f" call loop.advance(seconds), or set loop.autojump = True.{listed}"
         )
     count = f"{len(waits)} pending task{'' if len(waits) == 1 else 's'}"
-    return DeadlockError(
+    error = DeadlockError(
         f"nothing is ready at {now} s of virtual time and no deadline is left, so nothing can"
         f" ever run again; {count}:{listed}"
     )
+    error.places = tuple(wait.where for wait in waits)
+    return error
 
 
 def pending_tasks(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:

@@ -50,6 +50,9 @@ _WITH_IPV4 = (int(socket.AF_UNSPEC), int(socket.AF_INET))
 class Connections(LoopState):
     """The part of a loop that puts transports on connected sockets."""
 
+    _stream_transport: type[StreamTransport] = StreamTransport
+    _unix_transport: type[UnixStreamTransport] = UnixStreamTransport
+
     def _make_socket_transport(
         self,
         sock: Any,
@@ -69,8 +72,8 @@ class Connections(LoopState):
                     options = sock.file.options = {}
                 options[_NODELAY] = 1  # As asyncio does.
             elif sock.family == socket.AF_UNIX:
-                return UnixStreamTransport(self, sock, protocol, waiter, extra, server)
-            return StreamTransport(self, sock, protocol, waiter, extra, server)
+                return self._unix_transport(self, sock, protocol, waiter, extra, server)
+            return self._stream_transport(self, sock, protocol, waiter, extra, server)
         self._ensure_fd_no_transport(sock)
         return selector_events._SelectorSocketTransport(  # type: ignore[attr-defined,no-any-return]
             self, sock, protocol, waiter, extra, server

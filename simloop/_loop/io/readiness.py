@@ -32,6 +32,16 @@ _READ = selectors.EVENT_READ
 _WRITE = selectors.EVENT_WRITE
 
 
+class _PollHandle(Handle):
+    """The handle that polls all watched descriptors: each of them arrives by itself."""
+
+    __slots__ = ()
+    may_be_held = False
+
+
+_PollHandle.__name__ = Handle.__name__
+
+
 class Readiness(LoopState):
     """The part of a loop that calls back when a descriptor is ready."""
 
@@ -49,12 +59,15 @@ class Readiness(LoopState):
             return self._set_selector
         if self._own_selector is None:
             self._poll_context = copy_context()
-            self._own_selector = MemorySelector(self.host, self._ask_for_poll)
+            self._own_selector = self._make_selector()
         return self._own_selector
 
     @_selector.setter
     def _selector(self, selector: Any) -> None:
         self._set_selector = None if selector is self._own_selector else selector
+
+    def _make_selector(self) -> MemorySelector:
+        return MemorySelector(self.host, self._ask_for_poll)
 
     def _take_queue(self) -> None:
         super()._take_queue()
@@ -64,7 +77,7 @@ class Readiness(LoopState):
 
     def _ask_for_poll(self) -> None:
         """Poll after everything that is ready by the next turn, as a loop that selects does."""
-        self._kernel.io_ready.append(Handle(self._poll, (), self._poll_context, self))
+        self._kernel.io_ready.append(_PollHandle(self._poll, (), self._poll_context, self))
 
     def _poll(self) -> None:
         """Call back for what is ready, and come back next turn if that may stay so.

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from simloop.net.files.open_file import File
     from simloop.net.host import Host
 
-__all__ = ["MemorySelector"]
+__all__ = ["MemorySelector", "Watch"]
 
 _READ = selectors.EVENT_READ
 _WRITE = selectors.EVENT_WRITE
 
 
-class _Watch:
+class Watch:
     """One registered descriptor: its key, and the file that it named when it was registered."""
 
     __slots__ = ("_selector", "file", "key", "note")
@@ -92,11 +92,11 @@ class MemorySelector(selectors._BaseSelectorImpl):
         super().__init__()
         self._host = host
         self._on_ready = on_ready
-        self._watches: dict[int, _Watch] = {}
-        self._suspects: dict[_Watch, None] = {}
+        self._watches: dict[int, Watch] = {}
+        self._suspects: dict[Watch, None] = {}
         self._is_told = False
 
-    def _suspect(self, watch: _Watch) -> None:
+    def _suspect(self, watch: Watch) -> None:
         self._suspects[watch] = None
         self.ask_again()
 
@@ -120,7 +120,7 @@ class MemorySelector(selectors._BaseSelectorImpl):
         key: selectors.SelectorKey = super().register(fileobj, events, data)
         try:
             c_int(key.fd)
-            watch = _Watch(self, key, self._file(key.fd))
+            watch = Watch(self, key, self._file(key.fd))
         except BaseException:
             super().unregister(fileobj)
             raise

@@ -46,7 +46,9 @@ _WRITABLE = OUT | ERR
 class File:
     """The base of everything that a descriptor can name."""
 
-    __slots__ = ("is_blocking", "on_readable", "on_writable", "references")
+    # ``known_as`` is for the layers above: what explored runs call the file, once they ask.
+    __slots__ = ("is_blocking", "known_as", "on_readable", "on_writable", "references")
+    known_as: str
 
     def __init__(self) -> None:
         self.on_readable: Callable[[], None] | None = None

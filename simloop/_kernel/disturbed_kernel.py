@@ -1,0 +1,276 @@
+"""The disturbed kernel: a kernel that asks the choice gate what CPU and operating system do.
+
+Owns: the turn of an explored run, held handles, and when a delay has an effect. It is a class of
+its own, so that a run that nobody explores pays nothing: no test, and no import.
+
+What it asks, each time with 0 for what a plain kernel does:
+
+- "stall": a turn begins with work waiting; how long was the loop away since the last step?
+- "late": the clock has jumped to a moment; how much later does the loop wake?
+- "cpu": how much time goes by between two callbacks of one turn?
+- "hold": something has arrived through I/O; how much later is it told?
+- "order": of what has arrived by this turn, which is told next?
+
+Others ask through :meth:`Kernel.choose`, :meth:`DisturbedKernel.delay_ns` and
+:meth:`DisturbedKernel.hold`: threads, resolvers, transports, faults, the program itself.
+
+Must not know: who answers, and what a handle does.
+
+Invariants:
+
+- Where every answer is 0, the steps, their times and their order are those of a plain kernel.
+- Ready callbacks run first in, first out, unless ``permute`` is set. Timers run in order of
+  deadline, and what arrived from one file stays in order.
+- A delay never passes its cap, the budget of the run or the limit of its time, and the clock never
+  passes the horizon: a code that would is withdrawn, as if it had been 0.
+- Held handles come before timers of the same instant; they count wherever "what is due next" is
+  asked: in ``peek_ns``, jumps, limits, deadlocks.
+"""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+from .clock import NEVER
+from .gate.delay_codes import CODES, LOG_FIRST, length_ns
+from .gate.held_handles import HeldHandles
+from .handles import Handle
+from .kernel import _ONCE, Kernel
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+    from contextvars import Context
+
+    from .gate import ChoiceGate
+    from .handles import TimerHandle
+    from .kernel import KernelLoop, _Once
+
+    Permute = Callable[[deque[Handle | TimerHandle]], int]
+
+__all__ = ["DisturbedKernel"]
+
+_MOVES = ("stall", "late", "cpu")
+"""The kinds that move the clock, which must not pass the horizon; the others hold a handle."""
+
+
+class DisturbedKernel(Kernel):
+    """A kernel whose run is explored.
+
+    Args:
+        seed: Where all randomness comes from.
+        start_ns: The time at which the clock starts.
+        gate: What answers, and what kinds of questions are asked.
+    """
+
+    gate: ChoiceGate
+
+    def __init__(self, seed: int | str, start_ns: int, gate: ChoiceGate) -> None:
+        super().__init__(seed, start_ns)
+        self.gate = gate
+        self.held = HeldHandles()
+        # Picks among ready callbacks, by index, for strategies that are stricter than asyncio.
+        self.permute: Permute | None = None
+        self.last: Handle | TimerHandle | None = None  # The step before.
+        self._has_woken = False
+        self._asks = {
+            kind: kind in gate.kinds for kind in ("stall", "late", "cpu", "hold", "order")
+        }
+
+    # Delays --------------------------------------------------------------------------------
+
+    def moments(self) -> list[int]:
+        """Return the distinct moments after now at which something is due, in order."""
+        now_ns = self.now_ns
+        wheel = self.wheel
+        found = dict.fromkeys(each._when_ns for each in wheel if each._callback is not None)
+        found.update(dict.fromkeys(self.held.moments()))
+        return sorted(when_ns for when_ns in found if now_ns < when_ns < NEVER)
+
+    def delay_ns(self, kind: str, thing: object, most_ns: int = NEVER) -> int:
+        """Ask how long something takes beyond what it takes undisturbed, in nanoseconds.
+
+        Args:
+            kind: The kind of question.
+            thing: What it is about.
+            most_ns: A cap beside that of the gate.
+        """
+        gate = self.gate
+        code = gate.ask(kind, thing, CODES)
+        if not code:
+            return 0
+        ns = length_ns(code, self.moments() if code < LOG_FIRST else (), self.now_ns)
+        last_ns = self.horizon_ns if kind in _MOVES else self.limits.time_max_ns
+        if self.now_ns + ns > last_ns or not self._is_allowed(ns, most_ns):
+            gate.withdraw()
+            return 0
+        gate.delayed(self.now_ns, self.now_ns + ns)
+        return ns
+
+    def _is_allowed(self, ns: int, most_ns: int) -> bool:
+        gate = self.gate
+        return 0 < ns <= min(gate.each_ns, most_ns) and gate.spent_ns + ns <= gate.total_ns
+
+    def hold(self, handle: Handle | TimerHandle, ns: int) -> None:
+        """Let a handle become ready so many nanoseconds from now."""
+        self.held.add(self.now_ns + ns, handle)
+
+    def call_after(
+        self,
+        ns: int,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: Context,
+        loop: Any,
+    ) -> Handle:
+        """Hold a new handle for so many nanoseconds."""
+        handle = Handle(callback, args, context, loop)
+        self.hold(handle, ns)
+        return handle
+
+    # What is due ---------------------------------------------------------------------------
+
+    def next_ns(self) -> int:
+        """Return when something is due that is not ready, or NEVER."""
+        return min(self.wheel.next_ns(), self.held.next_ns())
+
+    def jump(self) -> bool:
+        """Move the clock to the next moment within the horizon, or later."""
+        if self.before_jump is not None and self.before_jump():
+            return True
+        when_ns = self.next_ns()
+        if when_ns > self.now_ns:
+            if when_ns > self.horizon_ns:
+                return False
+            self.now_ns = when_ns
+            self._has_woken = True
+            if self._asks["late"]:
+                self.now_ns += self.delay_ns("late", self._woken_by(when_ns))
+        return True
+
+    def _woken_by(self, when_ns: int) -> Handle | TimerHandle | None:
+        """Return what the clock has jumped for."""
+        return self.held.first() if self.held.next_ns() <= when_ns else self.wheel.first()
+
+    def _line_up(self) -> None:
+        """Put what is released and what has arrived behind what is ready, then timers."""
+        ready, io_ready = self.ready, self.io_ready
+        if self._has_woken:
+            self._has_woken = False
+        elif self._asks["stall"] and (ready or io_ready):
+            self._stall()
+        coming: list[Handle | TimerHandle] = []
+        while io_ready:
+            handle = io_ready.popleft()
+            if not self._holds(handle):
+                coming.append(handle)
+        if self.held:
+            coming = self.held.take_due(self.now_ns) + coming
+        if len(coming) > 1 and self._asks["order"]:
+            coming = self.arrange(coming)
+        ready.extend(coming)
+        self.wheel.move_due(self.now_ns, ready)
+
+    def _stall(self) -> None:
+        """Let time pass since the last step."""
+        ns = self.delay_ns("stall", self.last)
+        if ns:
+            self.move_to(self.now_ns + ns)
+
+    def _holds(self, handle: Handle) -> bool:
+        """Hold something that has arrived, if the gate says so."""
+        if not self._asks["hold"] or not handle.may_be_held or handle._callback is None:
+            return False
+        ns = self.delay_ns("hold", handle)
+        if ns:
+            self.hold(handle, ns)
+        return ns > 0
+
+    def arrange(self, coming: list[Any], kind: str = "order") -> list[Any]:
+        """Return things that have arrived in the order in which they are told."""
+        told = []
+        while len(coming) > 1:
+            told.append(coming.pop(self.gate.ask(kind, coming[0], len(coming))))
+        return told + coming
+
+    # Running -------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Run the callbacks that are ready now, and the timers that are due."""
+        if self.peek_ns() <= self.now_ns:
+            self._turns(_ONCE)
+
+    def _turns(self, loop: KernelLoop | _Once) -> bool:
+        """Run turns until ``loop`` stops, which is true, or nothing may run, which is false."""
+        limits = self.limits
+        while True:
+            if self._left:
+                count, self._left = self._left, 0
+            else:
+                self._line_up()
+                count = len(self.ready)
+                if not count:
+                    if loop._stopping:
+                        return True
+                    if not self.jump():
+                        return False
+                    continue
+            if self.steps + count > limits.check_at:
+                count = limits.grant(self, count)
+            else:
+                self.steps += count
+            if self._watched or self._asks["cpu"] or self.permute is not None:
+                self._turn_observed(count)
+            else:
+                self._turn_unobserved(count)
+            if loop._stopping:
+                return True
+
+    def _turn_unobserved(self, count: int) -> None:
+        """Run ``count`` callbacks: the plain turn, which remembers the step before."""
+        popleft = self.ready.popleft
+        rest = repeat(None, count)
+        for _ in rest:
+            self.last = handle = popleft()
+            callback = handle._callback
+            if callback is None:
+                self.steps -= 1
+                continue
+            try:
+                result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
+            except (SystemExit, KeyboardInterrupt):
+                self._break_off(rest)
+                raise
+            except BaseException as error:  # noqa: BLE001 - the world survives any callback
+                handle._report(error)
+            else:
+                if result is not None:
+                    handle._returned(result)
+
+    def _take(self) -> Handle | TimerHandle:
+        """Take the next ready callback: the first, or the one that is picked."""
+        if self.permute is None or len(self.ready) == 1:
+            return self.ready.popleft()
+        index = self.permute(self.ready)
+        handle = self.ready[index]
+        del self.ready[index]
+        return handle
+
+    def _run_watched(self, handle: Handle | TimerHandle) -> None:
+        if self._asks["cpu"] and self.last is not None:
+            ns = self.delay_ns("cpu", self.last)
+            if ns:
+                self.move_to(self.now_ns + ns)
+        self.last = handle
+        super()._run_watched(handle)
+
+    # Invariants ----------------------------------------------------------------------------
+
+    def _scheduled(self) -> list[Handle | TimerHandle]:
+        return [*super()._scheduled(), *self.held]
+
+    def drop(self, loop: KernelLoop) -> None:
+        """Forget everything that is scheduled on a loop, for good."""
+        super().drop(loop)
+        self.held.sweep()

@@ -1,0 +1,203 @@
+"""One run of a program under a choice gate: how it went, and whether that is a failure.
+
+Owns: the world of an explored run, what is told there of errors that nobody handles, and which of
+it counts.
+
+Must not know: strategies. It is given a gate and runs.
+
+Invariants: a run whose gate answers 0 is the plain run, digest and all; two runs whose gates answer
+alike are the same run. A ``KeyboardInterrupt`` is the user's, and always raised.
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from simloop._kernel.disturbed_kernel import DisturbedKernel
+from simloop._loop.asking.disturbed_loop import disturb
+from simloop._loop.asking.thing_names import ThingNames
+from simloop._sandbox import has_tasks
+from simloop.errors import DeadlockError, LimitError, UsageError
+from simloop.trace import Digest
+from simloop.world import World
+from simloop.world.outcome import Outcome
+from simloop.world.running import run_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine
+
+    from simloop._kernel import Kernel
+    from simloop._kernel.gate import ChoiceGate
+    from simloop.world.run_options import RunOptions
+
+    Main = Callable[[], Coroutine[Any, Any, Any]]
+
+__all__ = ["ALL_FAILURES", "FAILURES", "ExploredWorld", "Ran", "check_failures", "run_once"]
+
+FAILURES = ("error", "deadlock", "limit", "unretrieved")
+"""What counts as a failure unless asked otherwise."""
+
+ALL_FAILURES = (*FAILURES, "callback", "left")
+"""What may count as one: the program's error, a deadlock, a passed limit, an error that nobody
+retrieved, an error in a callback, a task that is left behind."""
+
+_NEVER_RETRIEVED = "exception was never retrieved"
+_OF_CLIENT = "client_connected_cb"
+
+
+class ExploredWorld(World):
+    """A world whose kernel and loops ask a gate.
+
+    Args:
+        gate: The gate.
+        **options: As for :class:`simloop.World`.
+    """
+
+    def __init__(self, gate: ChoiceGate, **options: Any) -> None:
+        self._gate = gate
+        self.reports: list[dict[str, Any]] = []
+        self.left: list[str] = []
+        super().__init__(**options)
+
+    def _make_kernel(self, seed: int | str, start_ns: int) -> Kernel:
+        self._gate.names = ThingNames()
+        return DisturbedKernel(seed, start_ns, self._gate)
+
+    def attach(self, loop: Any) -> None:
+        """Take note of a loop that lives here, and have it ask."""
+        super().attach(loop)
+        disturb(loop)
+        loop.on_report = self.reports.append
+
+    def left_behind(self, loop: Any) -> None:
+        """Take note of the tasks that a program leaves when it ends."""
+        if has_tasks(loop):
+            from simloop._loop.diagnosis.deadlock_report import pending_tasks, waits_of  # noqa: PLC0415 - few runs want it
+
+            self.left += [str(wait) for wait in waits_of(pending_tasks(loop))]
+
+
+@attrs.define(eq=False)
+class Ran:
+    """How one explored run went."""
+
+    value: Any
+    error: BaseException | None
+    """What failed, or None."""
+    kind: str | None
+    """What sort of failure it is, of :data:`ALL_FAILURES`."""
+    world: ExploredWorld
+    digest: str | None = None
+
+    def outcome(self) -> Outcome[Any]:
+        """Return the outcome of a run that was made with a digest."""
+        assert self.digest is not None
+        return Outcome(
+            value=self.value,
+            error=self.error,
+            seed=self.world.seed,
+            digest=self.digest,
+            steps=self.world.steps,
+            time_ns=self.world.time_ns,
+        )
+
+
+def check_failures(failures: Collection[str]) -> tuple[str, ...]:
+    """Return the kinds of failures that count.
+
+    Raises:
+        UsageError: One of them is none.
+    """
+    if isinstance(failures, str):
+        failures = (failures,)
+    for kind in failures:
+        if kind not in ALL_FAILURES:
+            raise UsageError(
+                f"failures={kind!r}: there is no such kind; there are {', '.join(ALL_FAILURES)}"
+            )
+    return tuple(failures)
+
+
+def run_once(
+    main: Main,
+    gate: ChoiceGate,
+    options: RunOptions,
+    *,
+    failures: Collection[str] = FAILURES,
+    has_digest: bool = False,
+    watchers: Collection[Any] = (),
+    prepare: Callable[[ExploredWorld], object] | None = None,
+) -> Ran:
+    """Run a program once under a gate.
+
+    Args:
+        main: The coroutine function.
+        gate: What answers.
+        options: Of the run, without a world.
+        failures: What counts as one.
+        has_digest: Whether the run has a digest, which costs a part of its time.
+        watchers: Told of each step beside.
+        prepare: Called with the world before the run.
+    """
+    world = ExploredWorld(gate, **options.of_world())
+    options.set_limits(world)
+    digest = Digest() if has_digest else None
+    all_watchers = [*watchers] if digest is None else [digest, *watchers]
+    for watcher in all_watchers:
+        world.watch(watcher)
+    if prepare is not None:
+        prepare(world)
+    looks = world.left_behind if "left" in failures else None
+    value, error = None, None
+    try:
+        value = run_in(world, main(), options, on_done=looks)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
+        error = caught
+    for watcher in all_watchers:
+        world.unwatch(watcher)
+    if digest is not None:
+        digest.ended(value, error)
+    kind, error = _judge(world, error, failures)
+    return Ran(value, error, kind, world, None if digest is None else digest.hexdigest())
+
+
+def _judge(
+    world: ExploredWorld, error: BaseException | None, failures: Collection[str]
+) -> tuple[str | None, BaseException | None]:
+    """Return what sort of failure a run is, if it is one that counts, and its error."""
+    if error is not None and not _is_clean_exit(error):
+        kind = _kind_of(error)
+        return (kind, error) if kind in failures else (None, None)
+    for context in world.reports:
+        kind, reported = _kind_of_report(context), context.get("exception")
+        if kind in failures and reported is not None and not isinstance(reported, CancelledError):
+            return kind, reported
+    if world.left:
+        text = "the program ended and left tasks behind:\n\n" + "\n\n".join(world.left)
+        return "left", LeftBehindError(text)
+    return None, None
+
+
+class LeftBehindError(Exception):
+    """The program ended while tasks of it still ran; only an exploration that asks looks for it."""
+
+
+def _is_clean_exit(error: BaseException) -> bool:
+    return isinstance(error, SystemExit) and error.code in {None, 0}
+
+
+def _kind_of(error: BaseException) -> str:
+    if isinstance(error, DeadlockError):
+        return "deadlock"
+    return "limit" if isinstance(error, LimitError) else "error"
+
+
+def _kind_of_report(context: dict[str, Any]) -> str:
+    message = str(context.get("message", ""))
+    is_lost = _NEVER_RETRIEVED in message or _OF_CLIENT in message
+    return "unretrieved" if is_lost else "callback"

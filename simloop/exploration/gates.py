@@ -1,0 +1,186 @@
+"""Gates that give a run its names: to record a schedule, and to replay one.
+
+Owns: keys. A key is the kind of a decision, the name of the thing that it is about, and how often
+that thing was asked about: it means the same when a program changes elsewhere, which a position does
+not.
+
+Must not know: strategies.
+
+Invariants: ``taken`` holds the deviations that had an effect, in the order in which they came; a run
+under a gate with what another one took is the same run.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from simloop._kernel.gate import ChoiceGate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping
+
+    from .delays import Delays
+
+__all__ = [
+    "NEEDS_ASKING",
+    "ByKey",
+    "Key",
+    "Kinds",
+    "Point",
+    "RecordingGate",
+    "key_hash",
+    "search_gate",
+]
+
+_NS = 1_000_000_000
+
+NEEDS_ASKING = ("ready", "sleep", "cpu")
+"""Kinds that are off unless asked for: stricter than asyncio, of sleeps, and dear to ask."""
+
+
+class Key(NamedTuple):
+    """What a decision is called."""
+
+    kind: str
+    name: str
+    count: int
+
+
+class Point(NamedTuple):
+    """A decision that a run came to: its key, its options, when (in nanoseconds), its position."""
+
+    key: Key
+    options: int
+    now_ns: int
+
+
+class Kinds:
+    """All kinds but some.
+
+    Args:
+        off: The kinds that are not asked.
+    """
+
+    __slots__ = ("off",)
+
+    def __init__(self, off: Container[str]) -> None:
+        self.off = off
+
+    def __contains__(self, kind: object) -> bool:
+        return kind not in self.off
+
+
+def key_hash(key: Key) -> bytes:
+    """Return four bytes that stand for a key in a token."""
+    return blake2b("\0".join(map(str, key)).encode(), digest_size=4).digest()
+
+
+def search_gate(answerer: object, kinds: Container[str], delays: Delays) -> ChoiceGate:
+    """Return the gate of a search, which keeps positions and nothing else."""
+    return ChoiceGate(
+        answerer,  # type: ignore[arg-type]  # a strategy, which has the method
+        kinds,
+        each_ns=round(delays.each * _NS),
+        total_ns=round(delays.total * _NS),
+        sleeps=delays.sleeps,
+    )
+
+
+class RecordingGate(ChoiceGate):
+    """A gate that names what it is asked.
+
+    Args:
+        pick: ``pick(key, position, options)`` answers.
+        kinds: The kinds that are asked.
+        delays: The caps.
+        keeps_points: Whether to keep every question, not just deviations.
+    """
+
+    __slots__ = ("_counts", "_pick", "clock", "key", "on_taken", "points", "spans", "taken")
+
+    def __init__(
+        self,
+        pick: Callable[[Key, int, int], int],
+        kinds: Container[str],
+        delays: Delays,
+        *,
+        keeps_points: bool = False,
+    ) -> None:
+        super().__init__(
+            _Nothing,  # type: ignore[arg-type]  # never asked
+            kinds,
+            each_ns=round(delays.each * _NS),
+            total_ns=round(delays.total * _NS),
+            sleeps=delays.sleeps,
+        )
+        self._pick = pick
+        self._counts: dict[tuple[str, str], int] = {}
+        self.key: Key = Key("", "", 0)
+        self.taken: dict[Key, int] = {}
+        self.spans: dict[Key, tuple[int, int]] = {}
+        self.points: list[Point] | None = [] if keeps_points else None
+        self.on_taken: Callable[[Key, int, object], object] | None = None
+        self.clock: Callable[[], int] = int
+
+    def ask(self, kind: str, thing: object, options: int) -> int:
+        """Return the index of one of ``options``; 0 is what happens undisturbed."""
+        if options < 2 or kind not in self.kinds:  # noqa: PLR2004 - one option is no choice
+            return 0
+        self.position += 1
+        name = self.name_of(kind, thing)
+        count = self._counts[kind, name] = self._counts.get((kind, name), 0) + 1
+        self.key = key = Key(kind, name, count)
+        if self.points is not None:
+            self.points.append(Point(key, options, self.clock()))
+        picked = min(self._pick(key, self.position, options), options - 1)
+        if picked:
+            self.taken[key] = picked
+            if self.on_taken is not None:
+                self.on_taken(key, options, thing)
+        return picked
+
+    def withdraw(self) -> None:
+        """Take the last answer back."""
+        self.taken.pop(self.key, None)
+
+    def delayed(self, now_ns: int, until_ns: int) -> None:
+        """Take note of a delay that has an effect."""
+        super().delayed(now_ns, until_ns)
+        self.spans[self.key] = now_ns, until_ns
+
+
+class _Nothing:
+    @staticmethod
+    def answer(kind: str, thing: object, options: int) -> int:
+        del kind, thing, options
+        return 0
+
+
+class ByKey:
+    """Answers by key, or by a key's hash where a token gave no more.
+
+    Args:
+        given: Answers by key.
+        hashed: Answers by :func:`key_hash`.
+    """
+
+    __slots__ = ("asked", "given", "hashed")
+
+    def __init__(self, given: Mapping[Key, int], hashed: Mapping[bytes, int] | None = None) -> None:
+        self.given = given
+        self.hashed = hashed or {}
+        self.asked: dict[Key | bytes, None] = {}
+
+    def __call__(self, key: Key, position: int, options: int) -> int:
+        del position, options
+        picked = self.given.get(key, 0)
+        if picked:
+            self.asked[key] = None
+        elif self.hashed and (picked := self.hashed.get(digest := key_hash(key), 0)):
+            self.asked[digest] = None
+        return picked
+
+    def unasked(self) -> list[Key | bytes]:
+        """Return what was given and never asked for."""
+        return [key for key in (*self.given, *self.hashed) if key not in self.asked]

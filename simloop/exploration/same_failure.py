@@ -1,0 +1,73 @@
+"""The identity of a failure: when two runs failed in the same way.
+
+Owns: what is compared. The type of the error and the program's line that raised it; a deadlock by
+the places where its tasks wait, since its error is raised by no line of the program.
+
+Must not know: how a run came about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import traceback
+from typing import TYPE_CHECKING, NamedTuple
+
+import simloop
+from simloop.errors import DeadlockError
+
+if TYPE_CHECKING:
+    from traceback import FrameSummary
+
+__all__ = ["Identity", "identity_of", "place_of"]
+
+_FOREIGN = (
+    os.path.dirname(asyncio.__file__) + os.sep,  # noqa: PTH120 - text, compared with text
+    os.path.dirname(simloop.__file__) + os.sep,  # noqa: PTH120 - as above
+)
+
+
+class Identity(NamedTuple):
+    """What two equal failures share: the error's type, and where it was raised or waits."""
+
+    kind: str
+    places: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {', '.join(self.places) or 'no line of the program'}"
+
+
+def identity_of(error: BaseException) -> Identity:
+    """Return what an error shares with those of the same failure.
+
+    Example:
+        >>> def fail():
+        ...     raise LookupError
+        >>> try:
+        ...     fail()
+        ... except LookupError as error:
+        ...     print(identity_of(error).kind)
+        LookupError
+    """
+    error = _first(error)
+    kind = type(error).__qualname__
+    if isinstance(error, DeadlockError):
+        return Identity(kind, tuple(sorted(dict.fromkeys(error.places))))
+    frame = place_of(error)
+    return Identity(kind, () if frame is None else (f"{frame.filename}:{frame.lineno}",))
+
+
+def place_of(error: BaseException) -> FrameSummary | None:
+    """Return the program's innermost frame of an error, or None if it has no traceback."""
+    frames = traceback.StackSummary.extract(
+        traceback.walk_tb(_first(error).__traceback__), lookup_lines=False
+    )
+    own = [frame for frame in frames if not frame.filename.startswith(_FOREIGN)]
+    return own[-1] if own else (frames[-1] if frames else None)
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the first error of a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
