@@ -36,6 +36,14 @@ if TYPE_CHECKING:
         Set,
         Verdict,
     )
+    from .exploration.program_choices import buggify, choose, cut_short
+    from .exploration.properties import (
+        always,
+        eventually,
+        reachable,
+        sometimes,
+        unreachable,
+    )
     from .world import World, check, run, simulate
     from .world.outcome import Outcome
 
@@ -63,9 +71,17 @@ __all__ = [
     "World",
     "__version__",
     "allow",
+    "always",
+    "buggify",
     "check",
+    "choose",
+    "cut_short",
+    "eventually",
+    "reachable",
     "run",
     "simulate",
+    "sometimes",
+    "unreachable",
 ]
 
 
@@ -76,9 +92,17 @@ _HOMES = {
     "SimLoop": "simloop._loop",
     "World": "simloop.world",
     "allow": "simloop._sandbox",
+    "always": "simloop.exploration.properties",
+    "buggify": "simloop.exploration.program_choices",
     "check": "simloop.world",
+    "choose": "simloop.exploration.program_choices",
+    "cut_short": "simloop.exploration.program_choices",
+    "eventually": "simloop.exploration.properties",
+    "reachable": "simloop.exploration.properties",
     "run": "simloop.world",
     "simulate": "simloop.world",
+    "sometimes": "simloop.exploration.properties",
+    "unreachable": "simloop.exploration.properties",
 } | dict.fromkeys(
     (
         "Counter",

@@ -146,3 +146,6 @@ class PropertyError(SimError, AssertionError):
         ...
         simloop.errors.PropertyError: not linearizable: alice: read() gave 7, ...
     """
+
+    places: tuple[str, ...] = ()
+    """Which property it was, where no line of the program raised it."""

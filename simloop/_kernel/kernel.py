@@ -65,7 +65,8 @@ class KernelLoop(Protocol):
 class Observer(Protocol):
     """What is told of each step before it runs: a digest, a recorder, a sample.
 
-    One that has a method ``stepped``, with the same arguments, is told of its end too.
+    One that has a method ``stepped``, with the same arguments, is told of its end too, and by
+    ``turned()`` of the end of a turn.
     """
 
     def step(self, now_ns: int, handle: Handle | TimerHandle) -> None:
@@ -108,6 +109,7 @@ class Kernel:
         self.is_running = False
         self._observers: list[Observer] = []
         self._followers: list[Any] = []  # Observers that hear of each step's end too.
+        self.is_observed: bool = False  # Whether followers hear of what is left of this turn.
         self._measuring = 0  # How many loops want to hear how long their callbacks block.
         self._loops = 0
         self._watched = False
@@ -137,9 +139,9 @@ class Kernel:
 
     def unobserve(self, observer: Observer) -> None:
         """Stop telling ``observer``."""
-        self._observers.remove(observer)
-        if observer in self._followers:
-            self._followers.remove(observer)
+        # New lists: the ones before may be the ones that are gone through.
+        self._observers = [each for each in self._observers if each is not observer]
+        self._followers = [each for each in self._followers if each is not observer]
         self._rewatch()
 
     def measure(self, *, enabled: bool) -> None:
@@ -349,8 +351,12 @@ class Kernel:
         """Run a turn of ``count`` callbacks of a run that is watched, and maybe others."""
         if self._sole_observer is None:
             self._turn_observed(count)
-        else:
+            return
+        self.is_observed = True
+        try:
             self._turns_with_sole_observer(count, loop, self._sole_observer)
+        finally:
+            self.is_observed = False
 
     def _turns_with_sole_observer(  # noqa: C901,PLR0912 - as above
         self, count: int, loop: KernelLoop | _Once, tell: _Tell
@@ -416,6 +422,7 @@ class Kernel:
     def _turn_observed(self, count: int) -> None:
         """Run ``count`` callbacks, telling the observers."""
         rest = repeat(None, count)
+        self.is_observed = True
         try:
             for _ in rest:
                 handle = self._take()
@@ -426,6 +433,14 @@ class Kernel:
         except BaseException:
             self._break_off(rest)
             raise
+        finally:
+            self.is_observed = False
+        self._turn_over()
+
+    def _turn_over(self) -> None:
+        for follower in self._followers:
+            if hasattr(follower, "turned"):
+                follower.turned()
 
     def _break_off(self, rest: repeat[None]) -> None:
         """Leave the rest of a turn, counted already, to the next run."""
@@ -490,7 +505,13 @@ class Kernel:
                 self.limits.grant(self, 1)
             else:
                 self.steps += 1
-            self._run_watched(handle)
+            self.is_observed = True
+            try:
+                self._run_watched(handle)
+            finally:
+                self.is_observed = False
+            if not self._left:
+                self._turn_over()
             return True
 
     def _jump_for_step(self) -> bool:
