@@ -24,6 +24,16 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
+    from .exploration import (
+        Delays,
+        Deviation,
+        Failure,
+        Found,
+        Schedule,
+        Strategy,
+        explore,
+        replay,
+    )
     from .exploration.histories import (
         Counter,
         History,
@@ -36,8 +46,8 @@ if TYPE_CHECKING:
         Set,
         Verdict,
     )
-    from .exploration.program_choices import buggify, choose, cut_short
-    from .exploration.properties import (
+    from .exploration.properties.program_choices import buggify, choose, cut_short
+    from .exploration.properties.stating import (
         always,
         eventually,
         reachable,
@@ -50,7 +60,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Counter",
     "DeadlockError",
+    "Delays",
+    "Deviation",
     "EscapeError",
+    "Failure",
+    "Found",
     "History",
     "KeyValue",
     "LimitError",
@@ -62,9 +76,11 @@ __all__ = [
     "PropertyError",
     "Queue",
     "Register",
+    "Schedule",
     "Set",
     "SimError",
     "SimLoop",
+    "Strategy",
     "UnsupportedError",
     "UsageError",
     "Verdict",
@@ -77,7 +93,9 @@ __all__ = [
     "choose",
     "cut_short",
     "eventually",
+    "explore",
     "reachable",
+    "replay",
     "run",
     "simulate",
     "sometimes",
@@ -88,21 +106,29 @@ __all__ = [
 # Where each name lives. Importing simloop costs nothing until one of them is asked for, so that
 # a pytest plugin, or a program that may or may not be simulated, can afford it.
 _HOMES = {
+    "Delays": "simloop.exploration",
+    "Deviation": "simloop.exploration",
+    "Failure": "simloop.exploration",
+    "Found": "simloop.exploration",
     "Outcome": "simloop.world.outcome",
+    "Schedule": "simloop.exploration",
     "SimLoop": "simloop._loop",
+    "Strategy": "simloop.exploration",
     "World": "simloop.world",
     "allow": "simloop._sandbox",
-    "always": "simloop.exploration.properties",
-    "buggify": "simloop.exploration.program_choices",
+    "always": "simloop.exploration.properties.stating",
+    "buggify": "simloop.exploration.properties.program_choices",
     "check": "simloop.world",
-    "choose": "simloop.exploration.program_choices",
-    "cut_short": "simloop.exploration.program_choices",
-    "eventually": "simloop.exploration.properties",
-    "reachable": "simloop.exploration.properties",
+    "choose": "simloop.exploration.properties.program_choices",
+    "cut_short": "simloop.exploration.properties.program_choices",
+    "eventually": "simloop.exploration.properties.stating",
+    "explore": "simloop.exploration",
+    "reachable": "simloop.exploration.properties.stating",
+    "replay": "simloop.exploration",
     "run": "simloop.world",
     "simulate": "simloop.world",
-    "sometimes": "simloop.exploration.properties",
-    "unreachable": "simloop.exploration.properties",
+    "sometimes": "simloop.exploration.properties.stating",
+    "unreachable": "simloop.exploration.properties.stating",
 } | dict.fromkeys(
     (
         "Counter",
@@ -120,7 +146,11 @@ _HOMES = {
 )
 
 # What a program may have in production loads no engine where there is no run.
-_WITHOUT_ENGINE = ("simloop.errors", "simloop.exploration")
+_WITHOUT_ENGINE = (
+    "simloop.errors",
+    "simloop.exploration.histories",
+    "simloop.exploration.properties",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -196,6 +196,13 @@ class DisturbedKernel(Kernel):
 
     # Running -------------------------------------------------------------------------------
 
+    def run(self, loop: KernelLoop) -> None:
+        """Run turns until ``loop`` is told to stop; see :meth:`Kernel.run`."""
+        try:
+            super().run(loop)
+        finally:
+            self.last = None  # It holds its loop, which holds this kernel.
+
     def turn(self) -> None:
         """Run the callbacks that are ready now, and the timers that are due."""
         if self.peek_ns() <= self.now_ns:

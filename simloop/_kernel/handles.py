@@ -183,13 +183,13 @@ class TimerHandle(_Slim, asyncio.TimerHandle):  # type: ignore[misc,override]  #
                     wheel.sweep()
 
 
-_SCHEDULER = "simloop._loop.core.scheduling"
+_SCHEDULERS = ("simloop._loop.core.scheduling", "simloop._loop.asking.disturbed_loop")
 
 
 def _caller_stack() -> traceback.StackSummary:
     """Return the stack of the code that asked the loop for a handle."""
     frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__") == _SCHEDULER:
+    while frame is not None and frame.f_globals.get("__name__") in _SCHEDULERS:
         frame = frame.f_back
     stack = traceback.StackSummary.extract(
         traceback.walk_stack(frame), limit=10, lookup_lines=False

@@ -42,6 +42,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ[_HASH_SEED] = "0"
         # The same interpreter with the same options; the program's environment says so, too.
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
-    from ._command import carry_out  # noqa: PLC0415 - the engine, which the lines above don't need
+    return _carry_out(arguments)
 
+
+def _carry_out(arguments: object) -> int:
+    """Import the engine, which the lines above don't need, and do what was asked."""
+    if isinstance(arguments, _arguments.ExploreArguments):
+        from ._exploring.explore_command import carry_out as explore  # noqa: PLC0415 - as above
+
+        return explore(arguments)
+    if isinstance(arguments, _arguments.ReplayArguments):
+        from ._exploring.replay_command import carry_out as replay  # noqa: PLC0415 - as above
+
+        return replay(arguments)
+    from ._command import carry_out  # noqa: PLC0415 - as above
+
+    assert isinstance(arguments, _arguments.RunArguments)
     return carry_out(arguments)

@@ -18,11 +18,12 @@ import attrs
 from simloop._version import __version__
 
 from ._completion import add_completion
+from ._exploring.exploring_arguments import ExploreArguments, ReplayArguments, add_commands, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["RunArguments", "ShowArguments", "parse"]
+__all__ = ["ExploreArguments", "ReplayArguments", "RunArguments", "ShowArguments", "parse"]
 
 _DESCRIPTION = """\
 Run asyncio programs in virtual time: hours take milliseconds, no real network is touched, and the
@@ -34,6 +35,7 @@ simloop COMMAND --help tells more. A first try:
 
   simloop run service.py --trace run.json     a day in a second
   simloop show run.json                       what happened in it, in a browser
+  simloop explore service.py:main             the schedule that breaks it
 """
 
 _RUN_DESCRIPTION = """\
@@ -105,7 +107,9 @@ class ShowArguments:
     output: str
 
 
-def parse(argv: Sequence[str]) -> RunArguments | ShowArguments:
+def parse(
+    argv: Sequence[str],
+) -> RunArguments | ShowArguments | ExploreArguments | ReplayArguments:
     """Read a command line without the command's own name.
 
     Raises:
@@ -119,10 +123,13 @@ def parse(argv: Sequence[str]) -> RunArguments | ShowArguments:
     parser = _parser()
     options = vars(parser.parse_args(ours))
     del options["print_completion"]
-    if options.pop("command") == "run":
+    command = options.pop("command")
+    if command == "run":
         return RunArguments(program_args=tuple(theirs), **options)
     if theirs:
         parser.error(f"unrecognized arguments: -- {' '.join(theirs)}")
+    if command != "show":
+        return read(command, options)
     output = options["output"] or str(Path(options["trace"]).with_suffix(".html"))
     if Path(output).absolute() == Path(options["trace"]).absolute():
         parser.error(f"the page would be written over the trace {output!r}; name another file: -o")
@@ -152,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_run_options(run)
+    add_commands(commands, _count, _seconds)
     show = commands.add_parser(
         "show",
         help="draw a run that was traced, as one page for a browser",

@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
 
-__all__ = ["NoProgramError", "Program", "find"]
+__all__ = ["NoProgramError", "Program", "find", "find_function"]
+
+_NAMES_FUNCTION = re.compile(r":[A-Za-z_][A-Za-z0-9_.]*$")
 
 
 class NoProgramError(UsageError):
@@ -70,6 +73,35 @@ def find(target: str) -> Program:
     if where.endswith(".py") or os.sep in where:
         return _file_program(where, function)
     return _module_program(where, function)
+
+
+def find_function(target: str) -> Any:
+    """Import what ``FILE.py``, ``MODULE`` or either with ``:FUNCTION`` names; return the function.
+
+    It is ``main`` where none is named. The module is imported once, under its own name.
+
+    Raises:
+        NoProgramError: There is no such file, module or coroutine function.
+    """
+    program = target if _NAMES_FUNCTION.search(target) else f"{target}:main"
+    where, _, function = program.rpartition(":")
+    found = find(program)  # It tells what is wrong with a name.
+    sys.path.insert(0, found.folder)
+    if where.endswith(".py") or os.sep in where:
+        module = _import_file(Path(where).absolute())
+    else:
+        module = _import_module(where)
+    value: Any = module
+    for part in function.split("."):
+        if not hasattr(value, part):
+            raise NoProgramError(f"{where} has no function {function!r}; name one: {where}:NAME")
+        value = getattr(value, part)
+    if not inspect.iscoroutinefunction(inspect.unwrap(value)):
+        raise NoProgramError(
+            f"{function!r} in {where} is no coroutine function (async def), and only these can be"
+            " explored: name the one that asyncio.run() is given"
+        )
+    return value
 
 
 def _file_program(where: str, function: str) -> Program:

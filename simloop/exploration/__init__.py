@@ -10,4 +10,53 @@ engine for them. Names are imported from the files that own them.
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .asking import ask
+    from .delays import Delays
+    from .exploring import explore
+    from .findings import Failure, Found
+    from .replaying import replay
+    from .schedules import Deviation, Schedule
+    from .strategies import Measure, Strategy
+
+__all__ = [
+    "Delays",
+    "Deviation",
+    "Failure",
+    "Found",
+    "Measure",
+    "Schedule",
+    "Strategy",
+    "ask",
+    "explore",
+    "replay",
+]
+
+_HOMES = {
+    "Delays": "delays",
+    "Deviation": "schedules",
+    "Failure": "findings",
+    "Found": "findings",
+    "Measure": "strategies",
+    "Schedule": "schedules",
+    "Strategy": "strategies",
+    "ask": "asking",
+    "explore": "exploring",
+    "replay": "replaying",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what explores when a name of it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(dict.fromkeys([*globals(), *__all__]))

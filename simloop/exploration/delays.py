@@ -43,6 +43,6 @@ class Delays:
     sleeps: float = attrs.field(default=0.0, validator=_check)
     """By up to how many times its length an ``asyncio.sleep`` may end late by itself.
 
-    For programs whose sleeps stand for I/O. On a real loop equal sleeps keep their order, so what is
-    found by it can happen only where such a sleep is I/O; 0, the default, stretches none.
+    For programs whose sleeps stand for I/O. On a real loop equal sleeps keep their order, so what
+    is found by it can happen only where such a sleep is I/O; 0, the default, stretches none.
     """

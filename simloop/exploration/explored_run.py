@@ -72,6 +72,10 @@ class ExploredWorld(World):
         disturb(loop)
         loop.on_report = self.reports.append
 
+    def mark_tasks(self) -> None:
+        """Have tasks marked as the world's, as a recorder has them; see ``Tasks.mark_tasks``."""
+        self._is_watched = True
+
     def left_behind(self, loop: Any) -> None:
         """Take note of the tasks that a program leaves when it ends."""
         if has_tasks(loop):
@@ -152,12 +156,16 @@ def run_once(
         prepare(world)
     looks = world.left_behind if "left" in failures else None
     value, error = None, None
+    coro = main()
     try:
-        value = run_in(world, main(), options, on_done=looks)
+        value = run_in(world, coro, options, on_done=looks)
     except KeyboardInterrupt:
         raise
     except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
         error = caught
+    if gate.error is not None:
+        coro.close()  # It may not have begun.
+        raise gate.error
     for watcher in all_watchers:
         world.unwatch(watcher)
     if digest is not None:

@@ -1,13 +1,13 @@
 """Gates that give a run its names: to record a schedule, and to replay one.
 
 Owns: keys. A key is the kind of a decision, the name of the thing that it is about, and how often
-that thing was asked about: it means the same when a program changes elsewhere, which a position does
-not.
+that thing was asked about: it means the same when a program changes elsewhere, which a position
+does not.
 
 Must not know: strategies.
 
-Invariants: ``taken`` holds the deviations that had an effect, in the order in which they came; a run
-under a gate with what another one took is the same run.
+Invariants: ``taken`` holds the deviations that had an effect, in the order in which they came; a
+run under a gate with what another one took is the same run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Key(NamedTuple):
 
     kind: str
     name: str
-    count: int
+    nth: int
 
 
 class Point(NamedTuple):
@@ -97,7 +97,17 @@ class RecordingGate(ChoiceGate):
         keeps_points: Whether to keep every question, not just deviations.
     """
 
-    __slots__ = ("_counts", "_pick", "clock", "key", "on_taken", "points", "spans", "taken")
+    __slots__ = (
+        "_counts",
+        "_pick",
+        "clock",
+        "key",
+        "on_delayed",
+        "on_taken",
+        "points",
+        "spans",
+        "taken",
+    )
 
     def __init__(
         self,
@@ -108,7 +118,7 @@ class RecordingGate(ChoiceGate):
         keeps_points: bool = False,
     ) -> None:
         super().__init__(
-            _Nothing,  # type: ignore[arg-type]  # never asked
+            _Nothing,
             kinds,
             each_ns=round(delays.each * _NS),
             total_ns=round(delays.total * _NS),
@@ -121,6 +131,7 @@ class RecordingGate(ChoiceGate):
         self.spans: dict[Key, tuple[int, int]] = {}
         self.points: list[Point] | None = [] if keeps_points else None
         self.on_taken: Callable[[Key, int, object], object] | None = None
+        self.on_delayed: Callable[[Key, int, int], object] | None = None
         self.clock: Callable[[], int] = int
 
     def ask(self, kind: str, thing: object, options: int) -> int:
@@ -148,6 +159,8 @@ class RecordingGate(ChoiceGate):
         """Take note of a delay that has an effect."""
         super().delayed(now_ns, until_ns)
         self.spans[self.key] = now_ns, until_ns
+        if self.on_delayed is not None:
+            self.on_delayed(self.key, now_ns, until_ns)
 
 
 class _Nothing:
@@ -173,6 +186,7 @@ class ByKey:
         self.asked: dict[Key | bytes, None] = {}
 
     def __call__(self, key: Key, position: int, options: int) -> int:
+        """Return what was given for a key, or 0."""
         del position, options
         picked = self.given.get(key, 0)
         if picked:
@@ -183,4 +197,5 @@ class ByKey:
 
     def unasked(self) -> list[Key | bytes]:
         """Return what was given and never asked for."""
-        return [key for key in (*self.given, *self.hashed) if key not in self.asked]
+        given: list[Key | bytes] = [*self.given, *self.hashed]
+        return [key for key in given if key not in self.asked]

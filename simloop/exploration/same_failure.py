@@ -20,7 +20,7 @@ from simloop.errors import DeadlockError, PropertyError
 if TYPE_CHECKING:
     from traceback import FrameSummary
 
-__all__ = ["Identity", "identity_of", "place_of"]
+__all__ = ["Identity", "identity_of", "is_foreign", "place_of"]
 
 _FOREIGN = (
     os.path.dirname(asyncio.__file__) + os.sep,  # noqa: PTH120 - text, compared with text
@@ -63,8 +63,13 @@ def place_of(error: BaseException) -> FrameSummary | None:
     frames = traceback.StackSummary.extract(
         traceback.walk_tb(_first(error).__traceback__), lookup_lines=False
     )
-    own = [frame for frame in frames if not frame.filename.startswith(_FOREIGN)]
+    own = [frame for frame in frames if not is_foreign(frame.filename)]
     return own[-1] if own else (frames[-1] if frames else None)
+
+
+def is_foreign(filename: str) -> bool:
+    """Return whether a file is asyncio's or ours, and not the program's."""
+    return filename.startswith(_FOREIGN)
 
 
 def _first(error: BaseException) -> BaseException:

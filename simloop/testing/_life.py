@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from simloop._loop import SimLoop
-    from simloop.exploration.tallies import Tally
+    from simloop.exploration.properties.tallies import Tally
 
 __all__ = ["TestRun", "options_of"]
 

@@ -22,7 +22,7 @@ import pytest
 
 from simloop._sandbox.time import real_clock
 from simloop.errors import UsageError
-from simloop.exploration.tallies import Tally, add_up, demand
+from simloop.exploration.properties.tallies import Tally, add_up, demand
 
 from ._life import TestRun, options_of
 
@@ -43,6 +43,12 @@ __all__ = [
 
 _MARK = "simloop"
 _FIXTURE = "simloop_loop"
+_ASKING = ("explore", "seconds", "replay")
+"""What the command line asks of an exploration."""
+_EXPLORING = ("explore", "seconds", "strategy", "delays", "failures")
+"""What the mark takes for one; see ``_explored``."""
+_NOT_OF_RUN = (*_EXPLORING, "require")
+"""What the mark takes that is no option of a run."""
 _life = pytest.StashKey[TestRun]()
 _total = pytest.StashKey[dict[str, Tally]]()
 """What became of the properties of a test in all examples of Hypothesis."""
@@ -53,16 +59,21 @@ def draw_seed() -> int:
     return int.from_bytes(real_clock.urandom(4), "big")
 
 
-def _options(item: pytest.Item) -> RunOptions:
-    """Read a test's marks, the nearest last, and the command line for the seed."""
+def _given(item: pytest.Item) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Return the options of a test's run, and what was given to its marks without a name."""
     given: dict[str, Any] = {}
     if (seed := item.config.getoption("simloop_seed")) is not None:
         given["seed"] = int(seed) if seed.lstrip("-").isdecimal() else seed
     args: tuple[Any, ...] = ()
     for mark in reversed(list(item.iter_markers(_MARK))):
-        given |= mark.kwargs
+        given |= {name: each for name, each in mark.kwargs.items() if name not in _NOT_OF_RUN}
         args += mark.args
-    given.pop("require", None)
+    return given, args
+
+
+def _options(item: pytest.Item) -> RunOptions:
+    """Read a test's marks, the nearest last, and the command line for the seed."""
+    given, args = _given(item)
     try:
         return options_of(f"the mark {_MARK} of {item.nodeid}", given, *args)
     except UsageError as error:
@@ -117,9 +128,33 @@ def living(item: pytest.Item) -> Iterator[Any]:
         life.close()
 
 
+def _explored(item: pytest.Item) -> tuple[Any, Any] | None:
+    """Return the module of explored tests and what was asked, or None for a test that runs once."""
+    option = item.config.getoption
+    is_asked = any(option(f"simloop_{name}") is not None for name in _ASKING)
+    if not is_asked and not any(
+        name in mark.kwargs for mark in item.iter_markers(_MARK) for name in _EXPLORING
+    ):
+        return None
+    from . import _explored  # noqa: PLC0415 - most tests run once
+
+    asked = _explored.wanted(item, _MARK)
+    return None if asked is None else (_explored, asked)
+
+
 def run_test(item: pytest.Function, function: Any) -> bool:
     """Run an async test on its loop."""
     __tracebackhide__ = True
+    explored = _explored(item)
+    if explored is not None:
+        if hasattr(function, "hypothesis"):
+            pytest.fail(
+                f"{item.nodeid} is a property of Hypothesis, which calls it by itself: explore"
+                " within it, by simloop.explore(), or leave explore= out",
+                pytrace=False,
+            )
+        explored[0].run(item, function, explored[1], _given(item)[0], _required(item))
+        return True
     if hasattr(function, "hypothesis"):
         _let_examples_run(item, function.hypothesis)
         return False  # Hypothesis calls it, as a plain function from now on.
@@ -179,6 +214,19 @@ def fixture_on_loop(
     life = request.node.stash[_life]
     assert life.loop is loop
     bound = _bind(function, request.instance)
+    explored = _explored(request.node)
+    if explored is not None:
+        of_schedule = explored[0].FixtureOfSchedule
+
+        def later(**arguments: Any) -> Any:
+            return of_schedule(fixturedef.argname, bound, arguments)
+
+        fixturedef.func = functools.wraps(function, updated=())(later)  # type: ignore[misc]  # the same
+        try:
+            yield
+        finally:
+            fixturedef.func = function  # type: ignore[misc]  # the same
+        return
     runs = _run_generator if inspect.isasyncgenfunction(function) else _run_coroutine
     # Without its attributes, by which another plugin may know the function for one of its own.
     plain = functools.wraps(function, updated=())(functools.partial(runs, life, bound, request))
@@ -233,6 +281,10 @@ def tell(item: pytest.Item) -> Iterator[str]:
     """Yield how far a test came in its world, if it had one yet, and what replays it."""
     life = item.stash.get(_life, None)
     if life is None:
+        return
+    explored = _explored(item)
+    if explored is not None:
+        yield from explored[0].report_of(item)
         return
     path = os.path.relpath(item.path, item.config.invocation_params.dir)
     _, colons, name = item.nodeid.partition("::")

@@ -43,6 +43,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SEED",
         help="the seed of tests whose mark names none: a number, a word, or 'random' to draw one",
     )
+    add = parser.getgroup("simloop").addoption
+    add(
+        "--simloop-explore",
+        type=int,
+        default=None,
+        metavar="N",
+        help="run each test in virtual time under N schedules, and explain the one that breaks it",
+    )
+    add(
+        "--simloop-seconds",
+        type=float,
+        default=None,
+        metavar="S",
+        help="explore each test for S seconds",
+    )
+    add(
+        "--simloop-replay",
+        default=None,
+        metavar="FILE|TOKEN",
+        help="run a test under the schedule that broke it",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

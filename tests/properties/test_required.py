@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import simloop
-from simloop.exploration.tallies import Tally, add_up, demand, never_true
+from simloop.exploration.properties.tallies import Tally, add_up, demand, never_true
 from simloop.testing import virtual_time
 
 pytest_plugins = ["pytester"]

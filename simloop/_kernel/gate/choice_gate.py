@@ -68,6 +68,7 @@ class ChoiceGate:
         "_answer",
         "answerer",
         "each_ns",
+        "error",
         "kinds",
         "names",
         "position",
@@ -94,6 +95,7 @@ class ChoiceGate:
         self.sleeps = sleeps
         self.spent_ns = 0
         self.names: Names | None = None  # Set by the layer that knows what things are.
+        self.error: BaseException | None = None  # Of the answerer: no failure of the program.
         self.position = 0
         self.tape: dict[int, int] = {}
 
@@ -106,13 +108,18 @@ class ChoiceGate:
         if options < 2 or kind not in self.kinds:  # noqa: PLR2004 - one option is no choice
             return 0
         self.position += 1
-        picked = self._answer(kind, thing, options)
+        try:
+            picked = self._answer(kind, thing, options)
+        except BaseException as error:
+            self.error = error
+            raise
         if picked:
             if not 0 <= picked < options:
-                raise UsageError(
+                self.error = UsageError(
                     f"{type(self.answerer).__name__} answered {picked!r} to {kind!r}, which has"
                     f" {options} options; answer with a whole number from 0 to {options - 1}"
                 )
+                raise self.error
             self.tape[self.position] = picked
         return picked
 

@@ -71,11 +71,11 @@ class _AskingReads:
         part = piece(self._loop._kernel.gate, "split", self._file, size, first)
         return 0 if part == size else part
 
-    def _read_step(self) -> None:
+    def _reads_part(self) -> bool:
+        """Give the protocol a part of what is there; false where a read takes all of it."""
         part = self._part(StreamTransport.max_size) if self._is_reading else 0
         if not part:
-            super()._read_step()  # type: ignore[misc]  # the transport's
-            return
+            return False
         self._is_awake = False
         data = self._file.recv(part)
         try:
@@ -84,9 +84,10 @@ class _AskingReads:
             raise
         except BaseException as error:  # noqa: BLE001 - the connection ends, the loop goes on
             self._fatal_error(error, "Fatal error: protocol.data_received() call failed.")
-            return
+            return True
         if self._is_reading:
             self._wake()
+        return True
 
     def _receive_into(self, buffer: Any) -> int:
         part = self._part(len(buffer))
@@ -100,11 +101,19 @@ class AskingStreamTransport(_AskingReads, StreamTransport):
 
     __slots__ = ()
 
+    def _read_step(self) -> None:
+        if not self._reads_part():
+            super()._read_step()
+
 
 class AskingUnixTransport(_AskingReads, UnixStreamTransport):
     """The same between UNIX sockets."""
 
     __slots__ = ()
+
+    def _read_step(self) -> None:
+        if not self._reads_part():
+            super()._read_step()
 
 
 stand_for(_AskingReads, StreamTransport)

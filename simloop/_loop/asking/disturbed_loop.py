@@ -23,6 +23,7 @@ from simloop._loop.loop import SimLoop
 from simloop._loop.transports.base_transport import wake_waiter
 from simloop.net.inet.byte_stream import StreamSocket
 from simloop.net.syscalls.virtual_socket import VirtualSocket
+from simloop.net.unix.unix_stream import UnixPackets
 
 from .asking_transports import AskingStreamTransport, AskingUnixTransport, piece, stand_for
 from .holding_selector import HoldingSelector
@@ -78,23 +79,36 @@ class _Disturbed(SimLoop):
         await self._connects(sock)
 
     async def _connects(self, sock: Any) -> None:
-        if not isinstance(sock, VirtualSocket) or not isinstance(sock.file, StreamSocket):
+        if not isinstance(sock, VirtualSocket) or sock.fileno() < 0:
+            return
+        if not isinstance(sock.file, StreamSocket):
             return
         names: Any = self._kernel.gate.names
         if names is not None:
             names.connects(sock.file)
         await self._take("hold", sock.file)
 
-    async def getaddrinfo(self, *args: Any, **options: Any) -> Any:
-        infos = await super().getaddrinfo(*args, **options)
-        await self._take("name", str(args[0] if args else options.get("host")))
+    async def getaddrinfo(
+        self,
+        host: bytes | str | None,
+        port: bytes | str | int | None,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - asyncio's name
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Any]:
+        infos = await super().getaddrinfo(
+            host, port, family=family, type=type, proto=proto, flags=flags
+        )
+        await self._take("name", str(host))
         return infos
 
     # Bare sockets --------------------------------------------------------------------------
 
     def _read_size(self, sock: Any, size: int) -> int:
-        file = getattr(sock, "file", None)
-        if not isinstance(file, StreamSocket) or not file.inbox.chunks:
+        file = _stream_of(sock)
+        if file is None or not file.inbox.chunks:
             return size
         inbox = file.inbox
         here = min(inbox.size, size)
@@ -131,12 +145,12 @@ class _Disturbed(SimLoop):
 
     def _write_size(self, sock: Any, data: Any) -> int:
         """Return how much a write takes where that is not what it could take, or 0."""
-        file = getattr(sock, "file", None)
-        if not isinstance(file, StreamSocket) or not file.writable:
+        file = _stream_of(sock)
+        if file is None or not file.direct:
             return 0
         try:
             size = min(len(memoryview(data).cast("B")), max(file.room(), 0))
-        except TypeError:
+        except (OSError, TypeError):
             return 0  # The call itself says what is wrong.
         part = piece(self._kernel.gate, "short", file, size, size)
         return 0 if part == size else part
@@ -151,6 +165,16 @@ class _Disturbed(SimLoop):
             self._kernel.call_after(ns, super()._signal_arrived, (sig,), copy_context(), self)
         else:
             super()._signal_arrived(sig)
+
+
+def _stream_of(sock: Any) -> StreamSocket | None:
+    """Return the byte stream of a socket; packets are whole, and others' sockets are others'."""
+    if not isinstance(sock, VirtualSocket) or sock.fileno() < 0:
+        return None
+    file = sock.file
+    if isinstance(file, StreamSocket) and not isinstance(file, UnixPackets):
+        return file
+    return None
 
 
 class _Sleepy(_Disturbed):

@@ -12,6 +12,7 @@ Invariant: a name holds no address of an object, no ephemeral port and no time.
 
 from __future__ import annotations
 
+from asyncio.futures import _set_result_unless_cancelled  # type: ignore[attr-defined]
 from collections import Counter
 from typing import Any
 
@@ -141,7 +142,7 @@ def timer_subject(handle: Any) -> tuple[str, Any]:
         waiter = entry[0] if isinstance(entry, tuple) else entry
         task = task_of(waiter)
         if task is not None:
-            return "sleep", task
+            return "sleep" if handle._callback is _set_result_unless_cancelled else "timeout", task
     owner = getattr(handle._callback, "__self__", None)
     task = getattr(owner, "_task", None)
     return ("timeout", task) if hasattr(task, "get_coro") else ("", None)
@@ -157,4 +158,7 @@ def _file_of(owner: Any) -> Any:
     if file is not None:
         return file
     sock = getattr(owner, "_sock", None)
-    return getattr(sock, "file", None)
+    try:
+        return getattr(sock, "file", None)
+    except OSError:
+        return None  # It is closed, and has no name any more.

@@ -99,7 +99,7 @@ def waits_of(tasks: Iterable[asyncio.Task[Any]]) -> list[Wait]:
 
 
 def _wait_of(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> Wait:
-    frames = [frame for _, frame in _chain(task.get_coro())]
+    frames = [frame for _, frame in chain(task.get_coro())]
     own = [frame for frame in frames if not frame.f_code.co_filename.startswith(_ASYNCIO)]
     frame = own[-1] if own else (frames[-1] if frames else None)
     waiter = getattr(task, "_fut_waiter", None)
@@ -113,7 +113,7 @@ def _wait_of(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> Wait:
     )
 
 
-def _chain(awaitable: Any) -> Iterator[tuple[Any, FrameType]]:
+def chain(awaitable: Any) -> Iterator[tuple[Any, FrameType]]:
     """Follow what a coroutine awaits, from the outermost frame to the innermost."""
     while awaitable is not None:
         if hasattr(awaitable, "cr_frame"):  # A coroutine, or what stands for one.
@@ -245,7 +245,7 @@ def _holders(subject: Any, tasks: list[asyncio.Task[Any]]) -> str:
 def _holds(task: asyncio.Task[Any], subject: Any) -> bool:
     """Return whether a task is in the body of ``async with subject``, and not just at its door."""
     entered, at_door = 0, False
-    for awaitable, frame in _chain(task.get_coro()):
+    for awaitable, frame in chain(task.get_coro()):
         if frame.f_code.co_filename.startswith(_ASYNCIO):
             at_door = at_door or frame.f_locals.get("self") is subject
         else:

@@ -13,7 +13,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .deadlock_report import _ASYNCIO, _PRIMITIVES, _chain, _describe_future, _where
+from .deadlock_report import _ASYNCIO, _PRIMITIVES, _describe_future, _where, chain
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,7 +39,7 @@ def summary_of(task: asyncio.Task[Any]) -> tuple[str, str]:
         >>> simloop.run(main())
         'a sleep'
     """
-    frames = [frame for _, frame in _chain(task.get_coro())]
+    frames = [frame for _, frame in chain(task.get_coro())]
     own = next((each for each in reversed(frames) if not _is_machinery(each)), None)
     frame = own if own is not None else (frames[-1] if frames else None)
     return _what(task, frames), _where(frame)

@@ -20,7 +20,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import PropertyError, UsageError
-from simloop.exploration.presence import world_of_caller
+from simloop.exploration.properties.presence import world_of_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,134 @@
+"""The arguments of ``explore`` and ``replay``: what may be asked of them.
+
+Owns: their options, texts and records. As :mod:`simloop.cli._arguments` it stays light.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ExploreArguments", "ReplayArguments", "add_commands", "read"]
+
+_EXPLORE_DESCRIPTION = """\
+Run a coroutine function under one schedule after the other, until it fails: each decides how long
+turns took, how late the loop woke, when what arrived is told. Whatever fails so can happen. A
+failure is shrunk to the deviations that it needs, explained, and kept in .simloop, where it is
+tried first the next time.
+"""
+
+_EXPLORE_EPILOG = """\
+examples:
+  simloop explore service.py:main                      a thousand schedules
+  simloop explore tests.crash:main --seconds 60        for a minute
+  simloop explore service.py:main --strategy dfs       every order of what is ready, as a proof
+
+exit status: 0 nothing found   1 a failure was found   2 wrong call
+"""
+
+_REPLAY_DESCRIPTION = """\
+Run a program once more under a schedule that was found: from its file, or by its token.
+"""
+
+_REPLAY_EPILOG = """\
+examples:
+  simloop replay .simloop/service.py-main@1f2e3d4c.json
+  simloop replay s1fcEicYq6llq8G1mg service.py:main
+  simloop replay s1fcEicYq6llq8G1mg service.py:main --trace run.json
+  simloop replay s1fcEicYq6llq8G1mg service.py:main --break-at 40
+
+exit status: 0 the program ended well   1 it failed   2 wrong call, or the program has changed
+"""
+
+
+@attrs.frozen
+class ExploreArguments:
+    """What ``simloop explore`` was asked to do; times in seconds."""
+
+    program: str
+    schedules: int | None = None
+    seconds: float | None = None
+    seed: int = 0
+    strategy: tuple[str, ...] = ("timing",)
+    sleeps: float = 0.0
+    stop: int = 1
+    save: str = ".simloop"
+
+
+@attrs.frozen
+class ReplayArguments:
+    """What ``simloop replay`` was asked to do."""
+
+    schedule: str
+    program: str | None = None
+    trace: str | None = None
+    break_at: int | None = None
+
+
+def add_commands(
+    commands: Any, count: Callable[[str], int], seconds: Callable[[str], float]
+) -> None:
+    """Add both commands to the parser.
+
+    Args:
+        commands: Where commands are added.
+        count: Reads a number of things.
+        seconds: Reads a duration.
+    """
+    explore = commands.add_parser(
+        "explore",
+        help="run a program under many schedules, and find the one that breaks it",
+        usage="simloop explore FILE.py|MODULE[:FUNCTION] [OPTION ...]",
+        description=_EXPLORE_DESCRIPTION,
+        epilog=_EXPLORE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = explore.add_argument
+    add("program", metavar="FILE.py|MODULE[:FUNCTION]", help="what to run: a coroutine function")
+    add("--schedules", type=count, metavar="N", help="how many schedules (1000, if no --seconds)")
+    add("--seconds", type=seconds, metavar="S", help="go on for S seconds")
+    add("--seed", type=int, default=0, metavar="N", help="where the schedules come from (0)")
+    add(
+        "--strategy",
+        action="append",
+        metavar="NAME",
+        help="timing, single, random, pct[:depth], pos, surw, delay:n, dfs[:bound]; several take"
+        " turns (timing)",
+    )
+    add(
+        "--sleeps",
+        type=seconds,
+        default=0.0,
+        metavar="X",
+        help="let each sleep, as it stands for I/O, take up to X times longer",
+    )
+    add("--stop", type=count, default=1, metavar="N", help="stop after N different failures (1)")
+    add("--save", default=".simloop", metavar="DIR", help="where found schedules are (.simloop)")
+    replay = commands.add_parser(
+        "replay",
+        help="run a program again under a schedule that was found",
+        usage="simloop replay FILE|TOKEN [FILE.py|MODULE[:FUNCTION]] [OPTION ...]",
+        description=_REPLAY_DESCRIPTION,
+        epilog=_REPLAY_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = replay.add_argument
+    add("schedule", metavar="FILE|TOKEN", help="the schedule")
+    add("program", nargs="?", metavar="PROGRAM", help="what to run, if the file does not tell")
+    add("--trace", metavar="FILE", help="write what happens to FILE, for Perfetto and simloop show")
+    add("--break-at", type=count, metavar="STEP", help="stop a debugger in that step")
+
+
+def read(command: str, options: dict[str, Any]) -> ExploreArguments | ReplayArguments:
+    """Return the record of what was asked."""
+    if command == "replay":
+        return ReplayArguments(**options)
+    options["strategy"] = tuple(options["strategy"] or ("timing",))
+    return ExploreArguments(**options)

@@ -1,0 +1,94 @@
+"""``simloop replay``: one schedule of one program again, traced or under a debugger.
+
+Owns: finding both, the report and the exit status. Must not know how a schedule is answered.
+"""
+
+from __future__ import annotations
+
+import pdb  # noqa: T100 - a debugger is what --break-at asks for
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from simloop.cli._format import count, say, virtual
+from simloop.cli._program import NoProgramError, find_function
+from simloop.cli._running.execution import print_error
+from simloop.cli._running.trace_file import writing_trace
+from simloop.cli._status import ExitStatus
+from simloop.errors import UsageError
+from simloop.exploration.replaying import replay_program, schedule_of
+from simloop.exploration.same_failure import is_foreign
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from simloop.exploration.explored_run import ExploredWorld
+    from simloop.world.outcome import Outcome
+
+    from .exploring_arguments import ReplayArguments
+
+__all__ = ["carry_out"]
+
+
+def carry_out(arguments: ReplayArguments) -> int:
+    """Replay, tell how it went, and return the exit status."""
+    try:
+        outcome = _replay(arguments)
+    except (NoProgramError, UsageError) as error:
+        say(f"error: {error}")
+        return ExitStatus.USAGE
+    except OSError as error:
+        say(f"error: the trace can't be written to {arguments.trace!r}: {error}")
+        return ExitStatus.USAGE
+    say(
+        f"virtual time {virtual(outcome.time_ns)}, {count(outcome.steps)} steps, digest"
+        f" {outcome.digest}"
+    )
+    if outcome.error is None:
+        return ExitStatus.OK
+    print_error(outcome.error)
+    return ExitStatus.FAILED
+
+
+def _replay(arguments: ReplayArguments) -> Outcome[Any]:
+    schedule = schedule_of(arguments.schedule)
+    target = arguments.program or schedule.program
+    if not target:
+        raise NoProgramError(
+            f"the schedule {arguments.schedule!r} does not tell its program; name it:"
+            f" simloop replay {arguments.schedule} FILE.py:FUNCTION"
+        )
+    main = find_function(target)
+    watchers = [] if arguments.break_at is None else [_Breakpoint(arguments.break_at)]
+    with ExitStack() as stack:
+
+        def prepare(world: ExploredWorld, _gate: object) -> None:
+            if arguments.trace is not None:
+                stack.enter_context(writing_trace(world, arguments.trace, target))
+
+        return replay_program(main, schedule, watchers=watchers, prepare=prepare, name=target)
+
+
+class _Breakpoint:
+    """An observer that stops a debugger in one step, at the first line of the program's own."""
+
+    def __init__(self, step: int) -> None:
+        self._left = step
+
+    def step(self, now_ns: int, handle: object) -> None:
+        """Look at what is called from now on, if it is the step."""
+        del now_ns, handle
+        self._left -= 1
+        if self._left == 0:
+            sys.settrace(self._called)
+
+    def _called(self, frame: FrameType, event: str, arg: object) -> Any:
+        """Stop in the first frame that is neither ours nor asyncio's."""
+        del event, arg
+        name = frame.f_code.co_filename
+        if is_foreign(name) or name.startswith("<"):
+            return None
+        sys.settrace(None)
+        debugger = pdb.Pdb()
+        debugger.set_trace(frame)
+        return debugger.trace_dispatch

@@ -1,0 +1,167 @@
+"""The explanation of a failure: what failed, what went otherwise, where two runs part, the replay.
+
+Owns: the record and its text. The program is run twice for it, undisturbed and under the shrunk
+schedule, with a log of its steps.
+
+Must not know: how the failure was found.
+"""
+
+from __future__ import annotations
+
+import linecache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from simloop._loop.asking.thing_names import timer_subject
+from simloop.exploration.gates import ByKey
+from simloop.exploration.program import quiet
+from simloop.exploration.same_failure import identity_of, place_of
+from simloop.trace.labels import name_of
+
+from .columns import side_by_side
+from .step_log import Row, StepLog, place_of_task
+from .words import sentence
+
+if TYPE_CHECKING:
+    from simloop.exploration.explored_run import ExploredWorld, Ran
+    from simloop.exploration.findings import Failure
+    from simloop.exploration.gates import Key, RecordingGate
+
+__all__ = ["Explanation", "explain", "explanation_of"]
+
+_TEXT_LINES = 12
+
+
+@attrs.frozen
+class Explanation:
+    """What a failure is, in parts."""
+
+    what: str
+    """The error and its place."""
+    source: str
+    """The line of the program that raised it."""
+    text: tuple[str, ...]
+    """The first lines of the error's text."""
+    deviations: tuple[str, ...]
+    """What went otherwise, a sentence each."""
+    plain: tuple[Row, ...]
+    """The steps of the undisturbed run."""
+    failing: tuple[Row, ...]
+    """Those of the failing run."""
+    end: str
+    """How that one ended."""
+    replay: str
+    """What to call to see it again."""
+    note: str = ""
+    """What a reader must know of the strategy."""
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.source:
+            lines.append(f"    {self.source}")
+        lines += [f"  {line}" for line in self.text]
+        lines.append("")
+        if self.deviations:
+            count = len(self.deviations)
+            lines.append(
+                f"It fails when {'this' if count == 1 else f'these {count} things'}"
+                f" happen{'s' if count == 1 else ''}:"
+            )
+            lines += [f"  {number}. {each}" for number, each in enumerate(self.deviations, 1)]
+            lines += ["", *side_by_side(self.plain, self.failing, self.end)]
+        else:
+            lines.append("It fails undisturbed: no delay is needed.")
+        if self.note:
+            lines += ["", self.note]
+        return "\n".join([*lines, "", f"Replay: {self.replay}"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the explanation as values of JSON."""
+        return attrs.asdict(self)
+
+
+def explain(failure: Failure) -> str:
+    """Return one screen of text that explains a failure."""
+    return str(explanation_of(failure))
+
+
+def explanation_of(failure: Failure) -> Explanation:
+    """Run a program twice and return what its failure is."""
+    plain = StepLog()
+    failing = _FailingRun(failure)
+    with quiet():
+        permuted = failure.schedule.permuted
+        failure.program.play(ByKey({}), permuted=permuted, watchers=(plain,))
+        failing.run()
+    error = failure.error
+    frame = place_of(error)
+    source = "" if frame is None else linecache.getline(frame.filename, frame.lineno or 0).strip()
+    text = str(error).splitlines()
+    kind = type(error).__qualname__
+    return Explanation(
+        what=f"{failure.program.name} fails: {identity_of(error)}",
+        source=source,
+        text=tuple(text[:_TEXT_LINES]),
+        deviations=tuple(failing.sentences()),
+        plain=tuple(plain.rows),
+        failing=tuple(failing.log.rows),
+        end=f"{failing.ran.world.time_ns / 1e9:<9.6g} {kind}{_shown(frame)}",
+        replay=failure.program.replay_line.replace("{token}", failure.schedule.token),
+        note="Ready callbacks were permuted: stricter than asyncio." if permuted else "",
+    )
+
+
+def _shown(frame: Any) -> str:
+    return "" if frame is None else f" at {Path(frame.filename).name}:{frame.lineno}"
+
+
+class _FailingRun:
+    """The run under the shrunk schedule, in which each deviation is put into words."""
+
+    ran: Ran
+
+    def __init__(self, failure: Failure) -> None:
+        self._failure = failure
+        self._untils: dict[Key, str] = {}
+        self.log = StepLog()
+        self._gate: RecordingGate | None = None
+
+    def run(self) -> None:
+        schedule = self._failure.schedule
+        given = ByKey({each.key: each.value for each in schedule.deviations})
+        self.ran, self._gate = self._failure.program.play(
+            given, permuted=schedule.permuted, watchers=(self.log,), prepare=self._prepare
+        )
+
+    def _prepare(self, world: ExploredWorld, gate: RecordingGate) -> None:
+        def on_delayed(key: Key, now_ns: int, until_ns: int) -> None:
+            del now_ns
+            self._untils[key] = _due_at(world.kernel, until_ns)
+
+        gate.on_delayed = on_delayed
+
+    def sentences(self) -> list[str]:
+        """Return a sentence for each deviation, with the time at which it came."""
+        assert self._gate is not None
+        spans, lines = self._gate.spans, []
+        for each in self._failure.schedule.deviations:
+            span = spans.get(each.key)
+            at = "" if span is None else f"at {span[0] / 1e9:.6g} s "
+            lines.append(at + sentence(each, span, self._untils.get(each.key, "")))
+        return lines
+
+
+def _due_at(kernel: Any, until_ns: int) -> str:
+    """Return what a delay lasted until: the timer that is due then, or a nanosecond before."""
+    for handle in kernel.wheel:
+        if handle._callback is None or until_ns - handle._when_ns not in {0, 1}:
+            continue
+        what, task = timer_subject(handle)
+        if task is None:
+            continue
+        past = "past" if until_ns > handle._when_ns else "until"
+        place = place_of_task(task)
+        return f"{past} the {what} of {name_of(task)}{f' in {place}' if place else ''}"
+    return ""

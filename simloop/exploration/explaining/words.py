@@ -1,0 +1,88 @@
+"""Words: what a deviation is, in the words of the program's author.
+
+Owns: a sentence for each kind. Must not know how a run is made.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simloop.exploration.schedules.schedule import Deviation
+
+__all__ = ["duration", "sentence"]
+
+_CONNECTION = re.compile(r"^(?P<listener>.*) #(?P<number>\d+) (?P<end>client|server)(?P<rest>.*)$")
+_PARTS = ("", "only what came first", "1 byte", "half of it", "all but 1 byte")
+_UNITS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns"))
+
+
+def duration(ns: int) -> str:
+    """Return a length of time as people write it.
+
+    Example:
+        >>> duration(1_500_000_000), duration(230_000), duration(1_000_000_001)
+        ('1.5 s', '230 us', '1 s + 1 ns')
+    """
+    for size, unit in _UNITS:
+        if ns >= size:
+            if ns % size == 1 and size > 1:
+                return f"{ns // size} {unit} + 1 ns"
+            return f"{ns / size:.4g} {unit}"
+    return "0 s"
+
+
+def _step(name: str) -> str:
+    """Return what a step is called: ``Task-1: module.function`` is a step of Task-1."""
+    task, colon, function = name.partition(": ")
+    if not colon:
+        return name or "the start"
+    return f"{task} ({function.rpartition('.')[2]})"
+
+
+def _file(name: str) -> str:
+    found = _CONNECTION.match(name)
+    if found is None:
+        return f"the listener {name}" if name.startswith(("tcp ", "unix ")) else name
+    end = f"the {found['end']}'s end of connection {found['number']}"
+    return f"{end} to {found['listener']}{found['rest']}"
+
+
+_DELAYED: dict[str, Callable[[str, str], str]] = {
+    "stall": lambda name, late: f"after a step of {_step(name)} the loop was away for {late}",
+    "cpu": lambda name, late: f"a step of {_step(name)} took {late}",
+    "late": lambda name, late: f"the loop woke {late} late for the {name}",
+    "hold": lambda name, late: f"what arrived at {_file(name)} was told {late} later",
+    "job": lambda name, late: f"{name} went on {late} later",
+    "done": lambda name, late: f"the end of {name} was told {late} later",
+    "name": lambda name, late: f"the answer for the name {name!r} came {late} later",
+    "exit": lambda name, late: f"the end of {name} was told {late} later",
+    "signal": lambda name, late: f"{name} arrived {late} later",
+    "sleep": lambda name, late: f"a sleep of {name} took {late} longer, as I/O would",
+}
+
+
+def sentence(deviation: Deviation, span_ns: tuple[int, int] | None, until: str) -> str:
+    """Return what happened otherwise, as a sentence.
+
+    Args:
+        deviation: The deviation.
+        span_ns: From when to when a delay lasted, in nanoseconds.
+        until: What was due then, or "".
+    """
+    kind, name, value = deviation.kind, deviation.name, deviation.value
+    if span_ns is not None and kind in _DELAYED:
+        text = _DELAYED[kind](name, duration(span_ns[1] - span_ns[0]))
+        return f"{text}{f', {until}' if until else ''}"
+    if kind == "order":
+        return f"number {value + 1} of what had arrived was told before {_file(name)}"
+    if kind == "split":
+        return f"a read of {_file(name)} returned {_PARTS[value]}"
+    if kind == "short":
+        return f"a write to {_file(name)} took {_PARTS[value]}"
+    if kind == "ready":
+        return f"task {value + 1} of those ready ran in place of {name} (stricter than asyncio)"
+    return f"{kind} {name!r}, time {deviation.nth}: option {value}"

@@ -1,0 +1,177 @@
+"""The shrinker: the fewest and smallest deviations under which a program fails in the same way.
+
+Owns: the search for them. The shortest beginning that fails, by bisection; then halves, quarters
+and so on (delta debugging, Zeller and Hildebrandt, TSE 2002); then single ones; then lower values,
+ranks first, because they say what a delay is for. What an accepted candidate really used takes its
+place. At last each deviation that is left is tried alone, and near itself: the way down ends in a
+local minimum now and then.
+
+Must not know: strategies, and what the deviations mean beyond "a delay" or "an option".
+
+Invariants: the result fails as the original does; it never grows; the same original gives the same
+result.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simloop._kernel.gate import LOG_FIRST, PER_DECADE, RANKS
+
+from .gates import ByKey
+from .same_failure import identity_of
+from .strategies.strategy import DELAY_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .gates import Key
+    from .program import Program
+    from .same_failure import Identity
+
+__all__ = ["Shrinker"]
+
+_RUNS_MAX = 400
+_TRIED_FIRST = (1, RANKS + 1, 2, RANKS + 2)
+_LOG_STEPS = (3 * PER_DECADE, PER_DECADE, 3, 1)
+
+
+class _EnoughError(Exception):
+    """The runs are used up."""
+
+
+class Shrinker:
+    """One search for a small schedule.
+
+    Args:
+        program: What fails.
+        taken: The deviations of the run that failed, in the order in which they came.
+        identity: How it failed.
+        permuted: Whether ready callbacks are permuted.
+        runs_max: How many runs may be spent.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        taken: Mapping[Key, int],
+        identity: Identity,
+        *,
+        permuted: bool,
+        runs_max: int = _RUNS_MAX,
+    ) -> None:
+        self._program = program
+        self._identity = identity
+        self._permuted = permuted
+        self._runs_max = runs_max
+        self._seen: dict[tuple[tuple[Key, int], ...], bool] = {}
+        self.best = dict(taken)
+        self.runs = 0
+
+    def fails(self, candidate: Mapping[Key, int]) -> bool:
+        """Try a candidate; where it fails in the same way, it may become the best."""
+        known = tuple(sorted(candidate.items()))
+        if known in self._seen:
+            return self._seen[known]
+        if self.runs >= self._runs_max:
+            raise _EnoughError
+        self.runs += 1
+        ran, gate = self._program.play(ByKey(candidate), permuted=self._permuted)
+        has_failed = ran.error is not None and identity_of(ran.error) == self._identity
+        self._seen[known] = has_failed
+        if has_failed and _size(gate.taken) < _size(self.best):
+            self.best = gate.taken
+            self._seen[tuple(sorted(gate.taken.items()))] = True
+        return has_failed
+
+    def shrink(self) -> bool:
+        """Search; false if the original does not fail in the same way."""
+        if not self.fails(self.best):
+            return False
+        try:
+            if len(self.best) and self.fails({}):
+                return True
+            self._shorten()
+            self._divide()
+            before = None
+            while before != self.best:
+                before = self.best
+                self._remove_each()
+                self._lower_each()
+            self._try_alone()
+        except _EnoughError:
+            pass
+        return True
+
+    def _shorten(self) -> None:
+        """Find the shortest beginning that fails."""
+        items = list(self.best.items())
+        low, high = 0, len(items)
+        while low < high:
+            middle = (low + high) // 2
+            if self.fails(dict(items[:middle])):
+                high = middle
+            else:
+                low = middle + 1
+
+    def _divide(self) -> None:
+        """Leave out parts, in ever smaller ones."""
+        parts = 2
+        while len(self.best) > 1:
+            items = list(self.best.items())
+            size = max(1, len(items) // parts)
+            for start in range(0, len(items), size):
+                if self.fails(dict(items[:start] + items[start + size :])):
+                    parts = max(parts - 1, 2)
+                    break
+            else:
+                if parts >= len(items):
+                    return
+                parts = min(len(items), 2 * parts)
+
+    def _remove_each(self) -> None:
+        for key in list(self.best)[::-1]:
+            if key in self.best:
+                self.fails({other: value for other, value in self.best.items() if other != key})
+
+    def _lower_each(self) -> None:
+        for key in list(self.best):
+            if key in self.best:
+                self._lower(key)
+
+    def _lower(self, key: Key) -> None:
+        """Find a lower value of one deviation: the first that fails."""
+        value = self.best[key]
+        if key.kind not in DELAY_KINDS:
+            self._try_values(key, range(1, value))
+        elif not self._try_values(key, (rank for rank in _ranks_below(value))):
+            for step in _LOG_STEPS:
+                while key in self.best and self.best[key] - step >= LOG_FIRST:
+                    if not self._try_values(key, (self.best[key] - step,)):
+                        break
+
+    def _try_values(self, key: Key, values: Iterable[int]) -> bool:
+        return any(self.fails({**self.best, key: value}) for value in values)
+
+    def _try_alone(self) -> None:
+        """Try each deviation that is left alone, with a few values."""
+        if len(self.best) < 2:  # noqa: PLR2004 - one is alone already
+            return
+        for key, value in list(self.best.items()):
+            values = [value]
+            if key.kind in DELAY_KINDS:
+                values += [*_TRIED_FIRST, LOG_FIRST + 6 * PER_DECADE, LOG_FIRST + 7 * PER_DECADE]
+            if any(self.fails({key: each}) for each in values):
+                self._lower_each()
+                return
+
+
+def _ranks_below(value: int) -> Iterable[int]:
+    """Return the ranks that are simpler than a code."""
+    if value in _TRIED_FIRST:
+        return _TRIED_FIRST[: _TRIED_FIRST.index(value)]
+    return _TRIED_FIRST
+
+
+def _size(taken: Mapping[Key, int]) -> tuple[int, int]:
+    return len(taken), sum(taken.values())

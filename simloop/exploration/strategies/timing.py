@@ -1,0 +1,176 @@
+"""The strategy "timing": what processor and operating system do to a program, drawn per run.
+
+Owns: the distribution. Each run draws how likely each kind of delay is, how long delays are, and
+whether files differ; within a run delays are independent. The values and their weights are
+measured: fitted on half of a corpus of 49 bugs of asyncio programs, they find those of the other
+half as fast.
+
+What helps, in order: lengths within one decade below the run's scale; scales of a few times the
+program's own gaps (a delay must outlast the neighbouring timer); high probabilities, each of which
+is also 0 in a part of the runs (delays everywhere hide the bugs that need two timers apart); exact
+codes ("until the next deadline") in about half of the draws; arrivals in another order.
+
+Must not know: programs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simloop._kernel.gate import RANKS, log_code
+from simloop.exploration.gates import Kinds
+
+from .strategy import DELAY_KINDS, Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
+
+    from .strategy import Measure
+
+__all__ = ["Timing", "delay_code"]
+
+_NS = 1_000_000_000
+_SCALE_MAX_NS = 30 * _NS
+_GAP_MAX_NS = 60 * _NS
+"""Longer gaps are a program's pauses, not its rhythm."""
+
+# Each parameter of a run: its values, and how often each is drawn.
+_STALL = (0.0, 0.05, 0.2, 0.5), (30, 20, 15, 35)
+_LATE = (0.0, 0.1, 0.3, 0.7), (15, 25, 25, 35)
+_HOLD = (0.0, 0.1, 0.3, 0.7, 1.0), (10, 15, 20, 25, 30)
+_CPU = (0.0, 0.05, 0.3), (85, 8, 7)
+_SCALE = (
+    ("gap", "10 gaps", "whole / 5", "whole", "5 whole", 0.001, 0.01, 0.1, 1.0, 10.0),
+    (5, 25, 3, 7, 20, 2, 3, 15, 10, 10),
+)
+_EXACT = (0.0, 0.4, 0.9), (20, 50, 30)
+_NEXT = (0.9, 0.5), (40, 60)  # How likely it is that a rank is no higher.
+_PAST = (0.0, 0.5), (50, 50)
+_ORDER = ("as they are", "last first", "random"), (30, 35, 35)
+_SPLIT = (0.0, 0.3), (70, 30)
+_OWN = (False, True), (50, 50)  # Whether each file has a class of its own.
+_LOW = (1e-6, 0.1), (20, 80)
+_CHOICE = (0.0, 0.3, 0.9), (25, 35, 40)
+_SLEEP = (0.0, 0.3, 1.0), (20, 40, 40)
+
+_OF_HOLD = ("hold", "job", "done", "name", "exit", "signal")
+
+
+def delay_code(rng: Any, scale_ns: float, low: float) -> int:
+    """Return a code of the log scale, evenly drawn from ``low`` times the scale up to the scale."""
+    return int(rng.randint(log_code(scale_ns * low), log_code(scale_ns)))
+
+
+class Timing(Strategy):
+    """Delays, reordered arrivals and split reads, as a real system has them."""
+
+    name = "timing"
+    names_things = False
+
+    def __init__(self, *, sleeps: bool = False) -> None:
+        self._has_sleeps = sleeps
+        self._gaps_ns: Sequence[int] = ()
+        self._whole_ns = _NS
+        self._p: dict[str, float] = {}
+        self._classes: dict[object, tuple[float, float]] = {}
+        self._faults: dict[object, bool] = {}
+        self.kinds: Container[str] = Kinds(self._off(("ready", "cpu")))
+
+    def _off(self, kinds: Sequence[str]) -> tuple[str, ...]:
+        off = tuple(kinds)
+        return off if self._has_sleeps or "sleep" in off else (*off, "sleep")
+
+    def measured(self, measure: Measure) -> None:
+        """Take the program's gaps as the scale of delays."""
+        self._gaps_ns = [gap for gap in measure.gaps_ns if gap < _GAP_MAX_NS] or [_NS // 100]
+        self._whole_ns = sum(self._gaps_ns)
+
+    def begin(self, number: int) -> bool:
+        """Draw what the run is like."""
+        del number
+        draw = self._draw
+        while True:
+            stall, late, hold = draw(_STALL), draw(_LATE), draw(_HOLD)
+            if stall or late or hold:
+                break
+        self._scale_ns = self._draw_scale()
+        self._exact, self._next, self._past = draw(_EXACT), draw(_NEXT), draw(_PAST)
+        self._order, self._low = draw(_ORDER), draw(_LOW)
+        self._has_classes = draw(_OWN)
+        self._classes.clear()
+        self._faults.clear()
+        split, choice = draw(_SPLIT), draw(_CHOICE)
+        self._p = p = dict.fromkeys(_OF_HOLD, max(hold, 0.2))
+        p.update(stall=stall, late=late, hold=hold, cpu=draw(_CPU), split=split, short=split)
+        p.update(choice=choice, buggify=choice, cut=choice / 3, sleep=draw(_SLEEP))
+        off = [kind for kind, probability in p.items() if not probability]
+        if self._order == "as they are":
+            off.append("order")
+        self.kinds = Kinds(self._off((*off, "ready")))
+        return True
+
+    def _draw(self, table: tuple[Sequence[Any], Sequence[int]]) -> Any:
+        return self.random.choices(table[0], table[1])[0]
+
+    def _draw_scale(self) -> float:
+        scale = self._draw(_SCALE)
+        if isinstance(scale, str):
+            gap_ns = self.random.choice(self._gaps_ns) if self._gaps_ns else _NS // 100
+            scale_ns: float = {
+                "gap": gap_ns,
+                "10 gaps": 10 * gap_ns,
+                "whole / 5": self._whole_ns / 5,
+                "whole": self._whole_ns,
+                "5 whole": 5 * self._whole_ns,
+            }[scale]
+        else:
+            scale_ns = scale * _NS
+        return max(1000.0, min(scale_ns, _SCALE_MAX_NS))
+
+    def answer(self, kind: str, thing: object, options: int) -> int:
+        """Draw one answer."""
+        rng = self.random
+        if kind == "order":
+            return options - 1 if self._order == "last first" else rng.randrange(options)
+        p = self._p.get(kind)
+        if p is None:  # A kind of the layers above: a fault, a choice of the program.
+            p = self._p[kind] = rng.choice((0.0, 0.1, 0.3))
+        if kind == "buggify":
+            return self._fault(thing)
+        if kind not in DELAY_KINDS:
+            return rng.randrange(options) if rng.random() < p else 0
+        scale_ns = self._scale_ns
+        if self._has_classes and kind in _OF_FILES:
+            p, scale_ns = self._class_of(kind, thing, p)
+        if rng.random() >= p:
+            return 0
+        if self._exact and rng.random() < self._exact:
+            return self._rank()
+        return delay_code(rng, scale_ns, max(self._low, 1000 / scale_ns))
+
+    def _rank(self) -> int:
+        rng, rank = self.random, 1
+        while rank < RANKS and rng.random() > self._next:
+            rank += 1
+        return rank + RANKS if rng.random() < self._past else rank
+
+    def _fault(self, chance: Any) -> int:
+        """Return 1 where a fault of the program happens: on or off by name, then by chance."""
+        is_on = self._faults.get(chance)
+        if is_on is None:
+            is_on = self._faults[chance] = self.random.random() < 0.5  # noqa: PLR2004 - evenly
+        return int(is_on and self.random.random() < getattr(chance, "p", 0.25))
+
+    def _class_of(self, kind: str, thing: object, p: float) -> tuple[float, float]:
+        """Return how likely and how long delays of one file or thread are in this run."""
+        subject = self.name_of(kind, thing)
+        found = self._classes.get(subject)
+        if found is None:
+            rng = self.random
+            scale_ns = self._scale_ns / 10 ** rng.choice((0, 0, 1, 2))
+            found = rng.choice((0.0, 0.0, p, 1.0)), max(scale_ns, 1000.0)
+            self._classes[subject] = found
+        return found
+
+
+_OF_FILES = ("hold", "job", "done")

@@ -1,0 +1,192 @@
+"""Explored tests: a test of the pytest plugin under many schedules.
+
+Owns: reading what was asked (mark and command line), running the test and its async fixtures anew
+for each schedule, keeping what was found, and the lines of the report.
+
+Must not know: how schedules are made.
+
+Invariants: async fixtures run inside each schedule, before the test in the order of the request,
+and end after it in the opposite order; other fixtures run once, before the first schedule.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shlex
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from simloop.errors import NondeterminismError, UsageError
+from simloop.exploration import Delays
+from simloop.exploration.exploring import Exploration
+from simloop.exploration.keeping import FOLDER, KeptSchedules
+from simloop.exploration.program import Program, quiet
+from simloop.exploration.properties.tallies import demand
+from simloop.exploration.replaying import replay_program, schedule_of
+from simloop.exploration.strategies import strategy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from simloop.exploration import Found
+
+__all__ = ["OPTIONS", "FixtureOfSchedule", "Wanted", "report_of", "run", "wanted"]
+
+OPTIONS = ("explore", "seconds", "strategy", "delays", "failures")
+"""What the mark takes for explorations, beside the options of a run."""
+
+_report = pytest.StashKey[list[str]]()
+
+
+@attrs.frozen
+class Wanted:
+    """What was asked of an explored test."""
+
+    schedules: int | None
+    seconds: float | None
+    strategy: Any
+    delays: Delays
+    failures: Any
+    replay: str | None
+
+
+def wanted(item: pytest.Item, mark: str) -> Wanted | None:
+    """Return what was asked, or None for a test that runs once."""
+    given: dict[str, Any] = {}
+    for each in reversed(list(item.iter_markers(mark))):
+        given |= {name: value for name, value in each.kwargs.items() if name in OPTIONS}
+    option = item.config.getoption
+    count, seconds = option("simloop_explore"), option("simloop_seconds")
+    replay = option("simloop_replay")
+    schedules = count if count is not None else given.get("explore")
+    seconds = seconds if seconds is not None else given.get("seconds")
+    if schedules is None and seconds is None and replay is None:
+        return None
+    return Wanted(
+        schedules=schedules,
+        seconds=seconds,
+        strategy=given.get("strategy", "timing"),
+        delays=given.get("delays", Delays()),
+        failures=given.get("failures", ("error", "deadlock", "limit", "unretrieved")),
+        replay=replay,
+    )
+
+
+class FixtureOfSchedule:
+    """Stands for the value of an async fixture, which each schedule has one of its own.
+
+    Args:
+        name: The fixture's name.
+        function: The fixture's function.
+        arguments: Its arguments, among them others of these.
+    """
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], arguments: Mapping[str, Any]
+    ) -> None:
+        self._name = name
+        self._function = function
+        self._arguments = arguments
+
+    def __getattr__(self, attribute: str) -> Any:
+        raise UsageError(
+            f"the async fixture {self._name!r} is made anew for each schedule of an explored test,"
+            " so a plain fixture cannot use it: make that one async, too"
+        )
+
+    async def value_in(self, stack: AsyncExitStack, known: dict[FixtureOfSchedule, Any]) -> Any:
+        """Return the fixture's value of this schedule, and have it ended with the stack."""
+        if self not in known:
+            arguments = {
+                name: await _value_of(value, stack, known)
+                for name, value in self._arguments.items()
+            }
+            if inspect.isasyncgenfunction(self._function):
+                context = asynccontextmanager(self._function)(**arguments)
+                known[self] = await stack.enter_async_context(context)
+            else:
+                known[self] = await self._function(**arguments)
+        return known[self]
+
+
+async def _value_of(value: Any, stack: AsyncExitStack, known: dict[FixtureOfSchedule, Any]) -> Any:
+    is_later = isinstance(value, FixtureOfSchedule)
+    return await value.value_in(stack, known) if is_later else value
+
+
+def run(
+    item: pytest.Function,
+    function: Callable[..., Any],
+    asked: Wanted,
+    options: Mapping[str, Any],
+    required: Collection[str] = (),
+) -> None:
+    """Explore a test; its first failure is raised, with its explanation in the report."""
+    __tracebackhide__ = True
+    arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
+
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            known: dict[FixtureOfSchedule, Any] = {}
+            values = {
+                name: await _value_of(value, stack, known) for name, value in arguments.items()
+            }
+            await function(**values)
+
+    name = os.path.relpath(item.path, item.config.rootpath) + item.nodeid.partition("::")[2]
+    try:
+        if asked.replay is not None:
+            _replay(item, main, asked.replay)
+        else:
+            demand(_explore(item, main, asked, options, name).properties, required)
+    except (UsageError, NondeterminismError) as error:
+        refusal = str(error)
+    else:
+        return
+    pytest.fail(refusal, pytrace=False)
+
+
+def _replay(item: pytest.Function, main: Any, schedule: str) -> None:
+    __tracebackhide__ = True
+    outcome = replay_program(main, schedule_of(schedule), name=item.nodeid)
+    item.stash[_report] = [f"replayed {schedule}: digest {outcome.digest}, {outcome.steps} steps"]
+    if outcome.error is not None:
+        raise outcome.error
+
+
+def _explore(
+    item: pytest.Function, main: Any, asked: Wanted, options: Mapping[str, Any], name: str
+) -> Found:
+    __tracebackhide__ = True
+    program = Program(main, options, asked.delays, failures=asked.failures, name=item.nodeid)
+    program.replay_line = _replay_line(item)
+    strategy = strategy_of(asked.strategy, sleeps=asked.delays.sleeps > 0)
+    kept = KeptSchedules(item.config.rootpath / FOLDER, name)
+    tried = kept.load()
+    exploration = Exploration(program, strategy, options.get("seed", 0))
+    with quiet():
+        found = exploration.run(asked.schedules, asked.seconds, first=tried)
+    kept.update(tried, found)
+    if found.interrupted:
+        raise KeyboardInterrupt
+    if found.failures:
+        failure = found.failures[0]
+        item.stash[_report] = [f"{failure.explain()}\n"]
+        item.user_properties.append(("simloop_schedule", failure.schedule.token))
+        raise failure.error
+    return found
+
+
+def _replay_line(item: pytest.Item) -> str:
+    path = os.path.relpath(item.path, item.config.invocation_params.dir)
+    _, colons, name = item.nodeid.partition("::")
+    return f"{shlex.join(['pytest', path + colons + name])} --simloop-replay={{token}}"
+
+
+def report_of(item: pytest.Item) -> list[str]:
+    """Return what the report of an explored test says beside its error."""
+    return item.stash.get(_report, [])

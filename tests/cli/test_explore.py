@@ -1,0 +1,119 @@
+"""``simloop explore`` and ``simloop replay``: found, explained, kept, replayed."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from simloop.cli import ExitStatus, main
+from simloop.cli._arguments import parse
+from simloop.cli._exploring.exploring_arguments import ExploreArguments, ReplayArguments
+
+RACE = """
+import asyncio
+
+async def main():
+    done = asyncio.get_running_loop().create_future()
+
+    async def work():
+        await asyncio.sleep(0.9)
+        done.set_result("done")
+
+    worker = asyncio.create_task(work())
+    async with asyncio.timeout(1):
+        await done
+    await worker
+
+async def fine():
+    await asyncio.sleep(1)
+
+def plain():
+    pass
+"""
+
+
+@pytest.fixture
+def simloop(interpreter, tmp_path, capsys):
+    """Run the command on the program, in this process."""
+    (tmp_path / "race.py").write_text(RACE)
+
+    def simloop(*line):
+        status = main(line)
+        said = capsys.readouterr()
+        return SimpleNamespace(status=status, out=said.out, err=said.err)
+
+    return simloop
+
+
+def test_the_options_are_read():
+    """Each option reaches its record."""
+    line = "explore a.py --schedules 1e3 --seconds 2 --seed 7 --strategy dfs:2 --strategy pos"
+    assert parse(f"{line} --sleeps 3 --stop 2 --save d".split()) == ExploreArguments(
+        "a.py", 1000, 2.0, 7, ("dfs:2", "pos"), 3.0, 2, "d"
+    )
+    assert parse(["explore", "a.py"]) == ExploreArguments("a.py")
+    line = "replay x.json a.py:main --trace t.json --break-at 7"
+    assert parse(line.split()) == ReplayArguments("x.json", "a.py:main", "t.json", 7)
+
+
+def test_a_failure_is_explained_kept_and_replayed(simloop, tmp_path):
+    """Exit status 1, one screen, a file that replays, and a token that does."""
+    explored = simloop("explore", "race.py")
+    assert explored.status == ExitStatus.FAILED
+    assert "It fails when this happens" in explored.out
+    (kept,) = (tmp_path / ".simloop").iterdir()
+    assert f"simloop replay {kept.relative_to(tmp_path)}" in explored.out
+    token = re.search(r"simloop replay (\w+) race.py", explored.out)[1]
+    by_file = simloop("replay", str(kept))
+    by_token = simloop("replay", token, "race.py", "--trace", "run.json")
+    assert by_file.status == by_token.status == ExitStatus.FAILED
+    assert by_file.err == by_token.err
+    assert "TimeoutError" in by_file.err
+    assert (tmp_path / "run.json").stat().st_size > 0
+    assert "in 2 schedules" in simloop("explore", "race.py").out
+
+
+def test_a_debugger_stops_in_the_step(simloop, monkeypatch):
+    """``--break-at`` stops at the first line of the program that the step runs."""
+    explored = simloop("explore", "race.py")
+    token = re.search(r"simloop replay (\w+) race.py", explored.out)[1]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("p 'here'\nc\n"))
+    stopped = simloop("replay", token, "race.py", "--break-at", "1")
+    assert "race.py" in stopped.out
+    assert "'here'" in stopped.out
+
+
+def test_nothing_found_is_status_0(simloop):
+    """The report says how many schedules ran."""
+    explored = simloop("explore", "race.py:fine", "--schedules", "20")
+    assert explored.status == ExitStatus.OK
+    assert "race.py:fine: no failure in 20 schedules" in explored.out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("explore race.py:plain", "no coroutine function"),
+        ("explore race.py:gone", "has no function 'gone'"),
+        ("explore gone.py", "does not exist"),
+        ("explore race.py --strategy best", "no such strategy"),
+        ("replay s1xyz race.py", "no token"),
+        ("replay gone.json race.py", "no schedule can be read"),
+    ],
+)
+def test_a_wrong_call_is_told(simloop, line, message):
+    """Exit status 2, and a line that names what is wrong."""
+    told = simloop(*line.split())
+    assert told.status == ExitStatus.USAGE
+    assert message in told.err
+
+
+def test_a_token_needs_its_program(simloop):
+    """A token does not tell the program; the message says how to name it."""
+    explored = simloop("explore", "race.py")
+    token = re.search(r"simloop replay (\w+) race.py", explored.out)[1]
+    assert "does not tell its program" in simloop("replay", token).err

@@ -1,0 +1,235 @@
+"""An exploration finds what a real system would, shrinks it, replays it, and says what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+
+import pytest
+
+import simloop
+from simloop.errors import UsageError
+
+from . import broken_programs
+from .broken_programs import BROKEN
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.mark.parametrize("main", BROKEN, ids=lambda main: main.__name__)
+def test_a_bug_is_found_shrunk_and_replayed(main) -> None:
+    """From three starts: within 60 schedules, at most two deviations, by object, file and token."""
+    for seed in range(3):
+        found = simloop.explore(main, schedules=60, seed=seed)
+        assert len(found.failures) == 1, f"{found}"
+        failure = found.failures[0]
+        assert isinstance(failure.error, BROKEN[main])
+        assert failure.found_at == found.ran > 1
+        assert 1 <= len(failure.schedule.deviations) <= 2
+        assert len(failure.schedule.deviations) <= len(failure.original.deviations)
+        for way in (failure, failure.schedule, failure.schedule.token, failure.original):
+            outcome = simloop.replay(main, way)
+            assert type(outcome.error) is type(failure.error)
+            assert way is failure.original or outcome.digest == failure.outcome.digest
+
+
+def test_the_same_seed_finds_the_same() -> None:
+    """An exploration depends on its seed and on nothing else."""
+    one, other, third = (
+        simloop.explore(broken_programs.lost_update, seed=seed) for seed in (1, 1, 2)
+    )
+    assert one.failures[0].schedule == other.failures[0].schedule
+    assert one.failures[0].original == other.failures[0].original
+    assert one.failures[0].original != third.failures[0].original
+
+
+def test_a_deadlock_is_a_failure_of_its_own() -> None:
+    """A pool that loses its permit stands still for ever; the same places are the same failure."""
+    found = simloop.explore(broken_programs.cancelled_while_acquiring, schedules=40, stop=None)
+    kinds = {failure.kind for failure in found.failures}
+    assert kinds == {"deadlock"}
+    assert len(found.failures) == 1
+
+
+def test_an_error_that_nobody_retrieved_counts_unless_switched_off() -> None:
+    """The run ends well, and a task's error in it is lost: that is a failure by default."""
+    found = simloop.explore(broken_programs.forgotten_error, schedules=100)
+    assert found.failures[0].kind == "unretrieved"
+    assert isinstance(found.failures[0].error, LookupError)
+    main = broken_programs.forgotten_error
+    assert not simloop.explore(main, schedules=100, failures=("error", "deadlock")).failures
+
+
+def test_an_error_in_a_callback_counts_if_asked_for() -> None:
+    """Asyncio logs it and goes on, so it is a failure only where it is asked for."""
+
+    def fail() -> None:
+        raise ArithmeticError
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_soon(fail)
+        await asyncio.sleep(1)
+
+    assert not simloop.explore(main, schedules=3).failures
+    found = simloop.explore(main, schedules=3, failures=["callback"])
+    assert found.failures[0].kind == "callback"
+
+
+def test_a_task_left_behind_counts_if_asked_for() -> None:
+    """What still runs when the program ends is named, with where it waits."""
+
+    async def main() -> None:
+        asyncio.create_task(asyncio.sleep(10), name="forgotten")  # noqa: RUF006 - as it says
+
+    assert not simloop.explore(main, schedules=3).failures
+    found = simloop.explore(main, schedules=3, failures=["left"])
+    assert found.failures[0].kind == "left"
+    assert "forgotten" in str(found.failures[0].error)
+
+
+def test_a_program_that_spins_is_a_finding() -> None:
+    """A program that polls for ever under a delay ends in a limit: that is a failure."""
+
+    async def main() -> None:
+        done = asyncio.get_running_loop().time() + 1.0
+
+        async def work() -> bool:
+            await asyncio.sleep(0.999)
+            return asyncio.get_running_loop().time() < done
+
+        while not await work():
+            done += 0.0
+
+    found = simloop.explore(main, schedules=100, max_steps=500)
+    assert found.failures[0].kind == "limit"
+
+
+def test_sleeps_are_stretched_only_where_they_stand_for_io() -> None:
+    """Found with ``Delays(sleeps=)``, silent without, and a report without findings names it."""
+    main = broken_programs.sleeps_stand_for_io
+    plain = simloop.explore(main, schedules=100)
+    assert not plain.failures
+    assert "nothing but sleep" in str(plain)
+    assert "Delays(sleeps=" in str(plain)
+    found = simloop.explore(main, schedules=100, delays=simloop.Delays(sleeps=3.0))
+    assert {each.kind for each in found.failures[0].schedule.deviations} == {"sleep"}
+    assert "as I/O would" in found.failures[0].explain()
+
+
+def test_a_failure_of_the_undisturbed_run_is_schedule_one() -> None:
+    """What fails at once needs no deviation, and no shrinking."""
+
+    async def main() -> None:
+        raise LookupError("at once")
+
+    failure = simloop.explore(main).failures[0]
+    assert (failure.found_at, failure.runs, failure.schedule.deviations) == (1, 0, ())
+    assert "fails undisturbed" in failure.explain()
+
+
+def test_raise_first_raises_with_the_explanation() -> None:
+    """For a test: the error is the program's own, and its note is the explanation."""
+    found = simloop.explore(broken_programs.check_then_act)
+    with pytest.raises(AssertionError) as caught:
+        found.raise_first()
+    assert any("It fails when" in note for note in caught.value.__notes__)
+    simloop.explore(broken_programs.forgotten_error, schedules=1).raise_first()
+
+
+def test_progress_and_stop() -> None:
+    """``progress`` sees what was found so far; ``stop=None`` goes on after a failure."""
+    seen = []
+    found = simloop.explore(
+        broken_programs.check_then_act,
+        schedules=20,
+        stop=None,
+        progress=lambda found: seen.append(found.ran),
+    )
+    assert found.ran == 20
+    assert seen == list(range(2, 21))
+
+
+def test_ctrl_c_ends_with_what_was_found() -> None:
+    """An interrupt gives the report so far."""
+
+    def interrupt(found: simloop.Found) -> None:
+        if found.ran == 5:
+            raise KeyboardInterrupt
+
+    found = simloop.explore(broken_programs.sleeps_stand_for_io, progress=interrupt)
+    assert (found.ran, found.interrupted) == (5, True)
+    assert "interrupted" in str(found)
+
+
+def test_schedules_of_before_are_tried_first() -> None:
+    """A schedule that is given runs before the strategy's."""
+    main = broken_programs.lost_update
+    known = simloop.explore(main).failures[0].schedule
+    failure = simloop.explore(main, first=[known]).failures[0]
+    assert failure.found_at == 2
+    assert failure.original.deviations == known.deviations
+
+
+STATE: list[int] = []
+
+
+async def stateful() -> None:
+    STATE.append(1)
+    for _ in STATE:
+        await asyncio.sleep(1)
+
+
+async def plain() -> None:
+    await asyncio.sleep(1)
+
+
+async def taking(argument: int) -> None:
+    await asyncio.sleep(argument)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: simloop.explore(stateful), "undisturbed run differs from itself"),
+        (lambda: simloop.explore(taking), r"takes \(argument.*functools.partial"),
+        (lambda: simloop.explore(plain()), "give the function: plain in place of plain()"),
+        (lambda: simloop.explore(3), "takes a coroutine function"),
+        (lambda: simloop.explore(plain, strategy="best"), "'best': there is no such strategy"),
+        (lambda: simloop.explore(plain, strategy="pct:x"), "whole number from 1 on, such as pct:2"),
+        (lambda: simloop.explore(plain, strategy="delay"), "such as delay:2"),
+        (lambda: simloop.explore(plain, strategy=[]), "needs a strategy"),
+        (lambda: simloop.explore(plain, strategy=3), "it takes a name"),
+        (lambda: simloop.explore(plain, schedules=0), "schedules=0; it takes a whole number"),
+        (lambda: simloop.explore(plain, stop=0), "stop=0; it takes a whole number"),
+        (lambda: simloop.explore(plain, seconds=-1), "seconds=-1; it takes a number above 0"),
+        (lambda: simloop.explore(plain, seed=None), "seed=None; it takes an integer or a string"),
+        (lambda: simloop.explore(plain, delays=3), "delays=3; it takes simloop.Delays"),
+        (lambda: simloop.explore(plain, failures=["bad"]), "'bad': there is no such kind"),
+        (lambda: simloop.explore(plain, max_stepz=3), "did you mean max_steps"),
+        (lambda: simloop.explore(plain, world=simloop.World()), "a world of its own"),
+        (lambda: simloop.Delays(each=-1), r"Delays\(each=-1\)"),
+        (lambda: simloop.Delays(total=float("nan")), r"Delays\(total=nan\)"),
+        (lambda: simloop.replay(plain, 3), "not 3"),
+        (lambda: simloop.replay(plain, "sdf"), "no token of a schedule"),
+        (lambda: simloop.replay(plain, "no/such/file.json"), "no schedule can be read"),
+    ],
+)
+def test_a_wrong_call_is_told(call, message) -> None:
+    """Each argument without a meaning is an error that names it, at the call."""
+    with pytest.raises(UsageError, match=message):
+        call()
+
+
+def test_workers_are_refused_with_the_way_out() -> None:
+    """One process is what there is; another number is refused, not ignored."""
+    with pytest.raises(simloop.UnsupportedError, match="in this process alone"):
+        simloop.explore(plain, jobs=2)
+
+
+def test_a_partial_is_a_program() -> None:
+    """Arguments are bound before; the report names the function."""
+    found = simloop.explore(functools.partial(taking, 1), schedules=3)
+    assert found.program.endswith(":taking")

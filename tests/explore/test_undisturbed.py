@@ -1,0 +1,70 @@
+"""A run without deviations is the plain run; one with them keeps asyncio's promises."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+import simloop
+from simloop._kernel.gate import ChoiceGate
+from simloop.exploration.explored_run import run_once
+from simloop.exploration.gates import Kinds, RecordingGate
+from simloop.world.run_options import RunOptions
+
+from .correct_programs import PROGRAMS
+
+DELAYS = simloop.Delays(sleeps=2.0)
+ALL = Kinds(("ready",))
+
+
+class Zero:
+    """Answers nothing."""
+
+    def answer(self, kind: str, thing: object, options: int) -> int:
+        return 0
+
+
+def library_programs():
+    path = Path(__file__).parents[1] / "determinism" / "programs.py"
+    spec = importlib.util.spec_from_file_location("programs_of_libraries", path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.PROGRAMS
+
+
+LIBRARIES = library_programs()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "main",
+    [*PROGRAMS, *[pytest.param(each, marks=pytest.mark.slow) for each in LIBRARIES.values()]],
+    ids=lambda main: main.__name__,
+)
+@pytest.mark.parametrize("is_named", [False, True], ids=["search", "names"])
+def test_all_zero_is_the_plain_run(main, is_named) -> None:
+    """Every kind asked and answered 0: the same digest, steps and time as ``simulate``."""
+    warm_up = simloop.simulate(main)  # A library keeps what it has imported and cached.
+    if isinstance(warm_up.error, ModuleNotFoundError):
+        pytest.skip(str(warm_up.error))
+    plain = simloop.simulate(main)
+    limits = {"each_ns": 10**12, "total_ns": 10**12, "sleeps": 2.0}
+    gate = (
+        RecordingGate(lambda *_: 0, ALL, DELAYS) if is_named else ChoiceGate(Zero(), ALL, **limits)
+    )
+    ran = run_once(main, gate, RunOptions(), has_digest=True)
+    assert plain.error is None
+    assert ran.outcome() == plain
+    assert gate.position > 0
+
+
+@pytest.mark.parametrize("main", PROGRAMS, ids=lambda main: main.__name__)
+def test_a_correct_program_is_never_accused(main) -> None:
+    """Programs that use asyncio as it is documented hold in every schedule of "timing"."""
+    found = simloop.explore(main, schedules=60, seed=random.randrange(1000))
+    assert not found.failures, f"{found}\n{found.failures[0].schedule}"

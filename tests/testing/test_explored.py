@@ -1,0 +1,144 @@
+"""Explored tests: a mark or an option runs a test under many schedules."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+RACE = """
+import asyncio
+import pytest
+
+@pytest.fixture
+async def server():
+    async def serve(reader, writer):
+        writer.write(await reader.readline())
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 7000)
+    yield server
+    server.close()
+
+@pytest.fixture
+async def port(server):
+    return server.sockets[0].getsockname()[1]
+
+@pytest.mark.simloop(MARK)
+@pytest.mark.parametrize("count", [1, 2])
+async def test_cache(port, count):
+    cache, loads = {}, []
+
+    async def get():
+        if "x" not in cache:
+            loads.append(1)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"x")
+            writer.write_eof()
+            cache["x"] = await reader.read()
+            writer.close()
+
+    async def later():
+        await asyncio.sleep(0.01)
+        await get()
+
+    await asyncio.gather(get(), *[later() for _ in range(count - 1)])
+    assert len(loads) == 1
+"""
+
+
+@pytest.fixture
+def suite(pytester, monkeypatch):
+    """Return a function that writes a file of tests and runs pytest on it, in this process."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p simloop.testing.plugin -p no:unraisableexception")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+    def run(source, *args):
+        pytester.makepyfile(test_suite=textwrap.dedent(source))
+        return pytester.runpytest_inprocess(*args)
+
+    return run
+
+
+def test_the_mark_explores_with_fixtures_and_parametrize(suite, pytester) -> None:
+    """The broken case fails with its explanation and replay line, the other passes."""
+    result = suite(RACE.replace("MARK", "explore=60"))
+    result.assert_outcomes(passed=1, failed=1)
+    text = result.stdout.str()
+    assert "It fails when this happens:" in text
+    assert "the listener tcp 127.0.0.1:7000" in text
+    token = re.search(r"Replay: pytest '(\S+)' --simloop-replay=(\w+)", text)
+    assert token is not None
+    again = suite(RACE.replace("MARK", ""), token[1], f"--simloop-replay={token[2]}")
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines(["*replayed *digest*"])
+
+
+def test_what_was_found_is_kept_and_tried_first(suite, pytester) -> None:
+    """The schedule stands in .simloop; the next run tries it first; mended, it is forgotten."""
+    source = RACE.replace("MARK", "explore=60")
+    suite(source)
+    (kept,) = (pytester.path / ".simloop").iterdir()
+    assert kept.name.startswith("test_suite.pytest_cache-2@")
+    result = suite(source.replace("explore=60", "explore=2"))
+    result.assert_outcomes(passed=1, failed=1)
+    mended = source.replace('if "x" not in cache:', "if not loads:")
+    suite(mended).assert_outcomes(passed=2)
+    assert not list((pytester.path / ".simloop").iterdir())
+
+
+def test_the_command_line_explores_any_marked_test(suite) -> None:
+    """Without an option of the mark the test runs once; --simloop-explore runs many schedules."""
+    source = RACE.replace("MARK", "")
+    suite(source).assert_outcomes(passed=2)
+    suite(source, "--simloop-explore=60").assert_outcomes(passed=1, failed=1)
+    suite(source, "--simloop-seconds=20", "-k", "2").assert_outcomes(failed=1)
+
+
+def test_what_cannot_be_explored_is_told(suite) -> None:
+    """A plain fixture on an async one, a strategy that is none, a token that is cut off."""
+    source = """
+    import pytest
+
+    @pytest.fixture
+    async def base():
+        return [1]
+
+    @pytest.fixture
+    def plain(base):
+        return base.copy()
+
+    @pytest.mark.simloop(explore=3)
+    async def test_plain(plain):
+        pass
+
+    @pytest.mark.simloop(explore=3, strategy="best")
+    async def test_strategy():
+        pass
+    """
+    result = suite(source)
+    result.stdout.fnmatch_lines(
+        ["*async fixture 'base' is made anew for each schedule*", "*there is no such strategy*"]
+    )
+    suite(RACE.replace("MARK", ""), "--simloop-replay=s1xyz").stdout.fnmatch_lines(
+        ["*no token of a schedule*"]
+    )
+
+
+def test_a_test_that_keeps_state_is_told(suite) -> None:
+    """A module's state grows from schedule to schedule: the undisturbed run differs from itself."""
+    result = suite("""
+    import asyncio, pytest
+    STATE = []
+
+    @pytest.mark.simloop(explore=5)
+    async def test_state():
+        STATE.append(1)
+        for _ in STATE:
+            await asyncio.sleep(1)
+    """)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*undisturbed run differs from itself*"])
