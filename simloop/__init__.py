@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         EscapeError,
         LimitError,
         NondeterminismError,
+        PropertyError,
         SimError,
         UnsupportedError,
         UsageError,
@@ -33,34 +34,73 @@ if TYPE_CHECKING:
         explore,
         replay,
     )
+    from .exploration.histories import (
+        Counter,
+        History,
+        KeyValue,
+        ListAppend,
+        Model,
+        Mutex,
+        Queue,
+        Register,
+        Set,
+        Verdict,
+    )
+    from .exploration.properties.program_choices import buggify, choose, cut_short
+    from .exploration.properties.stating import (
+        always,
+        eventually,
+        reachable,
+        sometimes,
+        unreachable,
+    )
     from .world import World, check, run, simulate
     from .world.outcome import Outcome
 
 __all__ = [
+    "Counter",
     "DeadlockError",
     "Delays",
     "Deviation",
     "EscapeError",
     "Failure",
     "Found",
+    "History",
+    "KeyValue",
     "LimitError",
+    "ListAppend",
+    "Model",
+    "Mutex",
     "NondeterminismError",
     "Outcome",
+    "PropertyError",
+    "Queue",
+    "Register",
     "Schedule",
+    "Set",
     "SimError",
     "SimLoop",
     "Strategy",
     "UnsupportedError",
     "UsageError",
+    "Verdict",
     "World",
     "__version__",
     "allow",
+    "always",
+    "buggify",
     "check",
+    "choose",
+    "cut_short",
+    "eventually",
     "explore",
     "hash_by_number",
+    "reachable",
     "replay",
     "run",
     "simulate",
+    "sometimes",
+    "unreachable",
 ]
 
 
@@ -77,21 +117,52 @@ _HOMES = {
     "Strategy": "simloop.exploration",
     "World": "simloop.world",
     "allow": "simloop._sandbox",
+    "always": "simloop.exploration.properties.stating",
+    "buggify": "simloop.exploration.properties.program_choices",
     "check": "simloop.world",
+    "choose": "simloop.exploration.properties.program_choices",
+    "cut_short": "simloop.exploration.properties.program_choices",
+    "eventually": "simloop.exploration.properties.stating",
     "explore": "simloop.exploration",
     "hash_by_number": "simloop._sandbox",
+    "reachable": "simloop.exploration.properties.stating",
     "replay": "simloop.exploration",
     "run": "simloop.world",
     "simulate": "simloop.world",
-}
+    "sometimes": "simloop.exploration.properties.stating",
+    "unreachable": "simloop.exploration.properties.stating",
+} | dict.fromkeys(
+    (
+        "Counter",
+        "History",
+        "KeyValue",
+        "ListAppend",
+        "Model",
+        "Mutex",
+        "Queue",
+        "Register",
+        "Set",
+        "Verdict",
+    ),
+    "simloop.exploration.histories",
+)
+
+# What a program may have in production loads no engine where there is no run.
+_WITHOUT_ENGINE = (
+    "simloop.errors",
+    "simloop.exploration.histories",
+    "simloop.exploration.properties",
+)
 
 
 def __getattr__(name: str) -> Any:
     """Import the engine when a name of it is first asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import_module("simloop.world")  # It tells loops how a world is made.
-    value = getattr(import_module(_HOMES.get(name, "simloop.errors")), name)
+    home = _HOMES.get(name, "simloop.errors")
+    if not home.startswith(_WITHOUT_ENGINE):
+        import_module("simloop.world")  # It tells loops how a world is made.
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -12,6 +12,7 @@ __all__ = [
     "EscapeError",
     "LimitError",
     "NondeterminismError",
+    "PropertyError",
     "SimError",
     "UnsupportedError",
     "UsageError",
@@ -131,3 +132,23 @@ class NondeterminismError(SimError, AssertionError):
         simloop.errors.NondeterminismError: runs 1 and 2 of seed 0 differ; step 1 differs:
         ...
     """
+
+
+class PropertyError(SimError, AssertionError):
+    """A property of the program does not hold: what was to be always, once, or never was not.
+
+    The message names the property, the virtual time and the step; that of a history's check is a
+    report with a timeline.
+
+    Example:
+        >>> import simloop
+        >>> history = simloop.History()
+        >>> history.invoke("alice", "read").ok(7)
+        >>> history.check(simloop.Register())
+        Traceback (most recent call last):
+        ...
+        simloop.errors.PropertyError: not linearizable: alice: read() gave 7, ...
+    """
+
+    places: tuple[str, ...] = ()
+    """Which property it was, where no line of the program raised it."""

@@ -12,11 +12,13 @@ from .handles import (
     DebugThreadSafeHandle,
     DebugTimerHandle,
     Handle,
+    KernelLoop,
+    Observer,
     ThreadSafeHandle,
     TimerHandle,
     describe,
 )
-from .kernel import Kernel, KernelLoop, Observer
+from .kernel import Kernel
 from .kernel_events import KernelEvents
 from .limits import LIVELOCK_STEPS, Limits
 from .random_streams import RandomStreams

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from .gate import ChoiceGate
-    from .handles import TimerHandle
-    from .kernel import KernelLoop, _Once
+    from .handles import KernelLoop, TimerHandle
+    from .kernel import _Once
 
     Permute = Callable[[deque[Handle | TimerHandle]], int]
 

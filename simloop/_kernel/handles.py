@@ -2,7 +2,8 @@
 
 Owns: asyncio's ``Handle`` and ``TimerHandle`` in a slim form. One is made per step, so the
 constructors store four fields and leave the rest to class attributes; debug mode has classes of
-its own that also remember where they were made.
+its own that also remember where they were made. Beside them: what the loop of a handle has to
+offer, and what is told of each one that runs.
 
 Must not know: queues and clocks. A cancelled timer stays where it is; the wheel takes it out when
 its turn comes, or sweeps when the count of the cancelled says so. Of asyncio it knows the two
@@ -37,6 +38,8 @@ __all__ = [
     "DebugThreadSafeHandle",
     "DebugTimerHandle",
     "Handle",
+    "KernelLoop",
+    "Observer",
     "ThreadSafeHandle",
     "TimerHandle",
     "describe",
@@ -274,3 +277,27 @@ class DebugThreadSafeHandle(_Traced, ThreadSafeHandle):  # type: ignore[misc,ove
 DebugHandle.__name__ = Handle.__name__
 DebugTimerHandle.__name__ = TimerHandle.__name__
 ThreadSafeHandle.__name__ = DebugThreadSafeHandle.__name__ = Handle.__name__
+
+
+class KernelLoop(Protocol):
+    """What the kernel needs of a loop that it carries."""
+
+    _stopping: bool
+
+    def _step_into(self) -> None:
+        """Become the running loop, because the next callback is yours."""
+
+    def _step_took(self, handle: Handle | TimerHandle, elapsed_ns: int) -> None:
+        """Take note of how long a callback blocked the clock, in debug mode."""
+
+
+class Observer(Protocol):
+    """What is told of each step before it runs: a digest, a recorder, a sample.
+
+    One that has a method ``stepped``, with the same arguments, is told of its end too; one that
+    has ``timed``, of each timer that is set, by its deadline; one that has ``turned``, of the end
+    of a turn.
+    """
+
+    def step(self, now_ns: int, handle: Handle | TimerHandle) -> None:
+        """Take note that ``handle`` runs now."""

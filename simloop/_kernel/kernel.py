@@ -28,7 +28,7 @@ from collections import deque
 from functools import cached_property
 from itertools import repeat
 from operator import length_hint
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from simloop.errors import DeadlockError
 
@@ -44,33 +44,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .gate import ChoiceGate
+    from .handles import KernelLoop, Observer
 
     _Tell = Callable[[int, Handle | TimerHandle], object]
 
-__all__ = ["Kernel", "KernelLoop", "Observer"]
-
-
-class KernelLoop(Protocol):
-    """What the kernel needs of a loop that it carries."""
-
-    _stopping: bool
-
-    def _step_into(self) -> None:
-        """Become the running loop, because the next callback is yours."""
-
-    def _step_took(self, handle: Handle | TimerHandle, elapsed_ns: int) -> None:
-        """Take note of how long a callback blocked the clock, in debug mode."""
-
-
-class Observer(Protocol):
-    """What is told of each step before it runs: a digest, a recorder, a sample.
-
-    One that has a method ``stepped``, with the same arguments, is told of its end too; one that
-    has ``timed``, of each timer that is set, by its deadline.
-    """
-
-    def step(self, now_ns: int, handle: Handle | TimerHandle) -> None:
-        """Take note that ``handle`` runs now."""
+__all__ = ["Kernel"]
 
 
 class Kernel:
@@ -109,6 +87,7 @@ class Kernel:
         self.is_running = False
         self._observers: list[Observer] = []
         self._followers: list[Any] = []  # Observers that hear of each step's end too.
+        self.is_observed: bool = False  # Whether followers hear of what is left of this turn.
         self._measuring = 0  # How many loops want to hear how long their callbacks block.
         self._loops = 0
         self._watched = False
@@ -138,9 +117,9 @@ class Kernel:
 
     def unobserve(self, observer: Observer) -> None:
         """Stop telling ``observer``."""
-        self._observers.remove(observer)
-        if observer in self._followers:
-            self._followers.remove(observer)
+        # New lists: the ones before may be the ones that are gone through.
+        self._observers = [each for each in self._observers if each is not observer]
+        self._followers = [each for each in self._followers if each is not observer]
         self._rewatch()
 
     def measure(self, *, enabled: bool) -> None:
@@ -368,8 +347,12 @@ class Kernel:
         """Run a turn of ``count`` callbacks of a run that is watched, and maybe others."""
         if self._sole_observer is None:
             self._turn_observed(count)
-        else:
+            return
+        self.is_observed = True
+        try:
             self._turns_with_sole_observer(count, loop, self._sole_observer)
+        finally:
+            self.is_observed = False
 
     def _turns_with_sole_observer(  # noqa: C901,PLR0912 - as above
         self, count: int, loop: KernelLoop | _Once, tell: _Tell
@@ -437,6 +420,7 @@ class Kernel:
     def _turn_observed(self, count: int) -> None:
         """Run ``count`` callbacks, telling the observers."""
         rest = repeat(None, count)
+        self.is_observed = True
         try:
             for _ in rest:
                 handle = self._take()
@@ -447,6 +431,14 @@ class Kernel:
         except BaseException:
             self._break_off(rest)
             raise
+        finally:
+            self.is_observed = False
+        self._turn_over()
+
+    def _turn_over(self) -> None:
+        for follower in self._followers:
+            if hasattr(follower, "turned"):
+                follower.turned()
 
     def _break_off(self, rest: repeat[None]) -> None:
         """Leave the rest of a turn, counted already, to the next run."""
@@ -511,7 +503,13 @@ class Kernel:
                 self.limits.grant(self, 1)
             else:
                 self.steps += 1
-            self._run_watched(handle)
+            self.is_observed = True
+            try:
+                self._run_watched(handle)
+            finally:
+                self.is_observed = False
+            if not self._left:
+                self._turn_over()
             return True
 
     def _jump_for_step(self) -> bool:

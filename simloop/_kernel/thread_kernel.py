@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
-    from .handles import Handle, TimerHandle
-    from .kernel import KernelLoop
+    from .handles import Handle, KernelLoop, TimerHandle
 
 __all__ = ["ThreadKernel"]
 

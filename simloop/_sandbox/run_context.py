@@ -15,6 +15,8 @@ from __future__ import annotations
 import _thread
 from typing import TYPE_CHECKING
 
+from simloop import _presence
+
 from .patching.c_functions import clone
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class RunContext:
     """Which thread of the run it is, by real identifier; the one that runs the loops is 0."""
 
 
-by_thread: dict[int, RunContext] = {}
+by_thread: dict[int, RunContext] = _presence.by_thread
 
 
 def current() -> RunContext | None:

@@ -3,17 +3,24 @@
 A schedule decides what processor and operating system decide in reality: how long a turn took, how
 late the loop woke, when something that arrived is told. asyncio's promises hold in each of them, so
 whatever fails in one can fail in the real world.
+
+Importing this costs nothing: a program that keeps its properties in production must not load the
+engine for them. Names are imported from the files that own them.
 """
 
 from __future__ import annotations
 
-from .asking import ask
-from .delays import Delays
-from .exploring import explore
-from .findings import Failure, Found
-from .replaying import replay
-from .schedules import Deviation, Schedule
-from .strategies import Measure, Strategy
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .asking import ask
+    from .delays import Delays
+    from .exploring import explore
+    from .findings import Failure, Found
+    from .replaying import replay
+    from .schedules import Deviation, Schedule
+    from .strategies import Measure, Strategy
 
 __all__ = [
     "Delays",
@@ -27,3 +34,29 @@ __all__ = [
     "explore",
     "replay",
 ]
+
+_HOMES = {
+    "Delays": "delays",
+    "Deviation": "schedules",
+    "Failure": "findings",
+    "Found": "findings",
+    "Measure": "strategies",
+    "Schedule": "schedules",
+    "Strategy": "strategies",
+    "ask": "asking",
+    "explore": "exploring",
+    "replay": "replaying",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what explores when a name of it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(dict.fromkeys([*globals(), *__all__]))

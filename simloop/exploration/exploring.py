@@ -27,6 +27,7 @@ from .explored_run import FAILURES, Ran, check_failures
 from .findings import Failure, Found
 from .gates import ByKey
 from .program import Program, quiet
+from .properties.tallies import add_up
 from .same_failure import identity_of
 from .schedules.schedule import Deviation, Schedule
 from .shrinking import Shrinker
@@ -217,6 +218,7 @@ class Exploration:
             ran, measure = self.program.measure(part)
             part.measured(measure)
         self._points = measure.points
+        self._count(ran)
         self.found.ran = 1
         again, _ = self.program.measure(Undisturbed())
         self._first_digest = again.digest or ""
@@ -235,6 +237,7 @@ class Exploration:
         answer = _named(strategy) if strategy.names_things else strategy
         kinds, permuted = strategy.kinds, strategy.is_stricter
         ran, gate = self.program.search(strategy, answer)
+        self._count(ran)
         self.found.ran = number
         if ran.error is not None and identity_of(ran.error) not in self._known:
             again, recorded = self.program.repeat(gate.tape, kinds, permuted=permuted)
@@ -249,8 +252,14 @@ class Exploration:
         self.found.ran += 1
         given = {each.key: each.value for each in schedule.deviations}
         ran, gate = self.program.play(ByKey(given), permuted=schedule.permuted, has_digest=True)
+        self._count(ran)
         if ran.error is not None and identity_of(ran.error) not in self._known:
             self._keep(ran, gate.taken, permuted=schedule.permuted)
+
+    def _count(self, ran: Ran) -> None:
+        """Add what became of the program's properties in one more run."""
+        if ran.world.properties is not None:
+            add_up(self.found.properties, ran.world.properties.tallies())
 
     # Failures ------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from .properties.tallies import Tally, never_true
 from .same_failure import Identity, identity_of
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class Found:
     """Whether there is no other schedule of this strategy."""
     failures: list[Failure] = attrs.Factory(list)
     """The failures, different ones, in the order in which they were found."""
-    properties: dict[str, Any] = attrs.Factory(dict)
-    """What was seen of the program's properties, by name."""
+    properties: dict[str, Tally] = attrs.Factory(dict)
+    """How often each property of the program was looked at and true in all schedules, by name."""
     interrupted: bool = False
     """Whether Ctrl-C ended it."""
     notes: list[str] = attrs.Factory(list)
@@ -125,4 +126,7 @@ class Found:
         found = f"{count} failure{'' if count == 1 else 's'}" if count else "no failure"
         head = f"{self.program}: {found} in {self.ran} {which} ({self.strategy}{rate}){end}"
         lines = [f"{number}. {failure}" for number, failure in enumerate(self.failures, 1)]
+        if missing := never_true(self.properties):
+            told = ", ".join(f"{self.properties[name].kind} {name!r}" for name in missing)
+            lines.append(f"Never true: {told}")
         return "\n".join([head, *lines, *(f"Note: {note}" for note in self.notes)])

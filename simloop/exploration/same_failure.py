@@ -1,7 +1,8 @@
 """The identity of a failure: when two runs failed in the same way.
 
 Owns: what is compared. The type of the error and the program's line that raised it; a deadlock by
-the places where its tasks wait, since its error is raised by no line of the program.
+the places where its tasks wait and a property by its name, since these errors are raised by no line
+of the program.
 
 Must not know: how a run came about.
 """
@@ -14,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
 import simloop
-from simloop.errors import DeadlockError
+from simloop.errors import DeadlockError, PropertyError
 
 if TYPE_CHECKING:
     from traceback import FrameSummary
@@ -51,7 +52,7 @@ def identity_of(error: BaseException) -> Identity:
     """
     error = _first(error)
     kind = type(error).__qualname__
-    if isinstance(error, DeadlockError):
+    if isinstance(error, DeadlockError) or (isinstance(error, PropertyError) and error.places):
         return Identity(kind, tuple(sorted(dict.fromkeys(error.places))))
     frame = place_of(error)
     return Identity(kind, () if frame is None else (f"{frame.filename}:{frame.lineno}",))

@@ -94,6 +94,7 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
     def _callTestMethod(self, method: Any) -> None:  # noqa: N802 - unittest's name
         try:
             super()._callTestMethod(method)  # type: ignore[misc]  # typeshed leaves it out
+            self._life.finish()
         except unittest.SkipTest:
             raise
         except BaseException as error:

@@ -71,10 +71,13 @@ def _decorate(function: Callable[..., Coroutine[Any, Any, _T]], options: RunOpti
         __tracebackhide__ = True
         life = TestRun(options)
         try:
-            return life.run(function(*args, **kwargs))
+            value = life.run(function(*args, **kwargs))
+            life.finish()
         except BaseException as error:
             error.add_note(f"simloop: {life}")
             raise
+        else:
+            return value
         finally:
             life.close()
 

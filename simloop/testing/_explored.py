@@ -25,11 +25,14 @@ from simloop.exploration import Delays
 from simloop.exploration.exploring import Exploration
 from simloop.exploration.keeping import FOLDER, KeptSchedules
 from simloop.exploration.program import Program, quiet
+from simloop.exploration.properties.tallies import demand
 from simloop.exploration.replaying import replay_program, schedule_of
 from simloop.exploration.strategies import strategy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
+
+    from simloop.exploration import Found
 
 __all__ = ["OPTIONS", "FixtureOfSchedule", "Wanted", "report_of", "run", "wanted"]
 
@@ -120,6 +123,7 @@ def run(
     function: Callable[..., Any],
     asked: Wanted,
     options: Mapping[str, Any],
+    required: Collection[str] = (),
 ) -> None:
     """Explore a test; its first failure is raised, with its explanation in the report."""
     __tracebackhide__ = True
@@ -138,7 +142,7 @@ def run(
         if asked.replay is not None:
             _replay(item, main, asked.replay)
         else:
-            _explore(item, main, asked, options, name)
+            demand(_explore(item, main, asked, options, name).properties, required)
     except (UsageError, NondeterminismError) as error:
         refusal = str(error)
     else:
@@ -156,7 +160,7 @@ def _replay(item: pytest.Function, main: Any, schedule: str) -> None:
 
 def _explore(
     item: pytest.Function, main: Any, asked: Wanted, options: Mapping[str, Any], name: str
-) -> None:
+) -> Found:
     __tracebackhide__ = True
     program = Program(main, options, asked.delays, failures=asked.failures, name=item.nodeid)
     program.replay_line = _replay_line(item)
@@ -174,6 +178,7 @@ def _explore(
         item.stash[_report] = [f"{failure.explain()}\n"]
         item.user_properties.append(("simloop_schedule", failure.schedule.token))
         raise failure.error
+    return found
 
 
 def _replay_line(item: pytest.Item) -> str:

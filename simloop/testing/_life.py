@@ -15,7 +15,7 @@ import asyncio
 import types
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simloop.errors import DeadlockError, LimitError
+from simloop.errors import DeadlockError, LimitError, PropertyError
 from simloop.world.failed_run import CleanUpLoop
 from simloop.world.run_options import RunOptions
 from simloop.world.world import world_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from simloop._loop import SimLoop
+    from simloop.exploration.properties.tallies import Tally
 
 __all__ = ["TestRun", "options_of"]
 
@@ -71,9 +72,27 @@ class TestRun:
             except (DeadlockError, LimitError) as error:
                 raise error.with_traceback(_standing(main)) from None  # Without asyncio's frames.
 
+    def finish(self) -> None:
+        """End the test's properties: what was to be true at last must be now.
+
+        Raises:
+            PropertyError: One of them does not hold.
+        """
+        __tracebackhide__ = True
+        if self.world.properties is not None:
+            with self.world.inside():
+                self.world.properties.finish()
+
+    def tallies(self) -> dict[str, Tally]:
+        """Return what became of the test's properties, by name."""
+        properties = self.world.properties
+        return {} if properties is None else dict(properties.tallies())
+
     def close(self) -> None:
         """Cancel what is left, and close the loop."""
         with self.world.inside():
+            if self.world.properties is not None:
+                self.world.properties.stop()
             self._runner.close()
 
     def __str__(self) -> str:
@@ -103,9 +122,9 @@ class _TestLoop(CleanUpLoop):
         __tracebackhide__ = True
         try:
             return super().run_until_complete(future)
-        except (DeadlockError, LimitError) as error:
-            if not isinstance(future, asyncio.Task):
+        except (DeadlockError, LimitError, PropertyError) as error:
+            if not isinstance(future, asyncio.Task) or future.done():
                 raise
             future.cancel()
             # It was raised in the engine, and the test waits: show where.
-            raise error.with_traceback(_standing(future.get_coro())) from None
+            raise error.with_traceback(_standing(future.get_coro())) from error.__cause__

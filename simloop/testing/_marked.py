@@ -22,6 +22,7 @@ import pytest
 
 from simloop._sandbox.time import real_clock
 from simloop.errors import UsageError
+from simloop.exploration.properties.tallies import Tally, add_up, demand
 
 from ._life import TestRun, options_of
 
@@ -30,7 +31,15 @@ if TYPE_CHECKING:
 
     from simloop.world.run_options import RunOptions
 
-__all__ = ["draw_seed", "fixture_on_loop", "living", "refuse_case", "run_test", "tell"]
+__all__ = [
+    "check_examples",
+    "draw_seed",
+    "fixture_on_loop",
+    "living",
+    "refuse_case",
+    "run_test",
+    "tell",
+]
 
 _MARK = "simloop"
 _FIXTURE = "simloop_loop"
@@ -38,7 +47,11 @@ _ASKING = ("explore", "seconds", "replay")
 """What the command line asks of an exploration."""
 _EXPLORING = ("explore", "seconds", "strategy", "delays", "failures")
 """What the mark takes for one; see ``_explored``."""
+_NOT_OF_RUN = (*_EXPLORING, "require")
+"""What the mark takes that is no option of a run."""
 _life = pytest.StashKey[TestRun]()
+_total = pytest.StashKey[dict[str, Tally]]()
+"""What became of the properties of a test in all examples of Hypothesis."""
 
 
 def draw_seed() -> int:
@@ -53,7 +66,7 @@ def _given(item: pytest.Item) -> tuple[dict[str, Any], tuple[Any, ...]]:
         given["seed"] = int(seed) if seed.lstrip("-").isdecimal() else seed
     args: tuple[Any, ...] = ()
     for mark in reversed(list(item.iter_markers(_MARK))):
-        given |= {name: each for name, each in mark.kwargs.items() if name not in _EXPLORING}
+        given |= {name: each for name, each in mark.kwargs.items() if name not in _NOT_OF_RUN}
         args += mark.args
     return given, args
 
@@ -66,6 +79,21 @@ def _options(item: pytest.Item) -> RunOptions:
     except UsageError as error:
         refusal = str(error)
     pytest.fail(refusal, pytrace=False)
+
+
+def _required(item: pytest.Item) -> list[str]:
+    """Return the properties that a test's marks require to be true, the furthest mark's first."""
+    names: list[str] = []
+    for mark in reversed(list(item.iter_markers(_MARK))):
+        given = mark.kwargs.get("require", ())
+        if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+            pytest.fail(
+                f"the mark {_MARK} of {item.nodeid} got require={given!r};"
+                " it takes a list of names",
+                pytrace=False,
+            )
+        names += given
+    return list(dict.fromkeys(names))
 
 
 def refuse_case(item: pytest.Item) -> None:
@@ -135,20 +163,27 @@ def run_test(item: pytest.Function, function: Any) -> bool:
                 " within it, by simloop.explore(), or leave explore= out",
                 pytrace=False,
             )
-        explored[0].run(item, function, explored[1], _given(item)[0])
+        explored[0].run(item, function, explored[1], _given(item)[0], _required(item))
         return True
     if hasattr(function, "hypothesis"):
         _let_examples_run(item, function.hypothesis)
         return False  # Hypothesis calls it, as a plain function from now on.
     arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
+    required = _required(item)
     result = function(**arguments)
     if inspect.iscoroutine(result):
-        item.stash[_life].run(result)
+        life = item.stash[_life]
+        life.run(result)
+        life.finish()
+        if required:
+            demand(life.tallies(), required)
     return True
 
 
 def _let_examples_run(item: pytest.Function, hypothesis: Any) -> None:
     """Run each example of a property in a world of its own, with the same options."""
+    total: dict[str, Tally] = {}
+    item.stash[_total] = total
     function = hypothesis.inner_test
     function = getattr(function, "__wrapped__", function)
 
@@ -159,10 +194,18 @@ def _let_examples_run(item: pytest.Function, hypothesis: Any) -> None:
         item.stash[_life] = life
         try:
             life.run(function(*args, **kwargs))
+            life.finish()
         finally:
             life.close()
+        add_up(total, life.tallies())
 
     hypothesis.inner_test = run_example
+
+
+def check_examples(item: pytest.Item) -> None:
+    """Demand what a test requires of all examples together, where Hypothesis has run some."""
+    if (total := item.stash.get(_total, None)) is not None:
+        demand(total, _required(item))
 
 
 @contextmanager

@@ -70,8 +70,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the mark; draw the seed if it is to be random, once for all workers of xdist."""
     config.addinivalue_line(
         "markers",
-        "simloop(*, seed, autojump, start_time, max_time, ...): run an async test in virtual time,"
-        " with these options of simloop.run().",
+        "simloop(*, seed, autojump, start_time, max_time, ..., require): run an async test in"
+        " virtual time, with these options of simloop.run(); require names properties that must"
+        " be true at some time.",
     )
     mode = config.getini("simloop_mode")
     if mode not in ("strict", "auto"):
@@ -159,6 +160,18 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     from . import _marked  # noqa: PLC0415 - as the docstring says
 
     return _marked.run_test(pyfuncitem, pyfuncitem.stash[_test]) or None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Demand what a property of Hypothesis requires, when all of its examples have run."""
+    __tracebackhide__ = True
+    result = yield
+    if _test in item.stash:
+        from . import _marked  # noqa: PLC0415 - as the docstring says
+
+        _marked.check_examples(item)
+    return result
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from simloop._loop import SimLoop
-from simloop.errors import DeadlockError, LimitError
+from simloop.errors import DeadlockError, LimitError, PropertyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +31,8 @@ _CLEAN_UP_STEPS = 100_000
 
 def let_clean_up(world: World) -> None:
     """Give what is left of a run the steps to clean up, without a limit of time, clock free."""
+    if world.properties is not None:
+        world.properties.stop()
     world.limit(max_steps=world.steps + _CLEAN_UP_STEPS, livelock_steps=_CLEAN_UP_STEPS)
     world.kernel.autojump = True
 
@@ -74,5 +76,8 @@ class CleanUpLoop(SimLoop):
         except (DeadlockError, LimitError) as error:
             if self._on_end is not None:
                 self._on_end(error)
+            let_clean_up(self.world)
+            raise
+        except PropertyError:
             let_clean_up(self.world)
             raise

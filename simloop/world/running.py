@@ -155,12 +155,16 @@ def run_in(
         runner = _Runner(debug=options.debug, loop_factory=factory)
         try:
             result: _T = runner.run(main)
+            if world.properties is not None:
+                world.properties.finish()
             if on_done is not None:
                 on_done(runner.get_loop())
         except SimError:
             _end_failed(world, runner)
             raise
         finally:
+            if world.properties is not None:
+                world.properties.stop()
             runner.close()
     return result
 

@@ -81,6 +81,9 @@ class World:
         60000000000
     """
 
+    properties: Any = None
+    """What must hold in its runs; set by :mod:`simloop.exploration` when a program states some."""
+
     real_ident: ClassVar[staticmethod[[], int]] = staticmethod(get_ident)
     origins_outside = 0
     loop_class: type[SimLoop] = SimLoop

@@ -83,6 +83,8 @@ class Execution:
                     value = asyncio.run(value)
                 elif inspect.isawaitable(value):
                     value = asyncio.run(_awaited(value))
+                if self.world.properties is not None:
+                    self.world.properties.finish()
         except BaseException as caught:  # noqa: BLE001 - however it ended is what we tell
             error = self._verdict or caught
         real_s = real_clock.perf_counter() - began_s

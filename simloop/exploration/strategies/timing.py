@@ -74,6 +74,7 @@ class Timing(Strategy):
         self._p: dict[str, float] = {}
         self._plain: dict[str, float] = {}  # Of delays that are alike for all things.
         self._classes: dict[object, tuple[float, float]] = {}
+        self._faults: dict[object, bool] = {}
         self.kinds: Container[str] = Kinds(self._off(("ready", "cpu")))
 
     def _off(self, kinds: Sequence[str]) -> tuple[str, ...]:
@@ -98,6 +99,7 @@ class Timing(Strategy):
         self._order, self._low = draw(_ORDER), draw(_LOW)
         self._has_classes = draw(_OWN)
         self._classes.clear()
+        self._faults.clear()
         split, choice = draw(_SPLIT), draw(_CHOICE)
         self._p = p = dict.fromkeys(_OF_HOLD, max(hold, 0.2))
         p.update(stall=stall, late=late, hold=hold, cpu=draw(_CPU), split=split, short=split)
@@ -151,6 +153,8 @@ class Timing(Strategy):
         p = self._p.get(kind)
         if p is None:  # A kind of the layers above: a fault, a choice of the program.
             p = self._p[kind] = rng.choice((0.0, 0.1, 0.3))
+        if kind == "buggify":
+            return self._fault(thing)
         if kind not in _OF_FILES:
             return rng.randrange(options) if rng.random() < p else 0
         p, scale_ns = self._class_of(kind, thing, p)
@@ -167,6 +171,13 @@ class Timing(Strategy):
         while rank < RANKS and rng.random() > self._next:
             rank += 1
         return rank + RANKS if rng.random() < self._past else rank
+
+    def _fault(self, chance: Any) -> int:
+        """Return 1 where a fault of the program happens: on or off by name, then by chance."""
+        is_on = self._faults.get(chance)
+        if is_on is None:
+            is_on = self._faults[chance] = self.random.random() < 0.5  # noqa: PLR2004 - evenly
+        return int(is_on and self.random.random() < getattr(chance, "p", 0.25))
 
     def _class_of(self, kind: str, thing: object, p: float) -> tuple[float, float]:
         """Return how likely and how long delays of one file or thread are in this run."""
