@@ -49,6 +49,7 @@ from .io import (  # noqa: F401
     sockets,
     tls_sockets,
 )
+from .io.file_tree import RealTree
 from .patching import import_hook  # noqa: F401
 from .permissions import ALLOWANCES, allow
 from .process import identity  # noqa: F401
@@ -65,6 +66,7 @@ __all__ = [
     "Clock",
     "Identity",
     "ProcessContext",
+    "RealTree",
     "RunContext",
     "Sandbox",
     "Signals",

@@ -25,6 +25,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .io import platform_queries as inquiries  # noqa: F401 - for what it registers: what it lets out is no escape
+from .io.socket_paths import check_opening
 from .patching.registry import before_install, entry, redirect
 from .permissions import escape, is_allowed
 from .run_context import by_thread, get_ident
@@ -92,7 +93,9 @@ def _refuse_kill(_seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
 
 
 def _refuse_writing(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
-    path, _mode, flags = args
+    path, mode, flags = args
+    if mode is not None and seat.sockets is not None:
+        check_opening(path, flags)  # Of the built-in function: os.open has been asked before.
     if flags & _WRITE_FLAGS and not isinstance(path, int):
         _refuse_change(seat, event, args)
 

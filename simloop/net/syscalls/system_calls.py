@@ -66,7 +66,7 @@ class SystemCalls(DescriptorCalls):
         look_for_host: Callable[[], Host | None] | None = None,
     ) -> None:
         self._find_host = find_host
-        self.paths: UnixPaths = UnixPaths(find_host if look_for_host is None else look_for_host)
+        self.paths: UnixPaths = UnixPaths(find_host, look_for_host or find_host)
 
     # -- sockets -------------------------------------------------------------------------------
 

@@ -101,9 +101,9 @@ class UnixAddresses(SocketFile):
         name = endpoint[0]
         if self.is_bound:
             if name:
-                # A path is made, or found to be there, before anything is asked of the socket.
-                is_there = not name.startswith("\0") and self.host.unix.exists(name)
-                raise os_error(errno.EADDRINUSE if is_there else errno.EINVAL)
+                if not name.startswith("\0"):
+                    self.host.unix.free_place(name)  # The path is made before the socket is asked.
+                raise os_error(errno.EINVAL)
             return
         self.local = endpoint
         try:
