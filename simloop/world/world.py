@@ -127,7 +127,10 @@ class World:
     def network(self) -> Network:
         """The virtual network, made when it is first asked for; internal but for its names."""
         if self._network is None:
-            self._network = Network()
+            network = self._network = Network()
+            kernel = self.kernel
+            network.now_ns = lambda: kernel.now_ns
+            network.make_random = lambda: kernel.streams.stream("ports")
             self._tap()
         return self._network
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 from typing import TYPE_CHECKING, ClassVar
 
 from simloop.net.addressing.addresses import (
@@ -74,6 +75,9 @@ _READ_FROM_THE_SOCKET = {
     int(socket.SO_SNDBUF): "sndbuf",
     int(socket.SO_RCVBUF): "rcvbuf",
 }
+_PEERCRED = (SOL_SOCKET, 17)  # SO_PEERCRED, which UNIX sockets alone know to answer.
+_MULTICAST_ALL = (opt.IPPROTO_IP, opt.IP_MULTICAST_ALL)  # Off where it means nothing.
+_NO_PEER = struct.pack("3i", 0, -1, -1)
 V6ONLY = (opt.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 # (level, type, data) as sendmsg and recvmsg have it; SCM_RIGHTS carries files here, not numbers.
@@ -260,7 +264,7 @@ class SocketFile(File):
     def getsockopt(self, level: int, name: int) -> opt.Value:
         """Return an option's value as it is kept; SO_ERROR forgets the error."""
         if level not in self.levels:
-            raise os_error(errno.EOPNOTSUPP)
+            raise os_error(errno.ENOPROTOOPT if self.family == AF_INET6 else errno.EOPNOTSUPP)
         if level == SOL_SOCKET:
             special = self.special_option(name)
             if special is not None:
@@ -432,4 +436,8 @@ class InetSocket(SocketFile):
         no_ipv6 = level == opt.IPPROTO_IPV6 and self.family != AF_INET6
         if no_ipv6 or (level, name) == opt.PASSCRED:
             raise os_error(errno.EOPNOTSUPP)
+        if (level, name) == _PEERCRED:
+            return _NO_PEER
+        if (level, name) == _MULTICAST_ALL and self.family == AF_INET6:
+            return 0 if self.options is None else self.options.get(_MULTICAST_ALL, 0)
         return super().getsockopt(level, name)

@@ -11,9 +11,10 @@ are in ``tcp_states.py``: a state is only ever what the table of an event makes 
 
 Invariants: each state goes with the marks that ``check()`` lists, so a side whose own end of stream
 is queued, sent or there always counts as writable (a send says EPIPE at once); a port is held from
-bind, connect or accept until the last descriptor is gone or the connection is over (a bound port:
-until the descriptor is gone); a listener's queue holds connected sockets without descriptors, at
-most backlog + 1 of them; a client beyond that waits in ``waiting``.
+bind, connect or accept until the connection is over (a bound port: until the descriptor is gone,
+too), and for 60 seconds more by what was closed first (TIME_WAIT); a listener's queue holds
+connected sockets without descriptors, at most backlog + 1 of them; a client beyond that waits in
+``waiting``.
 """
 
 from __future__ import annotations
@@ -31,15 +32,16 @@ from simloop.net.addressing.addresses import (
     is_loopback,
     is_multicast,
 )
+from simloop.net.addressing.port_tables import TimeWait
 from simloop.net.errnos import os_error
 from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 
-from . import options as opt
-from .byte_stream import StreamSocket
-from .socket_file import AF_INET, SO_RCVBUF, SOL_SOCKET, InetSocket
+from .socket_file import AF_INET, InetSocket
+from .tcp_options import RCVBUF, SNDBUF, SO_LINGER, TcpOptions, is_zero
 from .tcp_states import (
     CLOSE_WAIT,
     CLOSED,
+    CLOSING,
     CONNECTED_STATES,
     ENDING_STATES,
     FIN_WAIT_2,
@@ -65,42 +67,22 @@ if TYPE_CHECKING:
     from simloop.net.host import Host
 
     from .buffers import ByteQueue
+    from .byte_stream import StreamSocket
 
-__all__ = ["RCVBUF", "SNDBUF", "TcpSocket"]
+__all__ = ["TcpSocket"]
 
-# tcp_wmem and tcp_rmem: what a socket starts with. Linux then tunes them; here they stay.
-SNDBUF = 16_384
-RCVBUF = 131_072
 _BACKLOG_MAX = 4_096  # net.core.somaxconn
-
-SO_LINGER = (SOL_SOCKET, socket.SO_LINGER)
-_TCP_INFO = (opt.IPPROTO_TCP, int(socket.TCP_INFO))
-_TCP_INFO_SIZE = 104
 
 _SHUT_READ = (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
 _SHUT_WRITE = (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
 
-_OF_GROUPS = {
-    int(socket.IP_ADD_MEMBERSHIP): errno.EPROTO,
-    int(socket.IP_DROP_MEMBERSHIP): errno.EPROTO,
-    int(socket.IP_MULTICAST_TTL): errno.EINVAL,
-    int(socket.IP_MULTICAST_IF): errno.EINVAL,
-}
 
-
-class TcpSocket(InetSocket, StreamSocket):
+class TcpSocket(TcpOptions):
     """One end of a TCP connection, or a listener."""
 
     __slots__ = ("backlog", "phase", "queue", "table", "waiting")
 
     kind: ClassVar[str] = "tcp"
-    levels: ClassVar[tuple[int, ...]] = (
-        SOL_SOCKET,
-        opt.IPPROTO_TCP,
-        opt.IPPROTO_IP,
-        opt.IPPROTO_IPV6,
-    )
-
     # Inherited, and said again where this class sets them: type checkers infer each its own.
     error: int
     state: State
@@ -120,11 +102,6 @@ class TcpSocket(InetSocket, StreamSocket):
         self.backlog: int = 0
         self.queue: deque[TcpSocket] | None = None  # Listeners: connected and not yet accepted.
         self.waiting: deque[TcpSocket] | None = None  # Clients that found the queue full.
-
-    @property
-    def protocol(self) -> int:
-        """The protocol of the socket."""
-        return opt.IPPROTO_TCP
 
     def getpeername(self) -> SocketAddress:
         """Return the peer's name; ENOTCONN unless connected."""
@@ -186,10 +163,15 @@ class TcpSocket(InetSocket, StreamSocket):
         return ip, port
 
     def _refuse_twin(self, remote: Endpoint) -> None:
-        """Refuse a second connection with the same four numbers."""
+        """Refuse a second connection with the same four numbers.
+
+        One that is over is no hindrance to a bound socket (``tcp_twsk_unique`` of tcp_ipv4.c).
+        """
         assert self.local is not None
         for other in self.table.holders.get(self.local[1], ()):
-            if other is not self and other.remote == remote and not other.is_listening:
+            if other is self or other.remote != remote or other.is_listening:
+                continue
+            if not isinstance(other, TimeWait):
                 raise os_error(errno.EADDRNOTAVAIL)
 
     def _syn_arrives(self) -> None:
@@ -201,10 +183,21 @@ class TcpSocket(InetSocket, StreamSocket):
             self._fail(errno.EHOSTUNREACH)
             return
         listener = host.tcp.choose_listener(self.remote, self.local, host.network.share)
-        if listener is None:
+        if listener is None and self.remote == self.local:
+            self._meet_itself()
+        elif listener is None:
             self.fabric.carry("refuse", self.remote, self.local, self._refused)
         else:
             listener._meet(self)
+
+    def _meet_itself(self) -> None:
+        """Connect with itself: both ends open at once (RFC 9293, section 3.5, figure 7)."""
+        self.state = ON_SYN_ACK[self.state]
+        self.peer = self
+        self.grow_buffer(self)
+        self.window = self.rcvbuf
+        self._refresh()
+        self.notify_writable()
 
     def _refused(self) -> None:
         self._fail(errno.ECONNREFUSED)
@@ -224,6 +217,7 @@ class TcpSocket(InetSocket, StreamSocket):
             return
         self.state = ON_SYN_ACK[self.state]
         self.peer = child
+        self.grow_buffer(child)
         self.window = child.rcvbuf
         self._refresh()
         self.notify_writable()
@@ -302,6 +296,7 @@ class TcpSocket(InetSocket, StreamSocket):
         child.phase = Phase.CONNECTED
         child.local, child.remote = client.remote, client.local
         child.peer = client
+        child.grow_buffer(client)
         child.window = client.rcvbuf
         assert child.local is not None
         child.table.hold(child, child.local[1])
@@ -409,6 +404,7 @@ class TcpSocket(InetSocket, StreamSocket):
         self.is_shut_read = True
         self.state = ON_FIN[self.state]
         if self.state is CLOSED:
+            self._wait_time()
             self._over()
         # A writer has nothing to learn: it could write (to be told EPIPE) since its own CLOSE.
         self.notify_readable()
@@ -417,16 +413,30 @@ class TcpSocket(InetSocket, StreamSocket):
         super()._fin_delivered(peer)
         if self.state not in ENDING_STATES:
             return  # A reset was there first.
+        was_closing = self.state is CLOSING
         self.state = ON_FIN_ACKED[self.state]
         if self.state is CLOSED:
+            if was_closing:
+                self._wait_time()
             self._over()
             self.notify_readable()
+        elif self.is_released and self.state is FIN_WAIT_2:
+            # tcp_close of net/ipv4/tcp.c: an end without descriptors becomes a timewait socket.
+            self._wait_time()
+            self.let_go()
+
+    def _wait_time(self) -> None:
+        """Enter TIME_WAIT: the port stays held, though this end is over (RFC 9293, 3.6)."""
+        assert self.local is not None
+        assert self.remote is not None
+        is_plain = self.options is None
+        self.table.wait(self, self.local[1], self.remote, is_bound=self.is_bound, is_plain=is_plain)
 
     def _over(self) -> None:
         """Clean up after a connection; what arrived can still be read."""
         self.direct = self.blocked = False
         self.is_shut_read = self.is_shut_write = True
-        if not (self.is_bound or self.is_released):  # release() lets the port go.
+        if self.is_released or not self.is_bound:
             self.let_go()
         peer = self.peer
         if peer is not None and peer.state is CLOSED:
@@ -470,11 +480,12 @@ class TcpSocket(InetSocket, StreamSocket):
             self.state = ON_CLOSE[self.state]
         if self.inbox.size:
             self.inbox.clear()
-        self.let_go()
+        if self.state not in ENDING_STATES:
+            self.let_go()
 
     def _close_connection(self) -> None:
         options = self.options
-        if self.inbox.size or (options and SO_LINGER in options and _is_zero(options[SO_LINGER])):
+        if self.inbox.size or (options and SO_LINGER in options and is_zero(options[SO_LINGER])):
             self.reset_peer()
             return
         if self.peer is not None:
@@ -529,28 +540,6 @@ class TcpSocket(InetSocket, StreamSocket):
             return self.error != 0
         return self.error != 0 or self._has_room_to_write()
 
-    # -- options -------------------------------------------------------------------------------
-
-    def option_changed(self, key: opt.Key, value: opt.Value) -> None:
-        """Act upon an option; a new receive buffer is the window that the peer sees."""
-        super().option_changed(key, value)
-        if key == SO_RCVBUF and self.peer is not None:
-            self.peer.window = self.rcvbuf
-            if self.peer.blocked:
-                self.peer.room_made()
-
-    def getsockopt(self, level: int, name: int) -> opt.Value:
-        """Return an option; TCP_INFO tells the state in its first byte and no more."""
-        if (level, name) == _TCP_INFO:
-            return bytes([self.state]).ljust(_TCP_INFO_SIZE, b"\0")
-        return super().getsockopt(level, name)
-
-    def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
-        """Set an option; groups are no business of a stream."""
-        if level == opt.IPPROTO_IP and name in _OF_GROUPS:
-            raise os_error(_OF_GROUPS[name])
-        super().setsockopt(level, name, value)
-
     def check(self) -> None:
         """Assert the invariants."""
         super().check()
@@ -576,7 +565,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def _check_ends(self) -> None:
         """Assert which marks of the two ends of stream go with the state."""
         state = self.state
-        if state in (CLOSE_WAIT, State.LAST_ACK, State.CLOSING):
+        if state in (CLOSE_WAIT, State.LAST_ACK, CLOSING):
             assert self.is_fin_taken, self
         elif state is not CLOSED:
             assert not self.is_fin_taken, self
@@ -591,8 +580,3 @@ class TcpSocket(InetSocket, StreamSocket):
             assert self.references == 0, self
             assert state not in SENDING_STATES, self
             assert state not in (LISTEN, SYN_SENT), self
-
-
-def _is_zero(linger: opt.Value) -> bool:
-    """Whether a value of SO_LINGER is on, and no time at all."""
-    return isinstance(linger, bytes) and linger[0] != 0 and not any(linger[4:8])
