@@ -374,6 +374,8 @@ class InetSocket(SocketFile):
             self.host.check_bindable(ip)
         self.hold(ip, port)
         self.is_bound = True
+        if self.family == AF_INET6 and is_ipv6(ip) and not is_wildcard(ip):
+            self.options = {**(self.options or {}), V6ONLY: 1}  # ``sk_ipv6only`` of af_inet6.c.
 
     def hold(self, ip: str, port: int) -> None:
         """Hold a port, 0 for one of the table's choice."""
@@ -388,6 +390,11 @@ class InetSocket(SocketFile):
     def bind_any(self) -> None:
         """Take an ephemeral port at the wildcard, as a first use without bind does."""
         self.hold(ANY if self.family == AF_INET else ANY6, 0)
+
+    @property
+    def holds_port(self) -> bool:
+        """Whether the port of its name is still its own."""
+        return self.local is not None and self in self.table.holders.get(self.local[1], ())
 
     def let_go(self) -> None:
         """Give the port back; the name stays, as it does on Linux."""
@@ -421,7 +428,7 @@ class InetSocket(SocketFile):
 
     def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
         """Set an option; IPV6_V6ONLY only before the socket has a name."""
-        if (level, name) == V6ONLY and self.family == AF_INET6 and self.local is not None:
+        if (level, name) == V6ONLY and self.family == AF_INET6 and self.holds_port:
             raise os_error(errno.EINVAL)
         if level == opt.IPPROTO_IPV6 and self.family != AF_INET6:
             raise os_error(errno.ENOPROTOOPT)

@@ -26,18 +26,21 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from simloop.net.addressing.addresses import (
+    ANY,
+    ANY6,
     LOOPBACK,
     SocketAddress,
     is_limited_broadcast,
     is_loopback,
     is_multicast,
+    is_wildcard,
 )
 from simloop.net.addressing.port_tables import TimeWait
 from simloop.net.errnos import os_error
-from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 
 from .socket_file import AF_INET, InetSocket
-from .tcp_options import RCVBUF, SNDBUF, SO_LINGER, TcpOptions, is_zero
+from .tcp_options import RCVBUF, SNDBUF, SO_LINGER, is_zero
+from .tcp_readiness import TcpReadiness
 from .tcp_states import (
     CLOSE_WAIT,
     CLOSED,
@@ -77,10 +80,10 @@ _SHUT_READ = (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
 _SHUT_WRITE = (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
 
 
-class TcpSocket(TcpOptions):
+class TcpSocket(TcpReadiness):
     """One end of a TCP connection, or a listener."""
 
-    __slots__ = ("backlog", "phase", "queue", "table", "waiting")
+    __slots__ = ("backlog", "bound", "phase", "queue", "table", "waiting")
 
     kind: ClassVar[str] = "tcp"
     # Inherited, and said again where this class sets them: type checkers infer each its own.
@@ -99,6 +102,7 @@ class TcpSocket(TcpOptions):
         super().__init__(host, family, type_, proto, SNDBUF, RCVBUF)
         self.table: PortTable[InetSocket] = host.tcp
         self.phase: Phase = Phase.UNCONNECTED
+        self.bound: Endpoint | None = None  # What bind() was given.
         self.backlog: int = 0
         self.queue: deque[TcpSocket] | None = None  # Listeners: connected and not yet accepted.
         self.waiting: deque[TcpSocket] | None = None  # Clients that found the queue full.
@@ -119,6 +123,8 @@ class TcpSocket(TcpOptions):
         """
         if self.phase is Phase.CONNECTING:
             return self.connect_outcome()
+        if self.phase is Phase.DISCONNECTING:
+            return errno.EINVAL
         if self.state is not CLOSED or self.phase is Phase.CONNECTED:
             return errno.EISCONN
         try:
@@ -148,7 +154,7 @@ class TcpSocket(TcpOptions):
         else:
             remote = self._reachable(endpoint)
             source = self.source_for(remote[0])
-        if self.local is None:
+        if self.local is None or not self.holds_port:
             self.local = (source, self.table.connect(self, source, remote))
         else:
             self._refuse_twin(remote)
@@ -198,6 +204,16 @@ class TcpSocket(TcpOptions):
         self.window = self.rcvbuf
         self._refresh()
         self.notify_writable()
+        self._shut_early()
+
+    def _shut_early(self) -> None:
+        """Send the end of stream that shutdown() asked for before there was a connection.
+
+        Of a listener, for its children, and of a socket that connects with itself: those that come
+        from SYN_RECEIVED (``tcp_rcv_state_process`` of net/ipv4/tcp_input.c).
+        """
+        if self.is_shut_write:
+            self._shut(_SHUT_WRITE[0])
 
     def _refused(self) -> None:
         self._fail(errno.ECONNREFUSED)
@@ -229,20 +245,36 @@ class TcpSocket(TcpOptions):
         self.is_shut_read = self.is_shut_write = self.is_fin_taken = False
         self.inbox.clear()
         self.remote = None
-        if not self.is_bound:
+        self._give_port_back()
+        bound = self.bound
+        if self.local is not None and (bound is None or is_wildcard(bound[0])):
+            # The port stays in the name though it is given back: getsockname(2) shows it.
+            self.local = (ANY if self.family == AF_INET else ANY6), self.local[1]
+
+    @property
+    def _keeps_port(self) -> bool:
+        """Whether bind() asked for this port: one of the table's choice goes with the connection.
+
+        SOCK_BINDPORT_LOCK of ``__inet_bind`` in net/ipv4/af_inet.c.
+        """
+        return self.bound is not None and self.bound[1] != 0
+
+    def _give_port_back(self) -> None:
+        if not self._keeps_port:
             self.let_go()
-            self.local = None
+            self.is_bound = False
 
     def bind(self, endpoint: Endpoint) -> None:
         """Take an address and a port; after a connection is over, a new one."""
         before = self.local
-        if self.state is CLOSED and not self.is_bound:
+        if self.state is CLOSED and not self.holds_port:
             self.local = None  # Its port was given back when the connection ended.
         try:
             super().bind(endpoint)
         except OSError:
             self.local = before
             raise
+        self.bound = endpoint
 
     # -- listening -----------------------------------------------------------------------------
 
@@ -256,6 +288,8 @@ class TcpSocket(TcpOptions):
             return
         if self.local is None:
             self.bind_any()
+        elif not self.holds_port:
+            self.hold(self.local[0], 0)
         assert self.local is not None
         self.table.listen(self, *self.local)
         self.state = ON_LISTEN[self.state]
@@ -304,6 +338,9 @@ class TcpSocket(TcpOptions):
         self.queue.append(child)
         child._carry("syn-ack", partial(client._established, child))
         self.notify_readable()
+        if self.is_shut_read or self.is_shut_write:  # Before it began to listen.
+            child.is_shut_read, child.is_shut_write = self.is_shut_read, self.is_shut_write
+            child._shut_early()
 
     def _stop_listening(self) -> None:
         assert self.local is not None
@@ -362,6 +399,9 @@ class TcpSocket(TcpOptions):
         """Close one direction or both; ENOTCONN where there is no connection."""
         if how not in (0, 1, 2):
             raise os_error(errno.EINVAL)
+        if self.phase is Phase.CONNECTING:  # inet_shutdown of net/ipv4/af_inet.c.
+            is_there = self.state in CONNECTED_STATES
+            self.phase = Phase.CONNECTED if is_there else Phase.DISCONNECTING
         if self.state is CLOSED:
             # Linux remembers it all the same.
             self.is_shut_read |= how in _SHUT_READ
@@ -372,6 +412,7 @@ class TcpSocket(TcpOptions):
         elif self.state is LISTEN:
             if how in _SHUT_READ:
                 self._stop_listening()
+                self._give_port_back()
                 self.is_shut_read = self.is_shut_write = False
                 self.notify_readable()
         else:
@@ -436,8 +477,10 @@ class TcpSocket(TcpOptions):
         """Clean up after a connection; what arrived can still be read."""
         self.direct = self.blocked = False
         self.is_shut_read = self.is_shut_write = True
-        if self.is_released or not self.is_bound:
+        if self.is_released:
             self.let_go()
+        else:
+            self._give_port_back()
         peer = self.peer
         if peer is not None and peer.state is CLOSED:
             self.peer = peer.peer = None
@@ -494,51 +537,6 @@ class TcpSocket(TcpOptions):
         if self.state in SENDING_STATES:
             self.state = ON_CLOSE[self.state]
             self._flush()
-
-    # -- readiness -----------------------------------------------------------------------------
-
-    def poll(self) -> int:
-        """Return what the system call poll shows."""
-        state = self.state
-        if state is LISTEN:
-            return IN if self.queue else 0
-        mask = ERR if self.error else 0
-        if state is CLOSED or self.is_shut_both:
-            mask |= HUP
-        if self.is_shut_read:
-            mask |= IN | RDHUP
-        if state is SYN_SENT:
-            return mask
-        if self.inbox.size:
-            mask |= IN
-        if self._has_room_to_write():
-            mask |= OUT
-        return mask
-
-    def _has_room_to_write(self) -> bool:
-        """Linux' rule: a third of the queue is free, or a write would fail at once."""
-        if self.is_shut_write:
-            return True
-        if self.direct and self.peer is not None:
-            return True
-        unsent = self.unsent_size
-        return self.sndbuf - unsent >= unsent // 2
-
-    @property
-    def readable(self) -> bool:
-        """Whether a receive or an accept would not block."""
-        if self.inbox.size:
-            return True
-        if self.state is LISTEN:
-            return bool(self.queue)
-        return self.is_shut_read or self.error != 0 or self.state is CLOSED
-
-    @property
-    def writable(self) -> bool:
-        """Whether a send would not block."""
-        if self.state is SYN_SENT or self.state is LISTEN:
-            return self.error != 0
-        return self.error != 0 or self._has_room_to_write()
 
     def check(self) -> None:
         """Assert the invariants."""

@@ -108,6 +108,7 @@ class Phase(Enum):
     UNCONNECTED = auto()
     CONNECTING = auto()
     CONNECTED = auto()
+    DISCONNECTING = auto()  # shutdown() came after a failed connect() and before its outcome.
 
 
 ESTABLISHED = State.ESTABLISHED
