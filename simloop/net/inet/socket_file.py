@@ -307,6 +307,7 @@ class InetSocket(SocketFile):
 
     # The ports of this protocol on this host.
     table: PortTable[InetSocket]
+    options: opt.Options | None  # Inherited, and said again for type checkers: it is set here, too.
 
     # -- what the port table asks ----------------------------------------------------------------
 

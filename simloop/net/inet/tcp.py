@@ -88,6 +88,7 @@ class TcpSocket(TcpReadiness):
     kind: ClassVar[str] = "tcp"
     # Inherited, and said again where this class sets them: type checkers infer each its own.
     error: int
+    local: Endpoint | None
     state: State
     window: int
     sndbuf: int
