@@ -133,7 +133,8 @@ def talk_and_close(arm, options, first):
     pair[1 - first].close()
     arm.do("listener still there", rebind, arm, names[0], options[1])
     listener.close()
-    for name in names:
+    # A client's port may be that of another one in TIME_WAIT, too: connect() shares those on Linux.
+    for name in names if first == 0 else names[:1]:
         arm.do("bind again", rebind, arm, name, options[1])
 
 
@@ -173,8 +174,7 @@ def resets(arm):
     arm.wait(client, "in")
     client.close()
     server.close()
-    for name in names:
-        arm.do("bind", rebind, arm, name, False)
+    arm.do("bind", rebind, arm, names[0], False)  # Of the client, as above.
 
 
 def both_at_once(arm):
@@ -297,7 +297,6 @@ def ephemeral(arm):
     arm.note("range", all(32768 <= port <= 60999 for port in ports))
     arm.note("both halves", [min(ports) < 46884, max(ports) > 46884])
     arm.note("no order", ports == sorted(ports))
-    arm.note("none twice in a row", all(map(int.__ne__, ports, ports[1:])))
     ports = ports_of(arm, lambda arm: bound_tcp(arm, [REUSE]), 40)
     arm.note("SO_REUSEADDR: odd, of the lower half", all(p % 2 and p < 46884 for p in ports))
     ports = ports_of(arm, lambda arm: arm.udp(bind=("127.0.0.1", 0)), 60)
