@@ -53,6 +53,7 @@ from .io import (  # noqa: F401
     sockets,
     tls_sockets,
 )
+from .io.file_tree import RealTree
 from .patching import import_hook  # noqa: F401
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
@@ -71,6 +72,7 @@ __all__ = [
     "Clock",
     "Identity",
     "ProcessContext",
+    "RealTree",
     "RunContext",
     "Sandbox",
     "Signals",

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from .io import platform_queries as inquiries  # noqa: F401 - for what it registers: what it lets out is no escape
 from .io.machine_files import refuse_machine_file
+from .io.socket_paths import check_opening
 from .patching.registry import before_install, entry, redirect
 from .permissions import escape, is_allowed
 from .process.effects import changed
@@ -94,8 +95,10 @@ def _refuse_kill(_seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
 
 
 def _refuse_writing(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
-    path, _mode, flags = args
+    path, mode, flags = args
     refuse_machine_file(path, flags)
+    if mode is not None and seat.sockets is not None:
+        check_opening(path, flags)  # Of the built-in function: os.open has been asked before.
     if flags & _WRITE_FLAGS and not isinstance(path, int):
         _refuse_change(seat, event, args)
 

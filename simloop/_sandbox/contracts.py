@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     import os
     import random
     import socket
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
     "Adopted",
     "Clock",
     "Identity",
     "Signals",
+    "SocketPath",
     "SocketPaths",
     "Sockets",
     "Streams",
@@ -78,29 +79,57 @@ class Identity(Protocol):
         """Return system, host name, release, version and machine."""
 
 
+class SocketPath(Protocol):
+    """What is known of the path of a virtual UNIX socket."""
+
+    number: int
+    """Which entry it is."""
+
+
 class SocketPaths(Protocol):
-    """Paths that are names of virtual UNIX sockets; other paths are real."""
+    """Paths that are names of virtual UNIX sockets; other paths are real.
 
-    def has(self, path: str, /) -> bool:
-        """Return whether a path is the name of a socket."""
+    A path is a text, relative to the folder of a descriptor where one is given with it.
+    """
 
-    def stat(self, path: str, /) -> os.stat_result:
-        """Return the status of such a path."""
+    @property
+    def names(self) -> object:
+        """Something, or None as long as no path is the name of a socket."""
 
-    def access(self, path: str, mode: int, /) -> bool:
+    def find(self, path: str, dir_fd: int | None, /, *, follow: bool) -> SocketPath | None:
+        """Return the entry that a path leads to, or None for one that is real."""
+
+    def names_in(self, folder: tuple[int, int], /) -> Mapping[str, Any]:
+        """Return the entries in a folder, which is known by its device and number."""
+
+    def status(self, entry: Any, /) -> os.stat_result:
+        """Return the status of an entry."""
+
+    def access(self, entry: Any, mode: int, /) -> bool:
         """Return whether the owner may do what ``mode`` asks for."""
 
-    def unlink(self, path: str, /) -> None:
+    def unlink(self, path: str, dir_fd: int | None, /) -> None:
         """Remove a path."""
 
-    def chmod(self, path: str, mode: int, /) -> None:
-        """Set the mode of a path."""
+    def chmod(self, entry: Any, mode: int, /) -> None:
+        """Set the mode of an entry."""
 
-    def chown(self, path: str, uid: int, gid: int, /) -> None:
-        """Set the owner of a path."""
+    def chown(self, entry: Any, uid: int, gid: int, /) -> None:
+        """Set the owner of an entry."""
 
-    def rename(self, path: str, target: str, /) -> None:
-        """Give a path another name."""
+    def utime(self, entry: Any, times_ns: tuple[int, int] | None, /) -> None:
+        """Set when an entry was read and changed; now, if None."""
+
+    def rename(
+        self, path: str, target: str, dir_fd: int | None, target_dir_fd: int | None, /
+    ) -> None:
+        """Give a path another name, in place of the socket that had that."""
+
+    def drop(self, path: str, dir_fd: int | None, /) -> None:
+        """Forget the socket at a path that something real was put in place of."""
+
+    def link(self, entry: Any, target: str, dir_fd: int | None, /) -> None:
+        """Give an entry one more path."""
 
     def umask(self, mask: int, /) -> None:
         """Take these bits from the modes of new paths."""

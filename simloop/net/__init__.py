@@ -36,8 +36,8 @@ which refuses unless it is replaced. ``make_socketpair(host)`` and ``make_pipe(h
 connected ends; ``host.read``, ``write``, ``close``, ``dup`` and ``poll`` take descriptors, and
 ``SystemCalls`` has them all under the names of ``os`` and ``socket``.
 
-*UNIX names* live in ``host.unix``: ``exists``, ``unlink``, ``chmod``, ``umask``; no directory is
-real.
+*UNIX names* live in ``host.unix``: ``exists``, ``unlink``, ``chmod``, ``umask``. They are a part of
+the file tree ``host.unix.tree``; without one, every path is a name in one folder.
 
 *Seams.* ``network.link`` gets every ``Packet`` between TCP and UDP sockets, of one host or two.
 ``network.tap`` is told of every accepted send, through UNIX sockets and pipes too. With neither,

@@ -53,8 +53,8 @@ class Host:
         self.addresses: list[str] = []  # Its own, without loopback; the network hands them out.
         self.descriptors: DescriptorTable = DescriptorTable(first_descriptor)
         # Of TcpSocket and UdpSocket, which stand above.
-        self.tcp: PortTable[Any] = PortTable(may_share_tcp)
-        self.udp: PortTable[Any] = PortTable(may_share_udp)
+        self.tcp: PortTable[Any] = PortTable(may_share_tcp, surroundings=network)
+        self.udp: PortTable[Any] = PortTable(may_share_udp, surroundings=network, step=1)
         self.unix: UnixNames = UnixNames()
         # How many sockets are in a group on an interface: (group, interface number) -> count.
         self.memberships: dict[Membership, int] = {}

@@ -1,7 +1,8 @@
 """A network: the hosts of one world, which address is whose, and what lies between them.
 
 Owns: the hosts in the order in which they were made, the owner of each address, the fabric, the
-names, and the choice of who serves a port that several share. Must not know sockets' states.
+names, the choice of who serves a port that several share, and what its hosts know of the time and
+of chance: hooks, which its owner sets. Must not know sockets' states.
 
 Invariants: an address has at most one owner; loopback addresses have none, they mean the host that
 asks; each host's descriptors have a range of their own, so a number of one host is none of another.
@@ -9,6 +10,7 @@ asks; each host's descriptors have a range of their own, so a number of one host
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 from simloop.errors import UsageError
@@ -65,6 +67,25 @@ class Network:
         # share(destination, count, source) -> index: which of the sockets that share a port by
         # SO_REUSEPORT serves the next request.
         self.share: Callable[[Endpoint, int, Endpoint], int] = RoundRobin()
+        # The time in nanoseconds, which TIME_WAIT goes by, and where random numbers come from.
+        self.now_ns: Callable[[], int] = lambda: 0
+        self.make_random: Callable[[], random.Random] = lambda: random.Random(0)  # noqa: S311
+        self._random: Callable[[], float] | None = None
+
+    def draw(self, count: int) -> int:
+        """Return a random number below ``count``, for an ephemeral port."""
+        if self._random is None:
+            self._random = self.make_random().random
+        return int(self._random() * count)
+
+    def draw_apart(self) -> Callable[[], None]:
+        """Draw from other random numbers, until what is returned is called."""
+        before, self._random = self._random, random.Random(0).random  # noqa: S311
+
+        def draw_again() -> None:
+            self._random = before
+
+        return draw_again
 
     @property
     def tap(self) -> Tap | None:

@@ -8,8 +8,6 @@ know each other; what one needs of another is handed over here.
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 import sys
 import weakref
 from contextlib import nullcontext
@@ -19,6 +17,7 @@ from simloop._kernel import Kernel, RandomStreams
 from simloop._loop import SimLoop, provide_worlds
 from simloop._process import MainProcess, Process, ProcessTable, Programs
 from simloop._sandbox import (
+    RealTree,
     Sandbox,
     ThreadSandbox,
     check_zone,
@@ -141,7 +140,10 @@ class World:
     def network(self) -> Network:
         """The virtual network, made when it is first asked for; internal but for its names."""
         if self._network is None:
-            self._network = Network()
+            network = self._network = Network()
+            kernel = self.kernel
+            network.now_ns = lambda: kernel.now_ns
+            network.make_random = lambda: kernel.streams.stream("ports")
             self._tap()
         return self._network
 
@@ -177,7 +179,7 @@ class World:
         """Add a machine whose blocking calls wait as the threads of this world do."""
         host = self.network.add_host(hostname, *addresses)
         let_threads_block(host, self.threads)
-        host.unix.is_taken = _is_in_the_way
+        host.unix.tree = RealTree()
         return host
 
     def interrupt(self) -> None:
@@ -379,15 +381,6 @@ class World:
         if isinstance(seat, ThreadSandbox) and seat.threads is self.threads:
             return nullcontext()  # A thread of the run is inside already.
         return self.sandbox
-
-
-def _is_in_the_way(path: str) -> bool:
-    """Tell whether a real file is where a socket is to be bound; a real socket is another one's."""
-    try:
-        mode = os.lstat(path).st_mode
-    except (OSError, ValueError):
-        return False
-    return not stat.S_ISSOCK(mode)
 
 
 def _tidy(full: bool) -> None:  # noqa: FBT001 - a hook of the kernel

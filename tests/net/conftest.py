@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import socket
 import tempfile
@@ -36,6 +37,7 @@ EVENTS = {
 }
 ASKED = select.POLLIN | select.POLLOUT | select.POLLRDHUP
 LOW_PORTS = 1024
+AUTOBOUND = re.compile(rb"\0[0-9a-f]{5}")  # unix(7): Linux draws them, here they count up.
 
 
 class Arm:
@@ -139,6 +141,8 @@ class Arm:
             return "a socket"
         if isinstance(value, tuple | list):
             return type(value)([self.plain(part) for part in value])
+        if isinstance(value, bytes) and AUTOBOUND.fullmatch(value):
+            return "a name of the kernel's choice"
         if isinstance(value, str | bytes):
             root = self.root if isinstance(value, str) else self.root.encode()
             return value.replace(root, type(root)())

@@ -51,13 +51,13 @@ class FakeSocket(socket.socket):
 class FakePaths:
     """Paths of sockets: none."""
 
-    def has(self, path):
-        return False
+    names = None
 
-    def refuse(self, *_args):
+    def refuse(self, *_args, **_kwargs):
         raise AssertionError("no path is a socket's")
 
-    stat = access = unlink = chmod = chown = rename = refuse
+    find = names_in = status = access = unlink = chmod = chown = utime = rename = drop = refuse
+    link = refuse
 
     def umask(self, mask):
         pass

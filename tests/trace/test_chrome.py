@@ -243,6 +243,8 @@ def test_a_large_stream_is_read_to_its_end(trace):
     async def main():
         server = await asyncio.start_server(take, "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)  # It would take all of it.
         for _ in range(count):
             writer.write(bytes(size))
             await writer.drain()

@@ -4,19 +4,30 @@ Owns: which sockets hold which port, Linux' rules of who may share one, the ephe
 index of listeners. Must not know how sockets talk: a holder is anything with the few attributes of
 ``Holder``.
 
-Ephemeral ports count up through Linux' range and start over, so that a run gives the same ports
-every time and a port that was just given back is not the next one given out.
+Ephemeral ports are handed out as Linux does it, from the network's own random numbers. TCP: bind()
+to port 0 gets a random odd port, of the lower half of the range with SO_REUSEADDR, and connect()
+even ones that rise by random even steps for each destination (net/ipv4/inet_connection_sock.c,
+``inet_csk_find_open_port``; net/ipv4/inet_hashtables.c, ``__inet_hash_connect``). UDP: random ones
+(net/ipv4/udp.c, ``udp_lib_get_port``). The one that bind() got last is not given again at once: a
+port just found free and given back is not the next one that some other socket gets.
 
-Invariants: a port is in ``holders`` exactly while some socket holds it; each listener in the index
-holds its port; no two holders of a port conflict by the rule of the table, except that a bound
-socket may begin to listen (checked then); the sorted free ports, if they were ever asked for, are
-those of their range without a holder.
+A connection that was closed here first leaves a ``TimeWait`` in its place for 60 seconds
+(TCP_TIMEWAIT_LEN), and so does a closed end whose peer was not closed yet (tcp_fin_timeout).
+Nothing runs when the time is up: the clock is asked when the port is.
+
+Invariants: a port is in ``holders`` exactly while some socket or ``TimeWait`` holds it; each
+listener in the index holds its port; no two holders of a port conflict by the rule of the table,
+except that a bound socket may begin to listen (checked then), and a connection may leave a
+``TimeWait`` beside what shares its port; the sorted free ports, if they were ever asked for, are
+those of their range without a holder; ``TimeWait``s are listed in the order in which they end.
 """
 
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+import random
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from simloop.net.errnos import os_error
 
@@ -34,6 +45,8 @@ __all__ = [
     "LAST_EPHEMERAL",
     "Holder",
     "PortTable",
+    "Surroundings",
+    "TimeWait",
     "may_share_tcp",
     "may_share_udp",
 ]
@@ -42,6 +55,13 @@ FIRST_EPHEMERAL = 32_768
 LAST_EPHEMERAL = 60_999
 _PROBES = 16  # So many held ports in a row are passed one by one.
 _SMALL = 1024  # Entries that are not worth shrinking.
+_TIME_WAIT_NS = 60_000_000_000
+_LARGE = 1024  # Bytes of a dict that is worth shrinking.
+_ABSENT: Any = object()
+_HALVED = 4  # A range this small is not halved.
+_BOUND, _REUSE_ADDRESS, _REUSE_PORT, _V6ONLY = 1, 2, 4, 8  # What a TimeWait keeps of its sockets.
+_STEPS = 8  # The next port for a destination is so many even ones further, at most.
+_DESTINATIONS = 1024  # So many are remembered.
 
 
 class Holder(Protocol):
@@ -75,6 +95,67 @@ class Holder(Protocol):
 H = TypeVar("H", bound=Holder)
 
 
+class Surroundings(Protocol):
+    """What the table asks of the network."""
+
+    def draw(self, count: int) -> int:
+        """Return a random number below ``count``."""
+
+    def now_ns(self) -> int:
+        """Return the time in nanoseconds."""
+
+
+class _Alone:
+    """The surroundings of a table without a network: no time passes."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(0)  # noqa: S311  # A simulation.
+
+    def draw(self, count: int) -> int:
+        return self._random.randrange(count)
+
+    def now_ns(self) -> int:
+        return 0
+
+
+class TimeWait:
+    """What is left of connections that were closed here first: one for all that are alike.
+
+    It is a ``Holder`` with the address and options of the sockets; ``remote`` is the peer of the
+    last of them, ``until_ns`` the end of its time.
+    """
+
+    __slots__ = ("_flags", "held_ip", "remote", "until_ns")
+
+    is_listening = False
+
+    def __init__(self, held_ip: str, flags: int) -> None:
+        self.held_ip: str = held_ip
+        self._flags = flags
+        self.remote: Endpoint | None = None
+        self.until_ns: int = 0
+
+    @property
+    def is_v6only(self) -> bool:
+        """Whether the sockets took no IPv4 packets."""
+        return bool(self._flags & _V6ONLY)
+
+    @property
+    def reuse_address(self) -> bool:
+        """SO_REUSEADDR, as it was at the end."""
+        return bool(self._flags & _REUSE_ADDRESS)
+
+    @property
+    def reuse_port(self) -> bool:
+        """SO_REUSEPORT, as it was at the end."""
+        return bool(self._flags & _REUSE_PORT)
+
+    @property
+    def shared_remote(self) -> Endpoint | None:
+        """The peer, where connect() chose the port."""
+        return None if self._flags & _BOUND else self.remote
+
+
 def may_share_tcp(new: Holder, old: Holder) -> bool:
     """Whether Linux lets two TCP sockets with overlapping addresses share a port."""
     if new.reuse_port and old.reuse_port:
@@ -105,12 +186,17 @@ class PortTable(Generic[H]):
     """Hold the ports of one protocol."""
 
     __slots__ = (
-        "_cursor",
         "_free",
         "_free_range",
+        "_last",
         "_may_share",
+        "_next_end",
+        "_offsets",
         "_peak",
         "_shared_cursor",
+        "_step",
+        "_surroundings",
+        "_waits",
         "first",
         "holders",
         "last",
@@ -122,24 +208,35 @@ class PortTable(Generic[H]):
         may_share: Callable[[Holder, Holder], bool],
         first: int = FIRST_EPHEMERAL,
         last: int = LAST_EPHEMERAL,
+        *,
+        surroundings: Surroundings | None = None,
+        step: int = 2,
     ) -> None:
         self._may_share = may_share
+        self._surroundings: Surroundings = surroundings or _Alone()
+        self._step = step  # 2: bind() and connect() have a parity each; 1: they don't.
         self.first: int = first
         self.last: int = last
-        self._cursor = self._shared_cursor = first
-        # The free ports of a range of ephemeral ones, in order, once they were asked for.
-        self._free: SortedList[int] | None = None
+        self._last = 0  # What bind() was given last.
+        self._offsets: dict[Endpoint, int] = {}  # Where to look for each destination next.
+        self._shared_cursor = first
+        # The free ports of a range of ephemeral ones, even and odd, once they were asked for.
+        self._free: tuple[SortedList[int], SortedList[int]] | None = None
         self._free_range = (first, last)
         self._peak = 0  # The most ports held since the table was last shrunk.
         self.holders: dict[int, dict[H, None]] = {}
         self.listeners: dict[Endpoint, list[H]] = {}
+        self._waits: OrderedDict[tuple[int, str, int], TimeWait] | None = None
+        self._next_end = 0  # When the first of them ends; perhaps earlier than it does by now.
 
     # -- holding -------------------------------------------------------------------------------
 
     def bind(self, socket: H, ip: str, port: int) -> int:
         """Let ``socket`` hold ``port`` (0: an ephemeral one); EADDRINUSE if it may not."""
+        if self._waits:
+            self._forget_ended(self._surroundings.now_ns())
         if port == 0:
-            port = self._free_port()
+            port = self._last = self._port_to_bind(is_half=socket.reuse_address)
         elif self.conflicts(socket, ip, port):
             raise os_error(errno.EADDRINUSE)
         self.hold(socket, port)
@@ -162,59 +259,88 @@ class PortTable(Generic[H]):
             return
         self.holders[port] = {socket: None}
         if self._free is not None:
-            self._free.discard(port)
+            self._free[port & 1].discard(port)
         if len(self.holders) > _SMALL:
             self._peak = max(self._peak, len(self.holders))
 
     def release(self, socket: H, port: int) -> None:
         """Give the port back; releasing twice is no error."""
         there = self.holders.get(port)
-        if there is None:
+        if there is None or there.pop(socket, _ABSENT) is _ABSENT:
             return
-        there.pop(socket, None)
         if not there:
             del self.holders[port]
             if self._free is not None and self._free_range[0] <= port <= self._free_range[1]:
-                self._free.add(port)
+                self._free[port & 1].add(port)
             if self._peak > _SMALL and len(self.holders) * 8 < self._peak:
                 self.holders = dict(self.holders)  # Dicts don't shrink by themselves.
                 self._peak = len(self.holders)
-        elif len(there) == 1:
+        elif len(there) == 1 and there.__sizeof__() > _LARGE:
             self.holders[port] = dict(there)  # A listener whose many connections are gone.
 
     def connect(self, socket: H, ip: str, remote: Endpoint) -> int:
         """Let ``socket`` hold a port of the table's choice for a connection to ``remote``.
 
         A fresh port while there is one; else one that other connections to other peers use, as
-        Linux does. EADDRNOTAVAIL when all are taken.
+        Linux does, or that one to the same peer used before: Linux waits a second for that, which
+        a burst of connections at one instant never could. EADDRNOTAVAIL when all are taken.
         """
         try:
-            port = self._free_port()
+            port = self._port_to_connect(remote)
         except OSError:
+            if self._waits:
+                self._forget_ended(self._surroundings.now_ns())
             port = self._port_of_others(ip, remote)
         self.hold(socket, port)
         return port
 
-    def _free_port(self) -> int:
-        """Return the next ephemeral port that is free; EADDRINUSE if none is."""
-        first, last, holders = self.first, self.last, self.holders
-        port = self._cursor
-        for _ in range(_PROBES):
-            if not first <= port <= last:
-                port = first
-            if port not in holders:
-                break
-            port += 1
-        else:
-            free = self._free_ports()
-            if not free:
-                raise os_error(errno.EADDRINUSE)
-            index = free.bisect_left(port)
-            port = free[index if index < len(free) else 0]
-        self._cursor = port + 1
+    def _port_to_bind(self, *, is_half: bool) -> int:
+        """Return a random free port; EADDRINUSE if none is."""
+        first, step = self.first, self._step
+        count = self.last + 1 - first
+        if step > 1 and is_half and count > _HALVED:
+            count >>= 1
+        offset = self._surroundings.draw(count)
+        if step > 1:
+            offset |= 1
+        return self._free_port(first + offset)
+
+    def _port_to_connect(self, remote: Endpoint) -> int:
+        """Return the next free port for a destination; EADDRINUSE if none is."""
+        first = self.first
+        draw = self._surroundings.draw
+        if self._step == 1:
+            return self._free_port(first + draw(self.last + 1 - first))
+        offsets = self._offsets
+        offset = offsets.get(remote)
+        if offset is None:
+            if len(offsets) >= _DESTINATIONS:
+                offsets.clear()
+            offset = draw(self.last + 1 - first) & ~1
+        port = self._free_port(first + offset)
+        offsets[remote] = port - first + 2 + 2 * draw(_STEPS)
         return port
 
-    def _free_ports(self) -> SortedList[int]:
+    def _free_port(self, port: int) -> int:
+        """Return a free port from ``port`` on, of its parity if there is one; else EADDRINUSE."""
+        first, last, holders, step = self.first, self.last, self.holders, self._step
+        for _ in range(_PROBES):
+            if port > last:
+                port = first + ((port - first) & (step - 1))
+            if port not in holders and port != self._last:
+                return port
+            port += step
+        even, odd = self._free_ports()
+        for free in (odd, even) if port & 1 else (even, odd):
+            index = free.bisect_left(port)
+            for found in (*free[index : index + 2], *free[:2]):
+                if found != self._last:
+                    return int(found)
+        if self._last in even or self._last in odd:
+            return self._last  # There is no other one.
+        raise os_error(errno.EADDRINUSE)
+
+    def _free_ports(self) -> tuple[SortedList[int], SortedList[int]]:
         """Return the free ephemeral ports in order, kept up from the first call on.
 
         Not before: a table that never has many held ports in a row does without them, and a
@@ -225,8 +351,10 @@ class PortTable(Generic[H]):
             from sortedcontainers import SortedList  # noqa: PLC0415  # Few runs come here.
 
             self._free_range = ports
-            self._free = SortedList(
-                port for port in range(self.first, self.last + 1) if port not in self.holders
+            free = [port for port in range(self.first, self.last + 1) if port not in self.holders]
+            self._free = (
+                SortedList(port for port in free if not port & 1),
+                SortedList(port for port in free if port & 1),
             )
         return self._free
 
@@ -237,25 +365,76 @@ class PortTable(Generic[H]):
             self._shared_cursor = self.first if port >= self.last else port + 1
             if all(
                 other.shared_remote is not None
-                and (other.shared_remote != remote or other.held_ip != ip)
+                and (
+                    other.shared_remote != remote
+                    or other.held_ip != ip
+                    or isinstance(other, TimeWait)
+                )
                 for other in self.holders[port]
             ):
                 return port
         raise os_error(errno.EADDRNOTAVAIL)
 
     @property
-    def first_position(self) -> tuple[int, int]:
-        """The position of a table that has given out none."""
-        return self.first, self.first
-
-    @property
-    def position(self) -> tuple[int, int]:
+    def position(self) -> tuple[int, int, dict[Endpoint, int]]:
         """From where on the next ephemeral ports are looked for."""
-        return self._cursor, self._shared_cursor
+        return self._last, self._shared_cursor, dict(self._offsets)
 
     @position.setter
-    def position(self, position: tuple[int, int]) -> None:
-        self._cursor, self._shared_cursor = position
+    def position(self, position: tuple[int, int, dict[Endpoint, int]]) -> None:
+        self._last, self._shared_cursor, self._offsets = position
+
+    # -- what closed connections leave behind ----------------------------------------------------
+
+    def wait(
+        self, socket: H, port: int, remote: Endpoint, *, is_bound: bool, is_plain: bool
+    ) -> None:
+        """Let the port stay held for 60 seconds from now, on behalf of a connection that is over.
+
+        Args:
+            socket: This end of the connection.
+            port: Its port.
+            remote: The other end.
+            is_bound: Whether bind() gave the port, so that no connection shares it.
+            is_plain: Whether no option was ever set, so that none need be asked for.
+        """
+        flags = _BOUND if is_bound else 0
+        if not is_plain:
+            flags |= _REUSE_ADDRESS if socket.reuse_address else 0
+            flags |= _REUSE_PORT if socket.reuse_port else 0
+            flags |= _V6ONLY if socket.is_v6only else 0
+        key = (port, socket.held_ip, flags)
+        now = self._surroundings.now_ns()
+        waits = self._waits
+        if waits is None:
+            waits = self._waits = OrderedDict()
+        elif now >= self._next_end:
+            self._forget_ended(now)
+        wait = waits.get(key)
+        if wait is None:
+            if not waits:
+                self._next_end = now + _TIME_WAIT_NS
+            wait = waits[key] = TimeWait(key[1], flags)
+            self.hold(cast("H", wait), port)  # A holder like others, to the rules.
+        elif wait.until_ns != now + _TIME_WAIT_NS:
+            waits.move_to_end(key)
+        wait.remote = remote
+        wait.until_ns = now + _TIME_WAIT_NS
+
+    def _forget_ended(self, now: int) -> None:
+        """Give back the ports whose time is up."""
+        waits = self._waits
+        while waits:
+            key = next(iter(waits))
+            self._next_end = waits[key].until_ns
+            if self._next_end > now:
+                break
+            self.release(cast("H", waits.pop(key)), key[0])
+
+    def sockets(self) -> list[H]:
+        """Return the sockets that hold a port, without what closed connections left."""
+        there = (other for holders in self.holders.values() for other in holders)
+        return [other for other in there if not isinstance(other, TimeWait)]
 
     # -- listening -----------------------------------------------------------------------------
 
@@ -310,7 +489,11 @@ class PortTable(Generic[H]):
         if self._free is not None:
             first, last = self._free_range
             free = [port for port in range(first, last + 1) if port not in self.holders]
-            assert list(self._free) == free
+            assert sorted([*self._free[0], *self._free[1]]) == free
+        ends = [wait.until_ns for wait in (self._waits or {}).values()]
+        assert ends == sorted(ends)
+        for key, wait in (self._waits or {}).items():
+            assert wait in self.holders[key[0]], key
         for port, there in self.holders.items():
             assert there, port
         for (_, port), group in self.listeners.items():

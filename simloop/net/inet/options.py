@@ -41,6 +41,11 @@ _BUFFER_MAX = 212_992
 _SNDBUF_MIN = 4_608
 _RCVBUF_MIN = 2_304
 
+_INT_MAX = 2**31 - 1
+_SEGMENT = 536  # TCP_MSS_DEFAULT
+_LINGER_DEFAULT, _LINGER_MAX = 60, 120  # tcp_fin_timeout, TCP_FIN_TIMEOUT_MAX
+_RTO_MAX = 120
+
 # Linux' numbers of options that the socket module of some Python versions does not name.
 IP_MULTICAST_ALL = 49
 IP_PKTINFO = 8
@@ -83,6 +88,34 @@ def _hops(default: int, *, least: int = 0) -> Callable[[int], int]:
     return check
 
 
+def _low_water(value: int) -> int:
+    return _INT_MAX if value < 0 else value or 1
+
+
+def _segment(value: int) -> int:
+    return _between(88, 32767)(value) if value else _SEGMENT
+
+
+def _linger(value: int) -> int:
+    """Check the seconds that an end without descriptors waits: none, the default, two minutes."""
+    if value < 0:
+        return -1
+    return min(value, _LINGER_MAX) if value else _LINGER_DEFAULT
+
+
+def _clamp(value: int) -> int:
+    return max(value, _RCVBUF_MIN // 2) if value else 0
+
+
+def _retransmissions(seconds: int) -> int:
+    """Return the time of so many retransmissions as cover the seconds (net/ipv4/tcp.c)."""
+    period = timeout = int(seconds > 0)
+    while seconds > period and timeout:
+        timeout = min(2 * timeout, _RTO_MAX)
+        period += timeout
+    return period
+
+
 def _read_only(value: int) -> int:
     del value
     raise os_error(errno.ENOPROTOOPT)
@@ -107,7 +140,7 @@ _INTEGERS: dict[Key, tuple[int, Callable[[int], int]]] = {
     (SOL_SOCKET, 12): (0, _any),  # SO_PRIORITY
     (SOL_SOCKET, socket.SO_REUSEPORT): (0, _boolean),
     PASSCRED: (0, _boolean),
-    (SOL_SOCKET, socket.SO_RCVLOWAT): (1, lambda value: max(1, value)),
+    (SOL_SOCKET, socket.SO_RCVLOWAT): (1, _low_water),
     (SOL_SOCKET, socket.SO_SNDLOWAT): (1, _read_only),
     (SOL_SOCKET, 29): (0, _boolean),  # SO_TIMESTAMP
     (SOL_SOCKET, socket.SO_ACCEPTCONN): (0, _read_only),
@@ -118,15 +151,15 @@ _INTEGERS: dict[Key, tuple[int, Callable[[int], int]]] = {
     (SOL_SOCKET, 46): (0, _any),  # SO_BUSY_POLL
     (SOL_SOCKET, 49): (-1, _any),  # SO_INCOMING_CPU
     (IPPROTO_TCP, socket.TCP_NODELAY): (0, _boolean),
-    (IPPROTO_TCP, socket.TCP_MAXSEG): (536, _between(88, 32767)),
+    (IPPROTO_TCP, socket.TCP_MAXSEG): (_SEGMENT, _segment),
     (IPPROTO_TCP, socket.TCP_CORK): (0, _boolean),
     (IPPROTO_TCP, socket.TCP_KEEPIDLE): (7200, _between(1, 32767)),
     (IPPROTO_TCP, socket.TCP_KEEPINTVL): (75, _between(1, 32767)),
     (IPPROTO_TCP, socket.TCP_KEEPCNT): (9, _between(1, 127)),
     (IPPROTO_TCP, socket.TCP_SYNCNT): (6, _between(1, 127)),
-    (IPPROTO_TCP, socket.TCP_LINGER2): (60, _any),
-    (IPPROTO_TCP, socket.TCP_DEFER_ACCEPT): (0, _any),
-    (IPPROTO_TCP, socket.TCP_WINDOW_CLAMP): (0, _any),
+    (IPPROTO_TCP, socket.TCP_LINGER2): (_LINGER_DEFAULT, _linger),
+    (IPPROTO_TCP, socket.TCP_DEFER_ACCEPT): (0, _retransmissions),
+    (IPPROTO_TCP, socket.TCP_WINDOW_CLAMP): (0, _clamp),
     (IPPROTO_TCP, socket.TCP_QUICKACK): (1, _boolean),
     (IPPROTO_TCP, socket.TCP_USER_TIMEOUT): (0, _between(0, 2**31 - 1)),
     (IPPROTO_TCP, socket.TCP_FASTOPEN): (0, _between(0, 2**31 - 1)),
@@ -134,6 +167,9 @@ _INTEGERS: dict[Key, tuple[int, Callable[[int], int]]] = {
     (IPPROTO_TCP, 30): (0, _boolean),  # TCP_FASTOPEN_CONNECT
     (IPPROTO_IP, socket.IP_TOS): (0, lambda value: value & 0xFF),
     (IPPROTO_IP, socket.IP_TTL): (64, _hops(64, least=1)),
+    (IPPROTO_IP, 3): (0, _read_only),  # IP_HDRINCL, of raw sockets.
+    (IPPROTO_IP, 6): (0, _boolean),  # IP_RECVOPTS
+    (IPPROTO_IP, 7): (0, _boolean),  # IP_RETOPTS
     (IPPROTO_IP, IP_PKTINFO): (0, _boolean),
     (IPPROTO_IP, 10): (1, _between(0, 5)),  # IP_MTU_DISCOVER
     (IPPROTO_IP, 11): (0, _boolean),  # IP_RECVERR
@@ -155,8 +191,12 @@ _INTEGERS: dict[Key, tuple[int, Callable[[int], int]]] = {
     (IPPROTO_IPV6, socket.IPV6_V6ONLY): (0, _boolean),
     (IPPROTO_IPV6, 49): (0, _boolean),  # IPV6_RECVPKTINFO
     (IPPROTO_IPV6, 51): (0, _boolean),  # IPV6_RECVHOPLIMIT
+    (IPPROTO_IPV6, 53): (0, _boolean),  # IPV6_RECVHOPOPTS
+    (IPPROTO_IPV6, 56): (0, _boolean),  # IPV6_RECVRTHDR
+    (IPPROTO_IPV6, 58): (0, _boolean),  # IPV6_RECVDSTOPTS
+    (IPPROTO_IPV6, 60): (0, _boolean),  # IPV6_RECVPATHMTU
     (IPPROTO_IPV6, 66): (0, _boolean),  # IPV6_RECVTCLASS
-    (IPPROTO_IPV6, _opt("IPV6_TCLASS", 67)): (0, _between(-1, 255)),
+    (IPPROTO_IPV6, _opt("IPV6_TCLASS", 67)): (0, lambda value: max(0, _between(-1, 255)(value))),
     (IPPROTO_IPV6, _opt("IPV6_DONTFRAG", 62)): (0, _boolean),
 }
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 from typing import TYPE_CHECKING, ClassVar
 
 from simloop.net.addressing.addresses import (
@@ -74,6 +75,9 @@ _READ_FROM_THE_SOCKET = {
     int(socket.SO_SNDBUF): "sndbuf",
     int(socket.SO_RCVBUF): "rcvbuf",
 }
+_PEERCRED = (SOL_SOCKET, 17)  # SO_PEERCRED, which UNIX sockets alone know to answer.
+_MULTICAST_ALL = (opt.IPPROTO_IP, opt.IP_MULTICAST_ALL)  # Off where it means nothing.
+_NO_PEER = struct.pack("3i", 0, -1, -1)
 V6ONLY = (opt.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 # (level, type, data) as sendmsg and recvmsg have it; SCM_RIGHTS carries files here, not numbers.
@@ -260,7 +264,7 @@ class SocketFile(File):
     def getsockopt(self, level: int, name: int) -> opt.Value:
         """Return an option's value as it is kept; SO_ERROR forgets the error."""
         if level not in self.levels:
-            raise os_error(errno.EOPNOTSUPP)
+            raise os_error(errno.ENOPROTOOPT if self.family == AF_INET6 else errno.EOPNOTSUPP)
         if level == SOL_SOCKET:
             special = self.special_option(name)
             if special is not None:
@@ -303,6 +307,7 @@ class InetSocket(SocketFile):
 
     # The ports of this protocol on this host.
     table: PortTable[InetSocket]
+    options: opt.Options | None  # Inherited, and said again for type checkers: it is set here, too.
 
     # -- what the port table asks ----------------------------------------------------------------
 
@@ -370,6 +375,8 @@ class InetSocket(SocketFile):
             self.host.check_bindable(ip)
         self.hold(ip, port)
         self.is_bound = True
+        if self.family == AF_INET6 and is_ipv6(ip) and not is_wildcard(ip):
+            self.options = {**(self.options or {}), V6ONLY: 1}  # ``sk_ipv6only`` of af_inet6.c.
 
     def hold(self, ip: str, port: int) -> None:
         """Hold a port, 0 for one of the table's choice."""
@@ -384,6 +391,11 @@ class InetSocket(SocketFile):
     def bind_any(self) -> None:
         """Take an ephemeral port at the wildcard, as a first use without bind does."""
         self.hold(ANY if self.family == AF_INET else ANY6, 0)
+
+    @property
+    def holds_port(self) -> bool:
+        """Whether the port of its name is still its own."""
+        return self.local is not None and self in self.table.holders.get(self.local[1], ())
 
     def let_go(self) -> None:
         """Give the port back; the name stays, as it does on Linux."""
@@ -417,7 +429,7 @@ class InetSocket(SocketFile):
 
     def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
         """Set an option; IPV6_V6ONLY only before the socket has a name."""
-        if (level, name) == V6ONLY and self.family == AF_INET6 and self.local is not None:
+        if (level, name) == V6ONLY and self.family == AF_INET6 and self.holds_port:
             raise os_error(errno.EINVAL)
         if level == opt.IPPROTO_IPV6 and self.family != AF_INET6:
             raise os_error(errno.ENOPROTOOPT)
@@ -432,4 +444,8 @@ class InetSocket(SocketFile):
         no_ipv6 = level == opt.IPPROTO_IPV6 and self.family != AF_INET6
         if no_ipv6 or (level, name) == opt.PASSCRED:
             raise os_error(errno.EOPNOTSUPP)
+        if (level, name) == _PEERCRED:
+            return _NO_PEER
+        if (level, name) == _MULTICAST_ALL and self.family == AF_INET6:
+            return 0 if self.options is None else self.options.get(_MULTICAST_ALL, 0)
         return super().getsockopt(level, name)

@@ -11,9 +11,10 @@ are in ``tcp_states.py``: a state is only ever what the table of an event makes 
 
 Invariants: each state goes with the marks that ``check()`` lists, so a side whose own end of stream
 is queued, sent or there always counts as writable (a send says EPIPE at once); a port is held from
-bind, connect or accept until the last descriptor is gone or the connection is over (a bound port:
-until the descriptor is gone); a listener's queue holds connected sockets without descriptors, at
-most backlog + 1 of them; a client beyond that waits in ``waiting``.
+bind, connect or accept until the connection is over (a bound port: until the descriptor is gone,
+too), and for 60 seconds more by what was closed first (TIME_WAIT); a listener's queue holds
+connected sockets without descriptors, at most backlog + 1 of them; a client beyond that waits in
+``waiting``.
 """
 
 from __future__ import annotations
@@ -25,21 +26,25 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from simloop.net.addressing.addresses import (
+    ANY,
+    ANY6,
     LOOPBACK,
     SocketAddress,
     is_limited_broadcast,
     is_loopback,
     is_multicast,
+    is_wildcard,
 )
+from simloop.net.addressing.port_tables import TimeWait
 from simloop.net.errnos import os_error
-from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 
-from . import options as opt
-from .byte_stream import StreamSocket
-from .socket_file import AF_INET, SO_RCVBUF, SOL_SOCKET, InetSocket
+from .socket_file import AF_INET, InetSocket
+from .tcp_options import RCVBUF, SNDBUF, SO_LINGER, is_zero
+from .tcp_readiness import TcpReadiness
 from .tcp_states import (
     CLOSE_WAIT,
     CLOSED,
+    CLOSING,
     CONNECTED_STATES,
     ENDING_STATES,
     FIN_WAIT_2,
@@ -65,44 +70,25 @@ if TYPE_CHECKING:
     from simloop.net.host import Host
 
     from .buffers import ByteQueue
+    from .byte_stream import StreamSocket
 
-__all__ = ["RCVBUF", "SNDBUF", "TcpSocket"]
+__all__ = ["TcpSocket"]
 
-# tcp_wmem and tcp_rmem: what a socket starts with. Linux then tunes them; here they stay.
-SNDBUF = 16_384
-RCVBUF = 131_072
 _BACKLOG_MAX = 4_096  # net.core.somaxconn
-
-SO_LINGER = (SOL_SOCKET, socket.SO_LINGER)
-_TCP_INFO = (opt.IPPROTO_TCP, int(socket.TCP_INFO))
-_TCP_INFO_SIZE = 104
 
 _SHUT_READ = (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
 _SHUT_WRITE = (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
 
-_OF_GROUPS = {
-    int(socket.IP_ADD_MEMBERSHIP): errno.EPROTO,
-    int(socket.IP_DROP_MEMBERSHIP): errno.EPROTO,
-    int(socket.IP_MULTICAST_TTL): errno.EINVAL,
-    int(socket.IP_MULTICAST_IF): errno.EINVAL,
-}
 
-
-class TcpSocket(InetSocket, StreamSocket):
+class TcpSocket(TcpReadiness):
     """One end of a TCP connection, or a listener."""
 
-    __slots__ = ("backlog", "phase", "queue", "table", "waiting")
+    __slots__ = ("backlog", "bound", "phase", "queue", "table", "waiting")
 
     kind: ClassVar[str] = "tcp"
-    levels: ClassVar[tuple[int, ...]] = (
-        SOL_SOCKET,
-        opt.IPPROTO_TCP,
-        opt.IPPROTO_IP,
-        opt.IPPROTO_IPV6,
-    )
-
     # Inherited, and said again where this class sets them: type checkers infer each its own.
     error: int
+    local: Endpoint | None
     state: State
     window: int
     sndbuf: int
@@ -117,14 +103,10 @@ class TcpSocket(InetSocket, StreamSocket):
         super().__init__(host, family, type_, proto, SNDBUF, RCVBUF)
         self.table: PortTable[InetSocket] = host.tcp
         self.phase: Phase = Phase.UNCONNECTED
+        self.bound: Endpoint | None = None  # What bind() was given.
         self.backlog: int = 0
         self.queue: deque[TcpSocket] | None = None  # Listeners: connected and not yet accepted.
         self.waiting: deque[TcpSocket] | None = None  # Clients that found the queue full.
-
-    @property
-    def protocol(self) -> int:
-        """The protocol of the socket."""
-        return opt.IPPROTO_TCP
 
     def getpeername(self) -> SocketAddress:
         """Return the peer's name; ENOTCONN unless connected."""
@@ -142,6 +124,8 @@ class TcpSocket(InetSocket, StreamSocket):
         """
         if self.phase is Phase.CONNECTING:
             return self.connect_outcome()
+        if self.phase is Phase.DISCONNECTING:
+            return errno.EINVAL
         if self.state is not CLOSED or self.phase is Phase.CONNECTED:
             return errno.EISCONN
         try:
@@ -171,7 +155,7 @@ class TcpSocket(InetSocket, StreamSocket):
         else:
             remote = self._reachable(endpoint)
             source = self.source_for(remote[0])
-        if self.local is None:
+        if self.local is None or not self.holds_port:
             self.local = (source, self.table.connect(self, source, remote))
         else:
             self._refuse_twin(remote)
@@ -186,10 +170,15 @@ class TcpSocket(InetSocket, StreamSocket):
         return ip, port
 
     def _refuse_twin(self, remote: Endpoint) -> None:
-        """Refuse a second connection with the same four numbers."""
+        """Refuse a second connection with the same four numbers.
+
+        One that is over is no hindrance to a bound socket (``tcp_twsk_unique`` of tcp_ipv4.c).
+        """
         assert self.local is not None
         for other in self.table.holders.get(self.local[1], ()):
-            if other is not self and other.remote == remote and not other.is_listening:
+            if other is self or other.remote != remote or other.is_listening:
+                continue
+            if not isinstance(other, TimeWait):
                 raise os_error(errno.EADDRNOTAVAIL)
 
     def _syn_arrives(self) -> None:
@@ -201,10 +190,31 @@ class TcpSocket(InetSocket, StreamSocket):
             self._fail(errno.EHOSTUNREACH)
             return
         listener = host.tcp.choose_listener(self.remote, self.local, host.network.share)
-        if listener is None:
+        if listener is None and self.remote == self.local:
+            self._meet_itself()
+        elif listener is None:
             self.fabric.carry("refuse", self.remote, self.local, self._refused)
         else:
             listener._meet(self)
+
+    def _meet_itself(self) -> None:
+        """Connect with itself: both ends open at once (RFC 9293, section 3.5, figure 7)."""
+        self.state = ON_SYN_ACK[self.state]
+        self.peer = self
+        self.grow_buffer(self)
+        self.window = self.rcvbuf
+        self._refresh()
+        self.notify_writable()
+        self._shut_early()
+
+    def _shut_early(self) -> None:
+        """Send the end of stream that shutdown() asked for before there was a connection.
+
+        Of a listener, for its children, and of a socket that connects with itself: those that come
+        from SYN_RECEIVED (``tcp_rcv_state_process`` of net/ipv4/tcp_input.c).
+        """
+        if self.is_shut_write:
+            self._shut(_SHUT_WRITE[0])
 
     def _refused(self) -> None:
         self._fail(errno.ECONNREFUSED)
@@ -224,6 +234,7 @@ class TcpSocket(InetSocket, StreamSocket):
             return
         self.state = ON_SYN_ACK[self.state]
         self.peer = child
+        self.grow_buffer(child)
         self.window = child.rcvbuf
         self._refresh()
         self.notify_writable()
@@ -235,20 +246,36 @@ class TcpSocket(InetSocket, StreamSocket):
         self.is_shut_read = self.is_shut_write = self.is_fin_taken = False
         self.inbox.clear()
         self.remote = None
-        if not self.is_bound:
+        self._give_port_back()
+        bound = self.bound
+        if self.local is not None and (bound is None or is_wildcard(bound[0])):
+            # The port stays in the name though it is given back: getsockname(2) shows it.
+            self.local = (ANY if self.family == AF_INET else ANY6), self.local[1]
+
+    @property
+    def _keeps_port(self) -> bool:
+        """Whether bind() asked for this port: one of the table's choice goes with the connection.
+
+        SOCK_BINDPORT_LOCK of ``__inet_bind`` in net/ipv4/af_inet.c.
+        """
+        return self.bound is not None and self.bound[1] != 0
+
+    def _give_port_back(self) -> None:
+        if not self._keeps_port:
             self.let_go()
-            self.local = None
+            self.is_bound = False
 
     def bind(self, endpoint: Endpoint) -> None:
         """Take an address and a port; after a connection is over, a new one."""
         before = self.local
-        if self.state is CLOSED and not self.is_bound:
+        if self.state is CLOSED and not self.holds_port:
             self.local = None  # Its port was given back when the connection ended.
         try:
             super().bind(endpoint)
         except OSError:
             self.local = before
             raise
+        self.bound = endpoint
 
     # -- listening -----------------------------------------------------------------------------
 
@@ -262,6 +289,8 @@ class TcpSocket(InetSocket, StreamSocket):
             return
         if self.local is None:
             self.bind_any()
+        elif not self.holds_port:
+            self.hold(self.local[0], 0)
         assert self.local is not None
         self.table.listen(self, *self.local)
         self.state = ON_LISTEN[self.state]
@@ -302,6 +331,7 @@ class TcpSocket(InetSocket, StreamSocket):
         child.phase = Phase.CONNECTED
         child.local, child.remote = client.remote, client.local
         child.peer = client
+        child.grow_buffer(client)
         child.window = client.rcvbuf
         assert child.local is not None
         child.table.hold(child, child.local[1])
@@ -309,6 +339,9 @@ class TcpSocket(InetSocket, StreamSocket):
         self.queue.append(child)
         child._carry("syn-ack", partial(client._established, child))
         self.notify_readable()
+        if self.is_shut_read or self.is_shut_write:  # Before it began to listen.
+            child.is_shut_read, child.is_shut_write = self.is_shut_read, self.is_shut_write
+            child._shut_early()
 
     def _stop_listening(self) -> None:
         assert self.local is not None
@@ -367,6 +400,9 @@ class TcpSocket(InetSocket, StreamSocket):
         """Close one direction or both; ENOTCONN where there is no connection."""
         if how not in (0, 1, 2):
             raise os_error(errno.EINVAL)
+        if self.phase is Phase.CONNECTING:  # inet_shutdown of net/ipv4/af_inet.c.
+            is_there = self.state in CONNECTED_STATES
+            self.phase = Phase.CONNECTED if is_there else Phase.DISCONNECTING
         if self.state is CLOSED:
             # Linux remembers it all the same.
             self.is_shut_read |= how in _SHUT_READ
@@ -377,6 +413,7 @@ class TcpSocket(InetSocket, StreamSocket):
         elif self.state is LISTEN:
             if how in _SHUT_READ:
                 self._stop_listening()
+                self._give_port_back()
                 self.is_shut_read = self.is_shut_write = False
                 self.notify_readable()
         else:
@@ -409,6 +446,7 @@ class TcpSocket(InetSocket, StreamSocket):
         self.is_shut_read = True
         self.state = ON_FIN[self.state]
         if self.state is CLOSED:
+            self._wait_time()
             self._over()
         # A writer has nothing to learn: it could write (to be told EPIPE) since its own CLOSE.
         self.notify_readable()
@@ -417,17 +455,33 @@ class TcpSocket(InetSocket, StreamSocket):
         super()._fin_delivered(peer)
         if self.state not in ENDING_STATES:
             return  # A reset was there first.
+        was_closing = self.state is CLOSING
         self.state = ON_FIN_ACKED[self.state]
         if self.state is CLOSED:
+            if was_closing:
+                self._wait_time()
             self._over()
             self.notify_readable()
+        elif self.is_released and self.state is FIN_WAIT_2:
+            # tcp_close of net/ipv4/tcp.c: an end without descriptors becomes a timewait socket.
+            self._wait_time()
+            self.let_go()
+
+    def _wait_time(self) -> None:
+        """Enter TIME_WAIT: the port stays held, though this end is over (RFC 9293, 3.6)."""
+        assert self.local is not None
+        assert self.remote is not None
+        is_plain = self.options is None
+        self.table.wait(self, self.local[1], self.remote, is_bound=self.is_bound, is_plain=is_plain)
 
     def _over(self) -> None:
         """Clean up after a connection; what arrived can still be read."""
         self.direct = self.blocked = False
         self.is_shut_read = self.is_shut_write = True
-        if not (self.is_bound or self.is_released):  # release() lets the port go.
+        if self.is_released:
             self.let_go()
+        else:
+            self._give_port_back()
         peer = self.peer
         if peer is not None and peer.state is CLOSED:
             self.peer = peer.peer = None
@@ -470,11 +524,12 @@ class TcpSocket(InetSocket, StreamSocket):
             self.state = ON_CLOSE[self.state]
         if self.inbox.size:
             self.inbox.clear()
-        self.let_go()
+        if self.state not in ENDING_STATES:
+            self.let_go()
 
     def _close_connection(self) -> None:
         options = self.options
-        if self.inbox.size or (options and SO_LINGER in options and _is_zero(options[SO_LINGER])):
+        if self.inbox.size or (options and SO_LINGER in options and is_zero(options[SO_LINGER])):
             self.reset_peer()
             return
         if self.peer is not None:
@@ -483,73 +538,6 @@ class TcpSocket(InetSocket, StreamSocket):
         if self.state in SENDING_STATES:
             self.state = ON_CLOSE[self.state]
             self._flush()
-
-    # -- readiness -----------------------------------------------------------------------------
-
-    def poll(self) -> int:
-        """Return what the system call poll shows."""
-        state = self.state
-        if state is LISTEN:
-            return IN if self.queue else 0
-        mask = ERR if self.error else 0
-        if state is CLOSED or self.is_shut_both:
-            mask |= HUP
-        if self.is_shut_read:
-            mask |= IN | RDHUP
-        if state is SYN_SENT:
-            return mask
-        if self.inbox.size:
-            mask |= IN
-        if self._has_room_to_write():
-            mask |= OUT
-        return mask
-
-    def _has_room_to_write(self) -> bool:
-        """Linux' rule: a third of the queue is free, or a write would fail at once."""
-        if self.is_shut_write:
-            return True
-        if self.direct and self.peer is not None:
-            return True
-        unsent = self.unsent_size
-        return self.sndbuf - unsent >= unsent // 2
-
-    @property
-    def readable(self) -> bool:
-        """Whether a receive or an accept would not block."""
-        if self.inbox.size:
-            return True
-        if self.state is LISTEN:
-            return bool(self.queue)
-        return self.is_shut_read or self.error != 0 or self.state is CLOSED
-
-    @property
-    def writable(self) -> bool:
-        """Whether a send would not block."""
-        if self.state is SYN_SENT or self.state is LISTEN:
-            return self.error != 0
-        return self.error != 0 or self._has_room_to_write()
-
-    # -- options -------------------------------------------------------------------------------
-
-    def option_changed(self, key: opt.Key, value: opt.Value) -> None:
-        """Act upon an option; a new receive buffer is the window that the peer sees."""
-        super().option_changed(key, value)
-        if key == SO_RCVBUF and self.peer is not None:
-            self.peer.window = self.rcvbuf
-            if self.peer.blocked:
-                self.peer.room_made()
-
-    def getsockopt(self, level: int, name: int) -> opt.Value:
-        """Return an option; TCP_INFO tells the state in its first byte and no more."""
-        if (level, name) == _TCP_INFO:
-            return bytes([self.state]).ljust(_TCP_INFO_SIZE, b"\0")
-        return super().getsockopt(level, name)
-
-    def setsockopt(self, level: int, name: int, value: opt.Value) -> None:
-        """Set an option; groups are no business of a stream."""
-        if level == opt.IPPROTO_IP and name in _OF_GROUPS:
-            raise os_error(_OF_GROUPS[name])
-        super().setsockopt(level, name, value)
 
     def check(self) -> None:
         """Assert the invariants."""
@@ -576,7 +564,7 @@ class TcpSocket(InetSocket, StreamSocket):
     def _check_ends(self) -> None:
         """Assert which marks of the two ends of stream go with the state."""
         state = self.state
-        if state in (CLOSE_WAIT, State.LAST_ACK, State.CLOSING):
+        if state in (CLOSE_WAIT, State.LAST_ACK, CLOSING):
             assert self.is_fin_taken, self
         elif state is not CLOSED:
             assert not self.is_fin_taken, self
@@ -591,8 +579,3 @@ class TcpSocket(InetSocket, StreamSocket):
             assert self.references == 0, self
             assert state not in SENDING_STATES, self
             assert state not in (LISTEN, SYN_SENT), self
-
-
-def _is_zero(linger: opt.Value) -> bool:
-    """Whether a value of SO_LINGER is on, and no time at all."""
-    return isinstance(linger, bytes) and linger[0] != 0 and not any(linger[4:8])

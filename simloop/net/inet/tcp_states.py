@@ -17,10 +17,12 @@ them apart::
     each of these seven, and SYN_SENT --RESET--> CLOSED
 
 What the model leaves out. SYN_RECEIVED: the third packet of a handshake does not travel, so a child
-is established when it is made. TIME_WAIT: nothing of an old connection can arrive late, so its port
-is free at once. Acknowledgements do not travel either: FIN_ACKED comes in the moment in which the
-end of stream reaches the peer. Half-closing is CLOSE: the RFC's CLOSE call means "I have no more
-data to send" (section 3.6), which is shutdown(SHUT_WR) (shutdown(2)) as well as close(2).
+is established when it is made. TIME_WAIT is CLOSED here, and holds the port only: Linux too ends
+the socket then and keeps a smaller thing in its place (``tcp_time_wait`` of
+net/ipv4/tcp_minisocks.c), which ``addressing/port_tables.py`` has. Acknowledgements do not travel
+either: FIN_ACKED comes in the moment in which the end of stream reaches the peer. Half-closing is
+CLOSE: the RFC's CLOSE call means "I have no more data to send" (section 3.6), which is
+shutdown(SHUT_WR) (shutdown(2)) as well as close(2).
 
 UNIX streams have three of the states, as in Linux (net/unix/af_unix.c uses TCP_CLOSE, TCP_LISTEN
 and TCP_ESTABLISHED): ends of stream are marks there, no states.
@@ -39,6 +41,7 @@ from enum import Enum, IntEnum, auto
 __all__ = [
     "CLOSED",
     "CLOSE_WAIT",
+    "CLOSING",
     "CONNECTED_STATES",
     "ENDING_STATES",
     "ESTABLISHED",
@@ -105,12 +108,14 @@ class Phase(Enum):
     UNCONNECTED = auto()
     CONNECTING = auto()
     CONNECTED = auto()
+    DISCONNECTING = auto()  # shutdown() came after a failed connect() and before its outcome.
 
 
 ESTABLISHED = State.ESTABLISHED
 SYN_SENT = State.SYN_SENT
 FIN_WAIT_2 = State.FIN_WAIT_2
 CLOSED = State.CLOSED
+CLOSING = State.CLOSING
 CLOSE_WAIT = State.CLOSE_WAIT
 LISTEN = State.LISTEN
 
@@ -134,7 +139,7 @@ TCP_TRANSITIONS: Transitions = {
     # 3.10.4, CLOSE: the FIN is queued behind what is unsent, and the state entered at once.
     (State.ESTABLISHED, Event.CLOSE): State.FIN_WAIT_1,
     (State.CLOSE_WAIT, Event.CLOSE): State.LAST_ACK,
-    # 3.10.7.4, eighth: check the FIN bit. From FIN_WAIT_2 it is TIME_WAIT, which takes no time.
+    # 3.10.7.4, eighth: check the FIN bit. From FIN_WAIT_2 it is TIME_WAIT: the ports' affair.
     (State.ESTABLISHED, Event.FIN): State.CLOSE_WAIT,
     (State.FIN_WAIT_1, Event.FIN): State.CLOSING,
     (State.FIN_WAIT_2, Event.FIN): State.CLOSED,

@@ -66,8 +66,7 @@ class SystemCalls(DescriptorCalls):
         look_for_host: Callable[[], Host | None] | None = None,
     ) -> None:
         self._find_host = find_host
-        self._look_for_host = find_host if look_for_host is None else look_for_host
-        self.paths: UnixPaths = UnixPaths(self._look_for_host)
+        self.paths: UnixPaths = UnixPaths(find_host, look_for_host or find_host)
 
     # -- sockets -------------------------------------------------------------------------------
 
@@ -83,15 +82,13 @@ class SystemCalls(DescriptorCalls):
 
     def keep_ports(self) -> Callable[[], None]:
         """Return what has ephemeral ports given out as if none had been asked for since."""
-        before = self._look_for_host()
-        kept = None if before is None else (before.tcp.position, before.udp.position)
+        host = self._find_host()
+        draw_again = host.network.draw_apart()
+        tcp, udp = host.tcp.position, host.udp.position
 
         def restore() -> None:
-            host = self._look_for_host()
-            if host is not None:
-                tables = (host.tcp, host.udp)
-                for table, position in zip(tables, kept or [None, None], strict=True):
-                    table.position = table.first_position if position is None else position
+            draw_again()
+            host.tcp.position, host.udp.position = tcp, udp
 
         return restore
 

@@ -66,6 +66,8 @@ class UnixDatagram(UnixAddresses):
 
     def connect(self, endpoint: Endpoint) -> int:
         """Set the peer: 0, or an errno; EPERM where it listens to another socket only."""
+        if endpoint[0]:
+            self.take_name_to_pass()
         try:
             peer = self._find(endpoint)
         except OSError as error:
@@ -112,6 +114,7 @@ class UnixDatagram(UnixAddresses):
         files = files_of(ancillary)
         if endpoint is not None and not endpoint[0]:
             raise os_error(errno.EINVAL)
+        self.take_name_to_pass()
         if len(data) > self.sndbuf - 32:
             raise os_error(errno.EMSGSIZE)
         if self.is_shut_write:

@@ -13,67 +13,103 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Mapping
 
     from simloop.net.host import Host
+
+    from .unix_names import UnixName, UnixNames
 
 __all__ = ["UnixPaths"]
 
 _OWNER_SHIFT = 6
 """The owner's three bits of a mode: the program is the owner of all that it binds."""
+_BLOCK = 4096
+_SECOND = 1_000_000_000
 
 
 class UnixPaths:
-    """Answer for the paths of UNIX sockets, on the host that ``look_for_host()`` returns."""
+    """Answer for the paths of UNIX sockets, on the host that ``find_host()`` returns.
 
-    def __init__(self, look_for_host: Callable[[], Host | None]) -> None:
+    ``look_for_host()`` returns it too, or None as long as there is none.
+    """
+
+    def __init__(
+        self, find_host: Callable[[], Host], look_for_host: Callable[[], Host | None]
+    ) -> None:
+        self._find_host = find_host
         self._look_for_host = look_for_host
 
-    def has(self, path: str, /) -> bool:
-        """Return whether a path is the name of a socket, open or left behind."""
-        host = self._look_for_host()
-        return host is not None and path in host.unix and not path.startswith("\0")
-
     @property
-    def _host(self) -> Host:
+    def names(self) -> UnixNames | None:
+        """The names of the host, or None if it has no path."""
         host = self._look_for_host()
-        assert host is not None
-        return host
+        return host.unix if host is not None and host.unix.has_paths else None
 
-    def stat(self, path: str, /) -> os.stat_result:
-        """Return the status of a path: a socket, with its mode, number and owner."""
-        host = self._host
-        entry = host.unix.entry(path)
+    def find(self, path: str, dir_fd: int | None, /, *, follow: bool) -> UnixName | None:
+        """Return the entry that a path leads to, or None if it is real; OSError as Linux says."""
+        names = self.names
+        return None if names is None else names.look_up(path, dir_fd, follow=follow)
+
+    def names_in(self, folder: Hashable, /) -> Mapping[str, UnixName]:
+        """Return the names in a folder, which is known by its device and number."""
+        names = self.names
+        return {} if names is None else names.names_in(folder)
+
+    def status(self, entry: UnixName, /) -> os.stat_result:
+        """Return the status of an entry: a socket, with its mode, number, owner and times."""
+        host = self._find_host()
         uid, gid = entry.owner or (host.uid, host.gid)
-        mode = stat.S_IFSOCK | entry.mode
-        return os.stat_result((mode, entry.number, 0, 1, uid, gid, 0, 0, 0, 0))
+        times = entry.read_ns, entry.changed_ns, entry.made_ns
+        named: dict[str, object] = {"st_blksize": _BLOCK, "st_blocks": 0, "st_rdev": 0}
+        for name, time_ns in zip(("st_atime", "st_mtime", "st_ctime"), times, strict=True):
+            named[name], named[f"{name}_ns"] = time_ns / _SECOND, time_ns
+        return os.stat_result(
+            (
+                *(stat.S_IFSOCK | entry.mode, entry.number, entry.device, entry.links),
+                *(uid, gid, 0, *(time_ns // _SECOND for time_ns in times)),
+            ),
+            named,
+        )
 
-    def access(self, path: str, mode: int, /) -> bool:
+    def access(self, entry: UnixName, mode: int, /) -> bool:
         """Return whether the owner may do what ``mode`` asks for."""
-        granted = self._host.unix.entry(path).mode >> _OWNER_SHIFT
-        return mode & granted == mode
+        return mode & entry.mode >> _OWNER_SHIFT == mode
 
-    def unlink(self, path: str, /) -> None:
+    def unlink(self, path: str, dir_fd: int | None, /) -> None:
         """Remove a path."""
-        self._host.unix.unlink(path)
+        self._find_host().unix.unlink(path, dir_fd)
 
-    def chmod(self, path: str, mode: int, /) -> None:
-        """Set the mode of a path."""
-        self._host.unix.chmod(path, mode)
+    def chmod(self, entry: UnixName, mode: int, /) -> None:
+        """Set the mode of an entry."""
+        entry.mode = mode & 0o7777
 
-    def chown(self, path: str, uid: int, gid: int, /) -> None:
-        """Set the owner of a path; -1 leaves one as it is. Nothing asks whose it is."""
-        host = self._host
-        entry = host.unix.entry(path)
+    def chown(self, entry: UnixName, uid: int, gid: int, /) -> None:
+        """Set the owner of an entry; -1 leaves one as it is. Nothing asks whose it is."""
+        host = self._find_host()
         before = entry.owner or (host.uid, host.gid)
         entry.owner = (before[0] if uid == -1 else uid, before[1] if gid == -1 else gid)
 
-    def rename(self, path: str, target: str, /) -> None:
-        """Give a path another name, in place of what had that."""
-        self._host.unix.rename(path, target)
+    def utime(self, entry: UnixName, times_ns: tuple[int, int] | None, /) -> None:
+        """Set when an entry was read and changed, in POSIX nanoseconds; now, if None."""
+        if times_ns is None:
+            times_ns = (self._find_host().unix.tree.wall_ns(),) * 2
+        entry.read_ns, entry.changed_ns = times_ns
+
+    def rename(
+        self, path: str, target: str, dir_fd: int | None, target_dir_fd: int | None, /
+    ) -> None:
+        """Give a path another name, in place of the socket that had that."""
+        self._find_host().unix.rename(path, target, dir_fd, target_dir_fd)
+
+    def drop(self, path: str, dir_fd: int | None, /) -> None:
+        """Forget the socket at a path that something real was put in place of."""
+        names = self._find_host().unix
+        names.drop(names.tree.place(path, dir_fd))
+
+    def link(self, entry: UnixName, target: str, dir_fd: int | None, /) -> None:
+        """Give an entry one more path."""
+        self._find_host().unix.link(entry, target, dir_fd)
 
     def umask(self, mask: int, /) -> None:
         """Take these bits from the modes of new paths."""
-        host = self._look_for_host()
-        if host is not None:
-            host.unix.umask = mask & 0o777
+        self._find_host().unix.umask = mask & 0o777

@@ -19,7 +19,7 @@ import socket
 import struct
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simloop.net.addressing.addresses import SocketAddress, parse_unix, show_unix
 from simloop.net.errnos import os_error
@@ -76,6 +76,7 @@ class UnixAddresses(SocketFile):
     __slots__ = ()
 
     local: Endpoint | None  # Inherited, as below.
+    peer: Any  # Of the heirs, each of its own kind.
 
     def parse_address(self, address: object, what: str) -> Endpoint:
         """Check a path or an abstract name."""
@@ -94,16 +95,17 @@ class UnixAddresses(SocketFile):
         """Return the peer's name, "" where it has none; ENOTCONN without a peer."""
         if self.remote is None:
             raise os_error(errno.ENOTCONN)
-        return show_unix(self.remote)
+        peer = self.peer
+        return show_unix(self.remote if peer is None else peer.local or _UNNAMED)
 
     def bind(self, endpoint: Endpoint) -> None:
         """Take a name; "" lets the host choose an abstract one."""
         name = endpoint[0]
         if self.is_bound:
             if name:
-                # A path is made, or found to be there, before anything is asked of the socket.
-                is_there = not name.startswith("\0") and self.host.unix.exists(name)
-                raise os_error(errno.EADDRINUSE if is_there else errno.EINVAL)
+                if not name.startswith("\0"):
+                    self.host.unix.free_place(name)  # The path is made before the socket is asked.
+                raise os_error(errno.EINVAL)
             return
         self.local = endpoint
         try:
@@ -115,6 +117,11 @@ class UnixAddresses(SocketFile):
             self.local = None
             raise
         self.is_bound = True
+
+    def take_name_to_pass(self) -> None:
+        """Take an abstract name if there is none and SO_PASSCRED is set (unix(7), autobind)."""
+        if self.options is not None and not self.is_bound and self.flag(*opt.PASSCRED):
+            self.bind(_UNNAMED)
 
     def release_name(self) -> None:
         """Part from the name."""
@@ -208,6 +215,8 @@ class UnixStream(UnixAddresses, StreamSocket):
 
     def connect(self, endpoint: Endpoint) -> int:
         """Connect at once: 0, or an errno; EAGAIN where the listener's queue is full."""
+        if endpoint[0]:
+            self.take_name_to_pass()
         try:
             listener = self.find(endpoint)
         except OSError as error:
@@ -503,6 +512,8 @@ class UnixPackets(UnixStream):
         if flags & _MSG_OOB:
             raise os_error(errno.EOPNOTSUPP)
         files = files_of(ancillary)
+        if self.state is ESTABLISHED and not self.error:
+            self.take_name_to_pass()
         self.check_sending()
         peer = self.peer
         assert isinstance(peer, UnixPackets)
@@ -533,6 +544,8 @@ class UnixPackets(UnixStream):
             raise os_error(errno.EOPNOTSUPP)
         if self.state is not ESTABLISHED:
             raise os_error(errno.ENOTCONN)
+        if self.error:
+            self.raise_error()
         if not self.packets:
             return self.recv_nothing(), [], 0, None
         data, files = self.packets[0]

@@ -1,0 +1,74 @@
+"""When a TCP socket is ready: what poll(2) shows in each state.
+
+Owns: the answers to poll, and the two questions that watchers ask. Must not know how a state comes
+about.
+
+Invariant: nothing here changes anything.
+
+Sources: poll(2), and ``tcp_poll`` of net/ipv4/tcp.c.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
+
+from .tcp_options import TcpOptions
+from .tcp_states import CLOSED, LISTEN, SYN_SENT
+
+if TYPE_CHECKING:
+    from collections import deque
+
+__all__ = ["TcpReadiness"]
+
+
+class TcpReadiness(TcpOptions):
+    """The part of a TCP socket that tells whether calls would block."""
+
+    __slots__ = ()
+
+    queue: deque[Any] | None  # Of listeners: the connections that wait for accept().
+
+    def poll(self) -> int:
+        """Return what the system call poll shows."""
+        state = self.state
+        if state is LISTEN:
+            return IN if self.queue else 0
+        mask = ERR if self.error else 0
+        if state is CLOSED or self.is_shut_both:
+            mask |= HUP
+        if self.is_shut_read:
+            mask |= IN | RDHUP
+        if state is SYN_SENT:
+            return mask
+        if self.inbox.size:
+            mask |= IN
+        if self._has_room_to_write():
+            mask |= OUT
+        return mask
+
+    def _has_room_to_write(self) -> bool:
+        """Linux' rule: a third of the queue is free, or a write would fail at once."""
+        if self.is_shut_write:
+            return True
+        if self.direct and self.peer is not None:
+            return True
+        unsent = self.unsent_size
+        return self.sndbuf - unsent >= unsent // 2
+
+    @property
+    def readable(self) -> bool:
+        """Whether a receive or an accept would not block."""
+        if self.inbox.size:
+            return True
+        if self.state is LISTEN:
+            return bool(self.queue)
+        return self.is_shut_read or self.error != 0 or self.state is CLOSED
+
+    @property
+    def writable(self) -> bool:
+        """Whether a send would not block."""
+        if self.state is SYN_SENT or self.state is LISTEN:
+            return self.error != 0
+        return self.error != 0 or self._has_room_to_write()
