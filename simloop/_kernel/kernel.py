@@ -205,7 +205,9 @@ class Kernel:
     def call_at_ns(self, when_ns: int, callback: Callable[..., Any], *args: Any) -> TimerHandle:
         """Run ``callback(*args)`` at a time, as a step of no loop; an error ends the run."""
         handle = TimerHandle(when_ns, callback, args, self.events.context, self.events)
+        tell, self.wheel.tell = self.wheel.tell, None  # It is no timer of the program's.
         self.wheel.add(handle)
+        self.wheel.tell = tell
         return handle
 
     # The clock -----------------------------------------------------------------------------

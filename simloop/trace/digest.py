@@ -15,7 +15,7 @@ from __future__ import annotations
 from asyncio import Task
 from asyncio.futures import _set_result_unless_cancelled  # type: ignore[attr-defined]
 from hashlib import blake2b
-from types import CodeType, CoroutineType, FunctionType
+from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel.safe_looks import without_addresses
@@ -57,9 +57,10 @@ class Digest:
         self._hash = blake2b(digest_size=16)
         self._pending: list[str] = []
         self._flows: dict[tuple[str, object, object], str] = {}
-        # By name and instruction, with the code whose they are: to find a line takes as long as
-        # the rest of a record, twice.
-        self._places: dict[tuple[str, int], tuple[CodeType, str]] = {}
+        # By name and instruction, because to find a line takes as long as the rest of a record,
+        # twice. Not by code: each look at ``cr_code`` is an audit event, which costs as much again,
+        # and two functions of one name that stand at one instruction are told apart by their steps.
+        self._places: dict[tuple[str, int], str] = {}
         self._now_ns = -1
         self._now = ""
 
@@ -90,12 +91,11 @@ class Digest:
                 qualname = coro.__qualname__
                 key = qualname, frame.f_lasti
                 place = self._places.get(key)
-                if place is None or place[0] is not coro.cr_code:
+                if place is None:
                     if len(self._places) >= _PLACES_MAX:
                         self._places.clear()
-                    place = coro.cr_code, f"{qualname} {frame.f_lineno}"
-                    self._places[key] = place
-                record = f"{self._now} {name}: {place[1]}"
+                    place = self._places[key] = f"{qualname} {frame.f_lineno}"
+                record = f"{self._now} {name}: {place}"
             elif line := position_of(handle):
                 record = f"{self._now} {label(handle)} {line}"
             else:

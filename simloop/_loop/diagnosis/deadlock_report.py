@@ -140,8 +140,10 @@ def _wait_of(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> Wait:
 def chain(awaitable: Any) -> Iterator[tuple[Any, FrameType]]:
     """Follow what a coroutine awaits, from the outermost frame to the innermost."""
     while awaitable is not None:
-        if attribute_of(awaitable, "cr_frame") is not None:  # A coroutine, or what stands for one.
-            frame, inner = awaitable.cr_frame, attribute_of(awaitable, "cr_await")
+        frame: Any = attribute_of(awaitable, "cr_frame")
+        inner: Any = attribute_of(awaitable, "cr_await")
+        if frame is not None or inner is not None:
+            pass  # A coroutine, or what stands for one.
         elif inspect.isgenerator(awaitable):
             frame, inner = awaitable.gi_frame, awaitable.gi_yieldfrom
         elif inspect.isasyncgen(awaitable):
