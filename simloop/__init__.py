@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         sometimes,
         unreachable,
     )
-    from .world import World, check, run, simulate
+    from .world import World, check, current_loop, current_world, run, simulate
     from .world.outcome import Outcome
 
 __all__ = [
@@ -91,6 +91,8 @@ __all__ = [
     "buggify",
     "check",
     "choose",
+    "current_loop",
+    "current_world",
     "cut_short",
     "eventually",
     "explore",
@@ -121,6 +123,8 @@ _HOMES = {
     "buggify": "simloop.exploration.properties.program_choices",
     "check": "simloop.world",
     "choose": "simloop.exploration.properties.program_choices",
+    "current_loop": "simloop.world",
+    "current_world": "simloop.world",
     "cut_short": "simloop.exploration.properties.program_choices",
     "eventually": "simloop.exploration.properties.stating",
     "explore": "simloop.exploration",

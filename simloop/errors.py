@@ -129,7 +129,7 @@ class NondeterminismError(SimError, AssertionError):
         >>> simloop.check(main, seeds=[0])
         Traceback (most recent call last):
         ...
-        simloop.errors.NondeterminismError: runs 1 and 2 of seed 0 differ; step 1 differs:
+        simloop.errors.NondeterminismError: runs 1 and 2 of seed 0 differ; step 0 differs:
         ...
     """
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from .checking import check
 from .running import run, simulate
-from .world import World
+from .world import World, current_loop, current_world
 
-__all__ = ["World", "check", "run", "simulate"]
+__all__ = ["World", "check", "current_loop", "current_world", "run", "simulate"]

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from .realtime import RealtimePacer
 
-__all__ = ["World", "world_of"]
+__all__ = ["World", "current_loop", "current_world", "world_of"]
 
 _HOSTNAME = "localhost"
 """The name of the machine of the program of a run."""
@@ -432,6 +432,60 @@ def _world_of_loop(
     if seed is None and start_time is None and world is None:
         return World()  # As for most loops.
     return world_of("SimLoop()", RunOptions(seed, start_time, world=world))
+
+
+def current_loop() -> SimLoop:
+    """Return the simulated loop that runs the calling code.
+
+    What ``asyncio.get_running_loop()`` returns, with the type that it has in a run.
+
+    Raises:
+        UsageError: No simulated loop runs the code: it is outside of a run, on a real loop, or in a
+            thread of a run.
+
+    Example:
+        >>> import simloop
+        >>> async def main():
+        ...     loop = simloop.current_loop()
+        ...     await loop.advance(60)
+        ...     return loop.time()
+        >>> simloop.run(main())
+        60.0
+    """
+    loop = asyncio._get_running_loop()
+    if isinstance(loop, SimLoop):
+        return loop
+    raise UsageError(
+        f"current_loop(): no simulated loop runs this code, but {loop!r}; call it in a coroutine or"
+        " a callback of a run, as simloop.run(main()) and the pytest mark simloop make one"
+    )
+
+
+def current_world() -> World:
+    """Return the world of the run that the calling code is in, on a loop or in a thread of it.
+
+    Raises:
+        UsageError: The code is outside of a run.
+
+    Example:
+        >>> import simloop
+        >>> async def main():
+        ...     simloop.current_world().names.add("db.internal", "10.0.0.5")
+        >>> simloop.run(main())
+    """
+    loop = asyncio._get_running_loop()
+    if isinstance(loop, SimLoop):
+        world: World = loop.world
+        return world
+    context = current()
+    if context is None or not isinstance(context.identity, Process):
+        raise UsageError(
+            "current_world(): this code is in no run; outside of one make a world by"
+            " simloop.World(), and give it to simloop.run(main(), world=world)"
+        )
+    # A process knows its world weakly: what a method is bound to is the world itself.
+    strong: World = context.identity.world.limit.__self__  # type: ignore[attr-defined]
+    return strong
 
 
 def _find_host() -> Host | None:
