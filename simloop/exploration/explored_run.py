@@ -62,6 +62,7 @@ class ExploredWorld(World):
         self.loop_class: type[SimLoop] = disturbed_class(sleeps=gate.sleeps > 0)
         self.reports: list[dict[str, Any]] = []
         self.left: list[str] = []
+        self._carried: list[SimLoop] = []  # Every loop that it ever had.
         super().__init__(**options)
 
     def _make_kernel(self, seed: int | str, start_ns: int) -> Kernel:
@@ -71,12 +72,22 @@ class ExploredWorld(World):
     def attach(self, loop: Any) -> None:
         """Take note of a loop that lives here, and have it ask."""
         super().attach(loop)
+        self._carried.append(loop)
         disturb(loop)
         loop.on_report = self.reports.append
 
     def mark_tasks(self) -> None:
         """Have tasks marked as the world's, as a recorder has them; see ``Tasks.mark_tasks``."""
         self._is_watched = True
+
+    def is_over(self) -> None:
+        """Let what the program left open go in silence, whenever that is."""
+        if self._network is not None:
+            for host in self._network.hosts.values():
+                host.warns_of_unclosed = False
+        for loop in self._carried:
+            for transport in list(loop._transports.values()):
+                transport._closing = True  # What asyncio's stream writers ask.
 
     def left_behind(self, loop: Any) -> None:
         """Take note of the tasks that a program leaves when it ends."""
@@ -165,6 +176,7 @@ def run_once(
         raise
     except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
         error = caught
+    world.is_over()
     if gate.error is not None:
         coro.close()  # It may not have begun.
         raise gate.error

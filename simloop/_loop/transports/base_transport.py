@@ -290,9 +290,10 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
     def __del__(self) -> None:
         sock = getattr(self, "_sock", None)
         if sock is not None:
-            warnings.warn(
-                f"unclosed transport {self!r}", ResourceWarning, source=self, stacklevel=2
-            )
+            if sock.host.warns_of_unclosed:
+                warnings.warn(
+                    f"unclosed transport {self!r}", ResourceWarning, source=self, stacklevel=2
+                )
             sock.close()
 
     def _is_writing(self) -> bool:

@@ -228,7 +228,8 @@ class VirtualSocket(socket.socket):
     def __del__(self) -> None:
         fd = getattr(self, "_fd", -1)
         if fd >= 0:
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            if self._host.warns_of_unclosed:
+                warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             self._fd = -1
             self._host.on_unclosed(fd)
 
