@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from simloop._loop.state import LoopState
+from simloop._threads.job_cost import JobCost
 from simloop._threads.real_threads import RealJob
 from simloop._threads.thread_pool import Workers
 
@@ -36,6 +37,7 @@ class Executors(LoopState):
     _default_executor: ThreadPoolExecutor | None = None
     _executor_shutdown_called = False
     _workers: Workers | None = None
+    _job_cost: JobCost | None = None
 
     def run_in_executor(  # type: ignore[override]  # typeshed's TypeVarTuple says no more
         self, executor: Any, func: Callable[..., Any], *args: Any
@@ -60,10 +62,15 @@ class Executors(LoopState):
                 raise RuntimeError("Executor shutdown has been called")
             executor = self._default_executor
         if executor is not None:
-            return self._run_for_real(executor, func, args)
-        if self._workers is None:
-            self._workers = Workers(self._scheduler, self)
-        return self._workers.submit(func, args)
+            future = self._run_for_real(executor, func, args)
+        else:
+            if self._workers is None:
+                self._workers = Workers(self._scheduler, self)
+            future = self._workers.submit(func, args)
+        if self._job_cost is None:
+            self._job_cost = JobCost(self._kernel)
+        self._job_cost.submitted(future)
+        return future
 
     def _run_for_real(
         self, executor: Any, func: Callable[..., Any], args: tuple[Any, ...]
