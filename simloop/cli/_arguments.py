@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from simloop._sandbox import check_zone
 from simloop._version import __version__
 from simloop.errors import UsageError
 
@@ -235,6 +234,8 @@ def _count(text: str) -> int:
 
 def _zone(text: str) -> str:
     """Read a time zone."""
+    from simloop._sandbox import check_zone  # noqa: PLC0415 - showing a trace loads no engine
+
     try:
         return check_zone(text)
     except UsageError as error:
