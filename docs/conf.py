@@ -40,7 +40,7 @@ nitpick_ignore_regex = [
     # No spaces: napoleon takes what stands before a colon in an attribute's docstring for a type.
     (r"py:.*", r"(?!simloop|asynctest_compat)[\w.]+"),
     # Attributes of the loop that lie in its parts, and internal classes in signatures.
-    (r"py:.*", r"simloop\._.*|simloop\.(net|trace|world)\..*|.*\._\w+|.*\.[A-Z]"),
+    (r"py:.*", r"simloop\._.*|simloop\.(net|trace|world|exploration)\..*|.*\._\w+|.*\.[A-Z]"),
 ]
 
 myst_enable_extensions = ["deflist", "fieldlist"]

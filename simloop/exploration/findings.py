@@ -40,7 +40,7 @@ class Failure:
     error: BaseException
     """The program's error, or that of the world."""
     kind: str
-    """What sort of failure it is: "error", "deadlock", "limit", "unretrieved", ..."""
+    """What sort of failure it is ("error", "deadlock", "limit", "unretrieved", ...)."""
     found_at: int
     """The number of the schedule that found it; 1 is the first, which is undisturbed."""
     schedule: Schedule

@@ -149,7 +149,7 @@ class Operation:
 
     @property
     def call(self) -> str:
-        """The operation as a call: ``write(3)``."""
+        """The operation as a call, such as ``write(3)``."""
         return f"{self.op}({', '.join(map(repr, self.args))})"
 
     def __repr__(self) -> str:

@@ -37,13 +37,13 @@ class Deviation:
     """
 
     kind: str
-    """What sort of decision it is: "stall", "late", "hold", "order", ..."""
+    """What sort of decision it is ("stall", "late", "hold", "order", ...)."""
     name: str
     """What it is about, named alike in every run."""
     nth: int
     """How many times this was asked about this thing, this time included."""
     value: int
-    """What was answered: a delay code, or the index of an option."""
+    """What was answered, a delay code or the index of an option."""
 
     @property
     def key(self) -> Key:
@@ -79,7 +79,7 @@ class Schedule:
     program: str = attrs.field(default="", kw_only=True)
     """The program, ``module:function``."""
     error: str = attrs.field(default="", kw_only=True)
-    """How it failed: the error's type and place, and its text; "" if it did not."""
+    """How it failed, by the error's type and place, and its text; "" if it did not."""
     digest: str = attrs.field(default="", kw_only=True)
     """The digest of that run; "" where it is not known."""
     strategy: str = attrs.field(default="", kw_only=True)
