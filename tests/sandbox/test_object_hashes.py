@@ -166,11 +166,15 @@ def test_what_a_loop_makes_hashes_by_number():
         server = await asyncio.start_server(serve, "127.0.0.1", 80)
         reader, writer = await asyncio.open_connection("127.0.0.1", 80)
         found += [server, reader, writer, writer.transport, writer.transport.get_protocol()]
-        found += await loop.create_datagram_endpoint(OwnProtocol, local_addr=("127.0.0.1", 0))
+        datagrams, protocol = await loop.create_datagram_endpoint(
+            OwnProtocol, local_addr=("127.0.0.1", 0)
+        )
+        found += [datagrams, protocol]
         process = await asyncio.create_subprocess_exec("child", stdin=subprocess.PIPE)
         found += [process, process.stdin, process._transport]
         numbers = [hash(each) for each in found]
         writer.close()
+        datagrams.close()
         process.stdin.close()
         await process.wait()
         await asyncio.sleep(1)
