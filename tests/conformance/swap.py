@@ -24,9 +24,11 @@ from unittest import mock
 from programs import register
 
 import simloop
-import simloop._loop.core.reporting
 from simloop._kernel import ThreadSafeHandle
+from simloop._loop.io import connecting, datagrams, serving
+from simloop._loop.io import unix as unix_part
 from simloop._loop.transports.stream_transport import StreamTransport
+from simloop.net import make_socket
 
 _WATCHES = re.compile("reader|writer|transport|counters|process_events")
 """What ``TestLoop`` does instead of watching descriptors."""
@@ -37,25 +39,18 @@ _current: list[simloop.World] = []
 """The world of the test that runs, if one does."""
 
 
-class _MockedHost:
-    """A machine that opens a test's mocks of sockets."""
-
-    def __init__(self, host: Any, mocked: Any) -> None:
-        self._host = host
-        self._mocked = mocked
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._host, name)
-
-    def socket(self, family: int, type_: int, proto: int = 0) -> Any:
-        """Open what the test gives."""
-        return self._mocked.socket(family=family, type=type_, proto=proto)
-
-
 def _mocked_socket() -> Any:
     """Return what the test has put in the place of asyncio's socket module, if it did."""
     modules = (asyncio.base_events, asyncio.unix_events)
     return next((each.socket for each in modules if each.socket is not socket), None)
+
+
+def _open_socket(host: Any, family: int, type_: int, proto: int = 0) -> Any:
+    """Open a socket of the machine, or the test's mock of one while there is one."""
+    mocked = _mocked_socket()
+    if mocked is None:
+        return make_socket(host, family, type_, proto)
+    return mocked.socket(family=family, type=type_, proto=proto)
 
 
 class Loop(simloop.SimLoop):
@@ -72,12 +67,6 @@ class Loop(simloop.SimLoop):
         if asyncio.tasks.Task is _TASK or self._task_factory is not None:
             return super().create_task(coro, **options)
         return asyncio.tasks.Task(coro, loop=self, **options)
-
-    @property
-    def host(self) -> Any:
-        """The machine; its sockets are the test's mocks while asyncio's are."""
-        mocked = _mocked_socket()
-        return super().host if mocked is None else _MockedHost(super().host, mocked)
 
     def _ensure_fd_no_transport(self, fd: Any) -> None:
         """Refuse a descriptor in use; the tests' mocks of sockets have none."""
@@ -157,13 +146,6 @@ def _silent() -> Any:
         yield
 
 
-class _Logger:
-    """asyncio's logger, under the name where the tests replace it."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(asyncio.base_events.logger, name)
-
-
 def swap_in() -> None:
     """Put the simulated loop wherever asyncio keeps its own."""
     unix = asyncio.unix_events
@@ -175,7 +157,8 @@ def swap_in() -> None:
     asyncio.selector_events.BaseSelectorEventLoop = Loop  # type: ignore[misc]
     policy = getattr(unix, "_UnixDefaultEventLoopPolicy", None) or unix.DefaultEventLoopPolicy
     policy._loop_factory = Loop
-    simloop._loop.core.reporting.logger = _Logger()
+    for module in (connecting, datagrams, serving, unix_part):
+        module.make_socket = _open_socket
     StreamTransport._read_ready_cb = None
     if hasattr(asyncio.events, "_ThreadSafeHandle"):
         asyncio.events._ThreadSafeHandle = ThreadSafeHandle
