@@ -143,7 +143,7 @@ def test_bash_completes_the_command(tmp_path):
         )
         return done.stdout.split()
 
-    assert complete("simloop", "r") == ["run"]
+    assert complete("simloop", "r") == ["run", "replay"]
     assert complete("simloop", "run", "--max") == ["--max-time", "--max-steps"]
     assert complete("simloop", "run", "serv") == ["service.py"]
     assert complete("simloop", "show", "--out") == ["--output"]

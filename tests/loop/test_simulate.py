@@ -245,8 +245,8 @@ def test_check_names_the_first_step_that_differs() -> None:
         simloop.check(main, seeds=[7, 8])
     text = str(caught.value)
     assert "runs 1 and 2 of seed 8 differ" in text
-    assert "at 1.0 s" in text
-    assert "at 2.0 s" in text
+    assert "sets a timer for 1.0 s" in text
+    assert "sets a timer for 2.0 s" in text
     assert "Likely cause: state that the first run left behind" in text
 
 

@@ -54,6 +54,7 @@ __all__ = [
 FIRST_EPHEMERAL = 32_768
 LAST_EPHEMERAL = 60_999
 _PROBES = 16  # So many held ports in a row are passed one by one.
+_FEW = 64  # Ports held, among which a free one is found by trying.
 _SMALL = 1024  # Entries that are not worth shrinking.
 _TIME_WAIT_NS = 60_000_000_000
 _LARGE = 1024  # Bytes of a dict that is worth shrinking.
@@ -275,6 +276,8 @@ class PortTable(Generic[H]):
             if self._peak > _SMALL and len(self.holders) * 8 < self._peak:
                 self.holders = dict(self.holders)  # Dicts don't shrink by themselves.
                 self._peak = len(self.holders)
+            if len(self.holders) < _FEW:
+                self._free = None  # Of tens of thousands of ports; few are found without it.
         elif len(there) == 1 and there.__sizeof__() > _LARGE:
             self.holders[port] = dict(there)  # A listener whose many connections are gone.
 
