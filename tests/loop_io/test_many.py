@@ -64,17 +64,23 @@ async def burst(port, count, look=lambda: None):
     return found
 
 
-def living():
-    """Count the objects of loops, transports, tasks, sockets and ports that are alive.
+KINDS = (
+    "simloop.net.",
+    "simloop._loop.transports.",
+    "asyncio.streams",
+    "asyncio.trsock",
+    "_asyncio",
+)
+"""Modules of what a connection is made of."""
 
-    Others may come to light in between: those of the process, which a large world sets aside.
+
+def living():
+    """Count what connections are made of: sockets, transports, streams, tasks, marks of ports.
+
+    All other objects may come to light in between: a large world sets those of the process aside.
     """
     gc.collect()
-    return sum(
-        1
-        for each in gc.get_objects()
-        if str(type(each).__module__).partition(".")[0] in {"asyncio", "_asyncio", "simloop"}
-    )
+    return sum(1 for each in gc.get_objects() if str(type(each).__module__).startswith(KINDS))
 
 
 def size():
