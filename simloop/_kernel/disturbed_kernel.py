@@ -240,6 +240,7 @@ class DisturbedKernel(Kernel):
         ready, io_ready, limits = self.ready, self.io_ready, self.limits
         popleft = ready.popleft
         observed = self._asks_cpu or self.permute is not None
+        handle: Handle | TimerHandle | None
         while True:
             if self._left:
                 count, self._left = self._left, 0
@@ -247,6 +248,9 @@ class DisturbedKernel(Kernel):
                 if not (ready or io_ready or self._is_due()):
                     if loop._stopping:
                         return True
+                    # As in a plain turn: what only the last callback held goes before the jump.
+                    # No stall and no step's time is asked about right after it.
+                    self.last = handle = callback = result = None
                     if not self.jump():
                         return False
                 self._line_up()
@@ -271,6 +275,7 @@ class DisturbedKernel(Kernel):
                         result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
                     except (SystemExit, KeyboardInterrupt):
                         self._break_off(rest)
+                        del handle, callback  # As in the handle: a kept traceback holds this frame.
                         raise
                     except BaseException as error:  # noqa: BLE001 - the world survives any callback
                         handle._report(error)

@@ -89,6 +89,12 @@ WAYS = {
     "single steps": (lambda _: None, single_steps),
 }
 
+
+def new_kernel(way: str) -> Kernel:
+    """Return a kernel of the class that the way is a way of."""
+    return DisturbedKernel(0, 0, ChoiceGate(Zero(), ())) if "disturbed" in way else Kernel()
+
+
 KINDS = (
     Handle,
     DebugHandle,
@@ -153,7 +159,7 @@ def test_every_copy_runs_a_handle_alike(way: str, case: str, kind: type) -> None
     """A handle runs in its context; errors go to the loop, exits to the caller."""
     prepare, drive = WAYS[way]
     deed, reported, raised, steps = CASES[case]
-    kernel = DisturbedKernel(0, 0, ChoiceGate(Zero(), ())) if "disturbed" in way else Kernel()
+    kernel = new_kernel(way)
     loop = Loop(kernel)
     prepare(kernel)
     context = contextvars.copy_context()
@@ -208,7 +214,7 @@ class Held:
 def test_what_a_callback_held_goes_before_the_clock_jumps(way: str) -> None:
     """A finalizer sees the time of the callback that was the last to hold its object."""
     prepare, drive = WAYS[way]
-    kernel = Kernel()
+    kernel = new_kernel(way)
     loop = Loop(kernel)
     prepare(kernel)
     gone_ns: list[int] = []
