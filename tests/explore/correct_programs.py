@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import tempfile
 import time
 
@@ -200,6 +201,28 @@ async def a_loop_in_a_thread():
     server.close()
 
 
+async def finalizers():
+    """Let go of objects at several moments; when is a part of what a run prints."""
+    loop = asyncio.get_running_loop()
+
+    class Held:
+        def call(self):
+            """Do nothing."""
+
+        def __del__(self):
+            sys.stdout.write(f"gone at {loop.time()}\n")
+
+    async def hold(held):
+        await asyncio.sleep(0)
+        held.call()
+
+    loop.call_later(0.05, Held().call)
+    loop.call_soon(Held().call)
+    task = loop.create_task(hold(Held()))
+    await asyncio.sleep(0.5)
+    assert task.done()
+
+
 PROGRAMS = [
     streams,
     unix_sockets,
@@ -210,4 +233,5 @@ PROGRAMS = [
     processes,
     primitives,
     a_loop_in_a_thread,
+    finalizers,
 ]
