@@ -26,6 +26,7 @@ __all__ = [
     "message_of",
     "repr_of",
     "short_repr_of",
+    "text_of",
     "unwrapped",
     "without_addresses",
 ]
@@ -102,13 +103,17 @@ def repr_of(value: object) -> str:
         return f"<{kind_of(value)} object, whose repr raises {class_name(type(error))}>"
 
 
+def text_of(error: BaseException) -> str:
+    """Return the text of an error, or what its ``str`` raises, in words."""
+    try:
+        return str.__str__(str(error))
+    except BaseException as other:  # noqa: BLE001 - as above
+        return f"<its text raises {class_name(type(other))}>"
+
+
 def message_of(error: BaseException) -> str:
     """Return ``Kind: message`` of an error, as the last line of a traceback has it."""
-    name = class_name(type(error))
-    try:
-        text = str.__str__(str(error))
-    except BaseException as other:  # noqa: BLE001 - as above
-        return f"{name}: <its text raises {class_name(type(other))}>"
+    name, text = class_name(type(error)), text_of(error)
     return f"{name}: {text}" if text else name
 
 

@@ -12,6 +12,7 @@ alike are the same run. A ``KeyboardInterrupt`` is the user's, and always raised
 from __future__ import annotations
 
 from asyncio import CancelledError
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -27,7 +28,7 @@ from simloop.world.outcome import Outcome
 from simloop.world.running import run_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine
+    from collections.abc import Callable, Collection
 
     from simloop._kernel import Kernel
     from simloop._kernel.gate import ChoiceGate
@@ -170,6 +171,11 @@ def run_once(
     looks = world.left_behind if "left" in failures else None
     value, error = None, None
     coro = main()
+    if not isinstance(coro, Coroutine):
+        raise UsageError(
+            f"the program {main!r} returned {type(coro).__qualname__} and no coroutine: an"
+            " exploration takes a coroutine function, async def main(): ..."
+        )
     try:
         value = run_in(world, coro, options, on_done=looks)
     except KeyboardInterrupt:

@@ -19,6 +19,7 @@ import random
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from simloop._kernel.safe_looks import message_of, text_of
 from simloop._sandbox import real_clock
 from simloop.errors import NondeterminismError, UnsupportedError, UsageError
 
@@ -66,7 +67,8 @@ def explore(
 
     Args:
         main: A coroutine function without arguments, called anew for each schedule.
-        schedules: How many schedules to run; None for as many as time and strategy allow.
+        schedules: How many schedules to run; None for as many as time and strategy allow, which
+            without ``seconds`` is for ever, unless the strategy comes to an end ("single", "dfs").
         seconds: For how many real seconds to go on; None for no end but that of ``schedules``.
         seed: Where the schedules come from.
         strategy: What decides: "timing", "single", "random", "pct[:depth]", "pos", "surw",
@@ -103,10 +105,7 @@ def explore(
     if not isinstance(delays, Delays):
         raise UsageError(f"delays={delays!r}; it takes simloop.Delays(each=, total=, sleeps=)")
     _check_counts(schedules=schedules, stop=stop)
-    if seconds is not None and not seconds > 0:
-        raise UsageError(f"seconds={seconds!r}; it takes a number above 0, or None")
-    if not isinstance(seed, int | str):
-        raise UsageError(f"seed={seed!r}; it takes an integer or a string")
+    _check_others(seconds, seed, progress)
     chosen = strategy_of(strategy, sleeps=delays.sleeps > 0)
     program = Program(main, options, delays, failures=check_failures(failures))
     exploration = Exploration(program, chosen, seed, stop=stop, shrinks=shrink)
@@ -129,8 +128,18 @@ def _refuse_unsupported(jobs: int, executor: object, journal: object) -> None:
 
 def _check_counts(**counts: Any) -> None:
     for name, count in counts.items():
-        if count is not None and (not isinstance(count, int) or count < 1):
+        is_count = isinstance(count, int) and not isinstance(count, bool)
+        if count is not None and not (is_count and count > 0):
             raise UsageError(f"{name}={count!r}; it takes a whole number above 0, or None")
+
+
+def _check_others(seconds: object, seed: object, progress: object) -> None:
+    if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+        raise UsageError(f"seconds={seconds!r}; it takes a number above 0, or None")
+    if progress is not None and not callable(progress):
+        raise UsageError(f"progress={progress!r}; it takes a function of what was found so far")
+    if not isinstance(seed, int | str):
+        raise UsageError(f"seed={seed!r}; it takes an integer or a string")
 
 
 class Exploration:
@@ -296,7 +305,7 @@ class Exploration:
 
     def _schedule(self, ran: Ran, taken: Mapping[Key, int], *, permuted: bool) -> Schedule:
         assert ran.error is not None
-        text = str(ran.error).splitlines()[:1]
+        text = text_of(ran.error).splitlines()[:1]
         return Schedule(
             [Deviation(*key, value) for key, value in taken.items()],
             delays=self.program.delays,
@@ -346,9 +355,10 @@ def _differs_from_itself(program: Program, one: Ran, other: Ran) -> UsageError:
 
 
 def _lost(program: Program, ran: Ran, again: Ran | None) -> NondeterminismError:
-    how = "is gone" if again is None or again.error is None else f"is {again.error!r}"
+    how = "is gone" if again is None or again.error is None else f"is {message_of(again.error)}"
+    assert ran.error is not None
     return NondeterminismError(
-        f"{program.name} failed with {ran.error!r}, and under the same schedule once more the error"
-        f" {how}: the program keeps state between its calls, or depends on something outside of its"
-        " seed; simloop.check(main) tells where two runs part"
+        f"{program.name} failed with {message_of(ran.error)}, and under the same schedule once more"
+        f" the error {how}: the program keeps state between its calls, or depends on something"
+        " outside of its seed; simloop.check(main) tells where two runs part"
     )

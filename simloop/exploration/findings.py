@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from simloop._kernel.safe_looks import text_of
+
 from .properties.tallies import Tally, never_true
 from .same_failure import Identity, identity_of
 
@@ -71,7 +73,7 @@ class Failure:
     def __str__(self) -> str:
         count = len(self.schedule.deviations)
         what = f"{count} deviation{'' if count == 1 else 's'}"
-        shown = str(self.error).splitlines()[:1]
+        shown = text_of(self.error).splitlines()[:1]
         text = f"{self.identity}{': ' if shown and shown[0] else ''}{''.join(shown)}"
         return f"{text}\n    schedule {self.found_at}, {what}, token {self.schedule.token}"
 

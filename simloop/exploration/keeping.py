@@ -11,6 +11,7 @@ more is forgotten, and no other file is touched.
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from hashlib import blake2b
@@ -22,8 +23,6 @@ from simloop.errors import UsageError
 from .schedules.schedule import Schedule
 
 if TYPE_CHECKING:
-    import os
-
     from .findings import Found
 
 __all__ = ["FOLDER", "KeptSchedules"]
@@ -47,6 +46,21 @@ class KeptSchedules:
     def __init__(self, folder: str | os.PathLike[str], program: str) -> None:
         self._folder = Path(folder)
         self._stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", program).strip("-.") or "program"
+
+    def check(self) -> None:
+        """Refuse a folder that could not be made or written, before the work of finding is lost.
+
+        Raises:
+            UsageError: It is such.
+        """
+        there = next(
+            each
+            for each in (self._folder, *self._folder.absolute().parents)
+            if os.path.lexists(each)
+        )
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            why = "is no folder" if not there.is_dir() else "can't be written to"
+            raise UsageError(f"schedules can't be kept in {self._folder}: {there} {why}")
 
     def load(self) -> list[Schedule]:
         """Return the schedules, in the order of their names."""

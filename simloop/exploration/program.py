@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._sandbox import collect, sealed
 from simloop.errors import UsageError
 from simloop.world.run_options import RunOptions
+from simloop.world.running import refuse_running_loop
 
 from .explored_run import FAILURES, Ran, run_once
 from .gates import Kinds, RecordingGate, search_gate
@@ -77,6 +78,7 @@ class Program:
         call: str = "explore()",
         name: str | None = None,
     ) -> None:
+        refuse_running_loop(call)
         self.main: Main = _checked(main, call)
         self.given: dict[str, Any] = dict(options)
         given = {"max_steps": STEPS_MAX, **options}

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simloop._kernel.safe_looks import message_of
 from simloop.errors import UsageError
 
 from .findings import Failure
@@ -91,20 +92,25 @@ def replay_program(
     outcome = ran.outcome()
     if unasked := pick.unasked():
         first = unasked[0]
-        what = str(first) if isinstance(first, bytes) else ", ".join(map(str, first))
+        # A token has room for a hash of each decision, and not for its name.
+        what = "" if isinstance(first, bytes) else f", first for ({', '.join(map(str, first))})"
         raise UsageError(
             f"{program.name} never asked for {len(unasked)} of"
-            f" {len(given.deviations) + len(given.hashed)} deviations of the schedule, first for"
-            f" ({what}): the program has changed since{_told(given)}, or it is another one; explore"
-            f" it again (this run: {ran.error!r})"
+            f" {len(given.deviations) + len(given.hashed)} deviations of the schedule{what}: the"
+            f" program has changed since{_told(given)}, or it is another one; explore it again"
+            f" (this run: {_ended(outcome)})"
         )
     if not outcome.digest.startswith(given.digest):
         raise UsageError(
             f"{program.name} does something else under the schedule than it did: the program has"
             f" changed since{_told(given)} (digest then {given.digest}, now {outcome.digest}; this"
-            f" run: {ran.error!r}); explore it again"
+            f" run: {_ended(outcome)}); explore it again"
         )
     return outcome
+
+
+def _ended(outcome: Outcome[Any]) -> str:
+    return "no error" if outcome.error is None else message_of(outcome.error)
 
 
 def _told(schedule: Schedule) -> str:
@@ -126,10 +132,19 @@ def schedule_of(given: Failure | Schedule | str | os.PathLike[str]) -> Schedule:
             "replay() takes a failure, a schedule, the path of its file or its token, not"
             f" {given!r}"
         )
+    if not os.fspath(given):
+        raise UsageError("replay() got an empty text; it takes a schedule's token, or its file")
     path = Path(given)
-    if isinstance(given, str) and os.sep not in given and not path.suffix and not path.exists():
+    if isinstance(given, str) and os.sep not in given and not path.suffix and not _is_there(path):
         return Schedule.of_token(given)
     try:
         return Schedule.load(path)
     except OSError as error:
         raise UsageError(f"no schedule can be read from {given}: {error}") from None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # Longer than a name may be: a word that was pasted.
+        return False

@@ -128,6 +128,8 @@ def run(
     """Explore a test; its first failure is raised, with its explanation in the report."""
     __tracebackhide__ = True
     arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
+    # Of a test that is skipped, or expected to fail, while it runs: no failure of a schedule.
+    ended: list[BaseException] = []
 
     async def main() -> None:
         async with AsyncExitStack() as stack:
@@ -135,14 +137,20 @@ def run(
             values = {
                 name: await _value_of(value, stack, known) for name, value in arguments.items()
             }
-            await function(**values)
+            try:
+                await function(**values)
+            except (pytest.skip.Exception, pytest.xfail.Exception) as outcome:
+                ended.append(outcome)
 
     name = os.path.relpath(item.path, item.config.rootpath) + item.nodeid.partition("::")[2]
     try:
         if asked.replay is not None:
             _replay(item, main, asked.replay)
         else:
-            demand(_explore(item, main, asked, options, name).properties, required)
+            found = _explore(item, main, asked, options, name)
+            if ended:
+                raise ended[0].with_traceback(None)
+            demand(found.properties, required)
     except (UsageError, NondeterminismError) as error:
         refusal = str(error)
     else:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,7 +30,7 @@ from .run_options import RunOptions, refuse_unknown
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine
     from typing import Never
 
     from simloop.trace.causes import Diagnosis, Observed
@@ -115,9 +116,21 @@ def check(
         None, start_time, start_date, tz, allow, strict,
         debug, autojump, max_time, max_steps, livelock_steps, realtime,
     )  # fmt: skip
-    failures = _check_all(main, list(seeds), runs, processes, options)
+    failures = _check_all(main, _listed(seeds), runs, processes, options)
     if errors and failures:
         _raise_failure(failures, runs)
+
+
+def _listed(seeds: object) -> list[int | str]:
+    """Return the seeds.
+
+    Raises:
+        UsageError: They are none, so that nothing would be checked.
+    """
+    listed = [] if isinstance(seeds, str) or not isinstance(seeds, Iterable) else list(seeds)
+    if not listed:
+        raise UsageError(f"check() got seeds={seeds!r}; it takes some seeds: [7], or range(10)")
+    return listed
 
 
 _FOREIGN = {

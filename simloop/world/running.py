@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .outcome import Outcome
     from .world import World
 
-__all__ = ["outcome_of", "run", "run_in", "simulate"]
+__all__ = ["outcome_of", "refuse_running_loop", "run", "run_in", "simulate"]
 
 _T = TypeVar("_T")
 
@@ -108,11 +108,11 @@ def run(
         raise
 
 
-def _in_world(call: str, options: RunOptions) -> AbstractContextManager[World]:
-    """Return a context with the world of a run, in which the run's limits hold.
+def refuse_running_loop(call: str) -> None:
+    """Refuse a call that would run a loop where one runs already.
 
     Raises:
-        UsageError: An event loop runs in this thread already, as it does in a notebook.
+        UsageError: It does.
     """
     if asyncio._get_running_loop() is not None:
         raise UsageError(
@@ -120,6 +120,15 @@ def _in_world(call: str, options: RunOptions) -> AbstractContextManager[World]:
             " the coroutine in it, or give it a thread:"
             " await asyncio.to_thread(lambda: simloop.run(main()))"
         )
+
+
+def _in_world(call: str, options: RunOptions) -> AbstractContextManager[World]:
+    """Return a context with the world of a run, in which the run's limits hold.
+
+    Raises:
+        UsageError: An event loop runs in this thread already, as it does in a notebook.
+    """
+    refuse_running_loop(call)
     world = world_of(call, options)
     if options.world is not None:
         return _in_given_world(world, options)

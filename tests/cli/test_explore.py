@@ -103,6 +103,8 @@ def test_nothing_found_is_status_0(simloop):
         ("explore race.py --strategy best", "no such strategy"),
         ("replay s1xyz race.py", "no token"),
         ("replay gone.json race.py", "no schedule can be read"),
+        ("explore race.py --save race.py", "race.py is no folder"),
+        ("explore race.py --save race.py/below", "race.py is no folder"),
     ],
 )
 def test_a_wrong_call_is_told(simloop, line, message):
@@ -110,6 +112,26 @@ def test_a_wrong_call_is_told(simloop, line, message):
     told = simloop(*line.split())
     assert told.status == ExitStatus.USAGE
     assert message in told.err
+
+
+def test_a_schedule_of_a_script_s_own_main_needs_its_program(simloop, tmp_path):
+    """Which script was ``__main__`` no schedule tells; the message says how to name it."""
+    simloop("explore", "race.py", "--save", "kept")
+    (kept,) = (tmp_path / "kept").iterdir()
+    kept.write_text(kept.read_text().replace('"race.py"', '"__main__:main"'))
+    told = simloop("replay", str(kept))
+    assert told.status == ExitStatus.USAGE
+    assert "does not tell its program" in told.err
+
+
+def test_a_step_that_never_comes_is_told(simloop):
+    """The run ends without a debugger, and says why."""
+    explored = simloop("explore", "race.py")
+    token = re.search(r"simloop replay (\w+) race.py", explored.out)[1]
+    assert (
+        "--break-at 9999 was not reached: the run has"
+        in simloop("replay", token, "race.py", "--break-at", "9999").err
+    )
 
 
 def test_a_token_needs_its_program(simloop):

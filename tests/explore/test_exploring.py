@@ -190,6 +190,18 @@ async def taking(argument: int) -> None:
     await asyncio.sleep(argument)
 
 
+async def generating():
+    yield
+
+
+async def exploring():
+    simloop.explore(plain)
+
+
+async def replaying():
+    simloop.replay(plain, simloop.Schedule([], delays=simloop.Delays()))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -212,6 +224,15 @@ async def taking(argument: int) -> None:
         (lambda: simloop.explore(plain, world=simloop.World()), "a world of its own"),
         (lambda: simloop.Delays(each=-1), r"Delays\(each=-1\)"),
         (lambda: simloop.Delays(total=float("nan")), r"Delays\(total=nan\)"),
+        (lambda: simloop.explore(lambda: None), "returned NoneType and no coroutine"),
+        (lambda: simloop.explore(generating), "returned async_generator and no coroutine"),
+        (lambda: simloop.explore(plain, seconds="1"), "seconds='1'; it takes a number above 0"),
+        (lambda: simloop.explore(plain, schedules=True), "schedules=True; it takes a whole number"),
+        (lambda: simloop.explore(plain, progress=3), "progress=3; it takes a function"),
+        (lambda: asyncio.run(exploring()), r"explore\(\) cannot be called from a running event"),
+        (lambda: asyncio.run(replaying()), r"replay\(\) cannot be called from a running event"),
+        (lambda: simloop.replay(plain, ""), "got an empty text"),
+        (lambda: simloop.replay(plain, "x" * 5000), "no token of a schedule"),
         (lambda: simloop.replay(plain, 3), "not 3"),
         (lambda: simloop.replay(plain, "sdf"), "no token of a schedule"),
         (lambda: simloop.replay(plain, "no/such/file.json"), "no schedule can be read"),
@@ -221,6 +242,24 @@ def test_a_wrong_call_is_told(call, message) -> None:
     """Each argument without a meaning is an error that names it, at the call."""
     with pytest.raises(UsageError, match=message):
         call()
+
+
+def test_an_error_whose_text_raises_is_a_finding_too() -> None:
+    """Reports look at the program's objects, and nothing that these raise loses a finding."""
+
+    class OddError(Exception):
+        def __str__(self):
+            raise RuntimeError("in str")
+
+        __repr__ = __str__
+
+    async def main():
+        await asyncio.sleep(0)
+        raise OddError
+
+    found = simloop.explore(main, schedules=20)
+    assert "its text raises RuntimeError" in str(found)
+    assert "OddError" in found.failures[0].explain()
 
 
 def test_workers_are_refused_with_the_way_out() -> None:

@@ -341,3 +341,10 @@ def test_a_run_in_a_thread_beside_a_real_loop_works() -> None:
         return await asyncio.to_thread(lambda: simloop.run(inner()))
 
     assert asyncio.run(cell()) == 3600
+
+
+@pytest.mark.parametrize("seeds", [[], 3, "7", None])
+def test_check_wants_seeds(seeds) -> None:
+    """Without any seed nothing would be checked, and the call would pass."""
+    with pytest.raises(simloop.UsageError, match=r"it takes some seeds: \[7\], or range\(10\)"):
+        simloop.check(nap, seeds=seeds)

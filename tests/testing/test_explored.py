@@ -153,3 +153,17 @@ def test_a_test_that_keeps_state_is_told(suite) -> None:
     """)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*undisturbed run differs from itself*"])
+
+
+@pytest.mark.parametrize("call", ["skip", "xfail"])
+def test_a_test_that_ends_itself_is_no_finding(suite, pytester, call) -> None:
+    """Skipped or expected to fail while it runs, it is that, and no schedule of it is kept."""
+    result = suite(f"""
+    import pytest
+
+    @pytest.mark.simloop(explore=20)
+    async def test_it():
+        pytest.{call}("not here")
+    """)
+    result.assert_outcomes(**{"skip": {"skipped": 1}, "xfail": {"xfailed": 1}}[call])
+    assert not (pytester.path / ".simloop").exists()

@@ -55,6 +55,7 @@ def _explore(arguments: ExploreArguments) -> tuple[Found, KeptSchedules, list[An
     program = Program(main, options, delays, name=arguments.program)
     program.replay_line = f"simloop replay {{token}} {arguments.program}"
     kept = KeptSchedules(arguments.save, arguments.program)
+    kept.check()
     tried = kept.load()
     schedules = arguments.schedules
     if schedules is None and arguments.seconds is None and not names[0].startswith("dfs"):

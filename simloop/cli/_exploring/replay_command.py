@@ -53,20 +53,24 @@ def carry_out(arguments: ReplayArguments) -> int:
 def _replay(arguments: ReplayArguments) -> Outcome[Any]:
     schedule = schedule_of(arguments.schedule)
     target = arguments.program or schedule.program
-    if not target:
+    if not target or target.startswith("__main__:"):  # A script's own main, whichever that was.
         raise NoProgramError(
             f"the schedule {arguments.schedule!r} does not tell its program; name it:"
             f" simloop replay {arguments.schedule} FILE.py:FUNCTION"
         )
     main = find_function(target)
-    watchers = [] if arguments.break_at is None else [_Breakpoint(arguments.break_at)]
+    stop = None if arguments.break_at is None else _Breakpoint(arguments.break_at)
     with ExitStack() as stack:
 
         def prepare(world: ExploredWorld, _gate: object) -> None:
             if arguments.trace is not None:
                 stack.enter_context(writing_trace(world, arguments.trace, target))
 
-        return replay_program(main, schedule, watchers=watchers, prepare=prepare, name=target)
+        watchers = () if stop is None else (stop,)
+        outcome = replay_program(main, schedule, watchers=watchers, prepare=prepare, name=target)
+    if stop is not None and stop.is_ahead:
+        say(f"--break-at {arguments.break_at} was not reached: the run has {outcome.steps} steps")
+    return outcome
 
 
 class _Breakpoint:
@@ -74,6 +78,11 @@ class _Breakpoint:
 
     def __init__(self, step: int) -> None:
         self._left = step
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the step did not come."""
+        return self._left > 0
 
     def step(self, now_ns: int, handle: object) -> None:
         """Look at what is called from now on, if it is the step."""

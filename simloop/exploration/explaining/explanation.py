@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from simloop._kernel.safe_looks import text_of
 from simloop._loop.asking.thing_names import timer_subject
 from simloop.exploration.gates import ByKey
 from simloop.exploration.program import quiet
@@ -98,7 +99,7 @@ def explanation_of(failure: Failure) -> Explanation:
     error = failure.error
     frame = place_of(error)
     source = "" if frame is None else linecache.getline(frame.filename, frame.lineno or 0).strip()
-    text = str(error).splitlines()
+    text = text_of(error).splitlines()
     kind = type(error).__qualname__
     return Explanation(
         what=f"{failure.program.name} fails: {identity_of(error)}",

@@ -155,4 +155,8 @@ class Schedule:
             values["delays"] = Delays(**record["delays"])
         except (KeyError, TypeError) as error:
             raise UsageError(f"{source} holds a schedule that is damaged: {error!r}") from None
+        texts = ("program", "error", "digest", "strategy")
+        for name in texts:
+            if not isinstance(values.get(name, ""), str):
+                raise UsageError(f"{source} holds a schedule that is damaged: {name} is no text")
         return cls(**values)
