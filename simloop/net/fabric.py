@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .files.open_file import File
+
 __all__ = ["Endpoint", "Fabric", "Link", "Packet", "Tap"]
 
 # Inet: (address text, port). UNIX: (name, 0), where a path is text and an abstract name starts
@@ -63,13 +65,23 @@ Tap: TypeAlias = "Callable[[str, Endpoint, Endpoint, bytes], None]"
 class Fabric:
     """Carry packets between the sockets of one network."""
 
-    __slots__ = ("_link", "_tap", "direct", "receiver")
+    __slots__ = ("_link", "_tap", "direct", "pairs", "receiver")
 
     def __init__(self) -> None:
         self._link: Link | None = None
         self._tap: Tap | None = None
         self.direct: bool = True
         self.receiver: object = None  # Known only while there is a tap.
+        self.pairs: int = 0  # How many were made of files that have no address.
+
+    def name_ends(self, kind: str, first: File, second: File) -> None:
+        """Name two files that have no address, by the order in which such pairs are made.
+
+        Explored runs know them by that, whichever of the two they first ask about.
+        """
+        self.pairs += 1
+        first.known_as = f"{kind} #{self.pairs} one end"
+        second.known_as = f"{kind} #{self.pairs} other end"
 
     @property
     def link(self) -> Link | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import os
 import random
+import socket
 import sys
 from pathlib import Path
 
@@ -68,3 +71,36 @@ def test_a_correct_program_is_never_accused(main) -> None:
     """Programs that use asyncio as it is documented hold in every schedule of "timing"."""
     found = simloop.explore(main, schedules=60, seed=random.randrange(1000))
     assert not found.failures, f"{found}\n{found.failures[0].schedule}"
+
+
+async def a_pair_and_a_pipe() -> None:
+    """Watch descriptors of files without an address, whose other ends write first."""
+    loop = asyncio.get_running_loop()
+    near, far = socket.socketpair()
+    reader, writer = os.pipe()
+    with near, far:
+        for sock in (near, far):
+            sock.setblocking(False)
+        heard = loop.create_future()
+        loop.add_reader(reader, heard.set_result, True)
+        receiving = asyncio.create_task(loop.sock_recv(near, 1))
+        await asyncio.sleep(0)
+        await loop.sock_sendall(far, b"x")
+        os.write(writer, b"y")
+        assert await receiving == b"x"
+        await heard
+        loop.remove_reader(reader)
+    for descriptor in (reader, writer):
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("main", [*PROGRAMS, a_pair_and_a_pipe], ids=lambda main: main.__name__)
+def test_names_do_not_depend_on_what_else_is_asked(main) -> None:
+    """A search asks some kinds, a replay all of them: what both ask has the same key in both."""
+    asked = []
+    for kinds in (("hold", "late"), ALL):
+        gate = RecordingGate(lambda *_: 0, kinds, DELAYS, keeps_points=True)
+        run_once(main, gate, RunOptions())
+        asked.append([point.key for point in gate.points if point.key.kind in ("hold", "late")])
+    assert asked[0] == asked[1]
+    assert asked[0]

@@ -16,6 +16,7 @@ from asyncio.futures import _set_result_unless_cancelled  # type: ignore[attr-de
 from collections import Counter
 from typing import Any
 
+from simloop.net.files.open_file import File
 from simloop.trace.labels import label, name_of, qualified_name, task_of
 
 __all__ = ["ThingNames", "timer_subject"]
@@ -155,7 +156,7 @@ def _task_name(task: Any) -> str:
 def _file_of(owner: Any) -> Any:
     """Return the file of a transport or of what accepts clients, or None."""
     file = getattr(owner, "_file", None)
-    if file is not None:
+    if isinstance(file, File):  # Others have that name, too: a method of selectors.
         return file
     sock = getattr(owner, "_sock", None)
     try:

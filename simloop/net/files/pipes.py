@@ -120,4 +120,5 @@ def open_pipe(fabric: Fabric) -> tuple[PipeReader, PipeWriter]:
     """Return the two ends of a new pipe."""
     reader = PipeReader()
     reader.writer = writer = PipeWriter(reader, fabric)
+    fabric.name_ends("pipe", reader, writer)
     return reader, writer

@@ -75,4 +75,5 @@ def open_pair(host: Host, family: int, type_: int, proto: int) -> tuple[SocketFi
     first = open_socket(host, family, type_, proto)
     second = open_socket(host, family, type_, proto)
     first.join(second)
+    host.network.fabric.name_ends("socketpair", first, second)
     return first, second

@@ -14,7 +14,7 @@ from bugs.scaffold import LOOPBACK, listening
 
 SOURCE = "https://github.com/aio-libs/aiohttp/issues/2934"
 
-FRAME = bytes(400_000)
+FRAME = bytes(5_000_000)  # More than a connection on loopback takes while nobody reads.
 
 
 class FlowControl(asyncio.Protocol):
