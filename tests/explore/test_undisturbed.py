@@ -83,11 +83,11 @@ async def a_pair_and_a_pipe() -> None:
             sock.setblocking(False)
         heard = loop.create_future()
         loop.add_reader(reader, heard.set_result, True)
-        receiving = asyncio.create_task(loop.sock_recv(near, 1))
+        receiving = asyncio.create_task(loop.sock_recv(near, 100))
         await asyncio.sleep(0)
-        await loop.sock_sendall(far, b"x")
+        await loop.sock_sendall(far, b"x" * 100)
         os.write(writer, b"y")
-        assert await receiving == b"x"
+        assert await receiving == b"x" * 100
         await heard
         loop.remove_reader(reader)
     for descriptor in (reader, writer):
