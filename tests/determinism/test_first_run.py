@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import multiprocessing
 import os
 import random
 import socket
@@ -188,6 +189,20 @@ def test_names_that_classes_keep_are_the_world_s():
     first = simloop.run(main())
     assert simloop.run(main()) == first
     assert simloop.run(main(), seed=1) != first
+
+
+def test_the_key_of_a_process_is_the_same_in_each(monkeypatch):
+    """What ``multiprocessing`` draws in an import that came before the run is not the process's."""
+
+    async def main():
+        process = multiprocessing.current_process()
+        return bytes(process.authkey), multiprocessing.Process().name
+
+    found = simloop.run(main())
+    monkeypatch.setattr(multiprocessing.current_process(), "authkey", b"another process's")
+    assert simloop.run(main(), seed=1) == found
+    assert found[1] == "Process-1"
+    assert multiprocessing.current_process().authkey == b"another process's"
 
 
 PROGRAM = """

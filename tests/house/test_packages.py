@@ -92,7 +92,8 @@ def test_importing_simloop_costs_what_it_needs():
 def imported_packages():
     """Name the top-level packages that the modules of simloop import anywhere."""
     found = {}
-    for path in sorted((ROOT / "simloop").rglob("*.py")):
+    (folder,) = importlib.import_module("simloop").__path__
+    for path in sorted(Path(folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found.update(dict.fromkeys(alias.name.partition(".")[0] for alias in node.names))

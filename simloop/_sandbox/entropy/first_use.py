@@ -24,10 +24,12 @@ Invariants:
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.module_state import variable
+from simloop._kernel import RandomStreams
+from simloop._sandbox.patching.module_state import keeper, variable
 from simloop._sandbox.patching.registry import rewrite, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from simloop._sandbox.contracts import Clock
+    from simloop._sandbox.patching.module_state import Start
     from simloop._sandbox.run_context import RunContext
 
     from .entropy import Entropy
@@ -141,3 +144,36 @@ def _register_multiprocessing(module: ModuleType) -> None:
 
 
 when_loaded("multiprocessing.util", _register_multiprocessing)
+
+
+class _AuthenticationKey:
+    """The key that a process draws while ``multiprocessing.process`` is imported.
+
+    A run that does not import the module finds what it would have drawn in that.
+    """
+
+    key = "multiprocessing.process.current_process().authkey"
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def get(self) -> Any:
+        """Return the key."""
+        return self._module.current_process().authkey
+
+    def set(self, value: Any, /) -> None:
+        """Put a key in place."""
+        self._module.current_process().authkey = value
+
+    def begin(self, _start: Start, /) -> None:
+        """Put the key in place that an import in a run draws."""
+        drawn = RandomStreams(f"once/{self._module.__name__}").stream("program/os")
+        self._module.current_process().authkey = drawn.randbytes(_KEY_BYTES)
+
+
+_KEY_BYTES = 32
+"""Size of such a key (CPython ``Lib/multiprocessing/process.py``, ``_MainProcess``)."""
+
+when_loaded("multiprocessing.process", lambda module: keeper(_AuthenticationKey(module)))
+# Processes are named by their number, in each world from the first.
+variable("multiprocessing.process", "_process_counter", lambda _start: itertools.count(1))
