@@ -194,7 +194,10 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
                 changed(event, args)
 
 
-_hook.__cantrace__ = True  # type: ignore[attr-defined] # So that coverage sees the guards.
+if not hasattr(sys, "monitoring"):  # Before 3.12: so that coverage sees the guards.
+    # Whoever monitors may be in the middle of setting itself up when an event is announced, with a
+    # lock of its own in hand, for which it would wait if it were told of the hook: coverage does.
+    _hook.__cantrace__ = True  # type: ignore[attr-defined]
 
 
 _real_start: Any

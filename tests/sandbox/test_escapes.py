@@ -261,6 +261,29 @@ def test_the_world_goes_on_after_an_escape(make, datagram):
     assert subprocess.run("/bin/true", check=True).returncode == 0
 
 
+@pytest.mark.skipif(not hasattr(sys, "monitoring"), reason="monitors came with 3.12")
+def test_a_monitor_is_not_told_of_the_guards(make):
+    """A tool that registers its callbacks with a lock in hand is not called by our hook meanwhile.
+
+    What registers announces it by an audit event. Coverage, which holds its lock while it begins
+    again at the end of the tests, waited for it for ever when it was told of the hook's call.
+    """
+    monitoring, tool, seen = sys.monitoring, 4, []
+    with make():
+        pass
+    monitoring.use_tool_id(tool, "ours")
+    try:
+        monitoring.register_callback(
+            tool, monitoring.events.PY_START, lambda code, _: seen.append(code.co_name)
+        )
+        monitoring.set_events(tool, monitoring.events.PY_START)
+        monitoring.register_callback(tool, monitoring.events.LINE, None)
+        monitoring.set_events(tool, 0)
+    finally:
+        monitoring.free_tool_id(tool)
+    assert seen == []
+
+
 def test_other_threads_are_not_guarded(make):
     """Another thread connects and starts what it likes while a run is on."""
     done = []
