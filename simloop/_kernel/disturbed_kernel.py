@@ -33,14 +33,14 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from .clock import NEVER
-from .gate.delay_codes import CODES, LOG_FIRST, length_ns
+from .gate.delay_codes import CODES, LOG_FIRST, RANKS, length_ns
 from .gate.held_handles import HeldHandles
 from .handles import Handle
 from .kernel import _ONCE, Kernel
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextvars import Context
 
     from .gate import ChoiceGate
@@ -92,6 +92,14 @@ class DisturbedKernel(Kernel):
         found.update(dict.fromkeys(self.held.moments()))
         return sorted(when_ns for when_ns in found if now_ns < when_ns < NEVER)
 
+    def _moments_for(self, code: int) -> Sequence[int]:
+        """Return what is needed of the moments for a code: mostly none, or the first one."""
+        if code >= LOG_FIRST:
+            return ()
+        if code % RANKS == 1 and self.now_ns < (next_ns := self.next_ns()) < NEVER:
+            return (next_ns,)
+        return self.moments()
+
     def delay_ns(self, kind: str, thing: object, most_ns: int = NEVER) -> int:
         """Ask how long something takes beyond what it takes undisturbed, in nanoseconds.
 
@@ -106,7 +114,7 @@ class DisturbedKernel(Kernel):
     def _effect_ns(self, code: int, kind: str, most_ns: int = NEVER) -> int:
         """Return how long the delay is that was just answered; withdraw one without effect."""
         gate = self.gate
-        ns = length_ns(code, self.moments() if code < LOG_FIRST else (), self.now_ns)
+        ns = length_ns(code, self._moments_for(code), self.now_ns)
         last_ns = self.horizon_ns if kind in _MOVES else self.limits.time_max_ns
         if self.now_ns + ns > last_ns or not self._is_allowed(ns, most_ns):
             gate.withdraw()
@@ -168,7 +176,9 @@ class DisturbedKernel(Kernel):
     def _woken_by(self, when_ns: int) -> Handle | TimerHandle | None:
         """Return what the clock has jumped for."""
         held = self.held
-        return held.first() if held and held.next_ns() <= when_ns else self.wheel.first()
+        if held.heap and held.next_ns() <= when_ns:
+            return held.heap[0][2]
+        return self.wheel.head(when_ns)
 
     def _line_up(self) -> None:
         """Put what is released and what has arrived behind what is ready, then timers."""

@@ -121,9 +121,8 @@ class TimerWheel:
                 return overdue[0][0]  # The slot's turn is not yet: keep it, where adding is cheap.
             self._open_next()
 
-    def first(self) -> TimerHandle | None:
-        """Return the handle of the earliest deadline that is not cancelled, or None."""
-        when_ns = self.next_ns()
+    def head(self, when_ns: int) -> TimerHandle | None:
+        """Return the first handle of the earliest deadline, as :meth:`next_ns` has just told it."""
         if self._open and self._open[-1]._when_ns == when_ns:
             return self._open[-1]
         return self.overdue[0][2] if self.overdue and self.overdue[0][0] == when_ns else None

@@ -58,7 +58,7 @@ from .patching import import_hook  # noqa: F401
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
 from .process import identity, machine  # noqa: F401
-from .process.garbage import collect, freeze_garbage, tidy
+from .process.garbage import collect, collect_between_runs, freeze_garbage, tidy
 from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
 from .run_context import RunContext, current, get_ident
@@ -83,6 +83,7 @@ __all__ = [
     "allow",
     "check_zone",
     "collect",
+    "collect_between_runs",
     "current",
     "foreign",
     "freeze_garbage",

@@ -55,6 +55,10 @@ def _carry_out(arguments: object) -> int:
         from ._exploring.replay_command import carry_out as replay  # noqa: PLC0415 - as above
 
         return replay(arguments)
+    if isinstance(arguments, _arguments.DiffArguments):
+        from ._exploring.diff_command import carry_out as diff  # noqa: PLC0415 - as above
+
+        return diff(arguments)
     from ._command import carry_out  # noqa: PLC0415 - as above
 
     assert isinstance(arguments, _arguments.RunArguments)

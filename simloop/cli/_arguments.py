@@ -19,12 +19,25 @@ from simloop._version import __version__
 from simloop.errors import UsageError
 
 from ._completion import add_completion
-from ._exploring.exploring_arguments import ExploreArguments, ReplayArguments, add_commands, read
+from ._exploring.exploring_arguments import (
+    DiffArguments,
+    ExploreArguments,
+    ReplayArguments,
+    add_commands,
+    read,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ExploreArguments", "ReplayArguments", "RunArguments", "ShowArguments", "parse"]
+__all__ = [
+    "DiffArguments",
+    "ExploreArguments",
+    "ReplayArguments",
+    "RunArguments",
+    "ShowArguments",
+    "parse",
+]
 
 _DESCRIPTION = """\
 Run asyncio programs in virtual time: hours take milliseconds, no real network is touched, and the
@@ -112,7 +125,7 @@ class ShowArguments:
 
 def parse(
     argv: Sequence[str],
-) -> RunArguments | ShowArguments | ExploreArguments | ReplayArguments:
+) -> RunArguments | ShowArguments | DiffArguments | ExploreArguments | ReplayArguments:
     """Read a command line without the command's own name.
 
     Raises:

@@ -14,7 +14,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox import collect, sealed
+from simloop._sandbox import collect, collect_between_runs, sealed
 from simloop.errors import UsageError
 from simloop.world.run_options import RunOptions
 from simloop.world.running import refuse_running_loop
@@ -164,6 +164,7 @@ class Program:
             if prepare is not None:
                 prepare(world)
 
+        collect_between_runs()
         return run_once(
             self.main,
             gate,

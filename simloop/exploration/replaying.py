@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .explored_run import ExploredWorld, Main
     from .gates import RecordingGate
 
-__all__ = ["replay", "replay_program", "schedule_of"]
+__all__ = ["pick_of", "replay", "replay_program", "schedule_of"]
 
 
 def replay(
@@ -81,10 +81,7 @@ def replay_program(
         name: What the program is called.
     """
     program = Program(main, given.options, given.delays, call="replay()", name=name)
-    pick = ByKey(
-        {each.key: each.value for each in given.deviations},
-        {bytes.fromhex(key): value for key, value in given.hashed.items()},
-    )
+    pick = pick_of(given)
     with quiet():
         ran, _ = program.play(
             pick, permuted=given.permuted, has_digest=True, watchers=watchers, prepare=prepare
@@ -107,6 +104,14 @@ def replay_program(
             f" run: {_ended(outcome)}); explore it again"
         )
     return outcome
+
+
+def pick_of(schedule: Schedule) -> ByKey:
+    """Return what answers as a schedule says."""
+    return ByKey(
+        {each.key: each.value for each in schedule.deviations},
+        {bytes.fromhex(key): value for key, value in schedule.hashed.items()},
+    )
 
 
 def _ended(outcome: Outcome[Any]) -> str:

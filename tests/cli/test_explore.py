@@ -11,7 +11,11 @@ import pytest
 
 from simloop.cli import ExitStatus, main
 from simloop.cli._arguments import parse
-from simloop.cli._exploring.exploring_arguments import ExploreArguments, ReplayArguments
+from simloop.cli._exploring.exploring_arguments import (
+    DiffArguments,
+    ExploreArguments,
+    ReplayArguments,
+)
 
 RACE = """
 import asyncio
@@ -58,6 +62,7 @@ def test_the_options_are_read():
     assert parse(["explore", "a.py"]) == ExploreArguments("a.py")
     line = "replay x.json a.py:main --trace t.json --break-at 7"
     assert parse(line.split()) == ReplayArguments("x.json", "a.py:main", "t.json", 7)
+    assert parse(["diff", "x.json", "undisturbed"]) == DiffArguments("x.json", "undisturbed")
 
 
 def test_a_failure_is_explained_kept_and_replayed(simloop, tmp_path):
@@ -75,6 +80,43 @@ def test_a_failure_is_explained_kept_and_replayed(simloop, tmp_path):
     assert "TimeoutError" in by_file.err
     assert (tmp_path / "run.json").stat().st_size > 0
     assert "in 2 schedules" in simloop("explore", "race.py").out
+
+
+def test_two_schedules_are_shown_side_by_side(simloop, tmp_path):
+    """From where they part, with both ends; a schedule beside itself is the same run."""
+    simloop("explore", "race.py")
+    (kept,) = (tmp_path / ".simloop").iterdir()
+    beside = simloop("diff", str(kept), "undisturbed")
+    assert beside.status == ExitStatus.FAILED
+    assert "TimeoutError" in beside.out
+    assert beside.out.rstrip().endswith("the end")
+    again = simloop("diff", str(kept), str(kept))
+    assert again.status == ExitStatus.OK
+    assert "are the same run" in again.out
+
+
+def test_a_schedule_of_another_program_is_told_beside(simloop, tmp_path):
+    """Deviations that a program never asks for are a note: the run is shown all the same."""
+    simloop("explore", "race.py")
+    (kept,) = (tmp_path / ".simloop").iterdir()
+    other = simloop("diff", str(kept), "undisturbed", "race.py:fine")
+    assert other.status == ExitStatus.OK
+    assert "1 of 1 deviations were never asked for" in other.out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("undisturbed undisturbed race.py", "both are the undisturbed run"),
+        ("missing.json undisturbed race.py", "no schedule can be read"),
+        ("s1fcEicYq6llq8G1mg undisturbed", "does not tell its program"),
+    ],
+)
+def test_a_wrong_comparison_is_told(simloop, line, message):
+    """What is wrong, and what to do."""
+    done = simloop("diff", *line.split())
+    assert done.status == ExitStatus.USAGE
+    assert message in done.err
 
 
 def test_a_debugger_stops_in_the_step(simloop, monkeypatch):

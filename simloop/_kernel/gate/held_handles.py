@@ -46,10 +46,6 @@ class HeldHandles:
             heappop(heap)
         return heap[0][0] if heap else NEVER
 
-    def first(self) -> Handle | TimerHandle | None:
-        """Return the handle that is released next, or None."""
-        return self.heap[0][2] if self.next_ns() < NEVER else None
-
     def take_due(self, now_ns: int) -> list[Handle | TimerHandle]:
         """Return the handles whose release is not after ``now_ns``, and hold them no more."""
         due = []

@@ -1,4 +1,4 @@
-"""The arguments of ``explore`` and ``replay``: what may be asked of them.
+"""The arguments of ``explore``, ``replay`` and ``diff``: what may be asked of them.
 
 Owns: their options, texts and records. As :mod:`simloop.cli._arguments` it stays light.
 """
@@ -13,7 +13,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ExploreArguments", "ReplayArguments", "add_commands", "read"]
+__all__ = ["DiffArguments", "ExploreArguments", "ReplayArguments", "add_commands", "read"]
 
 _EXPLORE_DESCRIPTION = """\
 Run a coroutine function under one schedule after the other, until it fails: each decides how long
@@ -46,6 +46,20 @@ exit status: 0 the program ended well   1 it failed   2 wrong call, or the progr
 """
 
 
+_DIFF_DESCRIPTION = """\
+Run a program under two schedules, and show both runs side by side, from the first step that is not
+the same in both.
+"""
+
+_DIFF_EPILOG = """\
+examples:
+  simloop diff .simloop/service.py-main@1f2e3d4c.json undisturbed
+  simloop diff s1fcEicYq6llq8G1mg s1hPZ0vcV2xQ1k service.py:main
+
+exit status: 0 they are the same run   1 they differ   2 wrong call
+"""
+
+
 @attrs.frozen
 class ExploreArguments:
     """What ``simloop explore`` was asked to do; times in seconds."""
@@ -70,16 +84,33 @@ class ReplayArguments:
     break_at: int | None = None
 
 
+@attrs.frozen
+class DiffArguments:
+    """What ``simloop diff`` was asked to do."""
+
+    one: str
+    other: str
+    program: str | None = None
+
+
 def add_commands(
     commands: Any, count: Callable[[str], int], seconds: Callable[[str], float]
 ) -> None:
-    """Add both commands to the parser.
+    """Add the commands to the parser.
 
     Args:
         commands: Where commands are added.
         count: Reads a number of things.
         seconds: Reads a duration.
     """
+    _add_explore(commands, count, seconds)
+    _add_replay(commands, count)
+    _add_diff(commands)
+
+
+def _add_explore(
+    commands: Any, count: Callable[[str], int], seconds: Callable[[str], float]
+) -> None:
     explore = commands.add_parser(
         "explore",
         help="run a program under many schedules, and find the one that breaks it",
@@ -110,6 +141,9 @@ def add_commands(
     )
     add("--stop", type=count, default=1, metavar="N", help="stop after N different failures (1)")
     add("--save", default=".simloop", metavar="DIR", help="where found schedules are (.simloop)")
+
+
+def _add_replay(commands: Any, count: Callable[[str], int]) -> None:
     replay = commands.add_parser(
         "replay",
         help="run a program again under a schedule that was found",
@@ -126,8 +160,28 @@ def add_commands(
     add("--break-at", type=count, metavar="STEP", help="stop a debugger in that step")
 
 
-def read(command: str, options: dict[str, Any]) -> ExploreArguments | ReplayArguments:
+def _add_diff(commands: Any) -> None:
+    diff = commands.add_parser(
+        "diff",
+        help="show two schedules of a program side by side",
+        usage="simloop diff A B [FILE.py|MODULE[:FUNCTION]]",
+        description=_DIFF_DESCRIPTION,
+        epilog=_DIFF_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = diff.add_argument
+    add("one", metavar="A", help="a schedule: its file, its token, or the word undisturbed")
+    add("other", metavar="B", help="another one")
+    add("program", nargs="?", metavar="PROGRAM", help="what to run, if no file tells")
+
+
+def read(
+    command: str, options: dict[str, Any]
+) -> DiffArguments | ExploreArguments | ReplayArguments:
     """Return the record of what was asked."""
+    if command == "diff":
+        return DiffArguments(**options)
     if command == "replay":
         return ReplayArguments(**options)
     options["strategy"] = tuple(options["strategy"] or ("timing",))

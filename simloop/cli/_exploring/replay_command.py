@@ -20,14 +20,16 @@ from simloop.exploration.replaying import replay_program, schedule_of
 from simloop.exploration.same_failure import is_foreign
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
     from simloop.exploration.explored_run import ExploredWorld
+    from simloop.exploration.schedules.schedule import Schedule
     from simloop.world.outcome import Outcome
 
     from .exploring_arguments import ReplayArguments
 
-__all__ = ["carry_out"]
+__all__ = ["carry_out", "target_of"]
 
 
 def carry_out(arguments: ReplayArguments) -> int:
@@ -52,12 +54,7 @@ def carry_out(arguments: ReplayArguments) -> int:
 
 def _replay(arguments: ReplayArguments) -> Outcome[Any]:
     schedule = schedule_of(arguments.schedule)
-    target = arguments.program or schedule.program
-    if not target or target.startswith("__main__:"):  # A script's own main, whichever that was.
-        raise NoProgramError(
-            f"the schedule {arguments.schedule!r} does not tell its program; name it:"
-            f" simloop replay {arguments.schedule} FILE.py:FUNCTION"
-        )
+    target = target_of("replay", [schedule], [arguments.schedule], arguments.program)
     main = find_function(target)
     stop = None if arguments.break_at is None else _Breakpoint(arguments.break_at)
     with ExitStack() as stack:
@@ -71,6 +68,24 @@ def _replay(arguments: ReplayArguments) -> Outcome[Any]:
     if stop is not None and stop.is_ahead:
         say(f"--break-at {arguments.break_at} was not reached: the run has {outcome.steps} steps")
     return outcome
+
+
+def target_of(
+    command: str, schedules: Sequence[Schedule], words: Sequence[str], given: str | None
+) -> str:
+    """Return the program to run: the one that was named, or that a schedule tells.
+
+    Raises:
+        NoProgramError: None tells one.
+    """
+    for target in (given, *(each.program for each in schedules)):
+        if target and not target.startswith("__main__:"):  # A script's own main, whichever it was.
+            return target
+    line = " ".join(words)
+    raise NoProgramError(
+        f"the schedule {words[0]!r} does not tell its program; name it:"
+        f" simloop {command} {line} FILE.py:FUNCTION"
+    )
 
 
 class _Breakpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .comparing import Comparison, compare
 from .explanation import Explanation, explain, explanation_of
 
-__all__ = ["Explanation", "explain", "explanation_of"]
+__all__ = ["Comparison", "Explanation", "compare", "explain", "explanation_of"]

@@ -1,4 +1,4 @@
-"""Two columns: the undisturbed run beside the failing one, from where they part.
+"""Two columns: one run beside another, from where they part.
 
 Owns: finding that place, and the layout. Must not know how the rows were made.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+import attrs
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .step_log import Row
 
-__all__ = ["first_difference", "side_by_side"]
+__all__ = ["Column", "first_difference", "side_by_side"]
 
 _WIDTH = 58
 _BEFORE = 2
@@ -29,28 +31,34 @@ def first_difference(one: Sequence[Row], other: Sequence[Row]) -> int:
     return min(len(one), len(other))
 
 
-def side_by_side(plain: Sequence[Row], failing: Sequence[Row], end: str) -> list[str]:
-    """Return lines with both runs, from just before they part up to the failure.
+@attrs.frozen
+class Column:
+    """One run."""
 
-    Args:
-        plain: The steps of the undisturbed run.
-        failing: Those of the failing one, up to its end.
-        end: How that one ended.
-    """
-    first = max(0, first_difference(plain, failing) - _BEFORE)
-    pairs = _aligned(plain[first:], failing[first:])
-    while pairs and pairs[-1][1] is None:
-        pairs.pop()  # What the undisturbed run did after the failure is no part of it.
+    title: str
+    rows: Sequence[Row]
+    """Its steps."""
+    end: str = ""
+    """How it ended; empty for one that is shown up to the other's end only."""
+
+
+def side_by_side(one: Column, other: Column) -> list[str]:
+    """Return lines with both runs, from just before they part up to their ends."""
+    first = max(0, first_difference(one.rows, other.rows) - _BEFORE)
+    pairs = _aligned(one.rows[first:], other.rows[first:])
+    while pairs and pairs[-1][1] is None and not one.end:
+        pairs.pop()  # What an undisturbed run did after the failure is no part of it.
     if len(pairs) > _ROWS:
-        head = _ROWS // 2
+        upper = _ROWS // 2
         skipped = len(pairs) - _ROWS
-        lines = [_line(*pair) for pair in pairs[:head]]
+        lines = [_line(*pair) for pair in pairs[:upper]]
         lines.append(f"{f'... {skipped} rows ...':^{2 * _WIDTH + 3}}".rstrip())
-        lines += [_line(*pair) for pair in pairs[-(_ROWS - head) :]]
+        lines += [_line(*pair) for pair in pairs[-(_ROWS - upper) :]]
     else:
         lines = [_line(*pair) for pair in pairs]
-    head_line = f"{'undisturbed':<{_WIDTH}} | failing"
-    return [head_line, f"{'-' * _WIDTH}-+-{'-' * _WIDTH}", *lines, f"{'':<{_WIDTH}} | {end}"]
+    head = f"{one.title[:_WIDTH]:<{_WIDTH}} | {other.title[:_WIDTH]}"
+    ends = f"{one.end[:_WIDTH]:<{_WIDTH}} | {other.end}"
+    return [head, f"{'-' * _WIDTH}-+-{'-' * _WIDTH}", *lines, ends]
 
 
 def _aligned(plain: Sequence[Row], failing: Sequence[Row]) -> list[tuple[Row | None, Row | None]]:

@@ -21,7 +21,7 @@ from simloop.exploration.program import quiet
 from simloop.exploration.same_failure import identity_of, place_of
 from simloop.trace.labels import name_of
 
-from .columns import side_by_side
+from .columns import Column, side_by_side
 from .step_log import Row, StepLog, place_of_task
 from .words import sentence
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from simloop.exploration.findings import Failure
     from simloop.exploration.gates import Key, RecordingGate
 
-__all__ = ["Explanation", "explain", "explanation_of"]
+__all__ = ["Explanation", "end_of", "explain", "explanation_of"]
 
 _TEXT_LINES = 12
 
@@ -71,7 +71,8 @@ class Explanation:
                 f" happen{'s' if count == 1 else ''}:"
             )
             lines += [f"  {number}. {each}" for number, each in enumerate(self.deviations, 1)]
-            lines += ["", *side_by_side(self.plain, self.failing, self.end)]
+            plain = Column("undisturbed", self.plain)
+            lines += ["", *side_by_side(plain, Column("failing", self.failing, self.end))]
         else:
             lines.append("It fails undisturbed: no delay is needed.")
         if self.note:
@@ -100,7 +101,6 @@ def explanation_of(failure: Failure) -> Explanation:
     frame = place_of(error)
     source = "" if frame is None else linecache.getline(frame.filename, frame.lineno or 0).strip()
     text = text_of(error).splitlines()
-    kind = type(error).__qualname__
     return Explanation(
         what=f"{failure.program.name} fails: {identity_of(error)}",
         source=source,
@@ -108,14 +108,20 @@ def explanation_of(failure: Failure) -> Explanation:
         deviations=tuple(failing.sentences()),
         plain=tuple(plain.rows),
         failing=tuple(failing.log.rows),
-        end=f"{failing.ran.world.time_ns / 1e9:<9.6g} {kind}{_shown(frame)}",
+        end=end_of(failing.ran),
         replay=failure.program.replay_line.replace("{token}", failure.schedule.token),
         note="Ready callbacks were permuted: stricter than asyncio." if permuted else "",
     )
 
 
-def _shown(frame: Any) -> str:
-    return "" if frame is None else f" at {Path(frame.filename).name}:{frame.lineno}"
+def end_of(ran: Ran) -> str:
+    """Return when and how a run ended, in a line."""
+    time = f"{ran.world.time_ns / 1e9:<9.6g}"
+    if ran.error is None:
+        return f"{time} the end"
+    frame = place_of(ran.error)
+    where = "" if frame is None else f" at {Path(frame.filename).name}:{frame.lineno}"
+    return f"{time} {type(ran.error).__qualname__}{where}"
 
 
 class _FailingRun:

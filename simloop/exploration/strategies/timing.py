@@ -15,7 +15,9 @@ Must not know: programs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from bisect import bisect_right
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simloop._kernel.gate import RANKS, log_code
 from simloop.exploration.gates import Kinds
@@ -34,24 +36,40 @@ _SCALE_MAX_NS = 30 * _NS
 _GAP_MAX_NS = 60 * _NS
 """Longer gaps are a program's pauses, not its rhythm."""
 
+
+class _Table(NamedTuple):
+    """The values of a parameter, and where their shares of a hundred end."""
+
+    values: tuple[Any, ...]
+    ends: tuple[int, ...]
+
+
+def _table(values: tuple[Any, ...], weights: tuple[int, ...]) -> _Table:
+    ends = tuple(accumulate(weights))
+    assert ends[-1] == _HUNDRED
+    return _Table(values, ends)
+
+
+_HUNDRED = 100
+
 # Each parameter of a run: its values, and how often each is drawn.
-_STALL = (0.0, 0.05, 0.2, 0.5), (30, 20, 15, 35)
-_LATE = (0.0, 0.1, 0.3, 0.7), (15, 25, 25, 35)
-_HOLD = (0.0, 0.1, 0.3, 0.7, 1.0), (10, 15, 20, 25, 30)
-_CPU = (0.0, 0.05, 0.3), (85, 8, 7)
-_SCALE = (
+_STALL = _table((0.0, 0.05, 0.2, 0.5), (30, 20, 15, 35))
+_LATE = _table((0.0, 0.1, 0.3, 0.7), (15, 25, 25, 35))
+_HOLD = _table((0.0, 0.1, 0.3, 0.7, 1.0), (10, 15, 20, 25, 30))
+_CPU = _table((0.0, 0.05, 0.3), (85, 8, 7))
+_SCALE = _table(
     ("gap", "10 gaps", "whole / 5", "whole", "5 whole", 0.001, 0.01, 0.1, 1.0, 10.0),
     (5, 25, 3, 7, 20, 2, 3, 15, 10, 10),
 )
-_EXACT = (0.0, 0.4, 0.9), (20, 50, 30)
-_NEXT = (0.9, 0.5), (40, 60)  # How likely it is that a rank is no higher.
-_PAST = (0.0, 0.5), (50, 50)
-_ORDER = ("as they are", "last first", "random"), (30, 35, 35)
-_SPLIT = (0.0, 0.3), (70, 30)
-_OWN = (False, True), (50, 50)  # Whether each file has a class of its own.
-_LOW = (1e-6, 0.1), (20, 80)
-_CHOICE = (0.0, 0.3, 0.9), (25, 35, 40)
-_SLEEP = (0.0, 0.3, 1.0), (20, 40, 40)
+_EXACT = _table((0.0, 0.4, 0.9), (20, 50, 30))
+_NEXT = _table((0.9, 0.5), (40, 60))  # How likely it is that a rank is no higher.
+_PAST = _table((0.0, 0.5), (50, 50))
+_ORDER = _table(("as they are", "last first", "random"), (30, 35, 35))
+_SPLIT = _table((0.0, 0.3), (70, 30))
+_OWN = _table((False, True), (50, 50))  # Whether each file has a class of its own.
+_LOW = _table((1e-6, 0.1), (20, 80))
+_CHOICE = _table((0.0, 0.3, 0.9), (25, 35, 40))
+_SLEEP = _table((0.0, 0.3, 1.0), (20, 40, 40))
 
 _OF_HOLD = ("hold", "job", "done", "name", "exit", "signal")
 
@@ -113,15 +131,9 @@ class Timing(Strategy):
         self.kinds = Kinds(self._off((*off, "ready")))
         return True
 
-    def _draw(self, table: tuple[Sequence[Any], Sequence[int]]) -> Any:
-        """Draw one value of a table, whose weights are hundredths."""
-        values, weights = table
-        left = 100 * self.random.random()
-        for value, weight in zip(values, weights, strict=True):
-            left -= weight
-            if left < 0:
-                return value
-        return values[-1]
+    def _draw(self, table: _Table) -> Any:
+        """Draw one value of a table."""
+        return table.values[bisect_right(table.ends, _HUNDRED * self.random.random())]
 
     def _draw_scale(self) -> float:
         scale = self._draw(_SCALE)
