@@ -1,6 +1,7 @@
 """``virtual_time``: an async function as a plain one, for test frameworks that know no async.
 
-Owns: the decorator. What a run is stands in :func:`simloop.run`.
+Owns: the decorator. What a run is stands in :func:`simloop.run`, what an exploration is in
+:func:`simloop.explore`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from simloop.errors import UsageError
 
+from ._exploring import explore_test, separated
 from ._life import TestRun, options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from simloop.world.run_options import RunOptions
+
+    from ._exploring import Asked
 
 __all__ = ["virtual_time"]
 
@@ -37,11 +41,15 @@ def virtual_time(
 def virtual_time(function: Any = None, /, **options: Any) -> Any:
     """Make a plain function of an async one: each call runs it in a new world, in virtual time.
 
-    An error that leaves the function carries a note with the seed and the virtual time.
+    An error that leaves the function carries a note with the seed and the virtual time, or, of one
+    that is explored, with its explanation.
 
     Args:
         function: A coroutine function, for instance a test of any framework.
-        **options: What :func:`simloop.run` takes: ``seed``, ``start_time``, ``max_time``, ...
+        **options: What :func:`simloop.run` takes: ``seed``, ``start_time``, ``max_time``, ...; and
+            what explores: ``explore`` (how many schedules each call runs), ``seconds``,
+            ``strategy``, ``delays`` and ``failures``, as for :func:`simloop.explore`, or
+            ``replay``, the token or file of the one schedule to run.
 
     Raises:
         UsageError: It is no coroutine function, or an option is not known.
@@ -56,16 +64,35 @@ def virtual_time(function: Any = None, /, **options: Any) -> Any:
         >>> an_hour_later()
         3660.0
     """
-    chosen = options_of("virtual_time()", options)
-    if function is None:
-        return functools.partial(_decorate, options=chosen)
-    return _decorate(function, options=chosen)
+    asked, of_run = separated("virtual_time()", options)
+    chosen = options_of("virtual_time()", of_run)
+
+    def decorate(decorated: Any) -> Any:
+        if not inspect.iscoroutinefunction(decorated):
+            raise UsageError(f"virtual_time decorates an async function, not {decorated!r}")
+        made = _once(decorated, chosen) if asked is None else _explored(decorated, asked, of_run)
+        made.is_in_virtual_time = True  # For our plugin.
+        return made
+
+    return decorate if function is None else decorate(function)
 
 
-def _decorate(function: Callable[..., Coroutine[Any, Any, _T]], options: RunOptions) -> Any:
-    if not inspect.iscoroutinefunction(function):
-        raise UsageError(f"virtual_time decorates an async function, not {function!r}")
+def _explored(
+    function: Callable[..., Coroutine[Any, Any, Any]], asked: Asked, options: Mapping[str, Any]
+) -> Any:
+    line = '@virtual_time(replay="{token}")'
 
+    @functools.wraps(function)
+    def explore_in_virtual_time(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        main = functools.partial(function, *args, **kwargs)
+        name = f"{function.__module__}:{function.__qualname__}"
+        explore_test(main, asked, options, name=name, replay_line=line)
+
+    return explore_in_virtual_time
+
+
+def _once(function: Callable[..., Coroutine[Any, Any, _T]], options: RunOptions) -> Any:
     @functools.wraps(function)
     def in_virtual_time(*args: Any, **kwargs: Any) -> _T:
         __tracebackhide__ = True
@@ -81,5 +108,4 @@ def _decorate(function: Callable[..., Coroutine[Any, Any, _T]], options: RunOpti
         finally:
             life.close()
 
-    in_virtual_time.is_in_virtual_time = True  # type: ignore[attr-defined]  # for our plugin
     return in_virtual_time

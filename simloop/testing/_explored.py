@@ -17,24 +17,31 @@ import shlex
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import pytest
 
 from simloop.errors import NondeterminismError, UsageError
-from simloop.exploration import Delays
-from simloop.exploration.exploring import Exploration
 from simloop.exploration.keeping import FOLDER, KeptSchedules
-from simloop.exploration.program import Program, quiet
 from simloop.exploration.properties.tallies import demand
 from simloop.exploration.replaying import replay_program, schedule_of
-from simloop.exploration.strategies import strategy_of
+
+from ._exploring import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from simloop.exploration import Found
+    from simloop.exploration import Failure, Found
 
-__all__ = ["OPTIONS", "FixtureOfSchedule", "Wanted", "report_of", "run", "wanted"]
+__all__ = [
+    "OPTIONS",
+    "FixtureOfSchedule",
+    "program_of",
+    "replay",
+    "replay_line",
+    "report_failure",
+    "report_of",
+    "run",
+    "wanted",
+]
 
 OPTIONS = ("explore", "seconds", "strategy", "delays", "failures")
 """What the mark takes for explorations, beside the options of a run."""
@@ -42,38 +49,21 @@ OPTIONS = ("explore", "seconds", "strategy", "delays", "failures")
 _report = pytest.StashKey[list[str]]()
 
 
-@attrs.frozen
-class Wanted:
-    """What was asked of an explored test."""
-
-    schedules: int | None
-    seconds: float | None
-    strategy: Any
-    delays: Delays
-    failures: Any
-    replay: str | None
-
-
-def wanted(item: pytest.Item, mark: str) -> Wanted | None:
+def wanted(item: pytest.Item, mark: str) -> Asked | None:
     """Return what was asked, or None for a test that runs once."""
     given: dict[str, Any] = {}
     for each in reversed(list(item.iter_markers(mark))):
         given |= {name: value for name, value in each.kwargs.items() if name in OPTIONS}
     option = item.config.getoption
-    count, seconds = option("simloop_explore"), option("simloop_seconds")
-    replay = option("simloop_replay")
-    schedules = count if count is not None else given.get("explore")
-    seconds = seconds if seconds is not None else given.get("seconds")
-    if schedules is None and seconds is None and replay is None:
-        return None
-    return Wanted(
-        schedules=schedules,
-        seconds=seconds,
-        strategy=given.get("strategy", "timing"),
-        delays=given.get("delays", Delays()),
-        failures=given.get("failures", ("error", "deadlock", "limit", "unretrieved")),
-        replay=replay,
-    )
+    for name in ("explore", "seconds", "replay"):
+        if option(f"simloop_{name}") is not None:
+            given[name] = option(f"simloop_{name}")
+    asked = Asked(**{name: value for name, value in given.items() if value is not None})
+    return asked if asked.is_any else None  # A strategy alone is for the command line's number.
+
+
+class _TooEarlyError(UsageError, AttributeError):
+    """Something was asked of a fixture's value before there is one; it has no attribute yet."""
 
 
 class FixtureOfSchedule:
@@ -93,7 +83,7 @@ class FixtureOfSchedule:
         self._arguments = arguments
 
     def __getattr__(self, attribute: str) -> Any:
-        raise UsageError(
+        raise _TooEarlyError(
             f"the async fixture {self._name!r} is made anew for each schedule of an explored test,"
             " so a plain fixture cannot use it: make that one async, too"
         )
@@ -121,7 +111,7 @@ async def _value_of(value: Any, stack: AsyncExitStack, known: dict[FixtureOfSche
 def run(
     item: pytest.Function,
     function: Callable[..., Any],
-    asked: Wanted,
+    asked: Asked,
     options: Mapping[str, Any],
     required: Collection[str] = (),
 ) -> None:
@@ -130,22 +120,11 @@ def run(
     arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
     # Of a test that is skipped, or expected to fail, while it runs: no failure of a schedule.
     ended: list[BaseException] = []
-
-    async def main() -> None:
-        async with AsyncExitStack() as stack:
-            known: dict[FixtureOfSchedule, Any] = {}
-            values = {
-                name: await _value_of(value, stack, known) for name, value in arguments.items()
-            }
-            try:
-                await function(**values)
-            except (pytest.skip.Exception, pytest.xfail.Exception) as outcome:
-                ended.append(outcome)
-
+    main = program_of(function, (), arguments, ended)
     name = os.path.relpath(item.path, item.config.rootpath) + item.nodeid.partition("::")[2]
     try:
         if asked.replay is not None:
-            _replay(item, main, asked.replay)
+            replay(item, main, asked.replay)
         else:
             found = _explore(item, main, asked, options, name)
             if ended:
@@ -158,7 +137,33 @@ def run(
     pytest.fail(refusal, pytrace=False)
 
 
-def _replay(item: pytest.Function, main: Any, schedule: str) -> None:
+def program_of(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    arguments: Mapping[str, Any],
+    ended: list[BaseException],
+) -> Callable[[], Any]:
+    """Return a test as a program; a skip of it is no error, and is noted in ``ended``."""
+
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            known: dict[FixtureOfSchedule, Any] = {}
+            values = {
+                name: await _value_of(value, stack, known) for name, value in arguments.items()
+            }
+            try:
+                await function(*args, **values)
+            except (pytest.skip.Exception, pytest.xfail.Exception) as outcome:
+                ended.append(outcome)
+
+    main.__qualname__ = function.__qualname__  # Reports name the test by it.
+    return main
+
+
+# What is told -------------------------------------------------------------------------------------
+
+
+def replay(item: pytest.Function, main: Any, schedule: str) -> None:
     __tracebackhide__ = True
     outcome = replay_program(main, schedule_of(schedule), name=item.nodeid)
     item.stash[_report] = [f"replayed {schedule}: digest {outcome.digest}, {outcome.steps} steps"]
@@ -167,32 +172,39 @@ def _replay(item: pytest.Function, main: Any, schedule: str) -> None:
 
 
 def _explore(
-    item: pytest.Function, main: Any, asked: Wanted, options: Mapping[str, Any], name: str
+    item: pytest.Function, main: Any, asked: Asked, options: Mapping[str, Any], name: str
 ) -> Found:
     __tracebackhide__ = True
-    program = Program(main, options, asked.delays, failures=asked.failures, name=item.nodeid)
-    program.replay_line = _replay_line(item)
-    strategy = strategy_of(asked.strategy, sleeps=asked.delays.sleeps > 0)
+    exploration = asked.exploration(main, options, name=item.nodeid, replay_line=replay_line(item))
     kept = KeptSchedules(item.config.rootpath / FOLDER, name)
     tried = kept.load()
-    exploration = Exploration(program, strategy, options.get("seed", 0))
-    with quiet():
-        found = exploration.run(asked.schedules, asked.seconds, first=tried)
+    try:
+        found = asked.run(exploration, tried)
+    except KeyboardInterrupt:
+        kept.update(tried, exploration.found)
+        raise
     kept.update(tried, found)
-    if found.interrupted:
-        raise KeyboardInterrupt
     if found.failures:
         failure = found.failures[0]
-        item.stash[_report] = [f"{failure.explain()}\n"]
-        item.user_properties.append(("simloop_schedule", failure.schedule.token))
+        report_failure(item, failure)
         raise failure.error
     return found
 
 
-def _replay_line(item: pytest.Item) -> str:
+def report_failure(item: pytest.Item, failure: Failure) -> None:
+    """Put an explanation into the report, and the token into its properties."""
+    item.stash[_report] = [f"{failure.explain()}\n"]
+    item.user_properties.append(("simloop_schedule", failure.schedule.token))
+
+
+def replay_line(item: pytest.Item) -> str:
     path = os.path.relpath(item.path, item.config.invocation_params.dir)
     _, colons, name = item.nodeid.partition("::")
-    return f"{shlex.join(['pytest', path + colons + name])} --simloop-replay={{token}}"
+    command = ["pytest", path + colons + name]
+    if item.config.getoption("simloop_seeds") is not None:
+        seed = item.callspec.params["simloop_seed"]  # type: ignore[attr-defined]  # a Function
+        command.append(f"--simloop-seeds={seed}")  # Which the test's name holds.
+    return f"{shlex.join(command)} --simloop-replay={{token}}"
 
 
 def report_of(item: pytest.Item) -> list[str]:

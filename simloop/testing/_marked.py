@@ -34,15 +34,18 @@ if TYPE_CHECKING:
 __all__ = [
     "check_examples",
     "draw_seed",
+    "explain_example",
     "fixture_on_loop",
     "living",
     "refuse_case",
     "run_test",
+    "seed_of",
     "tell",
 ]
 
 _MARK = "simloop"
 _FIXTURE = "simloop_loop"
+_SEED = "simloop_seed"
 _ASKING = ("explore", "seconds", "replay")
 """What the command line asks of an exploration."""
 _EXPLORING = ("explore", "seconds", "strategy", "delays", "failures")
@@ -50,6 +53,8 @@ _EXPLORING = ("explore", "seconds", "strategy", "delays", "failures")
 _NOT_OF_RUN = (*_EXPLORING, "require")
 """What the mark takes that is no option of a run."""
 _life = pytest.StashKey[TestRun]()
+_examples = pytest.StashKey[Any]()
+"""The examples of a property that are explored."""
 _total = pytest.StashKey[dict[str, Tally]]()
 """What became of the properties of a test in all examples of Hypothesis."""
 
@@ -64,11 +69,18 @@ def _given(item: pytest.Item) -> tuple[dict[str, Any], tuple[Any, ...]]:
     given: dict[str, Any] = {}
     if (seed := item.config.getoption("simloop_seed")) is not None:
         given["seed"] = int(seed) if seed.lstrip("-").isdecimal() else seed
+    if (callspec := getattr(item, "callspec", None)) is not None and _SEED in callspec.params:
+        given["seed"] = callspec.params[_SEED]
     args: tuple[Any, ...] = ()
     for mark in reversed(list(item.iter_markers(_MARK))):
         given |= {name: each for name, each in mark.kwargs.items() if name not in _NOT_OF_RUN}
         args += mark.args
     return given, args
+
+
+def seed_of(item: pytest.Item) -> Any:
+    """Return the seed of a test's world."""
+    return _given(item)[0].get("seed", 0)
 
 
 def _options(item: pytest.Item) -> RunOptions:
@@ -158,11 +170,8 @@ def run_test(item: pytest.Function, function: Any) -> bool:
     explored = _explored(item)
     if explored is not None:
         if hasattr(function, "hypothesis"):
-            pytest.fail(
-                f"{item.nodeid} is a property of Hypothesis, which calls it by itself: explore"
-                " within it, by simloop.explore(), or leave explore= out",
-                pytrace=False,
-            )
+            _let_examples_be_explored(item, function, explored[1])
+            return False
         explored[0].run(item, function, explored[1], _given(item)[0], _required(item))
         return True
     if hasattr(function, "hypothesis"):
@@ -202,10 +211,40 @@ def _let_examples_run(item: pytest.Function, hypothesis: Any) -> None:
     hypothesis.inner_test = run_example
 
 
+def _let_examples_be_explored(item: pytest.Function, function: Any, asked: Any) -> None:
+    """Explore each example of a property."""
+    from ._examples import Examples, without_deadline  # noqa: PLC0415 - it imports Hypothesis
+
+    inner = function.hypothesis.inner_test
+    try:
+        examples = Examples(item, getattr(inner, "__wrapped__", inner), asked, _given(item)[0])
+    except UsageError as error:
+        refusal = str(error)
+    else:
+        item.stash[_total] = examples.properties
+        item.stash[_examples] = examples
+        without_deadline(function)
+
+        @functools.wraps(examples.function)
+        def explore_example(*args: Any, **kwargs: Any) -> None:
+            __tracebackhide__ = True
+            examples.run(*args, **kwargs)
+
+        function.hypothesis.inner_test = explore_example
+        return
+    pytest.fail(refusal, pytrace=False)
+
+
 def check_examples(item: pytest.Item) -> None:
     """Demand what a test requires of all examples together, where Hypothesis has run some."""
     if (total := item.stash.get(_total, None)) is not None:
         demand(total, _required(item))
+
+
+def explain_example(item: pytest.Item) -> None:
+    """Explain the smallest example that failed, if one was explored."""
+    if (examples := item.stash.get(_examples, None)) is not None:
+        examples.explain()
 
 
 @contextmanager
@@ -299,6 +338,8 @@ def tell(item: pytest.Item) -> Iterator[str]:
     path = os.path.relpath(item.path, item.config.invocation_params.dir)
     _, colons, name = item.nodeid.partition("::")
     command = ["pytest", path + colons + name]
-    if not any("seed" in mark.kwargs for mark in item.iter_markers(_MARK)):
+    if item.config.getoption("simloop_seeds") is not None:
+        command.append(f"--simloop-seeds={life.world.seed}")  # Which the test's name holds.
+    elif not any("seed" in mark.kwargs for mark in item.iter_markers(_MARK)):
         command.append(f"--simloop-seed={life.world.seed}")
     yield f"{life}\nreplay: {shlex.join(command)}\n"

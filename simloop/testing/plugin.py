@@ -11,6 +11,8 @@ Must not know: loops and worlds. It imports nothing at its top but pytest.
 from __future__ import annotations
 
 import inspect
+import os
+import shlex
 import unittest
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ __all__: list[str] = []
 
 _MARK = "simloop"
 _FIXTURE = "simloop_loop"
+_SEED = "simloop_seed"
 _OTHERS = ("asyncio", "anyio", "trio", "tornado", "twisted", "looptime")
 """Marks of plugins that run async tests themselves: the auto mode leaves those alone."""
 _test = pytest.StashKey[Any]()
@@ -44,6 +47,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the seed of tests whose mark names none: a number, a word, or 'random' to draw one",
     )
     add = parser.getgroup("simloop").addoption
+    add(
+        "--simloop-seeds",
+        default=None,
+        metavar="RANGE",
+        help="run each test in virtual time with each of these seeds: 0-49, or 1,5,10-19",
+    )
     add(
         "--simloop-explore",
         type=int,
@@ -77,6 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
     mode = config.getini("simloop_mode")
     if mode not in ("strict", "auto"):
         raise pytest.UsageError(f"simloop_mode is {mode!r}; it is strict or auto")
+    _seeds(config)
     if config.getoption("simloop_seed") == "random":
         if hasattr(config, "workerinput"):
             config.option.simloop_seed = config.workerinput["simloop_seed"]
@@ -96,6 +106,55 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     """Return a line with the seed, if one was asked for."""
     seed = config.getoption("simloop_seed")
     return None if seed is None else f"simloop: seed {seed}"
+
+
+def _seeds(config: pytest.Config) -> list[int]:
+    """Return the seeds that each test is to run with, if several were asked for."""
+    asked = config.getoption("simloop_seeds")
+    if asked is None:
+        return []
+    if config.getoption("simloop_seed") is not None:
+        raise pytest.UsageError("--simloop-seed and --simloop-seeds: give one of them")
+    found: list[int] = []
+    for part in asked.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not (first.isdecimal() and (last.isdecimal() if dash else not last)):
+            raise pytest.UsageError(
+                f"--simloop-seeds={asked}: {part!r} is no range of seeds; write 0-49, or 1,5,10-19"
+            )
+        if dash and int(last) < int(first):
+            raise pytest.UsageError(f"--simloop-seeds={asked}: {part!r} ends before it begins")
+        found += range(int(first), int(last or first) + 1)
+    return list(dict.fromkeys(found))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each seed, if several were asked for and the mark names none."""
+    item, function = metafunc.definition, metafunc.function
+    if metafunc.config.getoption("simloop_seeds") is None or not _wants_seeds(item, function):
+        return
+    seeds = _seeds(metafunc.config)
+    metafunc.fixturenames.append(_SEED)
+    metafunc.parametrize(_SEED, seeds, ids=[f"seed{seed}" for seed in seeds], indirect=True)
+
+
+def _wants_seeds(item: Any, function: Any) -> bool:
+    function = function.hypothesis.inner_test if hasattr(function, "hypothesis") else function
+    if not inspect.iscoroutinefunction(inspect.unwrap(function)) or _is_case(item):
+        return False
+    marks = list(item.iter_markers(_MARK))
+    if any("seed" in mark.kwargs for mark in marks):
+        return False
+    is_auto = item.config.getini("simloop_mode") == "auto"
+    return bool(marks) or (is_auto and not any(item.get_closest_marker(each) for each in _OTHERS))
+
+
+@pytest.fixture
+def simloop_seed(request: pytest.FixtureRequest) -> Any:
+    """Return the seed of the test's world."""
+    from . import _marked  # noqa: PLC0415 - as the docstring says
+
+    return getattr(request, "param", None) or _marked.seed_of(request.node)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -166,11 +225,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Demand what a property of Hypothesis requires, when all of its examples have run."""
     __tracebackhide__ = True
-    result = yield
-    if _test in item.stash:
-        from . import _marked  # noqa: PLC0415 - as the docstring says
+    if _test not in item.stash:
+        return (yield)
+    from . import _marked  # noqa: PLC0415 - as the docstring says
 
-        _marked.check_examples(item)
+    try:
+        result = yield
+    except Exception:
+        _marked.explain_example(item)
+        raise
+    _marked.check_examples(item)
     return result
 
 
@@ -183,6 +247,25 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
         report.sections += [(_MARK, text) for text in _marked.tell(item)]
     return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Annotate failures of explored tests, where GitHub shows that, with the schedule's token."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    for report in terminalreporter.stats.get("failed", ()):
+        token = dict(getattr(report, "user_properties", ())).get("simloop_schedule")
+        if token is None:
+            continue
+        path, line, name = report.location
+        what = report.longrepr.reprcrash.message.partition("\n")[0]
+        replay = f"pytest {shlex.quote(report.nodeid)} --simloop-replay={token}"
+        # Of GitHub's workflow commands: these three characters end a message, or part it.
+        text = f"{what}\nReplay: {replay}".replace("%", "%25").replace("\r", "%0D")
+        text = text.replace("\n", "%0A")
+        terminalreporter.write_line(
+            f"::error file={path},line={(line or 0) + 1},title={name} under a schedule::{text}"
+        )
 
 
 def _is_ours(item: pytest.Item) -> bool:

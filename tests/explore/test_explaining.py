@@ -8,7 +8,7 @@ import pytest
 
 import simloop
 from simloop.exploration.explaining import explanation_of
-from simloop.exploration.explaining.columns import first_difference, side_by_side
+from simloop.exploration.explaining.columns import Column, first_difference, side_by_side
 from simloop.exploration.explaining.step_log import Row
 
 from . import broken_programs
@@ -68,7 +68,8 @@ def test_runs_part_at_their_first_difference() -> None:
 def test_columns_begin_just_before_runs_part_and_end_at_the_failure() -> None:
     """Equal steps stand beside each other; what the plain run did later is left out."""
     plain = rows("1", "2", "3", "4", "5", "6")
-    lines = side_by_side(plain, rows("1", "2", "3", "9", "4"), "boom")
+    failing = Column("failing", rows("1", "2", "3", "9", "4"), "boom")
+    lines = side_by_side(Column("undisturbed", plain), failing)
     text = "\n".join(lines)
     assert " 1 f()" not in text
     assert " 6 f()" not in text

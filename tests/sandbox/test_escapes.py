@@ -263,11 +263,8 @@ def test_the_world_goes_on_after_an_escape(make, datagram):
 
 @pytest.mark.skipif(not hasattr(sys, "monitoring"), reason="monitors came with 3.12")
 def test_a_monitor_is_not_told_of_the_guards(make):
-    """A tool that registers its callbacks with a lock in hand is not called by our hook meanwhile.
-
-    What registers announces it by an audit event. Coverage, which holds its lock while it begins
-    again at the end of the tests, waited for it for ever when it was told of the hook's call.
-    """
+    """A tool that registers a callback, which is an audit event, is not told of our hook's call."""
+    # Coverage holds its lock while it begins again, at the end of the tests: it waited for ever.
     monitoring, tool, seen = sys.monitoring, 4, []
     with make():
         pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 import time
 import unittest
 from typing import ClassVar
@@ -236,3 +237,83 @@ async def test_a_decorated_test_is_a_test(tmp_path) -> None:
     """A decorated function is run by pytest with its fixtures, and needs no plugin for it."""
     await asyncio.sleep(86_400)
     assert tmp_path.exists()
+
+
+class Explored(SimTestCase):
+    """A case whose tests run under many schedules."""
+
+    __test__ = False
+    explore = 60
+
+    def setUp(self) -> None:
+        self.lives: list[str] = []
+
+    async def asyncSetUp(self) -> None:
+        self.lives.append("begins")
+        self.addAsyncCleanup(self.end)
+
+    async def end(self) -> None:
+        await asyncio.sleep(1)
+        self.lives.append("ends")
+
+    async def fine(self) -> None:
+        await self.advance(5)
+        assert self.loop.time() >= 5
+        assert self.world.time_ns >= 5_000_000_000
+
+    async def late(self) -> None:
+        async with asyncio.timeout(1):
+            await asyncio.sleep(0.9)
+
+    async def in_part(self) -> None:
+        with self.subTest(part=1):
+            await self.late()
+
+    async def skips(self) -> None:
+        self.skipTest("not today")
+
+    def plain(self) -> None:
+        assert asyncio.get_running_loop() is self.loop
+
+
+def test_a_case_is_explored() -> None:
+    """Each schedule has its own set-up and clean-up; the failure is explained, and replays."""
+    case = Explored("fine")
+    assert case.run().wasSuccessful()
+    assert case.lives == ["begins", "ends"] * 61  # The undisturbed one is run twice.
+    for name in ("late", "in_part"):
+        result = run_case(Explored, name)
+        ((_, text),) = result.errors
+        assert "the loop woke 100 ms late for the sleep of Task-1 (Explored." in text
+        token = re.search(r'Replay: Explored.replay = "(\w+)"', text)
+        assert token is not None
+        again = run_case(type("Again", (Explored,), {"replay": token[1], "explore": None}), name)
+        assert "TimeoutError" in again.errors[0][1]
+    assert run_case(Explored, "skips").skipped
+    assert run_case(Explored, "plain").wasSuccessful()
+
+
+def test_options_of_an_exploration_need_one() -> None:
+    """A strategy without a number of schedules would have no effect."""
+    case = type("Case", (Bell,), {"options": {"strategy": "pos"}})
+    ((_, text),) = run_case(case).errors
+    assert "strategy=, which has no effect unless it explores: say how many schedules" in text
+    with pytest.raises(simloop.UsageError, match="no effect unless it explores"):
+        virtual_time(failures=("error",))(Bell.live)
+
+
+def test_virtual_time_explores() -> None:
+    """Each call explores; its failure has the explanation as a note, and a line that replays."""
+
+    async def late(seconds: float) -> None:
+        async with asyncio.timeout(1):
+            await asyncio.sleep(seconds)
+
+    virtual_time(explore=20, delays=simloop.Delays(each=0.05))(late)(0.9)
+    with pytest.raises(TimeoutError) as caught:
+        virtual_time(explore=60)(late)(0.9)
+    (note,) = caught.value.__notes__
+    token = re.search(r'Replay: @virtual_time\(replay="(\w+)"\)', note)
+    assert token is not None
+    with pytest.raises(TimeoutError):
+        virtual_time(replay=token[1])(late)(0.9)

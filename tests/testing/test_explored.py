@@ -109,6 +109,52 @@ def test_the_command_line_explores_any_marked_test(suite) -> None:
     suite(source, "--simloop-seconds=20", "-k", "2").assert_outcomes(failed=1)
 
 
+PROPERTY = """
+import asyncio
+import pytest
+from hypothesis import given, settings, strategies
+
+@pytest.mark.simloop(MARK)
+@settings(max_examples=20, database=None)
+@given(number=strategies.integers(0, 1000), names=strategies.lists(strategies.text()))
+async def test_slow(number, names):
+    async with asyncio.timeout(1 if number > 17 else 3600):
+        await asyncio.sleep(0.9)
+"""
+
+
+def test_inputs_of_a_property_are_shrunk_first_then_the_schedule(suite) -> None:
+    """Each example is explored alike; the smallest that fails is told, and its schedule."""
+    result = suite(PROPERTY.replace("MARK", "explore=30"), "-p", "_hypothesis_pytestplugin")
+    result.assert_outcomes(failed=1)
+    text = result.stdout.str()
+    assert "number=18" in text
+    assert "names=[]" in text
+    assert "It fails when this happens:" in text
+    token = re.search(r"--simloop-replay=(\w+)", text)
+    assert token is not None
+    source = PROPERTY.replace("MARK", "").replace("integers(0, 1000)", "just(18)")
+    source = source.replace("strategies.lists(strategies.text())", "strategies.just([])")
+    again = suite(source, f"--simloop-replay={token[1]}", "-p", "_hypothesis_pytestplugin")
+    again.assert_outcomes(failed=1)
+
+
+def test_a_property_is_not_explored_by_time(suite) -> None:
+    """No two examples would be explored alike, and Hypothesis would call the test flaky."""
+    result = suite(PROPERTY.replace("MARK", "seconds=1"), "-p", "_hypothesis_pytestplugin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*say how many schedules, explore=20*"])
+
+
+def test_github_is_told_the_token(suite, monkeypatch) -> None:
+    """An annotation stands at the test, with the line that replays it."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    result = suite(RACE.replace("MARK", "explore=60"))
+    result.stdout.fnmatch_lines(
+        ["::error file=test_suite.py,line=*,title=test_cache?2? under a schedule::*Replay: pytest*"]
+    )
+
+
 def test_what_cannot_be_explored_is_told(suite) -> None:
     """A plain fixture on an async one, a strategy that is none, a token that is cut off."""
     source = """

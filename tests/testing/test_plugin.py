@@ -256,6 +256,49 @@ def test_the_replay_line_of_a_mark_with_a_seed_needs_no_option(suite) -> None:
     )
 
 
+SEEDS = """
+import pytest, random
+
+@pytest.mark.simloop
+@pytest.mark.parametrize("letter", ["a", "b"])
+async def test_drawn(letter, simloop_seed):
+    assert random.random() < 0.9, simloop_seed
+
+@pytest.mark.simloop(seed=3)
+async def test_of_one_seed(simloop_seed):
+    assert simloop_seed == 3
+
+def test_plain(simloop_seed):
+    pass
+"""
+
+
+def test_each_test_runs_with_each_seed_of_a_range(suite) -> None:
+    """One test a seed, with a name that replays; a mark that names a seed keeps that one."""
+    result = suite(SEEDS, "--simloop-seeds=0-7,9,9")
+    result.assert_outcomes(passed=16, failed=4)
+    text = result.stdout.str()
+    line = re.search(r"replay: pytest '(\S+)' (--simloop-seeds=\d+)", text)
+    assert line is not None
+    suite(SEEDS, line[1], line[2]).assert_outcomes(failed=1)
+    assert "[seed9-a]" in suite(SEEDS, "--simloop-seeds=9", "--collect-only", "-q").stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--simloop-seeds=9-1", "'9-1' ends before it begins"),
+        ("--simloop-seeds=1,x", "'x' is no range of seeds; write 0-49, or 1,5,10-19"),
+        ("--simloop-seeds=1 --simloop-seed=2", "give one of them"),
+    ],
+)
+def test_a_wrong_range_of_seeds_is_told(suite, line, message) -> None:
+    """In one line, before anything runs."""
+    result = suite(SEEDS, *line.split())
+    assert message in result.stderr.str()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
 def test_strict_mode_leaves_unmarked_tests_alone(suite) -> None:
     """Without the mark an async test is no business of ours, and pytest says so."""
     result = suite("async def test_it(): pass")
