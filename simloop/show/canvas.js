@@ -11,6 +11,7 @@ class Chart {
     this.showsArrows = true;
     this.selected = null;
     this.drawn = [];
+    this.marks = [];
     this.from = 0;
     this.to = this.axis.length;
     this.readColors();
@@ -129,6 +130,7 @@ class Chart {
     for (let index = first; index < last; index++) this.paintLabel(pen, index);
     pen.restore();
     this.paintAxis(pen);
+    this.paintMarks(pen);
     this.paintOverview();
     if (this.onpaint) this.onpaint();
   }
@@ -343,6 +345,21 @@ class Chart {
       pen.fillText(text, left, AXIS / 2);
       free = left + wide;
     }
+  }
+
+  // What went otherwise than undisturbed: a line at the first step from then on, with its number.
+  paintMarks(pen) {
+    const { model, axis, gutter, height, colors } = this;
+    this.marks.forEach(([us], number) => {
+      const step = Math.min(lowerBound(model.count, (i) => model.beginUs[i], us), model.count - 1);
+      const x = Math.round(this.x(axis.begin[step]));
+      if (x < gutter) return;
+      pen.fillStyle = colors.mark;
+      pen.fillRect(x - 1, 0, 2, height);
+      pen.fillRect(x, height - 16, 18, 16);
+      pen.fillStyle = colors.paper;
+      pen.fillText(String(number + 1), x + 5, height - 8);
+    });
   }
 
   timeTicks() {

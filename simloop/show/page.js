@@ -308,7 +308,16 @@ function begin() {
   watchKeys();
   search("");
   listSlowest();
+  chart.marks = about.marks || [];
   chart.all();
+  if (about.focus !== undefined) beginAt(about.focus);
+}
+
+// Beside another run: at the first step that is not the same in both.
+function beginAt(step) {
+  const { begin, end, length } = chart.axis, room = Math.max(chart.squeezed ? 40 : 0, length / 50);
+  select({ kind: "step", index: step, track: model.steps.track[step] }, { focus: true });
+  chart.look((begin[step] + end[step] - room) / 2, (begin[step] + end[step] + room) / 2);
 }
 
 begin();

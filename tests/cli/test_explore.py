@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import io
+import json
 import re
 import sys
 from types import SimpleNamespace
@@ -56,8 +58,9 @@ def simloop(interpreter, tmp_path, capsys):
 def test_the_options_are_read():
     """Each option reaches its record."""
     line = "explore a.py --schedules 1e3 --seconds 2 --seed 7 --strategy dfs:2 --strategy pos"
-    assert parse(f"{line} --sleeps 3 --stop 2 --save d".split()) == ExploreArguments(
-        "a.py", 1000, 2.0, 7, ("dfs:2", "pos"), 3.0, 2, "d"
+    line += " --sleeps 3 --stop 2 --save d --page p.html --json p.json"
+    assert parse(line.split()) == ExploreArguments(
+        "a.py", 1000, 2.0, 7, ("dfs:2", "pos"), 3.0, 2, "d", "p.html", "p.json"
     )
     assert parse(["explore", "a.py"]) == ExploreArguments("a.py")
     line = "replay x.json a.py:main --trace t.json --break-at 7"
@@ -181,3 +184,25 @@ def test_a_token_needs_its_program(simloop):
     explored = simloop("explore", "race.py")
     token = re.search(r"simloop replay (\w+) race.py", explored.out)[1]
     assert "does not tell its program" in simloop("replay", token).err
+
+
+def test_a_finding_is_drawn_and_told_as_values(simloop, tmp_path):
+    """--page writes one file with both runs, --json what explains each failure."""
+    explored = simloop("explore", "race.py", "--page", "race.html", "--json", "race.json")
+    assert explored.status == ExitStatus.FAILED
+    assert "race.html: both runs side by side" in explored.err
+    page = (tmp_path / "race.html").read_text(encoding="utf-8")
+    assert page.count("<iframe") == 2
+    assert "It fails when this happens" in page
+    (told,) = json.loads((tmp_path / "race.json").read_text(encoding="utf-8"))
+    assert told["deviations"][0] in html.unescape(page)
+    assert told["token"] in page
+    assert [0 <= moment < 1_000_000_000 for moment in told["moments_ns"]] == [True]
+
+
+def test_a_file_that_cannot_be_written_is_told(simloop):
+    """What was found is shown all the same."""
+    explored = simloop("explore", "race.py", "--page", "no/such/folder/race.html")
+    assert explored.status == ExitStatus.USAGE
+    assert "It fails when this happens" in explored.out
+    assert "can't be written to a file" in explored.err

@@ -448,3 +448,42 @@ def test_a_large_trace_stays_quick(browser, tmp_path):
     assert max(taken_ms) < 2000, taken_ms  # Tens of milliseconds; the machine may be busy.
     assert tab.evaluate("chart.drawn.length") <= 400
     tab.close()
+
+
+RACE = """
+import asyncio
+
+async def main():
+    async def serve(reader, writer):
+        while line := await reader.readline():
+            await asyncio.sleep(0.3)
+            writer.write(line)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 7000):
+        reader, writer = await asyncio.open_connection("127.0.0.1", 7000)
+        async with asyncio.timeout(1):
+            for _ in range(3):
+                writer.write(b"ping\\n")
+                await reader.readline()
+        writer.close()
+"""
+
+
+def test_a_finding_shows_both_runs_where_they_part(browser, tmp_path):
+    """The same step is selected in both pictures, and the failing one has a mark."""
+    (tmp_path / "race.py").write_text(RACE)
+    line = [sys.executable, "-m", "simloop", "explore", "race.py", "--page", "race.html"]
+    subprocess.run(line, cwd=tmp_path, capture_output=True, check=False)
+    page = browser.new_page(viewport={"width": 1280, "height": 1700})
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((tmp_path / "race.html").as_uri())
+    plain, failing = page.frames[1:]
+    told = [each.locator("#details h3").inner_text() for each in (plain, failing)]
+    assert [text.partition(" of ")[0] for text in told] == [told[0].partition(" of ")[0]] * 2
+    assert told[0].startswith("Step ")
+    assert [each.evaluate("chart.marks.length") for each in (plain, failing)] == [0, 1]
+    assert page.locator("ol.deviations li").count() == 1
+    assert not errors
+    page.close()

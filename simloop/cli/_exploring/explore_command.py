@@ -41,9 +41,27 @@ def carry_out(arguments: ExploreArguments) -> int:
     for failure, path in zip(found.failures, kept.update(tried, found), strict=True):
         sys.stdout.write(f"\n{failure.explain()}\n")
         sys.stdout.write(f"        simloop replay {path}\n")
+    if not _write_files(arguments, found):
+        return ExitStatus.USAGE
     if found.interrupted:
         return ExitStatus.INTERRUPTED
     return ExitStatus.FAILED if found.failures else ExitStatus.OK
+
+
+def _write_files(arguments: ExploreArguments, found: Found) -> bool:
+    """Write what was asked for beside the report, and return whether that went well."""
+    from .finding_files import write_json, write_page  # noqa: PLC0415 - few ask for them
+
+    try:
+        if arguments.json is not None:
+            write_json(found.failures, arguments.json)
+        if arguments.page is not None and found.failures:
+            write_page(found.failures[0], arguments.page)
+            say(f"{arguments.page}: both runs side by side; open it in a browser")
+    except OSError as error:
+        say(f"error: what was found can't be written to a file: {error}")
+        return False
+    return True
 
 
 def _explore(arguments: ExploreArguments) -> tuple[Found, KeptSchedules, list[Any]]:

@@ -72,6 +72,8 @@ class ExploreArguments:
     sleeps: float = 0.0
     stop: int = 1
     save: str = ".simloop"
+    page: str | None = None
+    json: str | None = None
 
 
 @attrs.frozen
@@ -141,6 +143,12 @@ def _add_explore(
     )
     add("--stop", type=count, default=1, metavar="N", help="stop after N different failures (1)")
     add("--save", default=".simloop", metavar="DIR", help="where found schedules are (.simloop)")
+    add(
+        "--page",
+        metavar="FILE",
+        help="draw the first failure beside the undisturbed run, as a page",
+    )
+    add("--json", metavar="FILE", help="write what explains each failure to FILE")
 
 
 def _add_replay(commands: Any, count: Callable[[str], int]) -> None:

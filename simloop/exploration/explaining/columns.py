@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .step_log import Row
 
-__all__ = ["Column", "first_difference", "side_by_side"]
+__all__ = ["Column", "aligned", "first_difference", "side_by_side"]
 
 _WIDTH = 58
 _BEFORE = 2
@@ -44,10 +44,7 @@ class Column:
 
 def side_by_side(one: Column, other: Column) -> list[str]:
     """Return lines with both runs, from just before they part up to their ends."""
-    first = max(0, first_difference(one.rows, other.rows) - _BEFORE)
-    pairs = _aligned(one.rows[first:], other.rows[first:])
-    while pairs and pairs[-1][1] is None and not one.end:
-        pairs.pop()  # What an undisturbed run did after the failure is no part of it.
+    pairs = aligned(one, other)
     if len(pairs) > _ROWS:
         upper = _ROWS // 2
         skipped = len(pairs) - _ROWS
@@ -61,7 +58,16 @@ def side_by_side(one: Column, other: Column) -> list[str]:
     return [head, f"{'-' * _WIDTH}-+-{'-' * _WIDTH}", *lines, ends]
 
 
-def _aligned(plain: Sequence[Row], failing: Sequence[Row]) -> list[tuple[Row | None, Row | None]]:
+def aligned(one: Column, other: Column) -> list[tuple[Row | None, Row | None]]:
+    """Return the steps of both runs in pairs, from just before they part up to their ends."""
+    first = max(0, first_difference(one.rows, other.rows) - _BEFORE)
+    pairs = _paired(one.rows[first:], other.rows[first:])
+    while pairs and pairs[-1][1] is None and not one.end:
+        pairs.pop()  # What an undisturbed run did after the failure is no part of it.
+    return pairs
+
+
+def _paired(plain: Sequence[Row], failing: Sequence[Row]) -> list[tuple[Row | None, Row | None]]:
     """Pair equal steps; what only one run has stands alone."""
     matcher = difflib.SequenceMatcher(None, plain, failing, autojunk=False)
     pairs: list[tuple[Row | None, Row | None]] = []

@@ -21,7 +21,7 @@ from simloop.exploration.program import quiet
 from simloop.exploration.same_failure import identity_of, place_of
 from simloop.trace.labels import name_of
 
-from .columns import Column, side_by_side
+from .columns import Column, aligned, side_by_side
 from .step_log import Row, StepLog, place_of_task
 from .words import sentence
 
@@ -57,6 +57,12 @@ class Explanation:
     """What to call to see it again."""
     note: str = ""
     """What a reader must know of the strategy."""
+    moments_ns: tuple[int, ...] = ()
+    """When each deviation came, in nanoseconds; -1 for one that took no time."""
+
+    def pairs(self) -> list[tuple[Row | None, Row | None]]:
+        """Return the steps of both runs side by side, from just before they part."""
+        return aligned(Column("undisturbed", self.plain), Column("failing", self.failing))
 
     def __str__(self) -> str:
         lines = [self.what]
@@ -111,6 +117,7 @@ def explanation_of(failure: Failure) -> Explanation:
         end=end_of(failing.ran),
         replay=failure.program.replay_line.replace("{token}", failure.schedule.token),
         note="Ready callbacks were permuted: stricter than asyncio." if permuted else "",
+        moments_ns=tuple(failing.moments_ns()),
     )
 
 
@@ -148,6 +155,12 @@ class _FailingRun:
             self._untils[key] = _due_at(world.kernel, until_ns)
 
         gate.on_delayed = on_delayed
+
+    def moments_ns(self) -> list[int]:
+        """Return when each deviation came, or -1."""
+        assert self._gate is not None
+        spans = self._gate.spans
+        return [spans.get(each.key, (-1, -1))[0] for each in self._failure.schedule.deviations]
 
     def sentences(self) -> list[str]:
         """Return a sentence for each deviation, with the time at which it came."""
