@@ -30,12 +30,15 @@ from .gates import ByKey
 from .program import Program, quiet
 from .properties.tallies import add_up
 from .same_failure import identity_of
+from .schedules.interleavings import Interleavings
 from .schedules.schedule import Deviation, Schedule
 from .shrinking import Shrinker
 from .strategies import Undisturbed, strategy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+
+    from simloop._kernel.gate import ChoiceGate
 
     from .explored_run import Main
     from .gates import Key, RecordingGate
@@ -168,6 +171,7 @@ class Exploration:
         self._stop = stop
         self._shrinks = shrinks
         self._known: dict[Identity, None] = {}
+        self._orders: Interleavings | None = None
         self._first_digest = ""
         # One generator, seeded anew for each schedule by a number that the seed moves.
         self._random = strategy.random = random.Random(0)  # noqa: S311 - no secret
@@ -190,6 +194,8 @@ class Exploration:
         """Run schedules until there are enough, time is up, or nothing is left to run."""
         found = self.found
         began_s = real_clock.monotonic()
+        if progress is not None:
+            self._orders = Interleavings()
         try:
             self._run_first()
             for schedule in first:
@@ -245,7 +251,7 @@ class Exploration:
             return False
         answer = _named(strategy) if strategy.names_things else strategy
         kinds, permuted = strategy.kinds, strategy.is_stricter
-        ran, gate = self.program.search(strategy, answer)
+        ran, gate = self._search(answer)
         self._count(ran)
         self.found.ran = number
         if ran.error is not None and identity_of(ran.error) not in self._known:
@@ -255,6 +261,17 @@ class Exploration:
             self._keep(again, recorded.taken, permuted=permuted)
         strategy.ended(has_failed=ran.error is not None)
         return True
+
+    def _search(self, answer: Any) -> tuple[Ran, ChoiceGate]:
+        """Run under the strategy, and count the order of steps where progress is shown."""
+        orders = self._orders
+        if orders is None:
+            return self.program.search(self.strategy, answer)
+        orders.begin()
+        searched = self.program.search(self.strategy, answer, watchers=(orders,))
+        orders.end()
+        self.found.interleavings = orders.count
+        return searched
 
     def _run_known(self, schedule: Schedule) -> None:
         """Run a schedule that was found before."""

@@ -101,6 +101,8 @@ class Found:
     """How many schedules ran."""
     seconds: float = 0.0
     """How long it took, in real seconds."""
+    interleavings: int | None = None
+    """How many different orders of steps there were, where ``progress`` was given."""
     exhausted: bool = False
     """Whether there is no other schedule of this strategy."""
     failures: list[Failure] = attrs.Factory(list)

@@ -90,11 +90,13 @@ class Program:
         # What a person does to see a failure again; the token takes the place of {token}.
         self.replay_line: str = f'simloop.replay({function}, "{{token}}")'
 
-    def search(self, strategy: Strategy, answer: Any) -> tuple[Ran, ChoiceGate]:
+    def search(
+        self, strategy: Strategy, answer: Any, *, watchers: Collection[Any] = ()
+    ) -> tuple[Ran, ChoiceGate]:
         """Run under a strategy, keeping positions only."""
         gate = search_gate(answer, strategy.kinds, self.delays)
         strategy.name_of = gate.name_of
-        return self._run(gate, permuted=strategy.is_stricter), gate
+        return self._run(gate, permuted=strategy.is_stricter, watchers=watchers), gate
 
     def repeat(
         self, tape: Mapping[int, int], kinds: Container[str], *, permuted: bool

@@ -152,6 +152,26 @@ def test_progress_and_stop() -> None:
     assert seen == list(range(2, 21))
 
 
+def test_orders_of_steps_are_counted_where_progress_is_shown() -> None:
+    """Delays that change no order are no new one; without ``progress`` nothing is counted."""
+
+    async def sleep(seconds):
+        await asyncio.sleep(seconds)
+
+    async def alone() -> None:
+        await sleep(1)
+
+    async def two() -> None:
+        await asyncio.gather(sleep(1), sleep(2))
+
+    def count(main):
+        return simloop.explore(main, schedules=100, progress=lambda _: None).interleavings
+
+    assert count(alone) == 1
+    assert 1 < count(two) < 100
+    assert simloop.explore(alone, schedules=5).interleavings is None
+
+
 def test_ctrl_c_ends_with_what_was_found() -> None:
     """An interrupt gives the report so far."""
 

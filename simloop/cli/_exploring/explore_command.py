@@ -96,7 +96,10 @@ def _progress() -> Callable[[Found], object] | None:
             return
         shown_s[0] = now_s
         rate = found.ran / found.seconds if found.seconds else 0.0
-        line = f"{count(found.ran)} schedules, {rate:.0f} a second, {len(found.failures)} failures"
+        line = (
+            f"{count(found.ran)} schedules, {rate:.0f} a second, {count(found.interleavings or 0)}"
+            f" orders of steps, {len(found.failures)} failures"
+        )
         sys.stderr.write(f"\r{line}\x1b[K")
         sys.stderr.flush()
 
