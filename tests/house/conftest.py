@@ -18,7 +18,6 @@ def no_finalizers() -> Iterator[None]:
     In CPython 3.11 a finalizer that runs in the middle of ``ast.parse`` can end it with a
     SystemError ("AST constructor recursion depth mismatch").
     """
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
