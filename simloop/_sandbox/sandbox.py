@@ -27,6 +27,7 @@ from simloop.errors import UsageError
 
 from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads, check_contract
 from .entropy.entropy import Entropy
+from .files.file_times import FileTimes
 from .patching.registry import install, uninstall
 from .permissions import check_names
 from .process.effects import Listener, listen, unlisten
@@ -91,6 +92,7 @@ class Sandbox(RunContext):
         self.clock = clock
         self.start_ns: int = _START_NS if start_date is None else _posix_ns(start_date)
         self.entropy: Entropy = Entropy(streams, zone)
+        self.files = FileTimes()
         self.sockets = sockets
         self.signals = signals
         self.threads = threads
@@ -259,6 +261,7 @@ class ProcessContext(RunContext):
     __slots__ = ()
 
     def __init__(self, sandbox: Sandbox) -> None:
+        self.files = sandbox.files
         self.threads: Threads | None = sandbox.threads
         self.become_loop: Callable[[Any], None] | None = sandbox.become_loop
         self.allowed: tuple[str, ...] = sandbox.allowed
@@ -302,6 +305,7 @@ class ThreadSandbox(RunContext):
         self.clock = clock
         self.start_ns: int = process.start_ns
         self.entropy: Entropy = process.entropy
+        self.files = process.files
         self.sockets: Sockets | None = process.sockets
         self.signals: Signals | None = process.signals
         self.threads: Threads | None = process.threads
