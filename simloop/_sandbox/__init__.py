@@ -39,6 +39,7 @@ from .asyncio_ import all_tasks, event_loops, future_hashes  # noqa: F401
 from .asyncio_.all_tasks import has_tasks
 from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads
 from .entropy import aiohttp_masks, first_use, numpy_random, openssl_random  # noqa: F401
+from .files import temporary_names  # noqa: F401
 from .hashing import completion_order, library_classes, standard_classes  # noqa: F401
 from .hashing.object_hashes import hash_by_number
 from .io import (  # noqa: F401
