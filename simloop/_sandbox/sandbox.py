@@ -33,10 +33,13 @@ from .permissions import check_names
 from .process.effects import Listener, listen, unlisten
 from .process.garbage import collect
 from .run_context import RunContext, by_thread, get_ident
+from .time.detached_clock import DetachedClock, DetachedThreadClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
+
+    from .time.detached_clock import AdvancingKernel
 
 __all__ = ["START_DATE", "ProcessContext", "Sandbox", "ThreadSandbox"]
 
@@ -206,7 +209,22 @@ class Sandbox(RunContext):
             number: Which thread of the run it is, counted from 1.
         """
         context = self.in_place
-        return ThreadSandbox(context, context.clock if clock is None else clock, number)
+        if clock is None:
+            clock = context.clock
+        elif isinstance(context.clock, DetachedClock):
+            clock = DetachedThreadClock(context.clock, clock)
+        return ThreadSandbox(context, clock, number)
+
+    def detach_clock(self, kernel: AdvancingKernel) -> None:
+        """Let the program's clocks go by themselves; see :mod:`.time.detached_clock`."""
+        if not isinstance(self.clock, DetachedClock):
+            self.clock = DetachedClock(kernel)
+
+    def attach_clock(self, kernel: Clock) -> None:
+        """Let the program's clocks be the kernel's again; the date does not go back by it."""
+        if isinstance(self.clock, DetachedClock):
+            self.start_ns += self.clock.attach()
+            self.clock = kernel
 
     def for_process(
         self,
