@@ -457,13 +457,16 @@ class ClockedTestCase(TestCase):
 
     Sockets and everything else that takes no time go on while the clock stands still. A test that
     waits for a timer without advancing fails at once.
+
+    The program's other clocks (``time.time()``, ``time.monotonic()``, ``datetime.now()``) stand
+    still over ``advance()``, as in asynctest; ``time.sleep()`` moves them, and not the loop's.
     """
 
     _asynctest_clock: Clock | None = None
 
     def _init_loop(self) -> None:
         super()._init_loop()
-        self._asynctest_clock = Clock(self.loop, start=0)
+        self._asynctest_clock = Clock(self.loop, start=0, alone=True)
 
     def _unset_loop(self) -> None:
         clock, self._asynctest_clock = self._asynctest_clock, None

@@ -62,6 +62,10 @@ class _Hand(Protocol):
 class Clock:
     """The clock of ``loop``, frozen until ``thaw``.
 
+    ``alone``: whether it is the only clock that moves by ``advance``, and stands still when the
+    program sleeps. So it is on asyncio's own loops in any case; a SimLoop's world has one clock
+    otherwise.
+
     Also an object on its own, without a test case::
 
         with Clock(loop) as clock:
@@ -69,9 +73,11 @@ class Clock:
             await clock.advance(10)
     """
 
-    def __init__(self, loop: AbstractEventLoop, start: float | None = None) -> None:
+    def __init__(
+        self, loop: AbstractEventLoop, start: float | None = None, *, alone: bool = False
+    ) -> None:
         self.loop = loop
-        self._hand = _hand_of(loop, start)
+        self._hand = _hand_of(loop, start, alone=alone)
 
     def __enter__(self) -> Clock:  # noqa: PYI034  # final in spirit
         return self
@@ -104,9 +110,9 @@ class Clock:
         await self._hand.advance(seconds)
 
 
-def _hand_of(loop: Any, start: float | None) -> _Hand:
+def _hand_of(loop: Any, start: float | None, *, alone: bool) -> _Hand:
     if isinstance(loop, simloop.SimLoop):
-        return _VirtualHand(loop)
+        return _VirtualHand(loop, alone=alone)
     if hasattr(loop, "_scheduled") and hasattr(loop, "_ready") and hasattr(loop, "_ssock"):
         return _StockHand(loop, start)
     raise simloop.UnsupportedError(
@@ -118,8 +124,11 @@ def _hand_of(loop: Any, start: float | None) -> _Hand:
 class _VirtualHand:
     """Move a SimLoop's clock, one advance after the other."""
 
-    def __init__(self, loop: simloop.SimLoop) -> None:
+    def __init__(self, loop: simloop.SimLoop, *, alone: bool) -> None:
         self._loop = loop
+        self._alone = alone
+        if alone:
+            loop.world.detach_clocks()
         self._autojump = loop.autojump
         loop.autojump = False
         # Done when the advance ends that is under way; None if there is none.
@@ -127,6 +136,8 @@ class _VirtualHand:
 
     def thaw(self) -> None:
         self._loop.autojump = self._autojump
+        if self._alone:
+            self._loop.world.attach_clocks()
 
     async def advance(self, seconds: float) -> None:
         if self._under_way is not None:

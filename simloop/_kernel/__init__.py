@@ -6,7 +6,17 @@ time; every layer above schedules through it.
 
 from __future__ import annotations
 
-from .clock import NEVER, NS_PER_SECOND, nanoseconds, seconds, shown
+from .clock import (
+    COARSE_NS,
+    NEVER,
+    NS_PER_SECOND,
+    date_seconds,
+    deadline_ns,
+    first_shown,
+    nanoseconds,
+    seconds,
+    shown,
+)
 from .handles import (
     DebugHandle,
     DebugThreadSafeHandle,
@@ -14,6 +24,7 @@ from .handles import (
     Handle,
     KernelLoop,
     Observer,
+    ShownContext,
     ThreadSafeHandle,
     TimerHandle,
     describe,
@@ -26,6 +37,7 @@ from .thread_kernel import ThreadKernel
 from .timer_wheel import TimerWheel
 
 __all__ = [
+    "COARSE_NS",
     "LIVELOCK_STEPS",
     "NEVER",
     "NS_PER_SECOND",
@@ -39,11 +51,15 @@ __all__ = [
     "Limits",
     "Observer",
     "RandomStreams",
+    "ShownContext",
     "ThreadKernel",
     "ThreadSafeHandle",
     "TimerHandle",
     "TimerWheel",
+    "date_seconds",
+    "deadline_ns",
     "describe",
+    "first_shown",
     "nanoseconds",
     "seconds",
     "shown",

@@ -40,6 +40,7 @@ __all__ = [
     "Handle",
     "KernelLoop",
     "Observer",
+    "ShownContext",
     "ThreadSafeHandle",
     "TimerHandle",
     "describe",
@@ -170,10 +171,15 @@ class TimerHandle(_Slim, asyncio.TimerHandle):  # type: ignore[misc,override]  #
 
     @property
     def _when(self) -> float:
-        return seconds(self._when_ns)
+        return self.when()
 
     def when(self) -> float:
-        return seconds(self._when_ns)
+        context: Any = self._context
+        return context.when_s if type(context) is ShownContext else seconds(self._when_ns)
+
+    def get_context(self) -> Context:
+        context: Any = self._context
+        return context.context if type(context) is ShownContext else context
 
     def cancel(self) -> None:
         if self._callback is not None:
@@ -185,6 +191,25 @@ class TimerHandle(_Slim, asyncio.TimerHandle):  # type: ignore[misc,override]  #
                 wheel.cancelled_count = cancelled_count = wheel.cancelled_count + 1
                 if cancelled_count >= wheel.cancelled_max:
                     wheel.sweep()
+
+
+class ShownContext:
+    """A context whose clock shows a timer's time when its callback runs: the float it was set for.
+
+    Stands in the place of a timer handle's context where that float lies a fraction of a
+    nanosecond after the handle's deadline, so that other timers pay nothing.
+    """
+
+    __slots__ = ("context", "loop", "when_s")
+
+    def __init__(self, context: Context, loop: Any, when_s: float) -> None:
+        self.context = context
+        self.loop = loop
+        self.when_s = when_s
+
+    def run(self, callback: Callable[..., Any], /, *args: Any) -> Any:
+        self.loop._kernel.show(self.when_s)
+        return self.context.run(callback, *args)
 
 
 _SCHEDULERS = ("simloop._loop.core.scheduling", "simloop._loop.asking.disturbed_loop")

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop.errors import DeadlockError
 
-from .clock import NEVER
+from .clock import NEVER, ShownClock
 from .early_deadline import EarlyDeadline
 from .handles import Handle, TimerHandle
 from .kernel_events import KernelEvents
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Kernel"]
 
 
-class Kernel:
+class Kernel(ShownClock):
     """One clock and one schedule.
 
     Args:
@@ -63,7 +63,7 @@ class Kernel:
     """Where free decisions are asked for, if the run is explored: a kernel of another class."""
 
     def __init__(self, seed: int | str = 0, start_ns: int = 0) -> None:
-        self.now_ns: int = start_ns
+        super().__init__(start_ns)
         self.ready: deque[Handle | TimerHandle] = deque()
         # Lines up behind what is ready when the next turn begins.
         self.io_ready: deque[Handle] = deque()

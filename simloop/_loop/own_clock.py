@@ -14,7 +14,14 @@ from __future__ import annotations
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import NEVER, NS_PER_SECOND, TimerHandle, nanoseconds, seconds
+from simloop._kernel import (
+    NEVER,
+    NS_PER_SECOND,
+    TimerHandle,
+    deadline_ns,
+    nanoseconds,
+    seconds,
+)
 
 from .core.callbacks import check_callback
 from .loop import SimLoop
@@ -78,7 +85,7 @@ class OwnClockLoop(SimLoop):
         """Run ``callback(*args)`` when the machine's clock shows ``when``, in seconds."""
         if when is None:
             raise TypeError("when cannot be None")
-        return self._call_at_own(nanoseconds(when), callback, args, context, "call_at")
+        return self._call_at_own(deadline_ns(when), callback, args, context, "call_at")
 
     def _call_at_own(
         self,

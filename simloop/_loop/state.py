@@ -176,6 +176,15 @@ class LoopState(asyncio.AbstractEventLoop):
         def _end(self, outer: Any) -> None: ...
 
         # core/scheduling.py
+        def _call_at_float(
+            self,
+            when: float,
+            when_ns: int,
+            callback: Callable[..., Any],
+            args: tuple[Any, ...],
+            context: Context | None,
+            caller: str,
+        ) -> TimerHandle: ...
         def _call_at_ns(
             self,
             when_ns: int,

@@ -19,6 +19,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from simloop._kernel import seconds
+
 if TYPE_CHECKING:
     from simloop._kernel import Kernel
 
@@ -52,6 +54,10 @@ class ProcessClock:
     def now_ns(self) -> int:
         """What the machine's monotonic clock shows."""
         return int(self._kernel.now_ns * self._rate)
+
+    def now_s(self) -> float:
+        """Return what it shows in float seconds."""
+        return seconds(self.now_ns)
 
     def true_ns(self, own_ns: int) -> int:
         """Return the world's time at which this clock first shows ``own_ns``."""

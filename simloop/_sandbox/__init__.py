@@ -25,10 +25,10 @@ included, keeps the real world. A worker thread joins a run by ``with sandbox.fo
 simloop itself asks the real clock by :mod:`simloop._sandbox.time.real_clock`.
 
 The rooms: :mod:`.patching` (the tricks, and the list of what is patched), :mod:`.time`,
-:mod:`.entropy`, :mod:`.io`, :mod:`.asyncio_`, :mod:`.process` and :mod:`.hashing` (what is
-patched). Beside them stand :mod:`.run_context` (which thread is in which run),
-:mod:`.permissions` and :mod:`.audit_guard` (what is refused), and :mod:`.sandbox`, which puts them
-together.
+:mod:`.entropy`, :mod:`.io`, :mod:`.files`, :mod:`.asyncio_`, :mod:`.process`, :mod:`.hashing` and
+:mod:`.libraries` (what is patched). Beside them stand :mod:`.run_context` (which thread is in which
+run), :mod:`.permissions` and :mod:`.audit_guard` (what is refused), and :mod:`.sandbox`, which puts
+them together.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from .asyncio_ import all_tasks, event_loops, future_hashes  # noqa: F401
 from .asyncio_.all_tasks import has_tasks
 from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads
 from .entropy import aiohttp_masks, first_use, numpy_random, openssl_random  # noqa: F401
+from .files import temporary_names  # noqa: F401
 from .hashing import completion_order, library_classes, standard_classes  # noqa: F401
 from .hashing.object_hashes import hash_by_number
 from .io import (  # noqa: F401
@@ -54,6 +55,7 @@ from .io import (  # noqa: F401
     tls_sockets,
 )
 from .io.file_tree import RealTree
+from .libraries import known_libraries, sqlite_functions  # noqa: F401
 from .patching import import_hook  # noqa: F401
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
@@ -63,7 +65,13 @@ from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
 from .run_context import RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
-from .time import datetimes, real_clock, time_module, wait_clocks  # noqa: F401
+from .time import (  # noqa: F401
+    datetimes,
+    openssl_dates,
+    real_clock,
+    time_module,
+    wait_clocks,
+)
 from .time.time_zone import check_zone
 
 __all__ = [

@@ -24,6 +24,7 @@ import reprlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .files.file_calls import noted
 from .io import platform_queries as inquiries  # noqa: F401 - for what it registers: what it lets out is no escape
 from .io.machine_files import refuse_machine_file
 from .io.socket_paths import check_opening
@@ -192,6 +193,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
             if seat is not None:
                 guard(seat, event, args)
                 changed(event, args)
+                noted(seat, event, args)
 
 
 if not hasattr(sys, "monitoring"):  # Before 3.12: so that coverage sees the guards.

@@ -44,6 +44,9 @@ class Clock(Protocol):
     def now_ns(self) -> int:
         """Nanoseconds since the world began; read at each call."""
 
+    def now_s(self) -> float:
+        """Return the same in float seconds, as the clock shows them."""
+
     def block(self, duration_ns: int, /) -> None:
         """Do what ``time.sleep`` does: let that much time pass while nothing else runs."""
 

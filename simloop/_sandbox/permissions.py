@@ -23,6 +23,7 @@ __all__ = ["ALLOWANCES", "allow", "check_names", "escape", "is_allowed"]
 
 ALLOWANCES = {
     "files": "leave the strict mode",
+    "libraries": "leave the strict mode",
     "machine": "ask by the functions of Python that are virtual, or take it as an argument",
     "names": "give the name to the world: world.names.add(name, address)",
     "pipes": "make the pipe inside the run and read it through loop.connect_read_pipe",
@@ -54,7 +55,8 @@ def allow(*names: str) -> Iterator[None]:
     Time stays virtual in the block, and what the world outside answers is not in the seed.
 
     Args:
-        names: Any of ``files``, ``machine`` (its user, processors, memory, ``/proc``), ``names``
+        names: Any of ``files``, ``libraries`` (in C, with a clock or dice of their own),
+            ``machine`` (its user, processors, memory, ``/proc``), ``names``
             (of hosts), ``pipes``, ``signals``, ``sockets``, ``subprocess``, ``threads``.
 
     Raises:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .contracts import Clock, Identity, Signals, Sockets, Threads
     from .entropy.entropy import Entropy
+    from .files.file_times import FileTimes
 
 __all__ = ["RunContext", "by_thread", "current", "get_ident"]
 
@@ -40,6 +41,7 @@ class RunContext:
         "become_loop",
         "clock",
         "entropy",
+        "files",
         "identity",
         "idle_polls",
         "next_number",
@@ -58,6 +60,8 @@ class RunContext:
     start_ns: int
     """The wall clock, in POSIX nanoseconds, when ``clock`` is at 0."""
     entropy: Entropy
+    files: FileTimes
+    """When the files that the world's runs wrote were written."""
     sockets: Sockets | None
     signals: Signals | None
     """What it does on signals, where that is not asked of ``identity``."""

@@ -27,15 +27,19 @@ from simloop.errors import UsageError
 
 from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads, check_contract
 from .entropy.entropy import Entropy
+from .files.file_times import FileTimes
 from .patching.registry import install, uninstall
 from .permissions import check_names
 from .process.effects import Listener, listen, unlisten
 from .process.garbage import collect
 from .run_context import RunContext, by_thread, get_ident
+from .time.detached_clock import DetachedClock, DetachedThreadClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
+
+    from .time.detached_clock import AdvancingKernel
 
 __all__ = ["START_DATE", "ProcessContext", "Sandbox", "ThreadSandbox"]
 
@@ -91,6 +95,7 @@ class Sandbox(RunContext):
         self.clock = clock
         self.start_ns: int = _START_NS if start_date is None else _posix_ns(start_date)
         self.entropy: Entropy = Entropy(streams, zone)
+        self.files = FileTimes()
         self.sockets = sockets
         self.signals = signals
         self.threads = threads
@@ -204,7 +209,22 @@ class Sandbox(RunContext):
             number: Which thread of the run it is, counted from 1.
         """
         context = self.in_place
-        return ThreadSandbox(context, context.clock if clock is None else clock, number)
+        if clock is None:
+            clock = context.clock
+        elif isinstance(context.clock, DetachedClock):
+            clock = DetachedThreadClock(context.clock, clock)
+        return ThreadSandbox(context, clock, number)
+
+    def detach_clock(self, kernel: AdvancingKernel) -> None:
+        """Let the program's clocks go by themselves; see :mod:`.time.detached_clock`."""
+        if not isinstance(self.clock, DetachedClock):
+            self.clock = DetachedClock(kernel)
+
+    def attach_clock(self, kernel: Clock) -> None:
+        """Let the program's clocks be the kernel's again; the date does not go back by it."""
+        if isinstance(self.clock, DetachedClock):
+            self.start_ns += self.clock.attach()
+            self.clock = kernel
 
     def for_process(
         self,
@@ -259,6 +279,7 @@ class ProcessContext(RunContext):
     __slots__ = ()
 
     def __init__(self, sandbox: Sandbox) -> None:
+        self.files = sandbox.files
         self.threads: Threads | None = sandbox.threads
         self.become_loop: Callable[[Any], None] | None = sandbox.become_loop
         self.allowed: tuple[str, ...] = sandbox.allowed
@@ -302,6 +323,7 @@ class ThreadSandbox(RunContext):
         self.clock = clock
         self.start_ns: int = process.start_ns
         self.entropy: Entropy = process.entropy
+        self.files = process.files
         self.sockets: Sockets | None = process.sockets
         self.signals: Signals | None = process.signals
         self.threads: Threads | None = process.threads

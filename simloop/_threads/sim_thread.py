@@ -73,6 +73,10 @@ class SimThreadClock:
         """The world's time."""
         return self._thread.kernel.now_ns
 
+    def now_s(self) -> float:
+        """Return the world's time in float seconds."""
+        return self._thread.kernel.now_s()
+
     def block(self, duration_ns: int, /) -> None:
         """Sleep: be woken by a timer of the world."""
         self._thread.sleep(duration_ns)

@@ -309,6 +309,30 @@ class World:
             raise UsageError(f"pace({realtime!r}): the world has a pace already; make a new world")
         self._pace = RealtimePacer(self.kernel, realtime, self.threads.real_work.pause)
 
+    def detach_clocks(self) -> None:
+        """Let the program's clocks go by themselves, and the loop's clock by ``advance`` alone.
+
+        From now on an advance leaves ``time.time``, ``time.monotonic`` and ``datetime.now`` where
+        they are, and ``time.sleep`` moves these and not the loop's clock. So it is in asynctest's
+        ``ClockedTestCase``. For a loop with ``autojump=False``.
+
+        Example:
+            >>> import time, simloop
+            >>> async def main():
+            ...     loop = simloop.current_loop()
+            ...     loop.world.detach_clocks()
+            ...     time.sleep(0.5)
+            ...     await loop.advance(3600)
+            ...     return loop.time(), time.monotonic()
+            >>> simloop.run(main(), autojump=False)
+            (3600.0, 0.5)
+        """
+        self.sandbox.detach_clock(self.kernel)
+
+    def attach_clocks(self) -> None:
+        """Let the program's clocks be the loop's again, after :meth:`detach_clocks`."""
+        self.sandbox.attach_clock(self.kernel)
+
     def attach(self, loop: Any) -> None:
         """Take note of a loop that lives here."""
         self.loops.append(loop)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simloop._kernel import NEVER, nanoseconds, seconds, shown
+from simloop._kernel import (
+    COARSE_NS,
+    NEVER,
+    date_seconds,
+    deadline_ns,
+    first_shown,
+    nanoseconds,
+    seconds,
+    shown,
+)
 
 
 @given(st.integers(-(10**15), 10**15))
@@ -72,3 +82,38 @@ def test_not_a_number_is_refused() -> None:
     """NaN is refused in asyncio's words."""
     with pytest.raises(ValueError, match=r"Invalid delay: NaN \(not a number\)"):
         nanoseconds(math.nan)
+
+
+moments = st.one_of(
+    st.floats(0, 1e6),
+    st.floats(0, 1e10),
+    st.floats(0, 1e17),
+    st.integers(0, 10**9).map(lambda count: count / 1000),
+    st.integers(20, 60).map(lambda bits: math.nextafter(2.0**bits, math.inf)),
+    st.integers(20, 60).map(lambda bits: 2.0**bits),
+)
+
+
+@given(moments)
+def test_a_deadline_is_the_first_nanosecond_that_shows_it(value: float) -> None:
+    """At a float's deadline the clock shows it or a later one, and not a nanosecond before."""
+    first = deadline_ns(value)
+    assert seconds(first) >= value
+    assert seconds(first - 1) < value
+
+
+@given(moments.filter(lambda value: value * 10**9 > COARSE_NS))
+def test_the_first_of_the_moments_that_show_a_float(value: float) -> None:
+    """The quick way to it and the plain one give the same nanosecond."""
+    assert first_shown(value) == shown(value)[0]
+
+
+@given(st.one_of(st.integers(-(10**19), 10**20), st.integers(10**18, 3 * 10**18)))
+def test_a_date_is_rounded_down(date_ns: int) -> None:
+    """A date's float is the last one that is not later; the nearest where that tells no more."""
+    found = date_seconds(date_ns)
+    if abs(date_ns) < COARSE_NS:
+        assert found == date_ns / 10**9
+    else:
+        exact = Fraction(date_ns, 10**9)
+        assert Fraction(found) <= exact < Fraction(math.nextafter(found, math.inf))

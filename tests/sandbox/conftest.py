@@ -19,6 +19,9 @@ class Clock:
         self.now_ns = 0
         self.blocked_ns = []
 
+    def now_s(self):
+        return self.now_ns / 1e9
+
     def block(self, duration_ns):
         self.blocked_ns.append(duration_ns)
         self.now_ns += duration_ns

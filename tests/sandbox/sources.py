@@ -28,6 +28,9 @@ from simloop._sandbox import Sandbox
 class Clock:
     now_ns = 0
 
+    def now_s(self):
+        return self.now_ns / 1e9
+
     def block(self, duration_ns):
         self.now_ns += duration_ns
 

@@ -352,7 +352,9 @@ def test_allowing_follows_the_task(make):
 def test_nothing_else_can_be_allowed():
     """A name that allows nothing is an error, which lists the names."""
     with (
-        pytest.raises(UsageError, match="'network'; allow any of files, machine, names, pipes"),
+        pytest.raises(
+            UsageError, match="'network'; allow any of files, libraries, machine, names, pipes"
+        ),
         allow("network"),
     ):
         pass

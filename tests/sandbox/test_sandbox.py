@@ -211,7 +211,9 @@ def test_leaving_out_of_order_is_refused(make, new_clock):
 
 def test_unknown_allowances_are_refused(make):
     """A sandbox that allows what does not exist is refused, with the names that do."""
-    with pytest.raises(UsageError, match="'everything'; allow any of files, machine, names"):
+    with pytest.raises(
+        UsageError, match="'everything'; allow any of files, libraries, machine, names"
+    ):
         make(allow=("everything",))
 
 

@@ -18,7 +18,7 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import nanoseconds, seconds, shown
+from simloop._kernel import NS_PER_SECOND, nanoseconds, seconds, shown
 from simloop._loop.state import LoopState
 from simloop.errors import UsageError
 
@@ -292,6 +292,8 @@ class Driving(LoopState):
         """
         _check_callback("inject", callback)
         _, when_ns, _ = self._moment("inject", when)
+        if when_ns / NS_PER_SECOND < when:
+            return self._call_at_float(when, when_ns, callback, args, None, "inject")
         return self._call_at_ns(when_ns, callback, args, None, "inject")
 
     def _moment(self, call: str, time: float) -> tuple[int, int, int]:

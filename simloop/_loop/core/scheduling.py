@@ -16,13 +16,17 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import (
+    COARSE_NS,
+    NEVER,
     NS_PER_SECOND,
     DebugHandle,
     DebugThreadSafeHandle,
     DebugTimerHandle,
     Handle,
+    ShownContext,
     ThreadSafeHandle,
     TimerHandle,
+    first_shown,
     nanoseconds,
 )
 from simloop._loop.state import LoopState
@@ -48,9 +52,12 @@ class Scheduling(LoopState):
     def time(self) -> float:
         """Return the virtual time in seconds, rounded to the nearest float.
 
-        It starts at 0, or at ``start_time``.
+        It starts at 0, or at ``start_time``. A callback of :meth:`call_at` never sees it before
+        the float that it was set for.
         """
-        return self._kernel.now_ns / NS_PER_SECOND
+        kernel = self._kernel
+        now_ns = kernel.now_ns  # As ShownClock.now_s, which would be one call more.
+        return now_ns / NS_PER_SECOND if now_ns != kernel.shown_ns else kernel.shown_s
 
     def time_ns(self) -> int:
         """Return the virtual time in nanoseconds, exactly."""
@@ -134,9 +141,8 @@ class Scheduling(LoopState):
         if when is None:
             raise TypeError("when cannot be None")
         when_ns = nanoseconds(when)
-        now_ns = self._kernel.now_ns
-        if when_ns <= now_ns and when > now_ns / NS_PER_SECOND:
-            when_ns = now_ns + 1  # Later than time() tells, so the clock must have moved by then.
+        if when_ns / NS_PER_SECOND < when or when_ns > COARSE_NS:
+            return self._call_at_float(when, when_ns, callback, args, context, "call_at")
         if self._debug or self._closed:
             return self._call_at_ns(when_ns, callback, args, context, "call_at")
         if context is None:
@@ -145,6 +151,25 @@ class Scheduling(LoopState):
             callback = no_callback
         handle = TimerHandle(when_ns, callback, args, context, self)
         self._wheel.add(handle)
+        return handle
+
+    def _call_at_float(
+        self,
+        when: float,
+        when_ns: int,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: Context | None,
+        caller: str,
+    ) -> TimerHandle:
+        """Set a timer for a float that its nanosecond does not show, or not alone."""
+        if COARSE_NS < when_ns < NEVER:
+            when_ns = first_shown(when)
+        if callback is None and not self._debug:
+            callback = no_callback
+        handle = self._call_at_ns(when_ns, callback, args, context, caller)
+        if when_ns / NS_PER_SECOND < when and when_ns < NEVER:
+            handle._context = ShownContext(handle._context, self, float(when))  # type: ignore[assignment]  # it runs, too
         return handle
 
     def _call_at_ns(

@@ -28,7 +28,7 @@ import itertools
 import sys
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import RandomStreams
+from simloop._kernel import RandomStreams, seconds
 from simloop._sandbox.patching.module_state import keeper, variable
 from simloop._sandbox.patching.registry import rewrite, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
@@ -53,6 +53,10 @@ class _OwnClock:
 
     def __init__(self) -> None:
         self.now_ns = 0
+
+    def now_s(self) -> float:
+        """Return the time in float seconds."""
+        return seconds(self.now_ns)
 
     def block(self, duration_ns: int) -> None:
         """Let time pass for nobody else."""

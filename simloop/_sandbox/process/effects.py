@@ -42,7 +42,15 @@ if TYPE_CHECKING:
 
     Tell = Callable[[str, Any], object]
 
-__all__ = ["Listener", "changed", "listen", "unlisten", "write"]
+__all__ = [
+    "Listener",
+    "changed",
+    "is_heard",
+    "listen",
+    "telling_raw_write",
+    "unlisten",
+    "write",
+]
 
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -104,6 +112,11 @@ def unlisten(listeners: tuple[Listener, ...]) -> None:
         _streams.clear()
 
 
+def is_heard() -> bool:
+    """Return whether any run is watched."""
+    return bool(_listeners)
+
+
 def _mine() -> list[Listener]:
     """Return the listeners of the run to which the calling thread belongs."""
     run = by_thread.get(get_ident())
@@ -153,7 +166,7 @@ class _Method:
             type_modified(address_of(self.owner))
 
 
-def _telling_write(real: Any) -> Any:
+def _telling_write(real: Any, depth: int = 1) -> Any:
     """Make the ``write`` of a class of Python's own files that tells what it wrote."""
 
     def write(self: Any, data: Any, /) -> Any:
@@ -170,7 +183,7 @@ def _telling_write(real: Any) -> Any:
                 written = real(self, data)
             finally:
                 _writing.pop(ident, None)
-        if not _is_of_process(sys._getframe(1)):
+        if not _is_of_process(sys._getframe(depth)):
             told = data[:written] if type(self) is _io.FileIO and written else data
             _tell(listeners, what, told if type(told) is str else _bytes_of(told))
         return written
@@ -178,9 +191,12 @@ def _telling_write(real: Any) -> Any:
     return write
 
 
-def _telling_raw_write(real: Any) -> Any:
-    """Make the ``write`` of unbuffered files, which buffered ones call in C, and programs too."""
-    telling = _telling_write(real)
+def telling_raw_write(real: Any) -> Any:
+    """Make the ``write`` of unbuffered files, which buffered ones call in C, and programs too.
+
+    The function that stands there in every run calls it, where one is watched; see ``file_calls``.
+    """
+    telling = _telling_write(real, depth=3)
 
     def write(self: Any, data: Any, /) -> Any:
         # A buffered file passes memory that is no object's (_bufferedwriter_raw_write in CPython's
@@ -238,7 +254,6 @@ _methods = [
     _Method(_io.TextIOWrapper, "close", _passing_on),
     _Method(_io.BufferedWriter, "write", _telling_write),
     _Method(_io.BufferedRandom, "write", _telling_write),
-    _Method(_io.FileIO, "write", _telling_raw_write),
 ]
 _OF_PYTHON = len(_methods)
 
@@ -362,16 +377,21 @@ _RUNNERS = ("simloop._kernel.kernel", "simloop.cli._running.execution", "simloop
 
 def write(real: Callable[..., int], fd: Any, data: Any, *args: Any) -> int:
     """Write to a real descriptor by a function of ``os``, and tell of what arrived."""
+    run = by_thread.get(get_ident())
     listeners = _mine() if _listeners and get_ident() not in _writing else []
     what = _kind_of_descriptor(fd) if listeners else ""
     if not what or _is_of_process(sys._getframe(2)):
-        return real(fd, data, *args)
-    told = b"".join(map(_bytes_of, data)) if isinstance(data, list | tuple) else _bytes_of(data)
-    if any(each.is_silent for each in listeners) and what in ("stdout", "stderr"):
-        written = len(told)
-    else:
         written = real(fd, data, *args)
-    _tell(listeners, what, told[:written])
+    else:
+        is_list = isinstance(data, list | tuple)
+        told = b"".join(map(_bytes_of, data)) if is_list else _bytes_of(data)
+        if any(each.is_silent for each in listeners) and what in ("stdout", "stderr"):
+            written = len(told)
+        else:
+            written = real(fd, data, *args)
+        _tell(listeners, what, told[:written])
+    if run is not None:
+        run.files.wrote(fd, run.start_ns + run.clock.now_ns)
     return written
 
 

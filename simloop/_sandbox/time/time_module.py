@@ -5,9 +5,10 @@ world's start; the wall clock adds the start date; sleeping moves the virtual cl
 
 Must not know: who moves the clock otherwise.
 
-Invariants: every answer comes from one integer, the clock's ``now_ns``; floats are the nearest to
-it. CPU time passes as the clock does, because in a world where computing takes no time nothing
-else would move it.
+Invariants: every answer comes from one integer, the clock's ``now_ns``. Floats are the nearest to
+it, but that of the date is rounded down: CPython hands out the nearest and is past it before the
+program looks again, while here a wait that is computed from it would end too early. CPU time passes
+as the clock does, because in a world where computing takes no time nothing else would move it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import NS_PER_SECOND, nanoseconds
+from simloop._kernel import NS_PER_SECOND, date_seconds, nanoseconds
 from simloop._sandbox.patching.registry import redirect
 from simloop._sandbox.run_context import by_thread, get_ident
 
@@ -35,7 +36,7 @@ def _redirect_seconds(name: str) -> None:
 
     def seconds() -> Any:
         run = by_thread.get(get_ident())
-        return real() if run is None else run.clock.now_ns / NS_PER_SECOND
+        return real() if run is None else run.clock.now_s()
 
     real = redirect(getattr(time, name), seconds)
 
@@ -57,7 +58,7 @@ for _name in ("monotonic", "perf_counter", "process_time", "thread_time"):
 
 def _time() -> Any:
     run = by_thread.get(get_ident())
-    return _real_time() if run is None else (run.start_ns + run.clock.now_ns) / NS_PER_SECOND
+    return _real_time() if run is None else date_seconds(run.start_ns + run.clock.now_ns)
 
 
 def _time_ns() -> Any:
@@ -69,7 +70,8 @@ def _clock_gettime(clock_id: int) -> Any:
     run = by_thread.get(get_ident())
     if run is None:
         return _real_clock_gettime(clock_id)
-    return _clock_ns(run, clock_id) / NS_PER_SECOND
+    time_ns = _clock_ns(run, clock_id)
+    return date_seconds(time_ns) if clock_id in WALL_CLOCKS else run.clock.now_s()
 
 
 def _clock_gettime_ns(clock_id: int) -> Any:

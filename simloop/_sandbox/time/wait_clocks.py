@@ -21,6 +21,7 @@ from simloop._sandbox.patching.registry import entry, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from . import real_clock
+from .detached_clock import DetachedClock, DetachedThreadClock
 
 __all__: list[str] = []
 
@@ -38,7 +39,10 @@ def _monotonic() -> Any:
     seat = by_thread.get(get_ident())
     if seat is None or seat.threads is None:
         return real_clock.monotonic()
-    return seat.clock.now_ns / NS_PER_SECOND
+    clock = seat.clock
+    is_detached = type(clock) in (DetachedClock, DetachedThreadClock)
+    wait_ns: int = clock.wait_ns if is_detached else clock.now_ns  # type: ignore[attr-defined]
+    return wait_ns / NS_PER_SECOND
 
 
 _waiting_time: Any = SimpleNamespace(**{**vars(time), "monotonic": _monotonic})

@@ -1,0 +1,1 @@
+"""Files inside a run: which times they show."""

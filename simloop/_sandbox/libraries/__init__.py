@@ -1,0 +1,1 @@
+"""Libraries written in C that have a clock or dice of their own."""
