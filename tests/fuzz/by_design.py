@@ -8,8 +8,12 @@ is told in the docs, and still differs in the way that its question says.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import socket
 from typing import TYPE_CHECKING, NamedTuple
+
+from .stage import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,3 +124,24 @@ BY_DESIGN = [
         ],
     ),
 ]
+
+
+def _bytes_before_tls(real, virtual):
+    """A reader held bytes when its connection was upgraded."""
+    last = real[-1]
+    return isinstance(last, Answer) and last.call[0] == "upgrade"
+
+
+def is_upgrade_old():
+    """Whether this Python's start_tls leaves what a reader holds to the reader (gh-142352)."""
+    return "_stream_reader" not in inspect.getsource(asyncio.BaseEventLoop.start_tls)
+
+
+LOOP_DESIGN = [
+    Difference(
+        "Bytes that a reader holds when TLS begins",
+        _bytes_before_tls,
+        ("tcp", [("write", 0, 1), ("upgrade", 1, 0)]),
+    ),
+]
+"""The same for calls of the loop."""
