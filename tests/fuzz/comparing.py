@@ -10,6 +10,8 @@ on the real arm, with a little time after each call, before anything is said of 
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 import warnings
 
@@ -17,6 +19,10 @@ from hypothesis import HealthCheck, given, settings
 
 PATIENCE = 0.005
 """Real seconds after each call when a program is run again."""
+
+
+GARBAGE = 200
+"""After so many programs the garbage is collected, which runs put aside as long as they last."""
 
 
 def budget(programs):
@@ -83,5 +89,8 @@ def search(programs, count, check):
     @given(programs)
     def look(program):
         check(program)
+        if next(done) % GARBAGE == 0:
+            gc.collect()
 
+    done = itertools.count(1)
     look()

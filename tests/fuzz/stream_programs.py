@@ -23,7 +23,6 @@ CALLS = (
     "wait_closed", "reset", "shut", "cancel", "is_closing", "can_end", "size", "upgrade", "names",
     "read", "resume",
 )  # fmt: skip
-SERVER, CLIENT = server_context(), client_context()
 
 
 def programs():
@@ -47,7 +46,7 @@ class Streams(Stage):
 
         options = {"limit": LIMIT}
         if self.kind == "tls":
-            options["ssl"] = SERVER
+            options["ssl"] = server_context()  # A new one: contexts keep every session.
         if self.kind == "unix":
             path = f"{self.folder}/meet"
             self.server = await asyncio.start_unix_server(meet, path, **options)
@@ -56,7 +55,7 @@ class Streams(Stage):
             host = "::1" if self.kind == "tcp6" else "127.0.0.1"
             self.server = await asyncio.start_server(meet, host, 0, **options)
             if self.kind == "tls":
-                options.update(ssl=CLIENT, server_hostname="localhost")
+                options.update(ssl=client_context(), server_hostname="localhost")
             first = await asyncio.open_connection(
                 host, self.server.sockets[0].getsockname()[1], **options
             )
@@ -208,8 +207,8 @@ class Streams(Stage):
         if self.kind == "pipe" or first.get_extra_info("ssl_object"):
             return None
         outcomes = await asyncio.gather(
-            second.start_tls(SERVER),
-            first.start_tls(CLIENT, server_hostname="localhost"),
+            second.start_tls(server_context()),
+            first.start_tls(client_context(), server_hostname="localhost"),
             return_exceptions=True,
         )
         return [each and type(each).__name__ for each in outcomes]
