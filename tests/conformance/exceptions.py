@@ -45,8 +45,8 @@ EXCEPTIONS = {
             "Puts handles of its own into the base loop's heap of timers, and runs one turn.": """
 BaseEventLoopTests test__run_once
 BaseEventLoopTests test__run_once_schedule_handle test__run_once_cancelled_event_cleanup""",
-            "Counts calls of a mock in the place of the selector, or how often its events are taken;"
-            " a simulated loop asks no selector for what it knows.": """
+            "Counts calls of a mock in the place of the selector, or how often its events are"
+            " taken; a simulated loop asks no selector for what it knows.": """
 BaseEventLoopTests test_run_forever_pre_stopped test_custom_run_forever_integration
 BaseEventLoopTests test_single_selecter_event_callback_after_stopping""",
             "Calls the selector loop's private method that accepts.": """
