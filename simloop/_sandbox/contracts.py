@@ -257,7 +257,7 @@ class Sockets(Protocol):
     def fcntl(self, fd: int, cmd: int, arg: Any = 0, /) -> int:
         """Set or return the flags of a descriptor."""
 
-    def ioctl(self, fd: int, request: int, arg: Any = 0, _mutate: object = True, /) -> int:  # noqa: FBT002 - the system's
+    def ioctl(self, fd: int, request: int, arg: Any = 0, mutate: object = True, /) -> int | bytes:  # noqa: FBT002 - the system's
         """Set flags of a descriptor in the older way."""
 
     def isatty(self, fd: int, /) -> bool:

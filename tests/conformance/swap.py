@@ -81,10 +81,22 @@ class Loop(simloop.SimLoop):
         order = ("family", "type", "proto", "flags")
         return mocked.getaddrinfo(host, port, *(options.get(name, 0) for name in order))
 
+    # The names by which tests call or look into what every loop has.
+
     def _run_once(self) -> None:
-        """Run one turn: the tests' name for it."""
+        """Run one turn."""
         with self._driven("_run_once"):
             self._kernel.turn()
+
+    def _add_callback(self, handle: asyncio.Handle) -> None:
+        """Queue a handle that was made by hand, unless it is cancelled."""
+        if not handle.cancelled():
+            self._ready.append(handle)
+
+    @property
+    def _scheduled(self) -> list[asyncio.TimerHandle]:
+        """The timer handles that wait."""
+        return [handle for handle in self._wheel if not handle.cancelled()]
 
 
 class TestLoop(Loop):

@@ -39,6 +39,24 @@ def test_the_blocking_flag_is_one_whoever_sets_it(same):
     same(body)
 
 
+def test_the_bytes_that_can_be_read_are_told(same):
+    """FIONREAD answers in a buffer that can change, else by bytes; EFAULT where it has none."""
+
+    async def body(record):
+        one, other = socket.socketpair()
+        one.send(b"five!")
+        room = bytearray(b"....after")
+        record.note("changed", (fcntl.ioctl(other, termios.FIONREAD, room), bytes(room)))
+        kept = bytearray(4)
+        record.note("told", (fcntl.ioctl(other, termios.FIONREAD, kept, False), bytes(kept)))
+        record.note("bytes", fcntl.ioctl(other.fileno(), termios.FIONREAD, b"....."))
+        await record.do("number", fcntl.ioctl, other, termios.FIONREAD, 0)
+        one.close()
+        other.close()
+
+    same(body)
+
+
 def test_pipes_tell_which_end_they_are(same):
     """F_GETFL of a pipe's ends is O_RDONLY and O_WRONLY, and pipe2 sets flags at once."""
 

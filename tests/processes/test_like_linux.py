@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from unittest import mock
 
 import pytest
 
@@ -27,6 +28,24 @@ def test_communicate(arm, size) -> None:
         out, err = await process.communicate(b"x" * size)
         assert (len(out), err, process.returncode) == (size, None, 0)
         assert await process.wait() == 0
+
+    arm.run(main)
+
+
+def test_a_mock_in_the_place_of_popen_is_asked(arm) -> None:
+    """Its error is raised, and it has been called as asyncio calls it."""
+
+    async def main() -> None:
+        with mock.patch("subprocess.Popen", side_effect=PermissionError("not you")) as popen:
+            with pytest.raises(PermissionError, match="not you"):
+                await asyncio.create_subprocess_exec("cat", "x", stdin=DEVNULL, cwd="/")
+            with pytest.raises(PermissionError, match="not you"):
+                await asyncio.create_subprocess_shell("no such program")
+        common = {"universal_newlines": False, "bufsize": 0, "stdout": None, "stderr": None}
+        assert popen.call_args_list == [
+            mock.call(("cat", "x"), shell=False, stdin=DEVNULL, cwd="/", **common),
+            mock.call("no such program", shell=True, stdin=None, **common),  # noqa: S604 - a mock.
+        ]
 
     arm.run(main)
 

@@ -15,6 +15,7 @@ import errno
 import os
 import stat
 import subprocess
+import sys
 from asyncio import base_events, base_subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -322,6 +323,7 @@ class Processes(LoopState):
     ) -> tuple[asyncio.SubprocessTransport, asyncio.SubprocessProtocol]:
         _check_text(options)
         protocol = protocol_factory()
+        _ask_mock(command, streams, options, is_shell=is_shell)
         if self._debug:
             _base_events.logger.debug("start %r", command if is_shell else command[0])
         waiter: asyncio.Future[None] = self.create_future()
@@ -336,6 +338,32 @@ class Processes(LoopState):
             await transport._wait()
             raise
         return transport, protocol
+
+
+def _ask_mock(
+    command: Any, streams: tuple[Any, Any, Any], options: dict[str, Any], *, is_shell: bool
+) -> None:
+    """Call the mock that a test has put in the place of ``subprocess.Popen``, and raise its error.
+
+    asyncio calls it so (``_UnixSubprocessTransport._start`` of asyncio/unix_events.py). What it
+    returns is no process of a world: the program is started all the same.
+    """
+    popen: Any = subprocess.Popen
+    if isinstance(popen, type):
+        return
+    mocks = sys.modules.get("unittest.mock")
+    if mocks is not None and isinstance(popen, mocks.NonCallableMock):
+        stdin, stdout, stderr = streams
+        popen(
+            command,
+            shell=is_shell,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            universal_newlines=False,
+            bufsize=0,
+            **options,
+        )
 
 
 def _check_text(options: dict[str, Any]) -> None:

@@ -5,12 +5,15 @@ Owns: the commands, and what each means for an open file or its number. Must not
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import struct
 import termios
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
+from simloop.net.errnos import os_error
 
 from .pipes import PipeReader, PipeWriter
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from simloop.net.host import Host
 
 __all__ = ["control", "control_device"]
+
+_INT = struct.Struct("i")
 
 
 def control(host: Host, fd: int, cmd: int, arg: Any = 0) -> int:
@@ -48,10 +53,17 @@ def control(host: Host, fd: int, cmd: int, arg: Any = 0) -> int:
     )
 
 
-def control_device(host: Host, fd: int, request: int, arg: Any = 0) -> int:
-    """Do what ``ioctl(fd, request, arg)`` does.
+def control_device(
+    host: Host, fd: int, request: int, arg: Any = 0, *, mutates: bool = True
+) -> int | bytes:
+    """Do what ``ioctl(fd, request, arg, mutates)`` does.
+
+    A number is answered in the buffer where one is given that can change, else by its four bytes,
+    as :func:`fcntl.ioctl` does.
 
     Raises:
+        OSError: EFAULT, where a number is to be answered and ``arg`` is no buffer; what the file
+            answers (EINVAL of a listening socket).
         UnsupportedError: There is no such device here.
     """
     file = host.file(fd)
@@ -62,7 +74,16 @@ def control_device(host: Host, fd: int, request: int, arg: Any = 0) -> int:
     if request in (termios.FIOCLEX, termios.FIONCLEX):
         host.descriptors.set_inheritable(fd, inheritable=request == termios.FIONCLEX)
         return 0
+    if request == termios.FIONREAD:
+        if isinstance(arg, int):
+            raise os_error(errno.EFAULT)
+        count = _INT.pack(file.count_unread())
+        view = memoryview(arg).cast("B")
+        if view.readonly or not mutates:
+            return count + bytes(view[_INT.size :])
+        view[: _INT.size] = count
+        return 0
     raise UnsupportedError(
-        f"ioctl({fd}, {request:#x}): of a virtual descriptor there are FIONBIO, FIOCLEX and"
-        " FIONCLEX; interfaces are told by socket.if_nameindex()"
+        f"ioctl({fd}, {request:#x}): of a virtual descriptor there are FIONREAD, FIONBIO, FIOCLEX"
+        " and FIONCLEX; interfaces are told by socket.if_nameindex()"
     )

@@ -135,6 +135,10 @@ class File:
         del data
         raise os_error(errno.EBADF)
 
+    def count_unread(self) -> int:
+        """Return how many bytes a read would find, as ioctl's FIONREAD does."""
+        raise os_error(errno.ENOTTY)
+
     def most_taken(self) -> int:
         """Return a bound of what one write can take: no more of a large buffer need be copied."""
         return sys.maxsize

@@ -254,6 +254,12 @@ class StreamSocket(SocketFile):
 
     # -- receiving -----------------------------------------------------------------------------
 
+    def count_unread(self) -> int:
+        """Return the bytes that a receive would find (FIONREAD); EINVAL of a listener."""
+        if self.state is LISTEN:
+            raise os_error(errno.EINVAL)
+        return self.inbox.size
+
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Return up to ``size`` bytes, b"" at the end; BlockingIOError where nothing is there."""
         inbox = self.inbox
@@ -279,7 +285,7 @@ class StreamSocket(SocketFile):
             raise os_error(errno.EAGAIN)  # No error ever lies in that queue.
         if flags & _MSG_PEEK:
             return self.inbox.peek(size)
-        return self.recv(size)
+        return StreamSocket.recv(self, size)  # Not the heir's, which has come here by its own.
 
     def _refuse_oob(self, flags: int) -> None:
         if flags & _MSG_OOB:

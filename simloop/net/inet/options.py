@@ -21,7 +21,17 @@ from simloop.net.errnos import os_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Key", "Options", "Value", "default_of", "encode", "integer_of", "is_known", "normal"]
+__all__ = [
+    "Key",
+    "Options",
+    "Value",
+    "default_of",
+    "encode",
+    "integer_of",
+    "is_known",
+    "normal",
+    "without_linger",
+]
 
 Key: TypeAlias = tuple[int, int]
 Value: TypeAlias = "int | bytes"
@@ -260,6 +270,12 @@ def _structure(key: Key, value: Value) -> bytes:
         is_on, seconds = _LINGER.unpack_from(raw)
         return _LINGER.pack(int(is_on != 0), seconds)
     return raw[:size]
+
+
+def without_linger(before: Value | None) -> bytes:
+    """Return SO_LINGER switched off: the seconds stay as they were set (net/core/sock.c)."""
+    seconds = _LINGER.unpack(before)[1] if isinstance(before, bytes) else 0
+    return _LINGER.pack(0, seconds)
 
 
 def integer_of(value: Value) -> int:

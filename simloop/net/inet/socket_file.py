@@ -75,6 +75,7 @@ _READ_FROM_THE_SOCKET = {
     int(socket.SO_SNDBUF): "sndbuf",
     int(socket.SO_RCVBUF): "rcvbuf",
 }
+_LINGER = (SOL_SOCKET, int(socket.SO_LINGER))
 _PEERCRED = (SOL_SOCKET, 17)  # SO_PEERCRED, which UNIX sockets alone know to answer.
 _MULTICAST_ALL = (opt.IPPROTO_IP, opt.IP_MULTICAST_ALL)  # Off where it means nothing.
 _NO_PEER = struct.pack("3i", 0, -1, -1)
@@ -251,6 +252,8 @@ class SocketFile(File):
         value = opt.normal(key, value)
         if self.options is None:
             self.options = {}
+        if key == _LINGER and not opt.integer_of(value):
+            value = opt.without_linger(self.options.get(key))
         self.options[key] = value
         self.option_changed(key, value)
 
@@ -420,7 +423,8 @@ class InetSocket(SocketFile):
         if own is None or is_wildcard(own):
             return self.host.source_for(ip)
         if is_ipv6(own) != is_ipv6(ip):
-            raise os_error(errno.ENETUNREACH)
+            # ip6_dst_lookup_tail (net/ipv6/ip6_output.c) where the own address is a mapped one.
+            raise os_error(errno.EAFNOSUPPORT if is_ipv6(ip) else errno.ENETUNREACH)
         if is_loopback(own) and not is_loopback(ip) and not self.host.owns(ip):
             raise os_error(errno.EINVAL)
         return own

@@ -320,8 +320,13 @@ class UdpSocket(InetSocket):
         """Take one datagram, with MSG_TRUNC if it did not fit, and what was asked for beside."""
         data, sender, destination = self._take(flags)
         message_flags = _MSG_TRUNC if len(data) > size else 0
-        ancillary = self._packet_info(destination) if ancillary_size else []
+        del ancillary_size
+        ancillary = [] if self.options is None else self._packet_info(destination)
         return cut(data, size, flags), ancillary, message_flags, sender
+
+    def count_unread(self) -> int:
+        """Return the bytes of the datagram that is next (udp(7), FIONREAD)."""
+        return len(self.inbox[0][0]) if self.inbox else 0
 
     def _take(self, flags: int) -> tuple[bytes, Endpoint, Endpoint]:
         if self.error:

@@ -231,9 +231,9 @@ class SystemCalls(DescriptorCalls):
         """Change or return the flags of a descriptor: the commands of fcntl."""
         return control(self._find_host(), fd, cmd, arg)
 
-    def ioctl(self, fd: int, request: int, arg: Any = 0, _mutate: object = True, /) -> int:  # noqa: FBT002
-        """Set flags of a descriptor in the older way."""
-        return control_device(self._find_host(), fd, request, arg)
+    def ioctl(self, fd: int, request: int, arg: Any = 0, mutate: object = True, /) -> int | bytes:  # noqa: FBT002
+        """Set flags of a descriptor in the older way, or tell how much can be read."""
+        return control_device(self._find_host(), fd, request, arg, mutates=bool(mutate))
 
     def isatty(self, fd: int, /) -> bool:
         """Return False: there are no terminals."""

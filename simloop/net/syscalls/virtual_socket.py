@@ -542,8 +542,11 @@ class VirtualSocket(socket.socket):
         is_cut = False
         for level, kind, data in items:
             if isinstance(data, bytes):
-                fits = room >= socket.CMSG_LEN(len(data))
-                raw = data
+                # put_cmsg (net/core/scm.c): what is left of the room after a header is filled.
+                count = room - socket.CMSG_LEN(0)
+                fits = count >= 0
+                is_cut |= count < len(data)
+                raw = data[: max(count, 0)]
             else:
                 count = max(0, room - socket.CMSG_LEN(0)) // _INT_SIZE
                 fits = count > 0

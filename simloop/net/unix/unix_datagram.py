@@ -18,6 +18,7 @@ from simloop.net.errnos import os_error
 from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 from simloop.net.inet.socket_file import AF_UNIX, Ancillary, Message, cut
 
+from .packet_memory import memory_of
 from .unix_stream import BUFFER, UnixAddresses, files_of
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UnixDatagram"]
 
-_OVERHEAD = 768  # What a queued message costs beyond its bytes, as on Linux.
-_QUEUE_MAX = 512  # net.unix.max_dgram_qlen
+_QUEUE_MAX = 512  # net.unix.max_dgram_qlen, as systemd sets it; the kernel's own default is 10.
 _UNNAMED: Endpoint = ("", 0)
 _MSG_PEEK = int(socket.MSG_PEEK)
 _MSG_TRUNC = int(socket.MSG_TRUNC)
@@ -115,27 +115,36 @@ class UnixDatagram(UnixAddresses):
         if endpoint is not None and not endpoint[0]:
             raise os_error(errno.EINVAL)
         self.take_name_to_pass()
-        if len(data) > self.sndbuf - 32:
-            raise os_error(errno.EMSGSIZE)
-        if self.is_shut_write:
-            raise os_error(errno.EPIPE)
+        self._check_room(len(data))
         if endpoint is None and self.peer is None:
             raise os_error(errno.ENOTCONN)
         receiver = self._peer_to_send() if endpoint is None else self._find(endpoint)
         if receiver.is_shut_read:
             raise os_error(errno.EPIPE)
-        cost = len(data) + _OVERHEAD
-        is_full = len(receiver.inbox) > _QUEUE_MAX
-        if is_full or (self.held and self.held + cost > self.sndbuf):
+        if self._is_queue_full(receiver):
             raise os_error(errno.EAGAIN)
         destination = receiver.local or _UNNAMED
         self.fabric.observe(self.kind, self.local or _UNNAMED, destination, data, receiver)
         for file in files:
             file.acquire()
-        self.held += cost
+        self.held += memory_of(len(data))
         receiver.inbox.append((data, files, self))
         receiver.notify_readable()
         return len(data)
+
+    def _check_room(self, size: int) -> None:
+        """Check what is looked at before the receiver is: ``sock_alloc_send_pskb``."""
+        if size > self.sndbuf - 32:
+            raise os_error(errno.EMSGSIZE)
+        if self.is_shut_write:
+            raise os_error(errno.EPIPE)
+        if self.held >= self.sndbuf:
+            raise os_error(errno.EAGAIN)
+
+    def _is_queue_full(self, receiver: UnixDatagram) -> bool:
+        """Whether too many messages wait; never at oneself and a peer that sends here alone."""
+        is_open = receiver is self or receiver.peer is self
+        return not is_open and len(receiver.inbox) > _QUEUE_MAX
 
     def _peer_to_send(self) -> UnixDatagram:
         """Return the peer; ECONNREFUSED once where it is closed, and there is none from then on."""
@@ -178,13 +187,19 @@ class UnixDatagram(UnixAddresses):
         name = sender.local  # As it is by now.
         message_flags = _MSG_TRUNC if len(data) > size else 0
         if flags & _MSG_PEEK:
-            return cut(data, size, flags), self.beside(b"x", []), message_flags, name
+            for file in files:
+                file.acquire()
+            return cut(data, size, flags), self.beside(b"x", files), message_flags, name
         self.inbox.popleft()
         sender._taken(len(data))
         return cut(data, size, flags), self.beside(b"x", files), message_flags, name
 
+    def count_unread(self) -> int:
+        """Return the bytes of the message that is next (unix(7), SIOCINQ)."""
+        return len(self.inbox[0][0]) if self.inbox else 0
+
     def _taken(self, size: int) -> None:
-        self.held -= size + _OVERHEAD
+        self.held -= memory_of(size)
         if self.writable:
             self.notify_writable()
 
@@ -214,7 +229,9 @@ class UnixDatagram(UnixAddresses):
 
     def poll(self) -> int:
         """Return what the system call poll shows."""
-        mask = OUT if self.held * 4 <= self.sndbuf else 0
+        peer = self.peer
+        is_full = peer is not None and peer.references > 0 and self._is_queue_full(peer)
+        mask = OUT if self.held * 4 <= self.sndbuf and not is_full else 0
         if self.inbox or self.is_shut_read:
             mask |= IN
         if self.is_shut_read:
@@ -227,7 +244,6 @@ class UnixDatagram(UnixAddresses):
         """Assert the invariants."""
         super().check()
         assert self.held >= 0, self.held
-        assert len(self.inbox) <= _QUEUE_MAX + 1
 
     def __repr__(self) -> str:
         return f"<UnixDatagram local={self.local} remote={self.remote} queued={len(self.inbox)}>"

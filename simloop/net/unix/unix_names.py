@@ -9,6 +9,10 @@ A path is kept under its *place*: the folder, by a key that stays the same when 
 renamed, and the name in it. So a path leads to the same place however it is written: relative,
 through symbolic links, by a folder's descriptor (path_resolution(7)).
 
+An abstract name is one for each type of socket: a stream and a datagram socket may have the same,
+and neither is found by the other type (``unix_abstract_hash`` of net/unix/af_unix.c takes the type
+in).
+
 Invariants: an abstract name is in the table only while its socket is open; each entry counts its
 places; no folder is listed that holds no name; numbers are given once.
 """
@@ -101,6 +105,8 @@ class OneFolder:
 class Named(Protocol):
     """What the table asks of a socket."""
 
+    type: int
+
     @property
     def local(self) -> Endpoint | None:
         """The name that it was bound to, as it was written then."""
@@ -145,7 +151,7 @@ class UnixNames:
 
     def __init__(self) -> None:
         self._folders: dict[Hashable, dict[str, UnixName]] = {}
-        self._abstract: dict[str, UnixName] = {}
+        self._abstract: dict[tuple[str, int], UnixName] = {}
         self._of_sockets: dict[Named, UnixName] = {}  # Of open ones.
         self._count = 0
         self._autobound = 0
@@ -166,9 +172,9 @@ class UnixNames:
         says: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, EROFS.
         """
         if name.startswith("\0"):
-            if name in self._abstract:
+            if (name, sock.type) in self._abstract:
                 raise os_error(errno.EADDRINUSE)
-            self._abstract[name] = self._made(sock)
+            self._abstract[name, sock.type] = self._made(sock)
             return
         place = self.free_place(name)
         entry = self._made(sock)
@@ -198,7 +204,7 @@ class UnixNames:
         while True:
             self._autobound += 1
             name = f"\0{self._autobound:05x}"
-            if name not in self._abstract:
+            if (name, sock.type) not in self._abstract:
                 self.bind(name, sock)
                 return name
 
@@ -209,12 +215,15 @@ class UnixNames:
             return
         entry.sock = None
         if name.startswith("\0"):
-            del self._abstract[name]
+            del self._abstract[name, sock.type]
 
-    def find(self, name: str) -> Named:
-        """Return the socket at a name: ENOENT, EACCES or ECONNREFUSED where there is none."""
+    def find(self, name: str, type_: int) -> Named:
+        """Return the socket at a name: ENOENT, EACCES or ECONNREFUSED where there is none.
+
+        At a path, a socket of another type may be found.
+        """
         if name.startswith("\0"):
-            entry = self._abstract.get(name)
+            entry = self._abstract.get((name, type_))
         else:
             entry = self.look_up(name, follow=True)
             if entry is None:
@@ -361,10 +370,10 @@ class UnixNames:
             assert entry.links == count, (entry.number, entry.links, count)
             assert entry.sock is None or self._of_sockets[entry.sock] is entry
         assert all(self._folders.values()), self._folders
-        for name, entry in self._abstract.items():
+        for (name, type_), entry in self._abstract.items():
             assert entry.number not in seen, name
             assert entry.sock is not None, name
-            assert entry.sock.local == (name, 0), name
+            assert (entry.sock.local, entry.sock.type) == ((name, 0), type_), name
         for sock, entry in self._of_sockets.items():
             assert entry.sock is sock, sock
 

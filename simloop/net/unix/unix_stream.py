@@ -44,6 +44,8 @@ from simloop.net.inet.tcp_states import (
     ON_UNIX_SYN,
 )
 
+from .packet_memory import memory_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -101,7 +103,7 @@ class UnixAddresses(SocketFile):
     def bind(self, endpoint: Endpoint) -> None:
         """Take a name; "" lets the host choose an abstract one."""
         name = endpoint[0]
-        if self.is_bound:
+        if self.local is not None:  # An accepted socket has its listener's name.
             if name:
                 if not name.startswith("\0"):
                     self.host.unix.free_place(name)  # The path is made before the socket is asked.
@@ -120,7 +122,7 @@ class UnixAddresses(SocketFile):
 
     def take_name_to_pass(self) -> None:
         """Take an abstract name if there is none and SO_PASSCRED is set (unix(7), autobind)."""
-        if self.options is not None and not self.is_bound and self.flag(*opt.PASSCRED):
+        if self.options is not None and self.local is None and self.flag(*opt.PASSCRED):
             self.bind(_UNNAMED)
 
     def release_name(self) -> None:
@@ -132,7 +134,7 @@ class UnixAddresses(SocketFile):
         """Return the socket of this type at a name; EPROTOTYPE if it has another type."""
         if not endpoint[0]:
             raise os_error(errno.EINVAL)
-        found = self.host.unix.find(endpoint[0])
+        found = self.host.unix.find(endpoint[0], self.type)
         assert isinstance(found, SocketFile)
         if found.type != self.type:
             raise os_error(errno.EPROTOTYPE)
@@ -324,22 +326,27 @@ class UnixStream(UnixAddresses, StreamSocket):
         del ancillary_size
         if not self.rights:
             data = super().recv(size, flags)
-            return data, self.beside(data, []), 0, self._sender()
+            return data, self.beside(data, []), 0, self._sender() if data else None
         data, files = self._recv_with_files(size, flags)
         return data, self.beside(data, files), 0, self._sender()
 
     def _sender(self) -> Endpoint | None:
-        """The peer's name, which a stream shows only where there is one."""
-        return None if self.remote == _UNNAMED else self.remote
+        """Return the name that the peer has by now, or had; None without one."""
+        peer = self.peer
+        name = self.remote if peer is None else peer.local
+        return None if name == _UNNAMED else name
 
     def _recv_with_files(self, size: int, flags: int) -> tuple[bytes, list[File]]:
         assert self.rights
         start, end, files = self.rights[0]
         data = super().recv(min(size, end), flags)
-        if flags & _MSG_PEEK:
-            return data, []
+        if flags & _MSG_PEEK:  # The files are given, and stay: unix_peek_fds of net/unix/af_unix.c.
+            files = files if len(data) > start or size == start == 0 else []
+            for file in files:
+                file.acquire()
+            return data, files
         taken = len(data)
-        if taken > start:
+        if taken > start or size == start == 0:  # A read of no bytes gets them, too.
             self.rights.popleft()
         else:
             files = []
@@ -393,6 +400,7 @@ class UnixStream(UnixAddresses, StreamSocket):
         self.direct = self.blocked = False
         if isinstance(peer, UnixStream):
             peer.peer = None
+            peer.remote = self.local or _UNNAMED  # The name that it had at the end.
             if was_unread:
                 peer.error = errno.ECONNRESET
             peer._shut(read=True, write=True)
@@ -479,11 +487,12 @@ class UnixStream(UnixAddresses, StreamSocket):
 class UnixPackets(UnixStream):
     """A SOCK_SEQPACKET socket: a connection that keeps the borders of what was sent."""
 
-    __slots__ = ("packets",)
+    __slots__ = ("held", "packets")
 
     def __init__(self, host: Host, type_: int, proto: int) -> None:
         super().__init__(host, type_, proto)
         self.packets: deque[tuple[bytes, list[File]]] = deque()
+        self.held: int = 0  # Memory of this socket's packets that the peer did not take yet.
 
     def most_taken(self) -> int:
         """Return no bound: a packet is taken whole or not at all."""
@@ -517,14 +526,15 @@ class UnixPackets(UnixStream):
         self.check_sending()
         peer = self.peer
         assert isinstance(peer, UnixPackets)
-        if len(data) > self.sndbuf:
+        if len(data) > self.sndbuf - 32:
             raise os_error(errno.EMSGSIZE)
-        if peer.packets and self._queued_at_peer() + len(data) > self.window:
+        if self.held >= self.sndbuf:
             raise os_error(errno.EAGAIN)
         source, destination = self.local or _UNNAMED, self.remote or _UNNAMED
         self.fabric.observe(self.kind, source, destination, data, peer)
         for file in files:
             file.acquire()
+        self.held += memory_of(len(data))
         peer.packets.append((data, files))
         peer.notify_readable()
         return len(data)
@@ -549,13 +559,23 @@ class UnixPackets(UnixStream):
         if not self.packets:
             return self.recv_nothing(), [], 0, None
         data, files = self.packets[0]
+        sender = self._sender()
         message_flags = _MSG_TRUNC if len(data) > size else 0
         if flags & _MSG_PEEK:
-            return cut(data, size, flags), self.beside(data, []), message_flags, None
+            for file in files:
+                file.acquire()
+            return cut(data, size, flags), self.beside(data, files), message_flags, sender
         self.packets.popleft()
-        if self.peer is not None:
-            self.peer.room_made()
-        return cut(data, size, flags), self.beside(data, files), message_flags, None
+        peer = self.peer
+        if peer is not None:
+            assert isinstance(peer, UnixPackets)
+            peer.held -= memory_of(len(data))
+            peer.room_made()
+        return cut(data, size, flags), self.beside(data, files), message_flags, sender
+
+    def count_unread(self) -> int:
+        """Return the bytes of all packets (``unix_inq_len`` of net/unix/af_unix.c)."""
+        return super().count_unread() + sum(len(data) for data, _ in self.packets)
 
     def _has_input(self) -> bool:
         return bool(self.packets)
@@ -571,5 +591,10 @@ class UnixPackets(UnixStream):
                 file.drop()
 
     def _queued_at_peer(self) -> int:
-        peer = self.peer
-        return sum(len(data) for data, _ in peer.packets) if isinstance(peer, UnixPackets) else 0
+        return self.held
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        super().check()
+        if isinstance(self.peer, UnixPackets):
+            assert self.held == sum(memory_of(len(data)) for data, _ in self.peer.packets)
