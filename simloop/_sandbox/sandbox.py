@@ -32,6 +32,7 @@ from .permissions import check_names
 from .process.effects import Listener, listen, unlisten
 from .process.garbage import collect
 from .run_context import RunContext, by_thread, get_ident
+from .time.travels import arrive, borders, depart, travelled_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,6 +147,8 @@ class Sandbox(RunContext):
                 "let one thread run it, or join it with Sandbox.for_thread"
             )
         install()
+        if borders:
+            depart(outer)
         try:
             saved = context.entropy.enter(context.start_ns)
         except BaseException:
@@ -154,6 +157,8 @@ class Sandbox(RunContext):
         self._frames.append((ident, outer, saved))
         self.numbers[ident] = 0
         by_thread[ident] = context
+        if borders:
+            arrive(context)
         if self._listeners and len(self._frames) == 1:
             listen(self._listeners)
 
@@ -171,6 +176,8 @@ class Sandbox(RunContext):
             return
         ident, outer, saved = frame
         collect()  # Finalizers of what the run leaves behind are part of the run.
+        if borders:
+            depart(context)
         if outer is None:
             del by_thread[ident]
         else:
@@ -182,6 +189,8 @@ class Sandbox(RunContext):
         try:
             context.entropy.exit(saved)
         finally:
+            if borders:
+                arrive(outer)
             uninstall()
 
     def __enter__(self) -> Self:
@@ -218,7 +227,7 @@ class Sandbox(RunContext):
         """Return the context of one more process of the world; see :meth:`switch_to`."""
         context = ProcessContext(self)
         context.clock = clock
-        context.start_ns = start_ns
+        context.start_ns = travelled_like(self.start_ns, start_ns)
         context.entropy = Entropy(streams, self.entropy.zone)
         context.sockets = sockets
         context.identity = identity

@@ -69,6 +69,7 @@ class Entropy:
     """
 
     __slots__ = (
+        "__weakref__",
         "_apart",
         "_clock_sequence",
         "_os",
