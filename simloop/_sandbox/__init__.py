@@ -54,7 +54,7 @@ from .io import (  # noqa: F401
     tls_sockets,
 )
 from .io.file_tree import RealTree
-from .patching import import_hook  # noqa: F401
+from .patching import import_hook, own_modules  # noqa: F401
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
 from .process import identity, machine  # noqa: F401
