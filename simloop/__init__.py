@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._first_load import load_engine
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES.get(name, "simloop.errors")
     if not home.startswith(_WITHOUT_ENGINE):
-        import_module("simloop.world")  # It tells loops how a world is made.
+        load_engine()  # The world, which tells loops how it is made, comes first.
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value

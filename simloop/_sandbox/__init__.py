@@ -56,7 +56,7 @@ from .io import (  # noqa: F401
 )
 from .io.file_tree import RealTree
 from .libraries import known_libraries, sqlite_functions  # noqa: F401
-from .patching import import_hook  # noqa: F401
+from .patching import import_hook, own_modules  # noqa: F401
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
 from .process import identity, machine  # noqa: F401

@@ -34,6 +34,7 @@ from .process.effects import Listener, listen, unlisten
 from .process.garbage import collect
 from .run_context import RunContext, by_thread, get_ident
 from .time.detached_clock import DetachedClock, DetachedThreadClock
+from .time.travels import arrive, borders, depart, travelled_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -151,6 +152,8 @@ class Sandbox(RunContext):
                 "let one thread run it, or join it with Sandbox.for_thread"
             )
         install()
+        if borders:
+            depart(outer)
         try:
             saved = context.entropy.enter(context.start_ns)
         except BaseException:
@@ -159,6 +162,8 @@ class Sandbox(RunContext):
         self._frames.append((ident, outer, saved))
         self.numbers[ident] = 0
         by_thread[ident] = context
+        if borders:
+            arrive(context)
         if self._listeners and len(self._frames) == 1:
             listen(self._listeners)
 
@@ -176,6 +181,8 @@ class Sandbox(RunContext):
             return
         ident, outer, saved = frame
         collect()  # Finalizers of what the run leaves behind are part of the run.
+        if borders:
+            depart(context)
         if outer is None:
             del by_thread[ident]
         else:
@@ -187,6 +194,8 @@ class Sandbox(RunContext):
         try:
             context.entropy.exit(saved)
         finally:
+            if borders:
+                arrive(outer)
             uninstall()
 
     def __enter__(self) -> Self:
@@ -238,7 +247,7 @@ class Sandbox(RunContext):
         """Return the context of one more process of the world; see :meth:`switch_to`."""
         context = ProcessContext(self)
         context.clock = clock
-        context.start_ns = start_ns
+        context.start_ns = travelled_like(self.start_ns, start_ns)
         context.entropy = Entropy(streams, self.entropy.zone)
         context.sockets = sockets
         context.identity = identity

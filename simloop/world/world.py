@@ -233,7 +233,7 @@ class World:
         process.run_on(host, clock)
         process.context = self.sandbox.for_process(
             clock=self.kernel if clock is None else clock,
-            start_ns=self.sandbox.start_ns + (0 if clock is None else clock.skew_ns),
+            start_ns=int(self.sandbox.start_ns) + (0 if clock is None else clock.skew_ns),
             streams=RandomStreams(f"{self.seed}/process/{process.pid}"),
             sockets=_system_calls(process),
             identity=process,

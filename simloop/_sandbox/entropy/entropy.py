@@ -21,6 +21,7 @@ import os
 import random
 import uuid
 from _thread import LockType, allocate_lock
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import RandomStreams
@@ -68,6 +69,7 @@ class Entropy:
     """
 
     __slots__ = (
+        "__weakref__",
         "_apart",
         "_clock_sequence",
         "_os",
@@ -245,8 +247,8 @@ if hasattr(os, "getrandom"):
 # In place, because random.seed is a bound method that was made when the module was.
 _real_seed = rewrite(random.Random.seed, _seed)
 entry(uuid, "_GETTERS", [_draw_node])
-if uuid._generate_time_safe is not None:  # type: ignore[attr-defined]
-    _real_generate_time_safe = redirect(
-        uuid._generate_time_safe,  # type: ignore[attr-defined]
-        _generate_time_safe,
-    )
+with suppress(ImportError):  # A Python without it.
+    import _uuid  # type: ignore[import-not-found]  # Tools that freeze time empty uuid's own name.
+
+    if hasattr(_uuid, "generate_time_safe"):
+        _real_generate_time_safe = redirect(_uuid.generate_time_safe, _generate_time_safe)

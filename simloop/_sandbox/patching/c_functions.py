@@ -108,9 +108,12 @@ def _fields_of(function: Any) -> _Builtin:
 
 
 def behind(found: Any, kind: type | tuple[type, ...] = types.BuiltinFunctionType) -> Any:
-    """Return what a name holds, or what it held before another tool put a function in front of it.
+    """Return what a name holds, or what it held before another tool put something in front of it.
 
-    Who watches calls, as blockbuster does, keeps what it calls in its function's closure.
+    A tool that watches calls, as blockbuster does, keeps what it calls in its function's closure.
+    Others keep it where only they know: pydevd in a module under another name, a mock in the patch
+    that will put it back. It is found all the same: the collector knows each function written in C
+    that is alive, and the name under which ``found`` stands tells which one is meant.
 
     Raises:
         UsageError: There is nothing of that kind, or it is not clear what.
@@ -118,10 +121,12 @@ def behind(found: Any, kind: type | tuple[type, ...] = types.BuiltinFunctionType
     if isinstance(found, kind):
         return found
     held = [each for each in _closure(found) if isinstance(each, kind)]
+    if len(held) != 1 and kind is types.BuiltinFunctionType:
+        held = _originals(found)
     if len(held) != 1:
         raise UsageError(
             f"simloop's engine was loaded while {found!r} stood in for what is written in C"
-            " (freezegun, gevent?); load it before that, by 'import simloop.world'"
+            " (gevent?); load it before that, by 'import simloop.world'"
         )
     return held[0]
 
@@ -132,10 +137,39 @@ def _closure(function: Any) -> Iterator[Any]:
             yield cell.cell_contents
 
 
+_HOMES = {"builtins": "io", "os": "posix"}
+"""Modules that offer functions of another one too, and that one: ``open`` is ``_io.open``."""
+
+
+def _originals(found: Any) -> list[Any]:
+    """Return the functions written in C that stood where ``found`` stands in a module."""
+    places = {
+        (home.lstrip("_"), name): None
+        for module in tuple(sys.modules.values())
+        if type(module) is types.ModuleType
+        for name, value in tuple(vars(module).items())
+        if value is found
+        for home in (module.__name__, _HOMES.get(module.__name__, ""))
+    }
+    return [
+        each
+        for each in gc.get_objects()
+        if type(each) is types.BuiltinFunctionType
+        and type(each.__self__) is types.ModuleType
+        and (each.__self__.__name__.lstrip("_"), each.__name__) in places
+        and not any(each is clone for clone in _clones)
+    ]
+
+
+_clones: list[Any] = []
+
+
 def clone(function: Any) -> Any:
     """Make another builtin function around the same C function, out of reach of redirects."""
     function = behind(function)
-    return _new_builtin(_fields_of(function).definition, function.__self__, function.__module__)
+    made = _new_builtin(_fields_of(function).definition, function.__self__, function.__module__)
+    _clones.append(made)
+    return made
 
 
 def type_dict(cls: type) -> dict[str, Any]:
@@ -165,7 +199,7 @@ class Redirect:
     __slots__ = ("_words", "function", "real", "target", "words")
 
     def __init__(self, target: Any, function: Callable[..., Any]) -> None:
-        self.target = target
+        self.target = target = behind(target)
         self.function = function
         self.real = clone(target)
         original = _Definition.from_address(_fields_of(target).definition or 0)

@@ -12,12 +12,14 @@ it. Who finds modules in a way of his own is left alone: his are patched from th
 
 from __future__ import annotations
 
+import _imp
 import sys
 from contextlib import suppress
+from functools import partial
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
-from .registry import awaits, loaded, patch
+from .registry import awaits, is_loaded_without_patches, loaded, patch, without_patches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +57,10 @@ def _tell_of(loader: Any) -> None:
 
     def execute_and_tell(module: ModuleType) -> None:
         del loader.exec_module
-        execute(module)
+        if is_loaded_without_patches(module.__name__):
+            without_patches(partial(_imp.exec_dynamic, module))
+        else:
+            execute(module)
         loaded(module)
 
     loader.exec_module = execute_and_tell

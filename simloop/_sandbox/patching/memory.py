@@ -20,10 +20,11 @@ Invariants:
 from __future__ import annotations
 
 import ctypes
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = [
     "HEAD_SIZE",
@@ -138,6 +139,10 @@ class MemoryPatch:
     def off(self) -> None:
         """Write what they hold outside of runs."""
         self._view[:] = self._off
+
+    def steps_off(self) -> tuple[Callable[[], object], ...]:
+        """Return the call of a C function that does the same."""
+        return (partial(self._view.__setitem__, slice(None), self._off),)
 
 
 def _array(values: list[int]) -> Any:

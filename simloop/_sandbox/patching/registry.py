@@ -16,10 +16,13 @@ Invariants:
 
 from __future__ import annotations
 
+import operator
 import sys
 import types
 from _thread import allocate_lock
+from collections import deque
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .c_functions import Redirect, behind, type_dict, type_modified
@@ -37,6 +40,8 @@ __all__ = [
     "before_install",
     "entry",
     "install",
+    "is_loaded_without_patches",
+    "load_without_patches",
     "loaded",
     "patch",
     "redirect",
@@ -44,6 +49,7 @@ __all__ = [
     "uninstall",
     "when_any_loaded",
     "when_loaded",
+    "without_patches",
 ]
 
 _redirects: list[Redirect | Rewrite] = []
@@ -56,6 +62,7 @@ _awaited: dict[str, list[Callable[[ModuleType], None]]] = {}
 _packages: dict[str, Callable[[ModuleType], None]] = {}
 _of_packages: dict[str, ModuleType] = {}
 """Their modules that were registered."""
+_loaded_without: list[str] = []
 _modules_seen = 0
 """How many modules were loaded when the awaited ones were last looked for."""
 
@@ -151,10 +158,27 @@ class _Names:
         ]
         for namespace, name, value in self._entries:
             namespace[name] = value
+        self.on_methods()
+
+    def on_methods(self) -> None:
+        """Put those of classes written in C there."""
         for namespace, ours, _ in self._methods.values():
             namespace.update(ours)
         for address in self._classes:
             type_modified(address)
+
+    def steps_on(self) -> list[Callable[[], object]]:
+        """Return calls of C functions that put methods of classes written in C there."""
+        steps = [partial(namespace.update, ours) for namespace, ours, _ in self._methods.values()]
+        return [*steps, *self._tell()]
+
+    def steps_off(self) -> list[Callable[[], object]]:
+        """Return calls of C functions that put back the methods of these classes."""
+        steps = [partial(space.update, theirs) for space, _, theirs in self._methods.values()]
+        return [*steps, *self._tell()]
+
+    def _tell(self) -> list[Callable[[], object]]:
+        return [partial(type_modified, address) for address in self._classes]
 
     def off(self) -> None:
         """Put back what was there."""
@@ -222,6 +246,16 @@ def when_loaded(module: str, register: Callable[[ModuleType], None]) -> None:
     _modules_seen = 0
 
 
+def load_without_patches(module: str) -> None:
+    """Load this extension module in a run as if outside: it keeps what it finds in other ones."""
+    _loaded_without.append(module)
+
+
+def is_loaded_without_patches(module: str) -> bool:
+    """Return whether this is such a module."""
+    return module in _loaded_without
+
+
 def when_any_loaded(package: str, register: Callable[[ModuleType], None]) -> None:
     """Do the same for a package and each module in it, which patch nothing in the registry."""
     global _modules_seen  # noqa: PLW0603 - the state of the process
@@ -231,7 +265,8 @@ def when_any_loaded(package: str, register: Callable[[ModuleType], None]) -> Non
 
 def awaits(module: str) -> bool:
     """Tell whether patches wait for a module to be loaded."""
-    return module in _awaited or module.partition(".")[0] in _packages
+    is_named = module in _awaited or module in _loaded_without
+    return is_named or module.partition(".")[0] in _packages
 
 
 def loaded(module: ModuleType) -> None:
@@ -274,6 +309,24 @@ def uninstall() -> None:
         _users -= 1
         if not _users:
             _undo()
+
+
+def without_patches(call: Callable[[], object]) -> None:
+    """Call a function written in C while C functions and classes are as they are outside of runs.
+
+    All is one loop in C: no other thread, of a run or not, sees them so. For tools that write into
+    C functions themselves.
+    """
+    if not _users:
+        call()
+        return
+    words = _memory_patch_of_all()
+    try:
+        steps = (words.steps_off(), _names.steps_off(), (call,), _names.steps_on())
+        deque(map(operator.call, [step for some in steps for step in some]), maxlen=0)
+    finally:
+        _names.on_methods()
+        words.on()
 
 
 @contextmanager

@@ -364,6 +364,7 @@ _DEPTH = 3
 
 _OF_PROCESS = (
     *("importlib._bootstrap", "importlib._bootstrap_external", "warnings", "_py_warnings"),
+    "pdb",  # What it shows is the user's.
 )
 _WATCHERS = ("simloop.cli", "simloop.trace", "simloop.testing")
 """Packages that write down what they see of a run."""

@@ -34,6 +34,7 @@ from simloop._sandbox.patching.module_state import keeper, variable
 from simloop._sandbox.patching.registry import entry, redirect, rewrite, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
+from .debuggers import is_debugger, loaded
 from .identity import number_thread
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ def _acquire_with(real: Any, lock: Any, blocking: Any, timeout: Any) -> Any:
         return real(lock, blocking, timeout)  # It raises what is to be raised.
     if real(lock, False):
         return True
+    if loaded and is_debugger():
+        return real(lock, blocking, timeout)
     if threads.is_foreign:
         with _seen(threads, lock):
             return real(lock, blocking, timeout)
@@ -217,6 +220,8 @@ def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT
 
     if attempt():
         return got.pop()
+    if loaded and is_debugger():
+        return _real_get(self, block, timeout)
     if threads.is_foreign:
         with _seen(threads, self):
             return _real_get(self, block, timeout)
@@ -272,6 +277,8 @@ def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True
 def _adopt(*function: Any) -> Adopted | None:
     seat = by_thread.get(get_ident())
     if seat is None or seat.threads is None or not function or not callable(function[0]):
+        return None
+    if loaded and is_debugger():
         return None
     adopted = seat.threads.adopt(function[0])
     if adopted is not None and isinstance(adopted.joined_by, threading.Thread):

@@ -29,13 +29,21 @@ from simloop._sandbox.run_context import by_thread, get_ident
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simloop._sandbox.run_context import RunContext
+__all__ = ["now_at"]
 
-__all__: list[str] = []
+_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE: of classes that are written in C.
 
-_Date = dt.datetime
-_real_now: Any = vars(_Date)["now"]
-_real_utcnow: Any = vars(_Date)["utcnow"]
+
+class _Real:
+    """The class itself: freezegun exchanges what modules hold, and not what classes do."""
+
+    Date: type[dt.datetime] = next(
+        each for each in dt.datetime.__mro__ if each.__flags__ & _IMMUTABLE
+    )
+
+
+_real_now: Any = vars(_Real.Date)["now"]
+_real_utcnow: Any = vars(_Real.Date)["utcnow"]
 _UTC = dt.UTC
 
 
@@ -43,7 +51,7 @@ def _deprecation() -> str:
     """Return what this Python says about ``utcnow``; nothing before 3.12."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        _Date.utcnow()  # It warns.
+        _Real.Date.utcnow()  # It warns.
     return str(caught[0].message) if caught else ""
 
 
@@ -54,13 +62,13 @@ def _now(cls: type[dt.datetime], tz: dt.tzinfo | None = None) -> Any:
     run = by_thread.get(get_ident())
     if run is None:
         return _real_now.__get__(None, cls)(tz)
-    if tz is None or (tz is _UTC and cls is _Date):
-        return _make(cls, run, tz, tz)
+    if tz is None or (tz is _UTC and cls is _Real.Date):
+        return _make(cls, run.start_ns + run.clock.now_ns, tz, tz)
     if not isinstance(tz, dt.tzinfo):
         raise TypeError(
             f"tzinfo argument must be None or of a tzinfo subclass, not type '{type(tz).__name__}'"
         )
-    return tz.fromutc(_make(cls, run, _UTC, tz))
+    return tz.fromutc(_make(cls, run.start_ns + run.clock.now_ns, _UTC, tz))
 
 
 def _utcnow(cls: type[dt.datetime]) -> Any:
@@ -69,26 +77,35 @@ def _utcnow(cls: type[dt.datetime]) -> Any:
         return _real_utcnow.__get__(None, cls)()
     if _UTCNOW_WARNING:
         warnings.warn(_UTCNOW_WARNING, DeprecationWarning, stacklevel=2)
-    return _make(cls, run, _UTC, None)
+    return _make(cls, run.start_ns + run.clock.now_ns, _UTC, None)
+
+
+def now_at(wall_ns: int, tz: dt.tzinfo | None = None, *, utc: bool = False) -> dt.datetime:
+    """Return the datetime of a moment in POSIX nanoseconds; naive in UTC, if that is asked for."""
+    if utc:
+        return _make(_Real.Date, wall_ns, _UTC, None)
+    if tz is None:
+        return _make(_Real.Date, wall_ns, None, None)
+    return tz.fromutc(_make(_Real.Date, wall_ns, _UTC, tz))
 
 
 def _make(
     cls: type[dt.datetime],
-    run: RunContext,
+    wall_ns: int,
     zone: dt.tzinfo | None,
     label: dt.tzinfo | None,
 ) -> dt.datetime:
-    """Make the run's moment as it reads in ``zone`` (local: ``None``), labelled otherwise."""
-    seconds, microsecond = divmod((run.start_ns + run.clock.now_ns) // 1000, 1_000_000)
-    moment = _Date.fromtimestamp(seconds, zone)
-    if cls is _Date and zone is label:
+    """Make the moment as it reads in ``zone`` (local: ``None``), labelled otherwise."""
+    seconds, microsecond = divmod(wall_ns // 1000, 1_000_000)
+    moment = _Real.Date.fromtimestamp(seconds, zone)
+    if cls is _Real.Date and zone is label:
         return moment.replace(microsecond=microsecond)
     made = cls(*moment.timetuple()[:6], microsecond, label)
     return made.replace(fold=1) if moment.fold else made
 
 
-entry(_Date, "now", classmethod(_now))
-entry(_Date, "utcnow", classmethod(_utcnow))
+entry(_Real.Date, "now", classmethod(_now))
+entry(_Real.Date, "utcnow", classmethod(_utcnow))
 
 _bound = {"now": _now, "utcnow": _utcnow}
 _found: list[Any] = []
@@ -101,7 +118,7 @@ def _find_bound() -> None:
     if len(sys.modules) == _modules_seen:
         return
     _modules_seen = len(sys.modules)
-    for function in gc.get_referrers(*_classes(_Date)):
+    for function in gc.get_referrers(*_classes(_Real.Date)):
         if not is_builtin(function) or not _is_ours(function.__self__, function.__name__):
             continue
         if not any(function is each for each in _found):
@@ -119,9 +136,9 @@ def _classes(cls: type) -> Iterator[type]:
 
 def _is_ours(cls: Any, name: str) -> bool:
     """Tell whether a method is the one of ``datetime``, which a subclass may replace."""
-    if name not in _bound or not isinstance(cls, type) or not issubclass(cls, _Date):
+    if name not in _bound or not isinstance(cls, type) or not issubclass(cls, _Real.Date):
         return False
-    return next(each for each in cls.__mro__ if name in vars(each)) is _Date
+    return next(each for each in cls.__mro__ if name in vars(each)) is _Real.Date
 
 
 before_install(_find_bound)

@@ -13,10 +13,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from types import ModuleType, SimpleNamespace
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 from simloop._kernel import NS_PER_SECOND
+from simloop._sandbox.patching.c_functions import behind
 from simloop._sandbox.patching.registry import entry, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
@@ -25,9 +26,15 @@ from .detached_clock import DetachedClock, DetachedThreadClock
 
 __all__: list[str] = []
 
+_of_time: dict[str, Any] = {
+    # Not what another tool has put there for a while.
+    name: behind(value) if isinstance(value, FunctionType) else value
+    for name, value in vars(time).items()
+}
+
 _real_time: Any = SimpleNamespace(
     **{
-        **vars(time),
+        **_of_time,
         **{name: getattr(real_clock, name) for name in real_clock.__all__ if name != "urandom"},
     }
 )
@@ -45,7 +52,7 @@ def _monotonic() -> Any:
     return wait_ns / NS_PER_SECOND
 
 
-_waiting_time: Any = SimpleNamespace(**{**vars(time), "monotonic": _monotonic})
+_waiting_time: Any = SimpleNamespace(**{**_of_time, "monotonic": _monotonic})
 
 
 def _register_futures(module: ModuleType) -> None:
