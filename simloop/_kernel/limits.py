@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 
     from .handles import Handle, TimerHandle
 
-__all__ = ["LIVELOCK_STEPS", "Limits"]
+__all__ = ["CLOCK_READS", "LIVELOCK_STEPS", "Limits"]
 
 LIVELOCK_STEPS = 1_000_000
 """Steps at one instant after which a run is taken to be spinning."""
+
+CLOCK_READS = 10_000
+"""Reads of a clock in one step, while it stands still, after which it moves."""
 
 _TIDY_STEPS = 10_000
 """Steps between two collections of garbage; most look at young objects only."""
@@ -93,6 +96,7 @@ class Limits:
         "_tidy_at",
         "_tidy_full_at",
         "check_at",
+        "clock_reads",
         "freeze_garbage",
         "livelock_steps",
         "tidy",
@@ -103,6 +107,8 @@ class Limits:
         self._steps_max: int | None = None
         self.time_max_ns: int = NEVER
         self.livelock_steps: int = LIVELOCK_STEPS
+        # How often a clock may be read in one step before it moves.
+        self.clock_reads: int = CLOCK_READS
         # Collects garbage: of young objects, or of all.
         self.tidy: Callable[[bool], None] | None = None
         # Keeps what there is, most of it in use, out of collections of young objects.
@@ -123,11 +129,13 @@ class Limits:
         steps_max: int | None = None,
         time_max_ns: int = NEVER,
         livelock_steps: int = LIVELOCK_STEPS,
+        clock_reads: int = CLOCK_READS,
     ) -> None:
         """Replace all limits; steps are counted from the world's first."""
         self._steps_max = steps_max
         self.time_max_ns = time_max_ns
         self.livelock_steps = livelock_steps
+        self.clock_reads = clock_reads
         self._schedule(self._looked_steps + livelock_steps)
 
     def current(self) -> dict[str, int | None]:
@@ -136,6 +144,7 @@ class Limits:
             "steps_max": self._steps_max,
             "time_max_ns": self.time_max_ns,
             "livelock_steps": self.livelock_steps,
+            "clock_reads": self.clock_reads,
         }
 
     def _schedule(self, look_at: int) -> None:

@@ -20,7 +20,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simloop._kernel import Kernel
+    from simloop._kernel import Kernel, Limits
 
 __all__ = ["ProcessClock"]
 
@@ -52,6 +52,16 @@ class ProcessClock:
     def now_ns(self) -> int:
         """What the machine's monotonic clock shows."""
         return int(self._kernel.now_ns * self._rate)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the run."""
+        return self._kernel.limits
+
+    @property
+    def steps(self) -> int:
+        """How many steps the world has begun."""
+        return self._kernel.steps
 
     def true_ns(self, own_ns: int) -> int:
         """Return the world's time at which this clock first shows ``own_ns``."""

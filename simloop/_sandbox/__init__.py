@@ -61,13 +61,15 @@ from .process import identity, machine  # noqa: F401
 from .process.garbage import collect, freeze_garbage, tidy
 from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
-from .run_context import RunContext, current, get_ident
+from .run_context import READS_UNSEEN, RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
 from .time import datetimes, real_clock, time_module, wait_clocks  # noqa: F401
+from .time.clock_polls import read_again
 from .time.time_zone import check_zone
 
 __all__ = [
     "ALLOWANCES",
+    "READS_UNSEEN",
     "START_DATE",
     "Clock",
     "Identity",
@@ -92,6 +94,7 @@ __all__ = [
     "interrupt",
     "join_for_real",
     "leave_interrupts",
+    "read_again",
     "real_clock",
     "sealed",
     "take_interrupts",

@@ -31,11 +31,13 @@ from .patching.registry import install, uninstall
 from .permissions import check_names
 from .process.effects import Listener, listen, unlisten
 from .process.garbage import collect
-from .run_context import RunContext, by_thread, get_ident
+from .run_context import READS_UNSEEN, RunContext, by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
+
+    from .time.clock_polls import ClockPolls
 
 __all__ = ["START_DATE", "ProcessContext", "Sandbox", "ThreadSandbox"]
 
@@ -101,6 +103,8 @@ class Sandbox(RunContext):
         self.allowed = allow
         self.strict = strict
         self.idle_polls: tuple[int, int] = (0, 0)
+        self.reads_left: int = READS_UNSEEN
+        self.polls: ClockPolls | None = None
         self.numbers: dict[int, int] = {}
         self.next_number: Callable[[], int] = count(1).__next__
         # The context of a further process, if one is in place; not itself, which would be a cycle.
@@ -267,6 +271,8 @@ class ProcessContext(RunContext):
         self.numbers: dict[int, int] = sandbox.numbers
         self.next_number: Callable[[], int] = sandbox.next_number
         self.idle_polls: tuple[int, int] = (0, 0)
+        self.reads_left: int = READS_UNSEEN
+        self.polls: ClockPolls | None = None
 
 
 _checked: dict[tuple[type, ...], None] = {}
@@ -312,6 +318,8 @@ class ThreadSandbox(RunContext):
         self.numbers: dict[int, int] = process.numbers
         self.next_number: Callable[[], int] = process.next_number
         self.idle_polls: tuple[int, int] = (0, 0)
+        self.reads_left: int = READS_UNSEEN
+        self.polls: ClockPolls | None = None
         self._number = number
         self._outer: RunContext | None = None
         self._ident = 0

@@ -157,6 +157,10 @@ class RealThread:
     def works(self, _future: object, /) -> None:
         """Leave alone what an thread begins."""
 
+    def waits_for_real_work(self) -> bool:
+        """Return false: outside of runs time passes by itself."""
+        return False
+
     def is_waiting(self) -> bool:
         """Return whether it waits for something that has not been released for it."""
         waiting = self.waiting

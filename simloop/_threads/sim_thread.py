@@ -29,7 +29,7 @@ from .real_threads import Gate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop._kernel import Kernel
+    from simloop._kernel import Kernel, Limits
 
     from .thread_scheduler import ThreadScheduler
 
@@ -72,6 +72,16 @@ class SimThreadClock:
     def now_ns(self) -> int:
         """The world's time."""
         return self._thread.kernel.now_ns
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the run."""
+        return self._thread.kernel.limits
+
+    @property
+    def steps(self) -> int:
+        """Always 0: a thread may yield at each read of a clock, and polls all the same."""
+        return 0
 
     def block(self, duration_ns: int, /) -> None:
         """Sleep: be woken by a timer of the world."""

@@ -179,6 +179,13 @@ class ThreadScheduler:
         """Count real work that was begun inside the run until its future is done."""
         RealJob(self.real_work, future.result, None).watch(future)
 
+    def waits_for_real_work(self) -> bool:
+        """Wait a moment for real work, if the loop's thread is to; a thread's timers do so."""
+        if self.current is not None or not self.real_work.is_at_work():
+            return False
+        self.real_work.wait()
+        return True
+
     # Turns -------------------------------------------------------------------------------
 
     def next_number(self) -> int:

@@ -53,6 +53,7 @@ def run(
     max_time: float | None = None,
     max_steps: int | None = None,
     livelock_steps: int | None = None,
+    clock_reads: int | None = None,
     realtime: float | None = None,
     world: World | None = None,
     **unknown: Never,
@@ -72,6 +73,8 @@ def run(
         max_time: The virtual time, in seconds, past which the clock may not go.
         max_steps: How many callbacks may run, counted from the world's first.
         livelock_steps: How many may run while the clock stands still; a million if None.
+        clock_reads: How often a clock may be read in one step, while it stands still, before each
+            read lets a little time pass, as on a real machine; 10,000 if None.
         realtime: Virtual seconds per real second, for people who watch: 1.0 keeps pace with the
             wall, 10 is ten times as fast; None for as fast as it goes.
         world: The world to run in, in place of a new one; its own are the seed, the start,
@@ -95,7 +98,7 @@ def run(
     """
     options = RunOptions(
         seed, start_time, start_date, tz, allow, strict,
-        debug, autojump, max_time, max_steps, livelock_steps, realtime, world,
+        debug, autojump, max_time, max_steps, livelock_steps, clock_reads, realtime, world,
     )  # fmt: skip
     try:
         if unknown:
@@ -243,6 +246,7 @@ def simulate(
     max_time: float | None = None,
     max_steps: int | None = None,
     livelock_steps: int | None = None,
+    clock_reads: int | None = None,
     realtime: float | None = None,
     world: World | None = None,
     recorder: Recorder | None = None,
@@ -263,6 +267,7 @@ def simulate(
         max_time: The same.
         max_steps: The same.
         livelock_steps: The same.
+        clock_reads: The same.
         realtime: The same.
         world: The same; the outcome's steps and time are counted from the world's first then.
         recorder: Keeps every step, if given.
@@ -285,7 +290,7 @@ def simulate(
         refuse_unknown("simulate()", unknown, [*RunOptions._fields, "recorder"])
     options = RunOptions(
         seed, start_time, start_date, tz, allow, strict,
-        debug, autojump, max_time, max_steps, livelock_steps, realtime, world,
+        debug, autojump, max_time, max_steps, livelock_steps, clock_reads, realtime, world,
     )  # fmt: skip
     return outcome_of("simulate()", main, options, recorder)
 

@@ -268,6 +268,7 @@ class World:
         max_time: float | None = None,
         max_steps: int | None = None,
         livelock_steps: int | None = None,
+        clock_reads: int | None = None,
     ) -> None:
         """Set the limits of the world's run, in place of those before.
 
@@ -275,6 +276,7 @@ class World:
             max_time: The virtual time, in seconds, past which the clock may not go.
             max_steps: How many callbacks may run, counted from the world's first.
             livelock_steps: How many may run while the clock stands still; a million if None.
+            clock_reads: How often a clock may be read in one step before it moves; 10,000 if None.
 
         Raises:
             UsageError: One of them is no limit.
@@ -289,7 +291,7 @@ class World:
             ...
             simloop.errors.LimitError: the next deadline is at 3600.0 s of virtual time, and ...
         """
-        self.kernel.limit(**steps_and_time(max_time, max_steps, livelock_steps))
+        self.kernel.limit(**steps_and_time(max_time, max_steps, livelock_steps, clock_reads))
 
     def pace(self, realtime: float) -> None:
         """Let virtual time keep pace with the wall, times a factor, from the next jump on.

@@ -26,6 +26,7 @@ from simloop._kernel import (
     nanoseconds,
 )
 from simloop._loop.state import LoopState
+from simloop._sandbox import read_again
 
 from .callbacks import check_callback, no_callback
 
@@ -48,12 +49,19 @@ class Scheduling(LoopState):
     def time(self) -> float:
         """Return the virtual time in seconds, rounded to the nearest float.
 
-        It starts at 0, or at ``start_time``.
+        It starts at 0, or at ``start_time``. Who reads it very often in one step lets a little
+        time pass, as on a real machine; see ``clock_reads`` of :func:`simloop.run`.
         """
+        self._reads_left -= 1
+        if self._reads_left < 0:
+            self._reads_left = read_again()
         return self._kernel.now_ns / NS_PER_SECOND
 
     def time_ns(self) -> int:
         """Return the virtual time in nanoseconds, exactly."""
+        self._reads_left -= 1
+        if self._reads_left < 0:
+            self._reads_left = read_again()
         return self._kernel.now_ns
 
     def call_soon(  # type: ignore[override]  # typeshed's TypeVarTuple says no more

@@ -26,6 +26,8 @@ from simloop._sandbox.patching.c_functions import is_builtin
 from simloop._sandbox.patching.registry import before_install, entry, redirect
 from simloop._sandbox.run_context import by_thread, get_ident
 
+from .clock_polls import read
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -79,7 +81,7 @@ def _make(
     label: dt.tzinfo | None,
 ) -> dt.datetime:
     """Make the run's moment as it reads in ``zone`` (local: ``None``), labelled otherwise."""
-    seconds, microsecond = divmod((run.start_ns + run.clock.now_ns) // 1000, 1_000_000)
+    seconds, microsecond = divmod((run.start_ns + read(run)) // 1000, 1_000_000)
     moment = _Date.fromtimestamp(seconds, zone)
     if cls is _Date and zone is label:
         return moment.replace(microsecond=microsecond)

@@ -21,6 +21,7 @@ from simloop._sandbox.patching.registry import entry, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from . import real_clock
+from .clock_polls import read
 
 __all__: list[str] = []
 
@@ -38,7 +39,7 @@ def _monotonic() -> Any:
     seat = by_thread.get(get_ident())
     if seat is None or seat.threads is None:
         return real_clock.monotonic()
-    return seat.clock.now_ns / NS_PER_SECOND
+    return read(seat) / NS_PER_SECOND
 
 
 _waiting_time: Any = SimpleNamespace(**{**vars(time), "monotonic": _monotonic})
