@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from simloop._kernel import NEVER, Handle, KernelEvents, seconds
 from simloop.errors import DeadlockError, LimitError
 
-from .real_threads import RealJob, RealWork
+from .real_threads import Patience, RealJob, RealWork
 from .sim_thread import SimThread, name_of
 from .thread_position import position_of
 
@@ -85,18 +85,26 @@ class ThreadBridge(Protocol):
 class LoopThreadWaiter:
     """One wait of the loop's own thread."""
 
-    __slots__ = ("_deadline_ns", "_scheduler", "_thing", "awake")
+    __slots__ = ("_deadline_ns", "_patience", "_scheduler", "_thing", "awake")
 
     def __init__(self, scheduler: ThreadScheduler, thing: object, timeout_ns: int | None) -> None:
         self._scheduler = scheduler
         self._thing = thing
         self._deadline_ns = NEVER if timeout_ns is None else scheduler.kernel.now_ns + timeout_ns
+        self._patience: Patience | None = None
         self.awake: bool = False
 
     def park(self) -> bool:
         """Block until a thread has had a turn or time has passed; false at the deadline."""
         self.awake = False
-        return self._scheduler.interleave(self._thing, self._deadline_ns)
+        return self._scheduler.interleave(self._thing, self._deadline_ns, self)
+
+    def hears_from_outside(self) -> bool:
+        """Wait a little for a thread outside, as long as there is hope."""
+        real_work = self._scheduler.real_work
+        if self._patience is None:
+            self._patience = real_work.patience()
+        return real_work.hears_from_unknown_threads(self._patience)
 
     def wake(self) -> None:
         """Make ``park`` return, so that the waiting code checks its condition again."""
@@ -289,8 +297,15 @@ class ThreadScheduler:
 
     # The loop's thread waits ---------------------------------------------------------------
 
-    def interleave(self, thing: object, deadline_ns: int) -> bool:
+    def interleave(
+        self, thing: object, deadline_ns: int, waiter: LoopThreadWaiter | None = None
+    ) -> bool:
         """Run one thread in the middle of a step, or let time pass; false if time has run out.
+
+        Args:
+            thing: What is waited for.
+            deadline_ns: Until when.
+            waiter: The wait, if a thread outside could end it, too.
 
         Raises:
             DeadlockError: Nothing can ever end the wait.
@@ -305,7 +320,7 @@ class ThreadScheduler:
         thread = min(self.asleep, key=self.asleep.__getitem__, default=None)
         when_ns = min(deadline_ns, NEVER if thread is None else self.asleep[thread])
         if when_ns >= NEVER:
-            if self.real_work.hears_from_unknown_threads():
+            if waiter is not None and waiter.hears_from_outside():
                 return True
             raise self._explain_wait(thing)
         if when_ns > now_ns:
@@ -338,12 +353,13 @@ class ThreadScheduler:
         )
 
     def describe_threads(self) -> str:
-        """List the program's threads that wait, and where each stands."""
-        return "".join(
+        """List the program's threads that wait, and threads outside that were heard out."""
+        waiting = "".join(
             f"\n\n  {thread.__qualname__} waits\n    at {position_of(thread.ident)}"
             for thread in self.sim_threads
             if thread.waits_for is not None
         )
+        return waiting + self.real_work.describe()
 
     # The end -------------------------------------------------------------------------------
 

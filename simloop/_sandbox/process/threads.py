@@ -73,9 +73,9 @@ def _threads() -> Threads | None:
 
 
 @contextmanager
-def _seen(threads: Threads, thing: object) -> Iterator[None]:
+def _seen(threads: Threads, thing: object, timeout_s: float | None = None) -> Iterator[None]:
     """Let a foreign thread wait for real, standing in line."""
-    waiter = threads.waiter(thing, None)
+    waiter = threads.waiter(thing, None if timeout_s is None else nanoseconds(timeout_s))
     line = _queue_up(thing, waiter)
     try:
         yield
@@ -141,7 +141,7 @@ def _acquire_with(real: Any, lock: Any, blocking: Any, timeout: Any) -> Any:
     if real(lock, False):
         return True
     if threads.is_foreign:
-        with _seen(threads, lock):
+        with _seen(threads, lock, None if timeout == -1 else timeout):
             return real(lock, blocking, timeout)
     timeout_ns = None if timeout == -1 else nanoseconds(timeout)
     return _wait(threads, lock, lambda: real(lock, False), timeout_ns)
@@ -218,7 +218,7 @@ def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT
     if attempt():
         return got.pop()
     if threads.is_foreign:
-        with _seen(threads, self):
+        with _seen(threads, self, timeout):
             return _real_get(self, block, timeout)
     if _wait(threads, self, attempt, None if timeout is None else nanoseconds(timeout)):
         return got.pop()
@@ -270,10 +270,10 @@ def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True
 
 
 def _adopt(*function: Any) -> Adopted | None:
-    seat = by_thread.get(get_ident())
-    if seat is None or seat.threads is None or not function or not callable(function[0]):
+    threads = _threads()
+    if threads is None or not function or not callable(function[0]):
         return None
-    adopted = seat.threads.adopt(function[0])
+    adopted = threads.adopt(function[0])
     if adopted is not None and isinstance(adopted.joined_by, threading.Thread):
         number_thread(adopted.joined_by, adopted.number)
     return adopted
