@@ -470,7 +470,7 @@ class RealWork:
             return ""
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         listed = "".join(
-            f"\n\n  the real thread {names.get(ident, 'without a name')!r}, outside of the run, is\n"
+            f"\n\n  the real thread {names.get(ident, '?')!r}, outside of the run, stands\n"
             f"    at {position_of(ident)}"
             for ident in busy
         )
