@@ -385,6 +385,9 @@ class Threads(Protocol):
     def works(self, future: Any, /) -> None:
         """Count real work that was begun inside the run, until its future is done."""
 
+    def when_ended(self, give_back: Callable[[], bool], /) -> None:
+        """Call a function, outside, when threads of the run have ended, until it returns true."""
+
     def waits_for_real_work(self) -> bool:
         """Wait a moment, really, if the clock is to stand still for real work; false if not."""
 

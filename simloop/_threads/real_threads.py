@@ -203,6 +203,9 @@ class RealThread:
     def works(self, _future: object, /) -> None:
         """Leave alone what it begins: such jobs are seen by :class:`RealJob`."""
 
+    def when_ended(self, _give_back: Callable[[], bool], /) -> None:
+        """Do nothing: it belongs to no run."""
+
     def waits_for_real_work(self) -> bool:
         """Return false: outside of runs time passes by itself."""
         return False

@@ -147,6 +147,7 @@ class ThreadScheduler:
         self.asleep: dict[SimThread, int] = {}
         self.real_work: RealWork = RealWork(weakref.proxy(self))
         self._numbers = count(1)
+        self._give_back: list[Callable[[], bool]] = []
         self._turn_of = 0
         kernel.when_idle.append(self.real_work.may_be_addressed)
 
@@ -186,6 +187,10 @@ class ThreadScheduler:
     def works(self, future: Any, /) -> None:
         """Count real work that was begun inside the run until its future is done."""
         RealJob(self.real_work, future.result, None).watch(future)
+
+    def when_ended(self, give_back: Callable[[], bool], /) -> None:
+        """Call a function when threads of a loop have ended, until it returns true."""
+        self._give_back.append(give_back)
 
     def waits_for_real_work(self) -> bool:
         """Wait a moment for real work, if the loop's thread is to; a thread's timers do so."""
@@ -368,6 +373,9 @@ class ThreadScheduler:
         if self.sim_threads:
             for thread in [each for each in self.sim_threads if each.loop is loop]:
                 self._end(thread)
+        if self._give_back:
+            with self.for_real():
+                self._give_back = [each for each in self._give_back if not each()]
         loops = self.bridge.loops
         if loops == [loop] or not loops:
             self.real_work.forget(self.bridge.foreign)
