@@ -57,7 +57,7 @@ from .io.file_tree import RealTree
 from .patching import import_hook  # noqa: F401
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
-from .process import identity, machine, pools  # noqa: F401
+from .process import identity, lock_calls, machine, pools  # noqa: F401
 from .process.garbage import collect, freeze_garbage, tidy
 from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
