@@ -47,6 +47,9 @@ _FULL_STEPS_MAX = 4_000_000
 _FULL_STEPS_EACH = 4
 """Steps before that for each handle that was scheduled: looking costs by what is alive."""
 
+_WORD_STEPS = 10_000_000
+"""Steps after which a run without a limit gets a word (some ten seconds), then after twice so many."""
+
 _SAMPLE = 10_000
 """Steps watched before a livelock is reported, to name the callbacks that run most."""
 
@@ -95,10 +98,12 @@ class Limits:
         "_tidied_full_at",
         "_tidy_at",
         "_tidy_full_at",
+        "_word_at",
         "check_at",
         "clock_reads",
         "freeze_garbage",
         "livelock_steps",
+        "say",
         "tidy",
         "time_max_ns",
     )
@@ -113,6 +118,9 @@ class Limits:
         self.tidy: Callable[[bool], None] | None = None
         # Keeps what there is, most of it in use, out of collections of young objects.
         self.freeze_garbage: Callable[[], None] | None = None
+        # Tells people that a run without limits goes on and on.
+        self.say: Callable[[str], object] | None = None
+        self._word_at = _WORD_STEPS
         self._tidy_at = _TIDY_STEPS
         self._tidy_full_at = _FULL_STEPS
         self._tidied_full_at = 0
@@ -183,10 +191,22 @@ class Limits:
         self._scheduled_max = max(self._scheduled_max, self._scheduled)
         self._tidy_at = steps + _TIDY_STEPS
         self._schedule(self._look_at)
+        if steps > self._word_at and self.say is not None:
+            self._say_that_it_goes_on(kernel, steps)
         if self._scheduled - before > _TIDY_STEPS and self.freeze_garbage is not None:
             self.freeze_garbage()
         elif self.tidy is not None:
             self.tidy(self._is_time_for_all(steps))
+
+    def _say_that_it_goes_on(self, kernel: Limited, steps: int) -> None:
+        """Give a word to the person who waits, if there is no limit that ends this."""
+        self._word_at = steps + steps
+        if self._steps_max is None and self.say is not None:
+            self.say(
+                f"simloop: this run has taken {steps:,} steps and stands at"
+                f" {seconds(kernel.now_ns):,} s of virtual time; max_steps= or max_time= ends one"
+                " that goes on for ever, and Ctrl-C ends it now"
+            )
 
     def _is_time_for_all(self, steps: int) -> bool:
         """Return whether to look at all objects now; if so, set when to do so next."""

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import types
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simloop.errors import DeadlockError, LimitError, PropertyError
-from simloop.world.failed_run import CleanUpLoop
+from simloop.world.failed_run import CleanUpLoop, limiting_the_end
 from simloop.world.run_options import RunOptions
 from simloop.world.world import world_of
 
@@ -93,7 +94,8 @@ class TestRun:
         with self.world.inside():
             if self.world.properties is not None:
                 self.world.properties.stop()
-            self._runner.close()
+            with nullcontext() if self._loop is None else limiting_the_end(self._loop):
+                self._runner.close()
 
     def __str__(self) -> str:
         steps = "1 step" if self.world.steps == 1 else f"{self.world.steps} steps"

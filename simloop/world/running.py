@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from simloop._sandbox import has_tasks, leave_interrupts, take_interrupts
 from simloop.errors import SimError, UsageError
 
-from .failed_run import keeping_limits, let_clean_up
+from .failed_run import keeping_limits, let_clean_up, limiting_the_end
 from .run_options import RunOptions, refuse_unknown
 from .world import world_of
 
@@ -216,7 +216,8 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
     def close(self) -> None:
         loop = self._loop
         if loop is None or not loop._leaves_nothing() or has_tasks(loop):
-            super().close()
+            with limiting_the_end(loop):
+                super().close()
             return
         loop.close()
         self._loop = None

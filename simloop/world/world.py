@@ -103,6 +103,7 @@ class World:
         self.kernel: Kernel = self._make_kernel(seed, start_ns)
         kernel = self.kernel
         kernel.limits.tidy = _tidy
+        kernel.limits.say = _say
         kernel.limits.freeze_garbage = freeze_garbage
         kernel.stuck = _weakly(self, World._explain_deadlock)
         self.loops: list[Any] = []
@@ -387,6 +388,14 @@ class World:
 
 def _tidy(full: bool) -> None:  # noqa: FBT001 - a hook of the kernel
     tidy(full=full)
+
+
+def _say(text: str) -> None:
+    """Write a line for people, which is no output of the program."""
+    context = current()
+    threads = None if context is None else context.threads
+    with nullcontext() if threads is None else threads.for_real():
+        print(text, file=sys.__stderr__, flush=True)
 
 
 def _weakly(world: World, method: Callable[..., Any]) -> Callable[..., Any]:
