@@ -48,7 +48,7 @@ _FULL_STEPS_EACH = 4
 """Steps before that for each handle that was scheduled: looking costs by what is alive."""
 
 _WORD_STEPS = 10_000_000
-"""Steps after which a run without a limit gets a word (some ten seconds), then after twice so many."""
+"""Steps after which a run without a limit gets a word, some ten seconds; then after twice those."""
 
 _SAMPLE = 10_000
 """Steps watched before a livelock is reported, to name the callbacks that run most."""

@@ -44,10 +44,15 @@ if TYPE_CHECKING:
     from .real_threads import RealThreadWaiter
     from .sim_thread import SimThreadWaiter
 
-__all__ = ["ThreadBridge", "ThreadScheduler"]
+__all__ = ["ThreadBridge", "ThreadScheduler", "computing_time_s"]
 
 _TURNS_TO_END = 1000
 """How often a thread may wait again after it was told to end."""
+
+
+def computing_time_s(ident: int) -> float:
+    """Return the CPU time of a thread in seconds: one that computes is not stuck."""
+    return time.clock_gettime(time.pthread_getcpuclockid(ident))
 
 
 class ThreadBridge(Protocol):
@@ -259,9 +264,8 @@ class ThreadScheduler:
         return None
 
     def _computing_time_s(self, thread: SimThread) -> float:
-        """Return the CPU time of the thread in seconds: one that computes is not stuck."""
         with self.for_real():
-            return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+            return computing_time_s(thread.ident)
 
     def limit_s(self) -> float:
         """Return for how many real seconds a thread may stand still."""

@@ -58,6 +58,7 @@ class RunOptions(NamedTuple):
     max_steps: int | None = None
     livelock_steps: int | None = None
     clock_reads: int | None = None
+    real_step_limit: float | None = None
     realtime: float | None = None
     world: World | None = None
 
@@ -116,6 +117,7 @@ class RunOptions(NamedTuple):
 
     def set_limits(self, world: World) -> None:
         """Set the limits and the pace that were given; a world keeps its own where none was."""
+        check_step_limit(self.real_step_limit)
         if self.realtime is not None:
             world.pace(self.realtime)
         limits = self.max_time, self.max_steps, self.livelock_steps, self.clock_reads
@@ -206,6 +208,16 @@ def steps_and_time(
     if clock_reads is not None:
         limits["clock_reads"] = clock_reads
     return limits
+
+
+def check_step_limit(value: Any) -> None:
+    """Refuse what is no number of seconds.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if value is not None and not (isinstance(value, int | float) and value > 0):
+        raise UsageError(f"real_step_limit={value!r}; it takes real seconds above 0, or None")
 
 
 def _ns(name: str, value: Any) -> int:
