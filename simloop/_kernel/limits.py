@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 
     from .handles import Handle, TimerHandle
 
-__all__ = ["LIVELOCK_STEPS", "Limits"]
+__all__ = ["CLOCK_READS", "LIVELOCK_STEPS", "Limits"]
 
 LIVELOCK_STEPS = 1_000_000
 """Steps at one instant after which a run is taken to be spinning."""
+
+CLOCK_READS = 10_000
+"""Reads of a clock in one step, while it stands still, after which it moves."""
 
 _TIDY_STEPS = 10_000
 """Steps between two collections of garbage; most look at young objects only."""
@@ -43,6 +46,9 @@ _FULL_STEPS_MAX = 4_000_000
 
 _FULL_STEPS_EACH = 4
 """Steps before that for each handle that was scheduled: looking costs by what is alive."""
+
+_WORD_STEPS = 10_000_000
+"""Steps after which a run without a limit gets a word, some ten seconds; then after twice those."""
 
 _SAMPLE = 10_000
 """Steps watched before a livelock is reported, to name the callbacks that run most."""
@@ -92,9 +98,12 @@ class Limits:
         "_tidied_full_at",
         "_tidy_at",
         "_tidy_full_at",
+        "_word_at",
         "check_at",
+        "clock_reads",
         "freeze_garbage",
         "livelock_steps",
+        "say",
         "tidy",
         "time_max_ns",
     )
@@ -103,10 +112,15 @@ class Limits:
         self._steps_max: int | None = None
         self.time_max_ns: int = NEVER
         self.livelock_steps: int = LIVELOCK_STEPS
+        # How often a clock may be read in one step before it moves.
+        self.clock_reads: int = CLOCK_READS
         # Collects garbage: of young objects, or of all.
         self.tidy: Callable[[bool], None] | None = None
         # Keeps what there is, most of it in use, out of collections of young objects.
         self.freeze_garbage: Callable[[], None] | None = None
+        # Tells people that a run without limits goes on and on.
+        self.say: Callable[[str], object] | None = None
+        self._word_at = _WORD_STEPS
         self._tidy_at = _TIDY_STEPS
         self._tidy_full_at = _FULL_STEPS
         self._tidied_full_at = 0
@@ -123,11 +137,13 @@ class Limits:
         steps_max: int | None = None,
         time_max_ns: int = NEVER,
         livelock_steps: int = LIVELOCK_STEPS,
+        clock_reads: int = CLOCK_READS,
     ) -> None:
         """Replace all limits; steps are counted from the world's first."""
         self._steps_max = steps_max
         self.time_max_ns = time_max_ns
         self.livelock_steps = livelock_steps
+        self.clock_reads = clock_reads
         self._schedule(self._looked_steps + livelock_steps)
 
     def current(self) -> dict[str, int | None]:
@@ -136,6 +152,7 @@ class Limits:
             "steps_max": self._steps_max,
             "time_max_ns": self.time_max_ns,
             "livelock_steps": self.livelock_steps,
+            "clock_reads": self.clock_reads,
         }
 
     def _schedule(self, look_at: int) -> None:
@@ -174,10 +191,22 @@ class Limits:
         self._scheduled_max = max(self._scheduled_max, self._scheduled)
         self._tidy_at = steps + _TIDY_STEPS
         self._schedule(self._look_at)
+        if steps > self._word_at and self.say is not None:
+            self._say_that_it_goes_on(kernel, steps)
         if self._scheduled - before > _TIDY_STEPS and self.freeze_garbage is not None:
             self.freeze_garbage()
         elif self.tidy is not None:
             self.tidy(self._is_time_for_all(steps))
+
+    def _say_that_it_goes_on(self, kernel: Limited, steps: int) -> None:
+        """Give a word to the person who waits, if there is no limit that ends this."""
+        self._word_at = steps + steps
+        if self._steps_max is None and self.say is not None:
+            self.say(
+                f"simloop: this run has taken {steps:,} steps and stands at"
+                f" {seconds(kernel.now_ns):,} s of virtual time; max_steps= or max_time= ends one"
+                " that goes on for ever, and Ctrl-C ends it now"
+            )
 
     def _is_time_for_all(self, steps: int) -> bool:
         """Return whether to look at all objects now; if so, set when to do so next."""

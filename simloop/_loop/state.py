@@ -22,6 +22,8 @@ from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from simloop._sandbox import READS_UNSEEN
+
 from .world_interface import new_world
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class LoopState(asyncio.AbstractEventLoop):
         self._thread_id: int | None = None
         self._debug = False
         self.slow_callback_duration: float = 0.1
+        self._reads_left = READS_UNSEEN
         # Tasks: how many got names, the user's factory or one of ours, and what gives the hash of
         # the next task or future that is asked for one.
         self._task_count = 0

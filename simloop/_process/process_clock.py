@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from simloop._kernel import seconds
 
 if TYPE_CHECKING:
-    from simloop._kernel import Kernel
+    from simloop._kernel import Kernel, Limits
 
 __all__ = ["ProcessClock"]
 
@@ -58,6 +58,16 @@ class ProcessClock:
     def now_s(self) -> float:
         """Return what it shows in float seconds."""
         return seconds(self.now_ns)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the run."""
+        return self._kernel.limits
+
+    @property
+    def steps(self) -> int:
+        """How many steps the world has begun."""
+        return self._kernel.steps
 
     def true_ns(self, own_ns: int) -> int:
         """Return the world's time at which this clock first shows ``own_ns``."""

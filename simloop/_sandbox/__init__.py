@@ -59,11 +59,11 @@ from .libraries import known_libraries, sqlite_functions  # noqa: F401
 from .patching import import_hook, own_modules  # noqa: F401
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
-from .process import identity, machine  # noqa: F401
+from .process import identity, lock_calls, machine, pools  # noqa: F401
 from .process.garbage import collect, collect_between_runs, freeze_garbage, tidy
 from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
-from .run_context import RunContext, current, get_ident
+from .run_context import READS_UNSEEN, RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
 from .time import (  # noqa: F401
     datetimes,
@@ -72,10 +72,12 @@ from .time import (  # noqa: F401
     time_module,
     wait_clocks,
 )
+from .time.clock_polls import read_again
 from .time.time_zone import check_zone
 
 __all__ = [
     "ALLOWANCES",
+    "READS_UNSEEN",
     "START_DATE",
     "Clock",
     "Identity",
@@ -101,6 +103,7 @@ __all__ = [
     "interrupt",
     "join_for_real",
     "leave_interrupts",
+    "read_again",
     "real_clock",
     "sealed",
     "take_interrupts",

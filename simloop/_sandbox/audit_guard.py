@@ -31,6 +31,7 @@ from .io.socket_paths import check_opening
 from .patching.registry import before_install, entry, redirect
 from .permissions import escape, is_allowed
 from .process.effects import changed
+from .process.lock_calls import refuse_fifo
 from .run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def _refuse_kill(_seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
 def _refuse_writing(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
     path, mode, flags = args
     refuse_machine_file(path, flags)
+    refuse_fifo(path, flags)
     if mode is not None and seat.sockets is not None:
         check_opening(path, flags)  # Of the built-in function: os.open has been asked before.
     if flags & _WRITE_FLAGS and not isinstance(path, int):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Adopted",
     "Clock",
+    "ClockLimits",
     "Identity",
     "Signals",
     "SocketPath",
@@ -37,6 +38,15 @@ __all__ = [
 ]
 
 
+class ClockLimits(Protocol):
+    """The limits of a run that hold for reading clocks."""
+
+    clock_reads: int
+    """How often a clock may be read at one instant in one step before time passes."""
+    time_max_ns: int
+    """How far the clock may go."""
+
+
 class Clock(Protocol):
     """The virtual clock, as a run's functions of time use it."""
 
@@ -46,6 +56,14 @@ class Clock(Protocol):
 
     def now_s(self) -> float:
         """Return the same in float seconds, as the clock shows them."""
+
+    @property
+    def limits(self) -> ClockLimits:
+        """The limits of the run, by which reading a clock again and again comes to an end."""
+
+    @property
+    def steps(self) -> int:
+        """How many steps of the loop's thread have begun."""
 
     def block(self, duration_ns: int, /) -> None:
         """Do what ``time.sleep`` does: let that much time pass while nothing else runs."""
@@ -369,6 +387,12 @@ class Threads(Protocol):
 
     def works(self, future: Any, /) -> None:
         """Count real work that was begun inside the run, until its future is done."""
+
+    def when_ended(self, give_back: Callable[[], bool], /) -> None:
+        """Call a function, outside, when threads of the run have ended, until it returns true."""
+
+    def waits_for_real_work(self) -> bool:
+        """Wait a moment, really, if the clock is to stand still for real work; false if not."""
 
 
 def check_contract(part: object, contract: type) -> None:

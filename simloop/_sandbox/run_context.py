@@ -26,11 +26,15 @@ if TYPE_CHECKING:
     from .contracts import Clock, Identity, Signals, Sockets, Threads
     from .entropy.entropy import Entropy
     from .files.file_times import FileTimes
+    from .time.clock_polls import ClockPolls
 
-__all__ = ["RunContext", "by_thread", "current", "get_ident"]
+__all__ = ["READS_UNSEEN", "RunContext", "by_thread", "current", "get_ident"]
 
 get_ident: Callable[[], int] = clone(_thread.get_ident)
 """The real identifier of the calling thread, by which the table goes."""
+
+READS_UNSEEN = 100
+"""How many reads of clocks a context has before the first look at what they come to."""
 
 
 class RunContext:
@@ -46,6 +50,8 @@ class RunContext:
         "idle_polls",
         "next_number",
         "numbers",
+        "polls",
+        "reads_left",
         "signals",
         "sockets",
         "start_ns",
@@ -74,6 +80,10 @@ class RunContext:
     """When, in nanoseconds, and how often by then, the thread asked in vain what is ready."""
     next_number: Callable[[], int]
     """Gives the hash of the next object of the run that hashes by number."""
+    polls: ClockPolls | None
+    """What the thread's reads of clocks have come to."""
+    reads_left: int
+    """How many reads may come until that is looked at."""
     numbers: dict[int, int]
     """Which thread of the run it is, by real identifier; the one that runs the loops is 0."""
 

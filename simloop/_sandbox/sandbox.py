@@ -32,7 +32,7 @@ from .patching.registry import install, uninstall
 from .permissions import check_names
 from .process.effects import Listener, listen, unlisten
 from .process.garbage import collect
-from .run_context import RunContext, by_thread, get_ident
+from .run_context import READS_UNSEEN, RunContext, by_thread, get_ident
 from .time.detached_clock import DetachedClock, DetachedThreadClock
 from .time.travels import arrive, borders, depart, travelled_like
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from .time.clock_polls import ClockPolls
     from .time.detached_clock import AdvancingKernel
 
 __all__ = ["START_DATE", "ProcessContext", "Sandbox", "ThreadSandbox"]
@@ -107,6 +108,8 @@ class Sandbox(RunContext):
         self.allowed = allow
         self.strict = strict
         self.idle_polls: tuple[int, int] = (0, 0)
+        self.reads_left: int = READS_UNSEEN
+        self.polls: ClockPolls | None = None
         self.numbers: dict[int, int] = {}
         self.next_number: Callable[[], int] = count(1).__next__
         # The context of a further process, if one is in place; not itself, which would be a cycle.
@@ -297,6 +300,8 @@ class ProcessContext(RunContext):
         self.numbers: dict[int, int] = sandbox.numbers
         self.next_number: Callable[[], int] = sandbox.next_number
         self.idle_polls: tuple[int, int] = (0, 0)
+        self.reads_left: int = READS_UNSEEN
+        self.polls: ClockPolls | None = None
 
 
 _checked: dict[tuple[type, ...], None] = {}
@@ -343,6 +348,8 @@ class ThreadSandbox(RunContext):
         self.numbers: dict[int, int] = process.numbers
         self.next_number: Callable[[], int] = process.next_number
         self.idle_polls: tuple[int, int] = (0, 0)
+        self.reads_left: int = READS_UNSEEN
+        self.polls: ClockPolls | None = None
         self._number = number
         self._outer: RunContext | None = None
         self._ident = 0

@@ -13,9 +13,12 @@ How the two are told apart:
   where Python threads wait are seen (``threads`` in the layer beside this one), and whoever
   releases such a lock counts the job as working from that moment. A job that has not begun is at
   work unless every worker of its pool is taken. A job in a process is always at work.
-- A thread from outside is seen in the same way. Where it waits for something else, its innermost
-  frame tells: the waits of the standard library (a selector, an idle pool worker) are idle, other
-  code is at work, for at most ``loop.real_wait_limit`` seconds after the thread last spoke.
+- A thread from outside is seen in the same way, and so is one that such work starts. Where it waits
+  for something else, its innermost frame tells: the waits of the standard library (a selector, an
+  idle pool worker) are idle, other code is at work, for at most ``loop.real_wait_limit`` seconds
+  after the thread last spoke.
+- Threads of which nothing is known are heard out only where nothing else can happen, before a
+  deadlock is told: what is waited for is tried again after each look at them (:class:`Patience`).
 
 Invariants:
 
@@ -32,6 +35,8 @@ from _thread import LockType, allocate_lock
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+from .thread_position import position_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,22 +56,60 @@ _SLICE_S = 0.05
 _LOOKS = 2
 """How often a loop that is not needed looks again before it believes that."""
 
-_LOOKS_AT_STRANGERS = 20
-"""How often it looks again while threads work of which it knows nothing."""
+_QUIET_S = 0.02
+"""How long it looks at threads of which it knows nothing, where these seem to be idle."""
+
+_QUIET_LOOKS = 3
+"""How often it does so: a thread that was woken just now comes out of its wait meanwhile."""
+
+_STRANGERS_S = 2.0
+"""For how long it hears out such threads before a deadlock: they may have other things to do."""
 
 _LOOKS_AWAKE = 6
 """For how many looks a thread that was woken may take to come out of its wait."""
 
 _IDLE_MODULES = (
+    "_pydev",
+    "asyncio.selector_events",
     "concurrent.futures.process",
     "concurrent.futures.thread",
+    "debugpy",
+    "execnet",
     "multiprocessing.connection",
+    "pydevd",
     "queue",
     "selectors",
     "simloop._sandbox.process.threads",
     "socketserver",
     "threading",
 )
+
+
+class Patience:
+    """How long one wait has hoped for threads of which nothing is known.
+
+    Args:
+        limit_s: For how many real seconds it may.
+    """
+
+    __slots__ = ("_looked", "_quiet", "left_s")
+
+    def __init__(self, limit_s: float) -> None:
+        self.left_s = limit_s
+        self._looked = False
+        self._quiet = 0
+
+    def next_s(self, *, is_busy: bool) -> float | None:
+        """Return how long to wait now: nothing, at first; None once there is no hope."""
+        if not self._looked:
+            self._looked = True  # What one of them held may be free by now.
+            return 0.0
+        self._quiet = 0 if is_busy else self._quiet + 1
+        if self.left_s <= 0 or self._quiet > _QUIET_LOOKS:
+            return None
+        wait_s = _SLICE_S if is_busy else _QUIET_S
+        self.left_s -= wait_s
+        return wait_s
 
 
 def _is_idle(frame: FrameType) -> bool:
@@ -96,10 +139,12 @@ class Gate:
 class RealThreadWaiter:
     """One wait of a thread from outside: it waits for real, and is seen."""
 
-    __slots__ = ("_real_thread", "awake", "looks")
+    __slots__ = ("_real_thread", "awake", "is_timed", "looks")
 
-    def __init__(self, thread: RealThread) -> None:
+    def __init__(self, thread: RealThread, *, is_timed: bool) -> None:
         self._real_thread = thread
+        self.is_timed: bool = is_timed
+        """Whether it ends by itself, in real time."""
         self.awake: bool = False
         self.looks: int = 0
         """How often the loop has looked since it was woken."""
@@ -134,12 +179,13 @@ class RealThread:
         self.doubt_s: float = 0.0
         """For how long the loop has waited for it since it last spoke."""
 
-    def waiter(self, _thing: object, _timeout_ns: int | None, /) -> RealThreadWaiter:
+    def waiter(self, _thing: object, timeout_ns: int | None, /) -> RealThreadWaiter:
         """Begin a wait that is seen."""
-        return RealThreadWaiter(self)
+        return RealThreadWaiter(self, is_timed=timeout_ns is not None)
 
-    def adopt(self, _function: Callable[..., object], /) -> None:
-        """Leave threads that an thread starts outside."""
+    def adopt(self, _function: Callable[..., object], /) -> RealChild:
+        """See the waits of a thread that it starts, and count it as working for the world, too."""
+        return RealChild(self.real_work)
 
     def ended(self, _joined_by: object, /) -> None:
         """Wait for the ends of threads for real."""
@@ -155,12 +201,24 @@ class RealThread:
             foreign[self.ident] = self
 
     def works(self, _future: object, /) -> None:
-        """Leave alone what an thread begins."""
+        """Leave alone what it begins: such jobs are seen by :class:`RealJob`."""
+
+    def when_ended(self, _give_back: Callable[[], bool], /) -> None:
+        """Do nothing: it belongs to no run."""
+
+    def waits_for_real_work(self) -> bool:
+        """Return false: outside of runs time passes by itself."""
+        return False
 
     def is_waiting(self) -> bool:
         """Return whether it waits for something that has not been released for it."""
         waiting = self.waiting
         return waiting is not None and not waiting.awake
+
+    def is_in_timed_wait(self) -> bool:
+        """Return whether it waits, and will go on by itself."""
+        waiting = self.waiting
+        return waiting is not None and (waiting.awake or waiting.is_timed)
 
     def look(self) -> None:
         """Believe no longer in a release that another waiter has used."""
@@ -180,6 +238,33 @@ class RealThread:
         if frame is None:
             return False
         return not _is_idle(frame)
+
+
+class RealChild:
+    """A thread that a real thread of the world's starts: it is seen from its beginning to its end.
+
+    Pools start their threads so: a worker that has nothing to do waits, and is idle.
+    """
+
+    number = 0
+
+    def __init__(self, real_work: RealWork) -> None:
+        self._real_work = real_work
+        self.ident: int = 0
+        self.joined_by: object = None
+
+    def main(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
+        """Be the new thread's whole life."""
+        real_work = self._real_work
+        ident = real_work.threads.bridge.real_ident()
+        real_work.heard_from(ident)
+        try:
+            function(*args, **kwargs)
+        finally:
+            real_work.gone(ident)
+
+    def abandon(self) -> None:
+        """Forget nothing: nothing is kept before it begins."""
 
 
 class RealJob:
@@ -294,6 +379,14 @@ class RealWork:
         self.failure = error
         self.watch()
 
+    def gone(self, ident: int) -> None:
+        """Forget a real thread that ends."""
+        thread = self._real_threads.pop(ident, None)
+        foreign = self.threads.bridge.foreign
+        if thread is not None and foreign.get(ident) is thread:
+            del foreign[ident]
+        self.ring()
+
     def forget(self, foreign: dict[int, Any]) -> None:
         """Forget every real thread, because the loops of the world are closed."""
         for ident, thread in self._real_threads.items():
@@ -337,41 +430,82 @@ class RealWork:
             self.wait()
         return has_work()
 
-    def hears_from_unknown_threads(self) -> bool:
-        """Wait a little for threads of which nothing is known; true if one let go of something.
+    def patience(self, limit_s: float | None = None) -> Patience:
+        """Return the patience of one wait; at most ``real_wait_limit`` seconds of it."""
+        most_s = self.threads.limit_s()
+        return Patience(most_s if limit_s is None else min(limit_s, most_s))
+
+    def hears_from_unknown_threads(self, patience: Patience) -> bool:
+        """Wait a little for threads of which nothing is known; false once there is no hope.
 
         A thread that has nothing to do with the run may hold a lock for a moment that a thread of
-        the run wants (the one of logging, say).
+        the run wants (the one of logging, say); one that began before the loop may be about to
+        speak to it. Of a wait with a time-out of its own something comes, too.
         """
+        others = self._unknown_threads()
+        is_timed = self._has_timed_waits()
+        if not others and not is_timed:
+            return False
+        is_busy = is_timed or not all(map(_is_idle, others))
+        wait_s = patience.next_s(is_busy=is_busy)
+        if wait_s is None:
+            return False
+        if wait_s:
+            self._bell.wait(wait_s)
+        return True
+
+    def _unknown_threads(self) -> list[FrameType]:
+        """Return the innermost frames of the threads that are not the run's."""
+        return list(self._frames_outside().values())
+
+    def _frames_outside(self) -> dict[int, FrameType]:
         inside = [
             self.threads.bridge.real_ident(),
             *(thread.ident for thread in self.threads.sim_threads),
         ]
-        for _ in range(_LOOKS_AT_STRANGERS):
-            others = [
-                frame for ident, frame in sys._current_frames().items() if ident not in inside
-            ]
-            if all(_is_idle(frame) for frame in others):
-                return False
-            if self._bell.wait(_SLICE_S):
-                return True
-        return False
+        frames = sys._current_frames()
+        return {ident: frame for ident, frame in frames.items() if ident not in inside}
+
+    def describe(self) -> str:
+        """List the real threads outside of the run that do something, and what they were given."""
+        busy = [ident for ident, frame in self._frames_outside().items() if not _is_idle(frame)]
+        if not busy:
+            return ""
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        listed = "".join(
+            f"\n\n  the real thread {names.get(ident, '?')!r}, outside of the run, stands\n"
+            f"    at {position_of(ident)}"
+            for ident in busy
+        )
+        return (
+            f"{listed}\n  It was heard out for a while: {_STRANGERS_S} s of real time where a task"
+            f" waits, {self.threads.limit_s()} s (loop.real_wait_limit) where a thread does or it"
+            " has spoken to the loop by call_soon_threadsafe"
+        )
+
+    def _has_timed_waits(self) -> bool:
+        """Return whether a real thread of ours waits for a time: it goes on by itself."""
+        threads = [job.runner for job in list(self.jobs) if job.runner is not None]
+        threads += list(self._real_threads.values())
+        return any(thread.is_in_timed_wait() for thread in threads)
 
     def may_be_addressed(self) -> bool:
-        """Wait for a word from the main thread, if the loop runs beside it; true if it came.
+        """Wait for a word from a thread outside, the main thread say; true if it came.
 
-        Asked when nothing else can happen: such a loop waits for the thread that started it.
+        Asked when nothing else can happen: such a loop waits for a thread that was there before.
         """
-        waiting = any(each.waits_for is not None for each in self.threads.sim_threads)
-        if waiting and self.hears_from_unknown_threads() and self.threads.kernel.has_work():
-            return True
+        has_work = self.threads.kernel.has_work
+        patience = self.patience(None if self._has_timed_waits() else _STRANGERS_S)
+        while self.hears_from_unknown_threads(patience):
+            if has_work() or self.before_jump():
+                return True
         main = threading.main_thread()._ident  # type: ignore[attr-defined]  # the real one
         if main is None or main == self.threads.bridge.real_ident():
-            return False
+            return has_work()
         if main not in self._real_threads:
             self.heard_from(main)
         for _ in range(_LOOKS):  # Where it waits now may be what the loop has just ended.
-            if not self.threads.kernel.has_work():
+            if not has_work():
                 self.wait()
         return self.before_jump()
 

@@ -29,7 +29,7 @@ from .real_threads import Gate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simloop._kernel import Kernel
+    from simloop._kernel import Kernel, Limits
 
     from .thread_scheduler import ThreadScheduler
 
@@ -76,6 +76,16 @@ class SimThreadClock:
     def now_s(self) -> float:
         """Return the world's time in float seconds."""
         return self._thread.kernel.now_s()
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the run."""
+        return self._thread.kernel.limits
+
+    @property
+    def steps(self) -> int:
+        """Always 0: a thread may yield at each read of a clock, and polls all the same."""
+        return 0
 
     def block(self, duration_ns: int, /) -> None:
         """Sleep: be woken by a timer of the world."""

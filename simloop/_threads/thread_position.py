@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["position_of"]
 
 _OURS = ("simloop._sandbox.", "simloop._loop.", "simloop._threads.")
-_WAITING = (*_OURS, "threading", "queue", "concurrent.futures.")
+_WAITING = (*_OURS, "threading", "queue", "concurrent.futures.", "multiprocessing.synchronize")
 
 
 def position_of(ident: int) -> str:

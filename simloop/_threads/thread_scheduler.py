@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from simloop._kernel import NEVER, Handle, KernelEvents, seconds
 from simloop.errors import DeadlockError, LimitError
 
-from .real_threads import RealJob, RealWork
+from .real_threads import Patience, RealJob, RealWork
 from .sim_thread import SimThread, name_of
 from .thread_position import position_of
 
@@ -44,10 +44,15 @@ if TYPE_CHECKING:
     from .real_threads import RealThreadWaiter
     from .sim_thread import SimThreadWaiter
 
-__all__ = ["ThreadBridge", "ThreadScheduler"]
+__all__ = ["ThreadBridge", "ThreadScheduler", "computing_time_s"]
 
 _TURNS_TO_END = 1000
 """How often a thread may wait again after it was told to end."""
+
+
+def computing_time_s(ident: int) -> float:
+    """Return the CPU time of a thread in seconds: one that computes is not stuck."""
+    return time.clock_gettime(time.pthread_getcpuclockid(ident))
 
 
 class ThreadBridge(Protocol):
@@ -85,18 +90,26 @@ class ThreadBridge(Protocol):
 class LoopThreadWaiter:
     """One wait of the loop's own thread."""
 
-    __slots__ = ("_deadline_ns", "_scheduler", "_thing", "awake")
+    __slots__ = ("_deadline_ns", "_patience", "_scheduler", "_thing", "awake")
 
     def __init__(self, scheduler: ThreadScheduler, thing: object, timeout_ns: int | None) -> None:
         self._scheduler = scheduler
         self._thing = thing
         self._deadline_ns = NEVER if timeout_ns is None else scheduler.kernel.now_ns + timeout_ns
+        self._patience: Patience | None = None
         self.awake: bool = False
 
     def park(self) -> bool:
         """Block until a thread has had a turn or time has passed; false at the deadline."""
         self.awake = False
-        return self._scheduler.interleave(self._thing, self._deadline_ns)
+        return self._scheduler.interleave(self._thing, self._deadline_ns, self)
+
+    def hears_from_outside(self) -> bool:
+        """Wait a little for a thread outside, as long as there is hope."""
+        real_work = self._scheduler.real_work
+        if self._patience is None:
+            self._patience = real_work.patience()
+        return real_work.hears_from_unknown_threads(self._patience)
 
     def wake(self) -> None:
         """Make ``park`` return, so that the waiting code checks its condition again."""
@@ -139,6 +152,7 @@ class ThreadScheduler:
         self.asleep: dict[SimThread, int] = {}
         self.real_work: RealWork = RealWork(weakref.proxy(self))
         self._numbers = count(1)
+        self._give_back: list[Callable[[], bool]] = []
         self._turn_of = 0
         kernel.when_idle.append(self.real_work.may_be_addressed)
 
@@ -178,6 +192,17 @@ class ThreadScheduler:
     def works(self, future: Any, /) -> None:
         """Count real work that was begun inside the run until its future is done."""
         RealJob(self.real_work, future.result, None).watch(future)
+
+    def when_ended(self, give_back: Callable[[], bool], /) -> None:
+        """Call a function when threads of a loop have ended, until it returns true."""
+        self._give_back.append(give_back)
+
+    def waits_for_real_work(self) -> bool:
+        """Wait a moment for real work, if the loop's thread is to; a thread's timers do so."""
+        if self.current is not None or not self.real_work.is_at_work():
+            return False
+        self.real_work.wait()
+        return True
 
     # Turns -------------------------------------------------------------------------------
 
@@ -239,9 +264,8 @@ class ThreadScheduler:
         return None
 
     def _computing_time_s(self, thread: SimThread) -> float:
-        """Return the CPU time of the thread in seconds: one that computes is not stuck."""
         with self.for_real():
-            return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+            return computing_time_s(thread.ident)
 
     def limit_s(self) -> float:
         """Return for how many real seconds a thread may stand still."""
@@ -282,8 +306,15 @@ class ThreadScheduler:
 
     # The loop's thread waits ---------------------------------------------------------------
 
-    def interleave(self, thing: object, deadline_ns: int) -> bool:
+    def interleave(
+        self, thing: object, deadline_ns: int, waiter: LoopThreadWaiter | None = None
+    ) -> bool:
         """Run one thread in the middle of a step, or let time pass; false if time has run out.
+
+        Args:
+            thing: What is waited for.
+            deadline_ns: Until when.
+            waiter: The wait, if a thread outside could end it, too.
 
         Raises:
             DeadlockError: Nothing can ever end the wait.
@@ -298,7 +329,7 @@ class ThreadScheduler:
         thread = min(self.asleep, key=self.asleep.__getitem__, default=None)
         when_ns = min(deadline_ns, NEVER if thread is None else self.asleep[thread])
         if when_ns >= NEVER:
-            if self.real_work.hears_from_unknown_threads():
+            if waiter is not None and waiter.hears_from_outside():
                 return True
             raise self._explain_wait(thing)
         if when_ns > now_ns:
@@ -331,12 +362,13 @@ class ThreadScheduler:
         )
 
     def describe_threads(self) -> str:
-        """List the program's threads that wait, and where each stands."""
-        return "".join(
+        """List the program's threads that wait, and threads outside that were heard out."""
+        waiting = "".join(
             f"\n\n  {thread.__qualname__} waits\n    at {position_of(thread.ident)}"
             for thread in self.sim_threads
             if thread.waits_for is not None
         )
+        return waiting + self.real_work.describe()
 
     # The end -------------------------------------------------------------------------------
 
@@ -345,6 +377,9 @@ class ThreadScheduler:
         if self.sim_threads:
             for thread in [each for each in self.sim_threads if each.loop is loop]:
                 self._end(thread)
+        if self._give_back:
+            with self.for_real():
+                self._give_back = [each for each in self._give_back if not each()]
         loops = self.bridge.loops
         if loops == [loop] or not loops:
             self.real_work.forget(self.bridge.foreign)

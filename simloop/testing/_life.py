@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import types
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from simloop._threads.step_watch import watched_steps
 from simloop.errors import DeadlockError, LimitError, PropertyError
-from simloop.world.failed_run import CleanUpLoop
+from simloop.world.failed_run import CleanUpLoop, limiting_the_end
 from simloop.world.run_options import RunOptions
 from simloop.world.world import world_of
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["TestRun", "options_of"]
 
 _T = TypeVar("_T")
+
+STEP_LIMIT_S = 30.0
+"""For how many real seconds one step of a test may compute."""
 
 _FOREIGN = {"world": "each test has a world of its own, made by the options of a world"}
 """Options of :func:`simloop.run` that mean nothing to a test."""
@@ -48,6 +53,8 @@ class TestRun:
 
     def __init__(self, options: RunOptions) -> None:
         self._autojump = options.autojump
+        given = options.real_step_limit
+        self._step_limit_s: float = STEP_LIMIT_S if given is None else given
         self.world = world_of("a test", options)
         options.set_limits(self.world)
         self._loop: SimLoop | None = None
@@ -66,7 +73,7 @@ class TestRun:
     def run(self, main: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine on the loop to its end; what it sets in its context stays set."""
         __tracebackhide__ = True
-        with self.world.inside():
+        with watched_steps(self.world.threads, self._step_limit_s), self.world.inside():
             try:
                 return self._runner.run(main)
             except (DeadlockError, LimitError) as error:
@@ -93,7 +100,10 @@ class TestRun:
         with self.world.inside():
             if self.world.properties is not None:
                 self.world.properties.stop()
-            self._runner.close()
+            loop = self._loop
+            is_over = loop is None or loop.is_closed()
+            with nullcontext() if is_over or loop is None else limiting_the_end(loop):
+                self._runner.close()
 
     def __str__(self) -> str:
         steps = "1 step" if self.world.steps == 1 else f"{self.world.steps} steps"

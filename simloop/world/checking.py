@@ -66,6 +66,8 @@ def check(
     max_time: float | None = None,
     max_steps: int | None = None,
     livelock_steps: int | None = None,
+    clock_reads: int | None = None,
+    real_step_limit: float | None = None,
     realtime: float | None = None,
     **unknown: Never,
 ) -> None:
@@ -75,13 +77,10 @@ def check(
         main: A coroutine function that takes no arguments.
         seeds: The seeds to try.
         runs: How often each is run, at least twice.
-        processes: True runs each time in a fresh process with another ``PYTHONHASHSEED``. False
-            runs in this process only. None runs in this process and, if a fresh one can have
-            ``main``, once more there with another hash seed, which finds what depends on the
-            order of a set of strings. It can have any function that holds nothing unpicklable.
-        errors: Whether the program's own error is raised, with a note that names its seed, when
-            all runs are the same; ``sys.exit(0)`` is none. False only compares.
-        debug: As for :func:`run`, like the options that follow.
+        processes: True: each time in a fresh process with another ``PYTHONHASHSEED``; False: here;
+            None: here and, if a fresh process can have ``main``, once more there.
+        errors: Raise the program's own error, unless ``sys.exit(0)``, when all runs are the same.
+        debug: As for :func:`run`, like all that follow.
         start_time: The same.
         start_date: The same.
         tz: The same.
@@ -91,13 +90,14 @@ def check(
         max_time: The same.
         max_steps: The same.
         livelock_steps: The same.
+        clock_reads: The same.
+        real_step_limit: The same.
         realtime: The same.
         **unknown: Nothing; what is not named above is refused.
 
     Raises:
         UsageError: An option is not known, or has a value that means nothing.
-        NondeterminismError: Two runs of one seed differ; the message shows the first step that
-            does, the first line of output that does, and the likely cause with its line.
+        NondeterminismError: Two runs of one seed differ: where, and the likely cause with its line.
         BaseException: The program's own error.
 
     Example:
@@ -110,11 +110,11 @@ def check(
 
     if is_loading():
         raise StopLoading
-    if unknown:
-        refuse_unknown("check()", unknown, _KNOWN, foreign=_FOREIGN)
+    refuse_unknown("check()", unknown, _KNOWN, foreign=_FOREIGN)
     options = RunOptions(
         None, start_time, start_date, tz, allow, strict,
-        debug, autojump, max_time, max_steps, livelock_steps, realtime,
+        debug, autojump, max_time, max_steps, livelock_steps, clock_reads,
+        real_step_limit, realtime,
     )  # fmt: skip
     failures = _check_all(main, _listed(seeds), runs, processes, options)
     if errors and failures:

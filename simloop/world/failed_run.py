@@ -10,9 +10,11 @@ Must not know: how the error is reported. It is the first one, whatever the clea
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from simloop._kernel import describe
 from simloop._loop import SimLoop
 from simloop.errors import DeadlockError, LimitError, PropertyError
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from .world import World
 
-__all__ = ["CleanUpLoop", "keeping_limits", "let_clean_up"]
+__all__ = ["CleanUpLoop", "keeping_limits", "let_clean_up", "limiting_the_end"]
 
 _CLEAN_UP_STEPS = 100_000
 """How many steps a clean-up gets: far above what any needs, and over in a second if it spins."""
@@ -35,6 +37,48 @@ def let_clean_up(world: World) -> None:
         world.properties.stop()
     world.limit(max_steps=world.steps + _CLEAN_UP_STEPS, livelock_steps=_CLEAN_UP_STEPS)
     world.kernel.autojump = True
+
+
+_ENDING_STEPS = 1_000_000
+"""How many steps the end of a run that went well gets beside those of its tasks: see below."""
+
+_ENDING_STEPS_EACH = 100
+
+_SHOWN = 5
+
+
+@contextmanager
+def limiting_the_end(loop: SimLoop) -> Iterator[None]:
+    """Limit the block in which what a run has left is ended.
+
+    asyncio waits for cancelled tasks for ever. One that swallows its cancellation and sleeps on
+    would hold a run that has its result already.
+
+    Raises:
+        LimitError: It would.
+    """
+    kernel = loop.world.kernel
+    limits = kernel.limits.current()
+    tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
+    most = kernel.steps + _ENDING_STEPS + _ENDING_STEPS_EACH * len(tasks)
+    if limits["steps_max"] is not None and limits["steps_max"] <= most:
+        yield
+        return
+    names = sorted(f"{task.get_name()} ({describe(task.get_coro())})" for task in tasks)
+    kernel.limit(**{**limits, "steps_max": most})
+    try:
+        yield
+    except LimitError as error:
+        listed = "".join(f"\n  {name}" for name in names[:_SHOWN])
+        more = f"\n  and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        raise LimitError(
+            "the program has returned, and what it left behind was told to end and has not, after"
+            f" {kernel.steps} steps in all. It left these tasks:{listed}{more}\n"
+            "A task has to end when it is cancelled: let CancelledError through, or await the task"
+            f" before the program returns ({error})"
+        ) from None
+    finally:
+        kernel.limit(**limits)
 
 
 @contextmanager

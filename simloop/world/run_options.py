@@ -35,6 +35,9 @@ OF_WORLD = ("seed", "start_time", "start_date", "tz", "allow", "strict")
 
 _NOTHING = (None,) * len(OF_WORLD)
 
+_LIMITS = ("max_time", "max_steps", "livelock_steps", "clock_reads")
+_NO_LIMITS = (None,) * len(_LIMITS)
+
 _TIME_LIMIT_NS = 1 << 100
 """Times from here on are no times at which a clock could start."""
 
@@ -54,6 +57,8 @@ class RunOptions(NamedTuple):
     max_time: float | None = None
     max_steps: int | None = None
     livelock_steps: int | None = None
+    clock_reads: int | None = None
+    real_step_limit: float | None = None
     realtime: float | None = None
     world: World | None = None
 
@@ -112,14 +117,12 @@ class RunOptions(NamedTuple):
 
     def set_limits(self, world: World) -> None:
         """Set the limits and the pace that were given; a world keeps its own where none was."""
+        check_step_limit(self.real_step_limit)
         if self.realtime is not None:
             world.pace(self.realtime)
-        if (self.max_time, self.max_steps, self.livelock_steps) != (None, None, None):
-            world.limit(
-                max_time=self.max_time,
-                max_steps=self.max_steps,
-                livelock_steps=self.livelock_steps,
-            )
+        limits = self.max_time, self.max_steps, self.livelock_steps, self.clock_reads
+        if limits != _NO_LIMITS:
+            world.limit(**dict(zip(_LIMITS, limits, strict=True)))  # type: ignore[arg-type]
 
 
 def refuse_unknown(
@@ -177,7 +180,10 @@ def check_start(seed: object, start_time: object, start_date: object, allow: obj
 
 
 def steps_and_time(
-    max_time: float | None, max_steps: int | None, livelock_steps: int | None
+    max_time: float | None,
+    max_steps: int | None,
+    livelock_steps: int | None,
+    clock_reads: int | None = None,
 ) -> dict[str, Any]:
     """Return limits as the kernel takes them.
 
@@ -189,13 +195,29 @@ def steps_and_time(
         limits["time_max_ns"] = _ns("max_time", max_time)
         if limits["time_max_ns"] < 0:
             raise UsageError(f"max_time={max_time!r}; it takes seconds from 0 on, or None")
-    counts: dict[str, Any] = {"max_steps": max_steps, "livelock_steps": livelock_steps}
+    counts: dict[str, Any] = {
+        "max_steps": max_steps,
+        "livelock_steps": livelock_steps,
+        "clock_reads": clock_reads,
+    }
     for name, steps in counts.items():
         if steps is not None and (not isinstance(steps, int) or steps < 1):
             raise UsageError(f"{name}={steps!r}; it takes a whole number above 0, or None")
     if livelock_steps is not None:
         limits["livelock_steps"] = livelock_steps
+    if clock_reads is not None:
+        limits["clock_reads"] = clock_reads
     return limits
+
+
+def check_step_limit(value: Any) -> None:
+    """Refuse what is no number of seconds.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if value is not None and not (isinstance(value, int | float) and value > 0):
+        raise UsageError(f"real_step_limit={value!r}; it takes real seconds above 0, or None")
 
 
 def _ns(name: str, value: Any) -> int:

@@ -11,21 +11,21 @@ import asyncio
 import functools
 import warnings
 from asyncio import CancelledError, runners
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simloop._sandbox import has_tasks, leave_interrupts, take_interrupts
+from simloop._threads.step_watch import watched_steps
 from simloop.errors import SimError, UsageError
 
-from .failed_run import keeping_limits, let_clean_up
+from .failed_run import keeping_limits, let_clean_up, limiting_the_end
 from .run_options import RunOptions, refuse_unknown
 from .world import world_of
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Coroutine, Iterator
-    from contextlib import AbstractContextManager
     from contextvars import Context
     from typing import Never
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["outcome_of", "refuse_running_loop", "run", "run_in", "simulate"]
 
 _T = TypeVar("_T")
+
+_UNWATCHED: AbstractContextManager[None] = nullcontext()
 
 
 def run(
@@ -53,6 +55,8 @@ def run(
     max_time: float | None = None,
     max_steps: int | None = None,
     livelock_steps: int | None = None,
+    clock_reads: int | None = None,
+    real_step_limit: float | None = None,
     realtime: float | None = None,
     world: World | None = None,
     **unknown: Never,
@@ -72,11 +76,11 @@ def run(
         max_time: The virtual time, in seconds, past which the clock may not go.
         max_steps: How many callbacks may run, counted from the world's first.
         livelock_steps: How many may run while the clock stands still; a million if None.
-        realtime: Virtual seconds per real second, for people who watch: 1.0 keeps pace with the
-            wall, 10 is ten times as fast; None for as fast as it goes.
+        clock_reads: How often a step may read a clock before that moves it; 10,000 if None.
+        real_step_limit: For how many real seconds one step may compute; for ever if None.
+        realtime: Virtual seconds per real second, for people who watch; None: as fast as it goes.
         world: The world to run in, in place of a new one; its own are the seed, the start,
-            ``allow`` and ``strict`` then, and its limits where the run has none. Afterwards it has
-            its limits back.
+            ``allow`` and ``strict`` then, and its limits, which it has back afterwards.
         **unknown: Nothing; what is not named above is refused.
 
     Raises:
@@ -95,7 +99,8 @@ def run(
     """
     options = RunOptions(
         seed, start_time, start_date, tz, allow, strict,
-        debug, autojump, max_time, max_steps, livelock_steps, realtime, world,
+        debug, autojump, max_time, max_steps, livelock_steps, clock_reads, real_step_limit,
+        realtime, world,
     )  # fmt: skip
     try:
         if unknown:
@@ -160,7 +165,10 @@ def run_in(
             are cancelled.
     """
     factory = functools.partial(world.loop_class, world=world, autojump=options.autojump)
-    with world.inside():
+    watch = _UNWATCHED
+    if options.real_step_limit is not None:
+        watch = watched_steps(world.threads, options.real_step_limit)
+    with watch, world.inside():
         runner = _Runner(debug=options.debug, loop_factory=factory)
         try:
             result: _T = runner.run(main)
@@ -212,8 +220,12 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
 
     def close(self) -> None:
         loop = self._loop
-        if loop is None or not loop._leaves_nothing() or has_tasks(loop):
+        if loop is None:
             super().close()
+            return
+        if not loop._leaves_nothing() or has_tasks(loop):
+            with limiting_the_end(loop):
+                super().close()
             return
         loop.close()
         self._loop = None
@@ -243,6 +255,8 @@ def simulate(
     max_time: float | None = None,
     max_steps: int | None = None,
     livelock_steps: int | None = None,
+    clock_reads: int | None = None,
+    real_step_limit: float | None = None,
     realtime: float | None = None,
     world: World | None = None,
     recorder: Recorder | None = None,
@@ -263,6 +277,8 @@ def simulate(
         max_time: The same.
         max_steps: The same.
         livelock_steps: The same.
+        clock_reads: The same.
+        real_step_limit: The same.
         realtime: The same.
         world: The same; the outcome's steps and time are counted from the world's first then.
         recorder: Keeps every step, if given.
@@ -285,7 +301,8 @@ def simulate(
         refuse_unknown("simulate()", unknown, [*RunOptions._fields, "recorder"])
     options = RunOptions(
         seed, start_time, start_date, tz, allow, strict,
-        debug, autojump, max_time, max_steps, livelock_steps, realtime, world,
+        debug, autojump, max_time, max_steps, livelock_steps, clock_reads, real_step_limit,
+        realtime, world,
     )  # fmt: skip
     return outcome_of("simulate()", main, options, recorder)
 

@@ -103,6 +103,7 @@ class World:
         self.kernel: Kernel = self._make_kernel(seed, start_ns)
         kernel = self.kernel
         kernel.limits.tidy = _tidy
+        kernel.limits.say = _say
         kernel.limits.freeze_garbage = freeze_garbage
         kernel.stuck = _weakly(self, World._explain_deadlock)
         self.loops: list[Any] = []
@@ -268,6 +269,7 @@ class World:
         max_time: float | None = None,
         max_steps: int | None = None,
         livelock_steps: int | None = None,
+        clock_reads: int | None = None,
     ) -> None:
         """Set the limits of the world's run, in place of those before.
 
@@ -275,6 +277,7 @@ class World:
             max_time: The virtual time, in seconds, past which the clock may not go.
             max_steps: How many callbacks may run, counted from the world's first.
             livelock_steps: How many may run while the clock stands still; a million if None.
+            clock_reads: How often a clock may be read in one step before it moves; 10,000 if None.
 
         Raises:
             UsageError: One of them is no limit.
@@ -289,7 +292,7 @@ class World:
             ...
             simloop.errors.LimitError: the next deadline is at 3600.0 s of virtual time, and ...
         """
-        self.kernel.limit(**steps_and_time(max_time, max_steps, livelock_steps))
+        self.kernel.limit(**steps_and_time(max_time, max_steps, livelock_steps, clock_reads))
 
     def pace(self, realtime: float) -> None:
         """Let virtual time keep pace with the wall, times a factor, from the next jump on.
@@ -409,6 +412,14 @@ class World:
 
 def _tidy(full: bool) -> None:  # noqa: FBT001 - a hook of the kernel
     tidy(full=full)
+
+
+def _say(text: str) -> None:
+    """Write a line for people, which is no output of the program."""
+    context = current()
+    threads = None if context is None else context.threads
+    with nullcontext() if threads is None else threads.for_real():
+        print(text, file=sys.__stderr__, flush=True)
 
 
 def _weakly(world: World, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from simloop._kernel import RandomStreams
+from simloop._kernel import Limits, RandomStreams
 from simloop._sandbox import Sandbox
 
 
@@ -17,6 +17,8 @@ class Clock:
 
     def __init__(self):
         self.now_ns = 0
+        self.steps = 0
+        self.limits = Limits()
         self.blocked_ns = []
 
     def now_s(self):

@@ -21,12 +21,14 @@ from os import urandom
 from random import SystemRandom
 from time import monotonic, perf_counter
 
-from simloop._kernel import RandomStreams
+from simloop._kernel import Limits, RandomStreams
 from simloop._sandbox import Sandbox
 
 
 class Clock:
     now_ns = 0
+    steps = 0
+    limits = Limits()
 
     def now_s(self):
         return self.now_ns / 1e9

@@ -30,6 +30,7 @@ from simloop._kernel import (
     nanoseconds,
 )
 from simloop._loop.state import LoopState
+from simloop._sandbox import read_again
 
 from .callbacks import check_callback, no_callback
 
@@ -53,14 +54,21 @@ class Scheduling(LoopState):
         """Return the virtual time in seconds, rounded to the nearest float.
 
         It starts at 0, or at ``start_time``. A callback of :meth:`call_at` never sees it before
-        the float that it was set for.
+        the float that it was set for. Who reads it very often in one step lets a little time pass,
+        as on a real machine; see ``clock_reads`` of :func:`simloop.run`.
         """
+        self._reads_left -= 1
+        if self._reads_left < 0:
+            self._reads_left = read_again()
         kernel = self._kernel
         now_ns = kernel.now_ns  # As ShownClock.now_s, which would be one call more.
         return now_ns / NS_PER_SECOND if now_ns != kernel.shown_ns else kernel.shown_s
 
     def time_ns(self) -> int:
         """Return the virtual time in nanoseconds, exactly."""
+        self._reads_left -= 1
+        if self._reads_left < 0:
+            self._reads_left = read_again()
         return self._kernel.now_ns
 
     def call_soon(  # type: ignore[override]  # typeshed's TypeVarTuple says no more

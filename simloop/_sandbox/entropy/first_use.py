@@ -49,10 +49,12 @@ __all__: list[str] = []
 class _OwnClock:
     """The clock of something that is done once: it begins at the world's start."""
 
-    __slots__ = ("now_ns",)
+    __slots__ = ("limits", "now_ns", "steps")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.now_ns = 0
+        self.limits = clock.limits
+        self.steps: int = clock.steps
 
     def now_s(self) -> float:
         """Return the time in float seconds."""
@@ -66,20 +68,23 @@ class _OwnClock:
 class _Apart:
     """One thing that is done once, by a thread of a run."""
 
-    __slots__ = ("_clock", "_entropy", "_own", "_restore_ports", "_run")
+    __slots__ = ("_clock", "_entropy", "_own", "_reads", "_restore_ports", "_run")
 
     def __init__(self, run: RunContext, name: str) -> None:
         self._run = run
         self._clock: Clock = run.clock
+        self._reads = run.polls, run.reads_left
+        run.polls = None
         self._entropy: Entropy = run.entropy
         sockets = run.sockets
         self._restore_ports = None if sockets is None else sockets.keep_ports()
         self._own = self._entropy.step_apart(name, run.start_ns)
-        run.entropy, run.clock = self._own, _OwnClock()
+        run.entropy, run.clock = self._own, _OwnClock(self._clock)
 
     def end(self) -> None:
         """Go on with the run's own."""
         self._run.entropy, self._run.clock = self._entropy, self._clock
+        self._run.polls, self._run.reads_left = self._reads
         self._entropy.come_back(self._own, self._run.start_ns)
         if self._restore_ports is not None:
             self._restore_ports()

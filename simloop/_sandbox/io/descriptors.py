@@ -28,8 +28,9 @@ from simloop._sandbox.process import effects
 from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
+    from simloop._sandbox.contracts import Threads, Waiter
     from simloop._sandbox.run_context import RunContext
 
 __all__ = ["events_of", "number_of", "refuse_waiting", "wait"]
@@ -48,10 +49,18 @@ def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | No
             before_real(name, fd)
         if name != "write":
             return real(fd, *args, **kwargs)
-        return effects.write(real, fd, *args, **kwargs)
+        written = effects.write(real, fd, *args, **kwargs)
+        for threads, waiter in tuple(_waiting_for_real_ones):
+            if threads is run.threads:
+                waiter.wake()
+        return written
 
     real = redirect(getattr(os, name), function)
     return real
+
+
+_waiting_for_real_ones: list[tuple[Threads, Waiter]] = []
+"""Waits for descriptors that are real, in threads of runs: woken when the run writes to any."""
 
 
 def refuse_waiting(call: str, fd: int) -> None:
@@ -101,7 +110,11 @@ def number_of(fileobj: Any) -> int:
 
 
 def wait(
-    run: RunContext, call: str, fds: Iterable[int], ready: Callable[[], Any], timeout_ns: int | None
+    run: RunContext,
+    call: str,
+    fds: Collection[int],
+    ready: Callable[[], Any],
+    timeout_ns: int | None,
 ) -> Any:
     """Return what is ready; if nothing is, wait for it in virtual time, as the thread waits."""
     found = ready()
@@ -113,6 +126,10 @@ def wait(
     if run.threads is not None and sockets is not None:
         waiter = run.threads.waiter(call, timeout_ns)
         undo = [sockets.watch(fd, waiter.wake) for fd in fds if sockets.owns(fd)]
+        if len(undo) < len(fds):  # What the run writes there, a pipe of multiprocessing say.
+            entry = (run.threads, waiter)
+            _waiting_for_real_ones.append(entry)
+            undo.append(lambda: _waiting_for_real_ones.remove(entry))
         try:
             while waiter.park():
                 if found := ready():

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from simloop._sandbox.contracts import Adopted, Threads, Waiter
     from simloop._sandbox.patching.module_state import Start
 
-__all__ = ["foreign", "join_for_real", "wake", "wake_all"]
+__all__ = ["foreign", "join_for_real", "threads_of_caller", "wait_in_line", "wake", "wake_all"]
 
 
 foreign: dict[int, Threads] = {}
@@ -66,7 +66,7 @@ _real_put: Any = SimpleQueue.put
 _TIMEOUT_MAX = threading.TIMEOUT_MAX
 
 
-def _threads() -> Threads | None:
+def threads_of_caller() -> Threads | None:
     """Return who says how the calling thread waits, or None if it waits for real."""
     ident = get_ident()
     seat = by_thread.get(ident)
@@ -74,9 +74,9 @@ def _threads() -> Threads | None:
 
 
 @contextmanager
-def _seen(threads: Threads, thing: object) -> Iterator[None]:
+def _seen(threads: Threads, thing: object, timeout_s: float | None = None) -> Iterator[None]:
     """Let a foreign thread wait for real, standing in line."""
-    waiter = threads.waiter(thing, None)
+    waiter = threads.waiter(thing, None if timeout_s is None else nanoseconds(timeout_s))
     line = _queue_up(thing, waiter)
     try:
         yield
@@ -85,7 +85,7 @@ def _seen(threads: Threads, thing: object) -> Iterator[None]:
         _leave(thing, line, waiter)
 
 
-def _wait(
+def wait_in_line(
     threads: Threads, thing: object, attempt: Callable[[], object], timeout_ns: int | None
 ) -> bool:
     """Wait in line for a thing until ``attempt`` succeeds, or time has run out."""
@@ -136,7 +136,7 @@ def wake_all(thing: object) -> None:
 
 def _acquire_with(real: Any, lock: Any, blocking: Any, timeout: Any) -> Any:
     """Acquire a lock of either kind by its real method, waiting as the thread's run does."""
-    threads = _threads()
+    threads = threads_of_caller()
     if threads is None or not blocking or not (timeout == -1 or 0 <= timeout <= _TIMEOUT_MAX):
         return real(lock, blocking, timeout)  # It raises what is to be raised.
     if real(lock, False):
@@ -144,10 +144,10 @@ def _acquire_with(real: Any, lock: Any, blocking: Any, timeout: Any) -> Any:
     if loaded and is_debugger():
         return real(lock, blocking, timeout)
     if threads.is_foreign:
-        with _seen(threads, lock):
+        with _seen(threads, lock, None if timeout == -1 else timeout):
             return real(lock, blocking, timeout)
     timeout_ns = None if timeout == -1 else nanoseconds(timeout)
-    return _wait(threads, lock, lambda: real(lock, False), timeout_ns)
+    return wait_in_line(threads, lock, lambda: real(lock, False), timeout_ns)
 
 
 def _acquire(self: Any, blocking: Any = True, timeout: Any = -1) -> Any:  # noqa: FBT002 - its signature
@@ -178,7 +178,7 @@ def _release_save(self: Any) -> Any:
 
 
 def _acquire_restore(self: Any, state: Any) -> None:
-    threads = _threads()
+    threads = threads_of_caller()
     if threads is not None and threads.is_foreign:
         with _seen(threads, self):
             _real_restore(self, state)
@@ -206,7 +206,7 @@ entry(RLock, "_acquire_restore", _acquire_restore)
 
 
 def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT002 - its signature
-    threads = _threads()
+    threads = threads_of_caller()
     if threads is None or not block or (timeout is not None and timeout < 0):
         return _real_get(self, block, timeout)
     got: list[Any] = []
@@ -223,9 +223,9 @@ def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT
     if loaded and is_debugger():
         return _real_get(self, block, timeout)
     if threads.is_foreign:
-        with _seen(threads, self):
+        with _seen(threads, self, timeout):
             return _real_get(self, block, timeout)
-    if _wait(threads, self, attempt, None if timeout is None else nanoseconds(timeout)):
+    if wait_in_line(threads, self, attempt, None if timeout is None else nanoseconds(timeout)):
         return got.pop()
     raise Empty
 
@@ -275,12 +275,12 @@ def _start_joinable_thread(function: Any, handle: Any = None, daemon: Any = True
 
 
 def _adopt(*function: Any) -> Adopted | None:
-    seat = by_thread.get(get_ident())
-    if seat is None or seat.threads is None or not function or not callable(function[0]):
+    threads = threads_of_caller()
+    if threads is None or not function or not callable(function[0]):
         return None
     if loaded and is_debugger():
         return None
-    adopted = seat.threads.adopt(function[0])
+    adopted = threads.adopt(function[0])
     if adopted is not None and isinstance(adopted.joined_by, threading.Thread):
         number_thread(adopted.joined_by, adopted.number)
     return adopted
@@ -292,7 +292,7 @@ if hasattr(_thread, "start_joinable_thread"):
 
 
 def _join(self: threading.Thread, timeout: float | None = None) -> None:
-    threads = _threads()
+    threads = threads_of_caller()
     if threads is None or self.ident is None or self is threading.current_thread():
         _real_join(self, timeout)  # It raises what is to be raised.
         return
@@ -302,7 +302,7 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
             _real_join(self, timeout)
         return
     timeout_ns = None if timeout is None else nanoseconds(max(timeout, 0))
-    if end or _wait(threads, end, lambda: end, timeout_ns):
+    if end or wait_in_line(threads, end, lambda: end, timeout_ns):
         with threads.for_real():
             _real_join(self)
 
@@ -312,13 +312,13 @@ _real_join: Any = rewrite(threading.Thread.join, _join)
 
 def _join_handle(self: Any, timeout: float | None = None) -> None:
     """Wait for a thread that was started without an object of ``threading.Thread``."""
-    threads = _threads()
+    threads = threads_of_caller()
     end = None if threads is None else threads.ended(self)
     if threads is None or end is None:
         _real_join_handle(self, timeout)
         return
     timeout_ns = None if timeout is None else nanoseconds(max(timeout, 0))
-    if end or _wait(threads, end, lambda: end, timeout_ns):
+    if end or wait_in_line(threads, end, lambda: end, timeout_ns):
         _real_join_handle(self)
 
 
@@ -374,7 +374,7 @@ def _make_real(cls: type, name: str) -> None:
 
     @functools.wraps(method)
     def outside(self: Any, *args: Any, **kwargs: Any) -> Any:
-        threads = _threads()
+        threads = threads_of_caller()
         if threads is None:
             return method(self, *args, **kwargs)
         with threads.for_real():

@@ -26,6 +26,8 @@ from simloop._sandbox.patching.c_functions import is_builtin
 from simloop._sandbox.patching.registry import before_install, entry, redirect
 from simloop._sandbox.run_context import by_thread, get_ident
 
+from .clock_polls import read
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -63,12 +65,12 @@ def _now(cls: type[dt.datetime], tz: dt.tzinfo | None = None) -> Any:
     if run is None:
         return _real_now.__get__(None, cls)(tz)
     if tz is None or (tz is _UTC and cls is _Real.Date):
-        return _make(cls, run.start_ns + run.clock.now_ns, tz, tz)
+        return _make(cls, run.start_ns + read(run), tz, tz)
     if not isinstance(tz, dt.tzinfo):
         raise TypeError(
             f"tzinfo argument must be None or of a tzinfo subclass, not type '{type(tz).__name__}'"
         )
-    return tz.fromutc(_make(cls, run.start_ns + run.clock.now_ns, _UTC, tz))
+    return tz.fromutc(_make(cls, run.start_ns + read(run), _UTC, tz))
 
 
 def _utcnow(cls: type[dt.datetime]) -> Any:
@@ -77,7 +79,7 @@ def _utcnow(cls: type[dt.datetime]) -> Any:
         return _real_utcnow.__get__(None, cls)()
     if _UTCNOW_WARNING:
         warnings.warn(_UTCNOW_WARNING, DeprecationWarning, stacklevel=2)
-    return _make(cls, run.start_ns + run.clock.now_ns, _UTC, None)
+    return _make(cls, run.start_ns + read(run), _UTC, None)
 
 
 def now_at(wall_ns: int, tz: dt.tzinfo | None = None, *, utc: bool = False) -> dt.datetime:

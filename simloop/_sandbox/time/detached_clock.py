@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 from simloop._kernel import seconds
 
 if TYPE_CHECKING:
-    from simloop._sandbox.contracts import Clock
+    from simloop._sandbox.contracts import Clock, ClockLimits
 
 __all__ = ["DetachedClock", "DetachedThreadClock"]
 
@@ -31,6 +31,11 @@ class AdvancingKernel(Protocol):
     """What is needed of the kernel."""
 
     now_ns: int
+    steps: int
+
+    @property
+    def limits(self) -> ClockLimits:
+        """The limits of the run."""
 
     def reach(self, target_ns: int | None, /) -> None:
         """Begin an advance, or end it by None."""
@@ -60,6 +65,16 @@ class DetachedClock:
             self._slept_ns -= self._kernel.now_ns - self._stopped_ns
             self._stopped_ns = None
         self._reach(target_ns)
+
+    @property
+    def limits(self) -> ClockLimits:
+        """The limits of the run."""
+        return self._kernel.limits
+
+    @property
+    def steps(self) -> int:
+        """How many steps of the loop's thread have begun."""
+        return self._kernel.steps
 
     @property
     def wait_ns(self) -> int:
@@ -94,6 +109,16 @@ class DetachedThreadClock:
     def __init__(self, clock: DetachedClock, thread: Clock) -> None:
         self._clock = clock
         self._thread = thread
+
+    @property
+    def limits(self) -> ClockLimits:
+        """The limits of the run."""
+        return self._clock.limits
+
+    @property
+    def steps(self) -> int:
+        """Always 0; as for each second thread of a run."""
+        return 0
 
     @property
     def wait_ns(self) -> int:

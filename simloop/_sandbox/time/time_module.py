@@ -8,7 +8,8 @@ Must not know: who moves the clock otherwise.
 Invariants: every answer comes from one integer, the clock's ``now_ns``. Floats are the nearest to
 it, but that of the date is rounded down: CPython hands out the nearest and is past it before the
 program looks again, while here a wait that is computed from it would end too early. CPU time passes
-as the clock does, because in a world where computing takes no time nothing else would move it.
+as the clock does, because in a world where computing takes no time nothing else would move it. A
+clock that is read again and again in one step moves; see :mod:`.clock_polls`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import NS_PER_SECOND, date_seconds, nanoseconds
 from simloop._sandbox.patching.registry import redirect
 from simloop._sandbox.run_context import by_thread, get_ident
+
+from .clock_polls import read, read_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +39,12 @@ def _redirect_seconds(name: str) -> None:
 
     def seconds() -> Any:
         run = by_thread.get(get_ident())
-        return real() if run is None else run.clock.now_s()
+        if run is None:
+            return real()
+        run.reads_left -= 1
+        if run.reads_left < 0:
+            read_again(run)
+        return run.clock.now_s()
 
     real = redirect(getattr(time, name), seconds)
 
@@ -46,7 +54,12 @@ def _redirect_nanoseconds(name: str) -> None:
 
     def nanoseconds() -> Any:
         run = by_thread.get(get_ident())
-        return real() if run is None else run.clock.now_ns
+        if run is None:
+            return real()
+        run.reads_left -= 1
+        if run.reads_left < 0:
+            read_again(run)
+        return run.clock.now_ns
 
     real = redirect(getattr(time, name), nanoseconds)
 
@@ -58,12 +71,22 @@ for _name in ("monotonic", "perf_counter", "process_time", "thread_time"):
 
 def _time() -> Any:
     run = by_thread.get(get_ident())
-    return _real_time() if run is None else date_seconds(run.start_ns + run.clock.now_ns)
+    if run is None:
+        return _real_time()
+    run.reads_left -= 1
+    if run.reads_left < 0:
+        read_again(run)
+    return date_seconds(run.start_ns + run.clock.now_ns)
 
 
 def _time_ns() -> Any:
     run = by_thread.get(get_ident())
-    return _real_time_ns() if run is None else run.start_ns + run.clock.now_ns
+    if run is None:
+        return _real_time_ns()
+    run.reads_left -= 1
+    if run.reads_left < 0:
+        read_again(run)
+    return run.start_ns + run.clock.now_ns
 
 
 def _clock_gettime(clock_id: int) -> Any:
@@ -81,7 +104,7 @@ def _clock_gettime_ns(clock_id: int) -> Any:
 
 def _clock_ns(run: Any, clock_id: int) -> int:
     _real_clock_gettime_ns(clock_id)  # Raises what an unknown clock raises.
-    now_ns: int = run.clock.now_ns
+    now_ns = read(run)
     return run.start_ns + now_ns if clock_id in WALL_CLOCKS else now_ns
 
 
@@ -94,6 +117,8 @@ def _sleep(duration: Any) -> None:
         duration = operator.index(duration)
     if isinstance(duration, (float, int)) and 0 <= duration < _SLEEP_MAX:
         run.clock.block(nanoseconds(duration))
+        if not duration:
+            read(run)  # As a poll of the clock: a loop of them waits for something.
     else:
         _real_sleep(duration)  # Raises: the real one takes nothing else.
 
@@ -109,7 +134,7 @@ def _now_filled(name: str) -> None:
         if seconds is None:
             run = by_thread.get(get_ident())
             if run is not None:
-                return real((run.start_ns + run.clock.now_ns) // NS_PER_SECOND)
+                return real((run.start_ns + read(run)) // NS_PER_SECOND)
         return real(seconds)
 
     real = redirect(getattr(time, name), convert)
@@ -121,7 +146,7 @@ for _name in ("localtime", "gmtime", "ctime"):
 
 def _local_now() -> Any:
     run = by_thread[get_ident()]
-    return time.localtime((run.start_ns + run.clock.now_ns) // NS_PER_SECOND)
+    return time.localtime((run.start_ns + read(run)) // NS_PER_SECOND)
 
 
 def _asctime(*moment: Any) -> Any:
@@ -140,7 +165,7 @@ def _times() -> Any:
     run = by_thread.get(get_ident())
     if run is None:
         return _real_times()
-    now = run.clock.now_ns / NS_PER_SECOND
+    now = read(run) / NS_PER_SECOND
     return os.times_result((now, 0.0, 0.0, 0.0, now))
 
 

@@ -22,6 +22,7 @@ from simloop._sandbox.patching.registry import entry, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from . import real_clock
+from .clock_polls import read
 from .detached_clock import DetachedClock, DetachedThreadClock
 
 __all__: list[str] = []
@@ -47,9 +48,10 @@ def _monotonic() -> Any:
     if seat is None or seat.threads is None:
         return real_clock.monotonic()
     clock = seat.clock
-    is_detached = type(clock) in (DetachedClock, DetachedThreadClock)
-    wait_ns: int = clock.wait_ns if is_detached else clock.now_ns  # type: ignore[attr-defined]
-    return wait_ns / NS_PER_SECOND
+    if type(clock) in (DetachedClock, DetachedThreadClock):
+        wait_ns: int = clock.wait_ns  # type: ignore[attr-defined]
+        return wait_ns / NS_PER_SECOND
+    return read(seat) / NS_PER_SECOND
 
 
 _waiting_time: Any = SimpleNamespace(**{**_of_time, "monotonic": _monotonic})

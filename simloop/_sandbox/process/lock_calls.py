@@ -1,0 +1,228 @@
+"""Locks of the system that a thread may wait for: on files, and those of ``multiprocessing``.
+
+Owns: waiting in virtual time where the real function would wait for real, on the one thread that
+could end the wait. What this process holds is waited for as a lock of ``threading`` is: threads of
+the run go on meanwhile, and if none can let go of it, that is a deadlock. A lock on a file that
+another process of the machine holds is waited for in real time, for some seconds. Opening a FIFO,
+which waits for its other end, is refused.
+
+Must not know: how a thread waits.
+
+Invariants: what need not wait is done by the real function, at once; a lock that is asked for with
+a time-out has it in virtual time. Where a run may start real processes, they may hold and release
+locks, and all of this is theirs.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+from simloop._kernel import NS_PER_SECOND, nanoseconds
+from simloop._sandbox.patching.c_functions import clone
+from simloop._sandbox.patching.registry import attribute, entry, redirect, when_loaded
+from simloop._sandbox.permissions import escape, is_allowed
+from simloop._sandbox.run_context import by_thread, get_ident
+from simloop._sandbox.time import real_clock
+from simloop.errors import DeadlockError
+
+from .threads import threads_of_caller, wait_in_line, wake, wake_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from simloop._sandbox.contracts import Threads
+
+__all__ = ["refuse_fifo"]
+
+_real_stat = clone(os.stat)
+_real_fstat = clone(os.fstat)
+
+# multiprocessing --------------------------------------------------------------------------------
+
+
+def _register_semaphores(module: ModuleType) -> None:
+    kind: Any = module._multiprocessing.SemLock
+    real_acquire, real_release = kind.acquire, kind.release
+
+    def acquire(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT002 - its signature
+        threads = _waiting_threads()
+        if threads is None or not block:
+            return real_acquire(self, block, timeout)
+        if real_acquire(self, False):
+            return True
+        timeout_ns = None if timeout is None else nanoseconds(max(timeout, 0))
+        return wait_in_line(threads, self, lambda: real_acquire(self, False), timeout_ns)
+
+    def release(self: Any) -> None:
+        real_release(self)
+        wake(self)
+
+    def leave(self: Any, *_exc: object) -> None:
+        release(self)
+
+    entry(kind, "acquire", acquire)
+    entry(kind, "__enter__", acquire)
+    entry(kind, "release", release)
+    entry(kind, "__exit__", leave)
+    # A lock holds both methods bound, which those made before the run would go on with.
+    for name in ("acquire", "release"):
+        attribute(module.SemLock, name, _held_by("_semlock", name))
+        attribute(module.Condition, name, _held_by("_lock", name))
+
+
+def _held_by(holder: str, name: str) -> property:
+    def get(self: Any) -> Any:
+        return getattr(getattr(self, holder), name)
+
+    def put(self: Any, value: Any) -> None:
+        self.__dict__[name] = value
+
+    return property(get, put)
+
+
+when_loaded("multiprocessing.synchronize", _register_semaphores)
+
+
+def _waiting_threads() -> Threads | None:
+    """Return how the calling thread waits; None if for real."""
+    threads = threads_of_caller()
+    if threads is None or threads.is_foreign or is_allowed("subprocess"):
+        return None
+    return threads
+
+
+# Files ------------------------------------------------------------------------------------------
+
+_line = object()
+"""What waits for locks on files stand in line for: all are woken when the run unlocks any."""
+
+_PAUSE_NS = 10_000_000
+"""How long a thread waits before it tries again: closing a file unlocks it unseen."""
+
+_PAUSE_NS_MAX = NS_PER_SECOND
+
+_TRIES = 10_000
+"""After so many it is a deadlock."""
+
+_REAL_TRIES = 1000
+_REAL_PAUSE_S = 0.01
+"""How often, and how long, it is waited for what another process holds."""
+
+_BUSY = (errno.EAGAIN, errno.EACCES)
+
+
+def _take(call: str, fd: Any, attempt: Callable[[], Any]) -> Any:
+    """Return what an attempt that does not wait gives, as soon as it succeeds.
+
+    Raises:
+        DeadlockError: It never will.
+    """
+    got: list[Any] = []
+
+    def has_it() -> bool:
+        try:
+            got.append(attempt())
+        except OSError as error:
+            if error.errno not in _BUSY:
+                raise
+            return False
+        return True
+
+    threads = _waiting_threads()
+    assert threads is not None
+    blocks_loop = by_thread[get_ident()].blocks_loop
+    if has_it():
+        return got[0]
+    for _ in range(_REAL_TRIES):
+        if not _is_held_elsewhere(fd):
+            break
+        real_clock.sleep(_REAL_PAUSE_S)
+        if has_it():
+            return got[0]
+    pause_ns = _PAUSE_NS
+    for _ in range(_TRIES):
+        if wait_in_line(threads, _line, has_it, None if blocks_loop else pause_ns):
+            return got[0]
+        pause_ns = min(2 * pause_ns, _PAUSE_NS_MAX)
+    raise DeadlockError(
+        f"{call}: the lock was not had in {_TRIES} tries, in which virtual time passed; something"
+        " of the run holds it, or another process does. Ask for it without waiting (LOCK_NB), or"
+        " wait for real by simloop.allow('subprocess')"
+    )
+
+
+def _is_held_elsewhere(fd: Any) -> bool:
+    """Return whether another process has a lock on a file; see proc_locks(5)."""
+    try:
+        status = _real_fstat(fd if isinstance(fd, int) else fd.fileno())
+        threads = threads_of_caller()
+        assert threads is not None
+        with threads.for_real(), open("/proc/locks", encoding="ascii") as locks:  # noqa: PTH123 - no Path of the run
+            lines, own = locks.read().splitlines(), str(os.getpid())
+    except OSError:
+        return False
+    file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    fields = [line.split() for line in lines if "->" not in line]
+    return any(file in each and own not in each for each in fields)
+
+
+def _flock(fd: Any, operation: int, /) -> Any:
+    if _waiting_threads() is None or operation & fcntl.LOCK_NB:
+        return _real_flock(fd, operation)
+    if operation & fcntl.LOCK_UN:
+        result = _real_flock(fd, operation)
+        wake_all(_line)
+        return result
+    return _take(f"fcntl.flock({fd!r})", fd, lambda: _real_flock(fd, operation | fcntl.LOCK_NB))
+
+
+def _lockf(fd: Any, cmd: int, *args: Any) -> Any:
+    if _waiting_threads() is None or cmd & (fcntl.LOCK_NB | fcntl.LOCK_UN):
+        return _real_lockf(fd, cmd, *args)
+    return _take(f"fcntl.lockf({fd!r})", fd, lambda: _real_lockf(fd, cmd | fcntl.LOCK_NB, *args))
+
+
+def _os_lockf(fd: int, command: int, length: int, /) -> Any:
+    if _waiting_threads() is None or command != os.F_LOCK:
+        return _real_os_lockf(fd, command, length)
+    return _take(f"os.lockf({fd})", fd, lambda: _real_os_lockf(fd, os.F_TLOCK, length))
+
+
+_WITHOUT_WAITING = {fcntl.F_SETLKW: fcntl.F_SETLK}
+if hasattr(fcntl, "F_OFD_SETLKW"):
+    _WITHOUT_WAITING[fcntl.F_OFD_SETLKW] = fcntl.F_OFD_SETLK
+
+
+def _fcntl(fd: Any, cmd: int, *args: Any) -> Any:
+    if cmd not in _WITHOUT_WAITING or _waiting_threads() is None:
+        return _real_fcntl(fd, cmd, *args)
+    at_once = _WITHOUT_WAITING[cmd]
+    return _take(f"fcntl.fcntl({fd!r}, {cmd})", fd, lambda: _real_fcntl(fd, at_once, *args))
+
+
+_real_flock = redirect(fcntl.flock, _flock)
+_real_lockf = redirect(fcntl.lockf, _lockf)
+_real_os_lockf = redirect(os.lockf, _os_lockf)
+_real_fcntl = redirect(fcntl.fcntl, _fcntl)
+
+
+def refuse_fifo(path: Any, flags: int) -> None:
+    """Refuse to open a FIFO where that waits for the other end, for real; see fifo(7).
+
+    Raises:
+        EscapeError: It would.
+    """
+    if isinstance(path, int) or flags & os.O_NONBLOCK or flags & os.O_ACCMODE == os.O_RDWR:
+        return
+    try:
+        is_fifo = stat.S_ISFIFO(_real_stat(path).st_mode)
+    except (OSError, ValueError):
+        return
+    if is_fifo and not is_allowed("pipes") and not is_allowed("subprocess"):
+        reason = "it waits for the other end of a FIFO, which stops the world"
+        raise escape(f"open({os.fspath(path)!r})", reason, "pipes")

@@ -1,0 +1,249 @@
+"""Pools of threads that outlive a run: each run, and the real loop, finds them working.
+
+Owns: what becomes of an object that keeps worker threads, where these belong to one side and it is
+used on the other. A worker that was started in a run ends with it, and one that was started outside
+works in real time, so neither can serve the other side.
+
+- ``ThreadPoolExecutor``: in a run it has workers, a queue and a count of idle ones of its own, and
+  those from outside back afterwards. What a run has not begun is done by those.
+- ``multiprocessing.pool.ThreadPool``: in a run it has the insides of a pool that was made there;
+  one that was made in a run gets new ones when it is next used.
+- ``logging.handlers.QueueListener``: one that was started in a run goes on outside when the run is
+  over; one from outside works beside the run.
+
+A job that a run has begun and not ended is an error where its result is asked for.
+
+Must not know: how a thread of a run ends.
+
+Invariants: outside of runs nothing is different for a pool that no run has used. Pools are known
+weakly.
+"""
+
+from __future__ import annotations
+
+import functools
+import queue
+import threading
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from simloop._sandbox.patching.registry import entry, when_loaded
+from simloop._sandbox.run_context import by_thread, get_ident
+from simloop.errors import UsageError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from simloop._sandbox.contracts import Threads
+
+__all__: list[str] = []
+
+
+def _threads_of_run() -> Threads | None:
+    """Return what the calling thread's run says of threads, or None outside of runs."""
+    run = by_thread.get(get_ident())
+    return None if run is None else run.threads
+
+
+def _lost(what: str) -> UsageError:
+    return UsageError(
+        f"{what} was begun in a run of simloop and had not ended when that was over, so it never"
+        " will; await it in the run"
+    )
+
+
+# ThreadPoolExecutor ------------------------------------------------------------------------
+
+_INSIDES = ("_threads", "_work_queue", "_idle_semaphore")
+
+
+class _IdleWorkers(threading.Semaphore):
+    """The count of a run's idle workers; one from outside that gets idle meanwhile is not one."""
+
+    def __init__(self, outside: threading.Semaphore) -> None:
+        super().__init__(0)
+        self._outside = outside
+
+    def release(self, n: int = 1) -> None:
+        """Count a worker that has ended its job."""
+        if get_ident() in by_thread:
+            super().release(n)
+        else:
+            self._outside.release(n)
+
+
+def _register_thread_pools(module: ModuleType) -> None:
+    real_submit = module.ThreadPoolExecutor.submit
+
+    @functools.wraps(real_submit)
+    def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        threads = _threads_of_run()
+        if threads is not None and not isinstance(self._idle_semaphore, _IdleWorkers):
+            _take_over(self, threads)
+        return real_submit(self, fn, *args, **kwargs)
+
+    entry(module.ThreadPoolExecutor, "submit", submit)
+
+
+def _take_over(executor: Any, threads: Threads) -> None:
+    """Give an executor workers of the run, until it is over."""
+    outside = [getattr(executor, name) for name in _INSIDES]
+    executor._threads = set()
+    executor._work_queue = queue.SimpleQueue()
+    executor._idle_semaphore = _IdleWorkers(outside[2])
+    find = weakref.ref(executor)
+
+    def give_back() -> bool:
+        found = find()
+        if found is None:
+            outside[1].put(None)  # As the executor's own callback does when it is collected.
+            return True
+        if any(thread.is_alive() for thread in found._threads):
+            return False
+        left = found._work_queue
+        for name, value in zip(_INSIDES, outside, strict=True):
+            setattr(found, name, value)
+        with suppress(queue.Empty):
+            while True:
+                item = left.get_nowait()
+                if item is not None:
+                    found._work_queue.put(item)
+                    if not found._shutdown:
+                        found._adjust_thread_count()
+        if found._shutdown:
+            found._work_queue.put(None)
+        return True
+
+    threads.when_ended(give_back)
+
+
+when_loaded("concurrent.futures.thread", _register_thread_pools)
+
+
+# multiprocessing.pool.ThreadPool -----------------------------------------------------------
+
+
+def _register_pool(module: ModuleType) -> None:
+    real_init, real_check = module.ThreadPool.__init__, module.Pool._check_running
+
+    @functools.wraps(real_init)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        real_init(self, *args, **kwargs)
+        threads = _threads_of_run()
+        if threads is not None:
+            _revive_later(self, threads)
+
+    def check_running(self: Any) -> None:
+        threads = _threads_of_run()
+        if (
+            threads is not None
+            and isinstance(self, module.ThreadPool)
+            and threads.ended(self._worker_handler) is None
+            and self._state == module.RUN
+        ):
+            inner = module.ThreadPool.__new__(type(self))
+            real_init(inner, self._processes, self._initializer, self._initargs)
+            _exchange_insides(self, inner, threads)
+        real_check(self)
+
+    entry(module.ThreadPool, "__init__", init)
+    entry(module.Pool, "_check_running", check_running)
+
+
+def _give_up_jobs(insides: dict[str, Any]) -> None:
+    """Let the results fail that nobody works for any more."""
+    for result in list(insides["_cache"].values()):
+        with suppress(Exception):  # A callback of the program's.
+            result._set(0, (False, _lost("a job of a ThreadPool")))
+    insides["_terminate"].cancel()  # Its threads have ended.
+
+
+def _is_on(insides: dict[str, Any]) -> bool:
+    handlers = insides["_worker_handler"], insides["_task_handler"], insides["_result_handler"]
+    return any(thread.is_alive() for thread in (*handlers, *insides["_pool"]))
+
+
+def _exchange_insides(pool: Any, inner: Any, threads: Threads) -> None:
+    """Give a pool from outside the insides of one of the run, until that is over."""
+    outside, inside = dict(pool.__dict__), dict(inner.__dict__)
+    pool.__dict__.update(inside)
+    find = weakref.ref(pool)
+
+    def give_back() -> bool:
+        if _is_on(inside):
+            return False
+        _give_up_jobs(inside)
+        found = find()
+        if found is not None:
+            state = found._state
+            found.__dict__.update(outside)
+            if state != inside["_state"]:
+                found.terminate()  # The run has closed it.
+        inner._state = None  # It is held until here, because its finalizer ends its threads.
+        return True
+
+    threads.when_ended(give_back)
+
+
+def _revive_later(pool: Any, threads: Threads) -> None:
+    """Let a pool of the run get new threads when it is used after the run."""
+    inside = dict(pool.__dict__)
+    find = weakref.ref(pool)
+
+    def give_back() -> bool:
+        if _is_on(inside):
+            return False
+        _give_up_jobs(inside)
+        found = find()
+        if found is not None and found._state == inside["_state"]:
+            found._check_running = functools.partial(_revive, find)
+        return True
+
+    threads.when_ended(give_back)
+
+
+def _revive(find: Any) -> None:
+    """Begin anew, where the pool is used now: in another run, or outside."""
+    pool = find()
+    del pool._check_running
+    pool.__init__(pool._processes, pool._initializer, pool._initargs)
+    pool._check_running()
+
+
+when_loaded("multiprocessing.pool", _register_pool)
+
+
+# logging.handlers.QueueListener --------------------------------------------------------------
+
+
+def _register_listener(module: ModuleType) -> None:
+    real_start = module.QueueListener.start
+
+    @functools.wraps(real_start)
+    def start(self: Any) -> None:
+        real_start(self)
+        threads = _threads_of_run()
+        if threads is not None:
+            _go_on_later(self, threads)
+
+    entry(module.QueueListener, "start", start)
+
+
+def _go_on_later(listener: Any, threads: Threads) -> None:
+    """Let a listener of the run go on outside when that is over, if it was not stopped."""
+    find, thread = weakref.ref(listener), listener._thread
+
+    def give_back() -> bool:
+        if thread.is_alive():
+            return False
+        found = find()
+        if found is not None and found._thread is thread:
+            found._thread = None
+            found.start()
+        return True
+
+    threads.when_ended(give_back)
+
+
+when_loaded("logging.handlers", _register_listener)

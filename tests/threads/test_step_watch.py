@@ -1,0 +1,146 @@
+"""The watch on steps: what computes for ever in one step is stopped at its line."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import pickle
+import threading
+
+import pytest
+
+import simloop
+from simloop._threads.step_watch import watched_steps
+from simloop.testing import _life
+
+LIMIT_S = 0.01
+
+
+def ticking():
+    """Return a source of real time that goes on by the limit at each look."""
+    looks = itertools.count()
+    return lambda _ident: next(looks) * LIMIT_S
+
+
+def run_watched(main, spent_s):
+    """Run a coroutine under the watch, by another source of real time."""
+    world = simloop.World()
+    with watched_steps(world.threads, LIMIT_S, spent_s):
+        return simloop.run(main, world=world)
+
+
+async def spin():
+    while True:
+        pass
+
+
+async def spin_in_a_function():
+    def count():
+        number = 0
+        while True:
+            number += 1
+
+    count()
+
+
+async def spin_in_a_thread():
+    def count():
+        number = 0
+        while True:
+            number += 1
+
+    await asyncio.to_thread(count)
+
+
+async def spin_in_c():
+    while True:
+        sum(range(1000))
+
+
+SPINS = (spin, spin_in_a_function, spin_in_a_thread, spin_in_c)
+
+
+@pytest.mark.parametrize("main", SPINS)
+def test_a_step_that_never_ends_is_stopped_at_its_line(main):
+    """The program gets the error where it is, and the error says where that was."""
+    with pytest.raises(simloop.LimitError, match="one step has computed") as caught:
+        run_watched(main(), ticking())
+    assert "test_step_watch.py" in str(caught.value)
+    assert caught.traceback[-1].path.name == "test_step_watch.py"
+    assert type(pickle.loads(pickle.dumps(caught.value))) is simloop.LimitError  # noqa: S301
+
+
+def test_a_program_that_goes_on_is_told_again():
+    """Who catches the error and spins on gets it once more."""
+    told = []
+
+    async def main():
+        while len(told) < 3:
+            try:
+                await spin()
+            except simloop.LimitError as error:
+                told.append(str(error))
+
+    run_watched(main(), ticking())
+    assert len(told) == 3
+
+
+def test_many_steps_are_not_one():
+    """Steps that end are not counted together, however long they take in all."""
+
+    async def main():
+        for _ in range(20_000):
+            await asyncio.sleep(0)
+        return True
+
+    assert run_watched(main(), ticking())
+
+
+def test_a_step_that_waits_for_real_computes_nothing():
+    """A debugger at a breakpoint uses up none of the limit: what is counted is computing."""
+    looked = threading.Event()
+    looks = itertools.count()
+
+    def standing(_ident):
+        if next(looks) > 5:
+            looked.set()
+        return 1.0
+
+    async def main():
+        for _ in iter(looked.is_set, True):
+            pass
+        return True
+
+    assert run_watched(main(), standing)
+
+
+def test_the_option_watches_a_run():
+    """``real_step_limit`` of a run is in real seconds."""
+    with pytest.raises(simloop.LimitError, match=r"computed for 0\.02 s"):
+        simloop.run(spin(), real_step_limit=0.02)
+    assert isinstance(simloop.simulate(spin, real_step_limit=0.02).error, simloop.LimitError)
+    assert simloop.simulate(asyncio.Event, real_step_limit=math.inf).error is not None
+
+
+@pytest.mark.parametrize("value", [0, -1, "1", math.nan])
+def test_a_limit_that_means_nothing_is_refused(value):
+    """It takes real seconds above 0."""
+    with pytest.raises(simloop.UsageError, match="real_step_limit="):
+        simloop.run(asyncio.sleep(1), real_step_limit=value)
+
+
+def test_tests_are_watched_unless_told_otherwise():
+    """A test of the plugin has a limit by itself, and its mark sets another."""
+    assert _life.TestRun(_life.options_of("a test", {}))._step_limit_s == _life.STEP_LIMIT_S
+    run = _life.TestRun(_life.options_of("a test", {"real_step_limit": 0.02}))
+    with pytest.raises(simloop.LimitError, match="one step has computed"):
+        run.run(spin())
+    run.close()
+
+
+def test_a_run_without_a_watch_starts_no_thread():
+    """The watch is for runs that ask for it."""
+    before = threading.active_count()
+    simloop.run(asyncio.sleep(1), real_step_limit=60)
+    assert threading.active_count() == before
