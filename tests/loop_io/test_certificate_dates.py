@@ -77,18 +77,14 @@ def test_a_certificate_of_the_run_is_valid_in_it(tmp_path) -> None:
             await asyncio.sleep(2 * DAY.total_seconds())
             with pytest.raises(ssl.SSLCertVerificationError) as caught:
                 await talk(*both)
-            seen.append(caught.value.verify_message)
+            seen.append(caught.value.verify_code)
         early = certificate(tmp_path / "early.pem", dt.datetime.now(dt.UTC) + DAY)
         with pytest.raises(ssl.SSLCertVerificationError) as caught:
             await talk(*contexts(early))
-        return [*seen, caught.value.verify_message]
+        return [*seen, caught.value.verify_code]
 
-    assert simloop.run(main()) == [
-        True,
-        "certificate has expired",
-        "certificate has expired",
-        "certificate is not yet valid",
-    ]
+    # X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL's x509_vfy.h.
+    assert simloop.run(main()) == [True, 10, 10, 9]
 
 
 def test_a_blocking_client_checks_by_the_run_s_date(tmp_path) -> None:

@@ -150,6 +150,32 @@ def test_connections_outside_of_runs_are_left_alone() -> None:
     assert ask("SELECT date('now') > '2024-06'") == (1,)
 
 
+def test_a_connection_of_before_the_run() -> None:
+    """A connection that a fixture made outside has the run's date and dice once a run uses it."""
+    base = sqlite3.connect(":memory:", check_same_thread=False)
+    base.row_factory = sqlite3.Row
+    base.execute("CREATE TABLE t (id INTEGER, at TEXT DEFAULT CURRENT_TIMESTAMP)")
+
+    def main() -> list[tuple]:
+        with base:
+            base.cursor().execute("INSERT INTO t (id) VALUES (1)")
+        base.executemany("INSERT INTO t (id) VALUES (?)", [(2,)])
+        rows = base.execute("SELECT at, random() FROM t").fetchall()
+        base.execute("DELETE FROM t")
+        return [tuple(row) for row in rows]
+
+    first, again = run(main), run(main)
+    assert first == again
+    assert [at for at, _ in first] == ["2024-01-01 00:01:00"] * 2
+    base.close()
+
+    def closed() -> None:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            base.execute("SELECT 1")
+
+    run(closed)
+
+
 def test_a_program_may_have_functions_of_its_own() -> None:
     """What the program registers under such a name is what is called."""
 

@@ -10,6 +10,7 @@ Must not know: databases, tables, who made the connection: ``aiosqlite`` and SQL
 
 Invariants:
 
+- A connection that was made before the run gets the functions when the run first uses it.
 - A connection that lives longer than its run tells the real date to whoever asks outside of one.
 - The functions of dates are registered as deterministic, so that an index may use them as before;
   SQLite evaluates one without a column once for each execution, as it holds ``now`` still for one.
@@ -21,7 +22,7 @@ import datetime as dt
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.registry import redirect, when_loaded
+from simloop._sandbox.patching.registry import entry, redirect, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ _CURRENT = {
 }
 """Words of SQL that are functions to SQLite, and their part of a date."""
 
+_MARK = "simloop_functions"
+"""A function by which a connection that has the others is known."""
+
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - SQLite's dates are UTC and have no zone
 _BITS = 64
 
@@ -61,6 +65,10 @@ class _Functions:
 
     def __init__(self, module: ModuleType) -> None:
         self._connect: Callable[..., Any] = redirect(module.connect, self._connected)
+        self._error: type[Exception] = module.OperationalError
+        self._execute: Callable[..., Any] = module.Connection.execute
+        for name in ("cursor", "execute", "executemany", "executescript"):
+            entry(module.Connection, name, self._looking(name, getattr(module.Connection, name)))
 
     @cache  # noqa: B019 - one for each process
     def _plain(self) -> Any:
@@ -70,12 +78,14 @@ class _Functions:
     def _ask(self, name: str, *args: Any) -> Any:
         """Call a function of SQLite's own."""
         call = name if name in _CURRENT else f"{name}({', '.join('?' * len(args))})"
-        return self._plain().execute(f"SELECT {call}", args).fetchone()[0]
+        return self._execute(self._plain(), f"SELECT {call}", args).fetchone()[0]
 
     @cache  # noqa: B019 - as above
     def _dates(self) -> dict[str, Callable[..., Any]]:
         """Return the functions of dates that this SQLite has."""
-        listed = self._plain().execute("SELECT DISTINCT name FROM pragma_function_list").fetchall()
+        listed = self._execute(
+            self._plain(), "SELECT DISTINCT name FROM pragma_function_list"
+        ).fetchall()
         there = {name for (name,) in listed}
         return {name: self._date(name) for name in _TIMES_OF if name in there}
 
@@ -85,7 +95,26 @@ class _Functions:
             self._register(connection)
         return connection
 
+    def _looking(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a method of connections that first looks whether this one has the functions."""
+
+        def method(connection: Any, *args: Any, **kwargs: Any) -> Any:
+            if get_ident() in by_thread:
+                # Asked of SQLite, since nothing can be kept with a connection; sqlite3 keeps the
+                # statement.
+                try:
+                    self._execute(connection, f"SELECT {_MARK}()")
+                except self._error:
+                    self._register(connection)
+                except Exception:  # noqa: BLE001 - closed, of another thread, refused: not by us
+                    return real(connection, *args, **kwargs)
+            return real(connection, *args, **kwargs)
+
+        method.__name__, method.__qualname__ = name, f"Connection.{name}"
+        return method
+
     def _register(self, connection: Any) -> None:
+        connection.create_function(_MARK, 0, bool)
         for name, function in self._dates().items():
             connection.create_function(name, -1, function, deterministic=True)
         for name in _CURRENT:
