@@ -80,10 +80,6 @@ def _error_queue(real, virtual):
     )
 
 
-def _held_back(real, virtual):
-    return any(answer.call[0] == "hold_back" for answer in real)
-
-
 BY_DESIGN = [
     Difference(
         "The room of a UNIX stream",
@@ -114,14 +110,6 @@ BY_DESIGN = [
         "The queue of errors",
         _error_queue,
         [("open", 0, 6), ("set", 0, 43), ("sendto", 0, 1)],
-    ),
-    Difference(
-        "Segments that are held back",
-        _held_back,
-        [
-            *[("meet", 0, 0), ("hold_back", 0, 1), ("hold_back", 1, 1), ("send", 1, 0)],
-            *[("send", 0, 0), ("send", 1, 0), ("drain", 0, 0), ("send", 1, 0)],
-        ],
     ),
 ]
 

@@ -229,14 +229,14 @@ class Machine:
                 os.set_blocking(each, False)
             else:
                 each.setblocking(False)
-                self.hold_back(each, 0)
+                self.hurry(each)
             self.slots.append(each)
         return len(made)
 
-    def hold_back(self, slot, what):
-        """Send small segments at once, as asyncio has it, or hold them back (Nagle's algorithm)."""
-        if slot.family != socket.AF_UNIX and slot.type == socket.SOCK_STREAM:
-            slot.setsockopt(*NODELAY, not what)
+    def hurry(self, sock):
+        """Send small segments at once, as asyncio sets it: Nagle's delay is a matter of moments."""
+        if sock.family != socket.AF_UNIX and sock.type == socket.SOCK_STREAM:
+            sock.setsockopt(*NODELAY, 1)
 
     def close_one(self, slot):
         if isinstance(slot, int):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from . import endpoint_programs, process_programs, stream_programs
@@ -15,6 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="its own writelines fails where a connection is lost"
+)
 def test_random_calls_on_streams_are_answered_as_by_asyncio(check_loop):
     """Readers, writers and transports of TCP, UNIX, TLS and pipes answer as asyncio's own."""
     search(stream_programs.programs(), budget(500), lambda each: check_loop(Streams, each))

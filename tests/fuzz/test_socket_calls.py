@@ -64,6 +64,9 @@ FOUND = {
     "a sender that has a name since": [
         *[("meet", 2, 44), ("bind", 0, 29), ("write", 0, 49), ("recvmsg", 1, 7)],
     ],
+    "the sender of bytes that are not taken": [
+        *[("meet", 3, 30), ("write", 1, 49), ("recvmsg", 0, 14), ("recvmsg", 0, 12)],
+    ],
     "the sender of a packet": [
         *[("open_pair", 6, 26), ("bind", 0, 2), ("sendmsg", 0, 42), ("recvfrom", 1, 2)],
     ],

@@ -325,8 +325,9 @@ class UnixStream(UnixAddresses, StreamSocket):
         """Return bytes, and the files that came with them: the caller owns their references."""
         del ancillary_size
         if not self.rights:
+            sender = self._sender() if self.inbox.size else None  # The end comes from no one.
             data = super().recv(size, flags)
-            return data, self.beside(data, []), 0, self._sender() if data else None
+            return data, self.beside(data, []), 0, sender
         data, files = self._recv_with_files(size, flags)
         return data, self.beside(data, files), 0, self._sender()
 
@@ -567,8 +568,7 @@ class UnixPackets(UnixStream):
             return cut(data, size, flags), self.beside(data, files), message_flags, sender
         self.packets.popleft()
         peer = self.peer
-        if peer is not None:
-            assert isinstance(peer, UnixPackets)
+        if isinstance(peer, UnixPackets):
             peer.held -= memory_of(len(data))
             peer.room_made()
         return cut(data, size, flags), self.beside(data, files), message_flags, sender
