@@ -59,6 +59,7 @@ from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
 from .process import identity, machine  # noqa: F401
 from .process.garbage import collect, freeze_garbage, tidy
+from .process.interruptions import Deferring, shield, unshield
 from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
 from .run_context import RunContext, current, get_ident
@@ -70,6 +71,7 @@ __all__ = [
     "ALLOWANCES",
     "START_DATE",
     "Clock",
+    "Deferring",
     "Identity",
     "ProcessContext",
     "RealTree",
@@ -94,7 +96,9 @@ __all__ = [
     "leave_interrupts",
     "real_clock",
     "sealed",
+    "shield",
     "take_interrupts",
     "tidy",
+    "unshield",
     "wake_all",
 ]
