@@ -1,8 +1,8 @@
 """What the count of steps decides: limits of a run, livelocks, and when garbage is collected.
 
 Owns: the counting of steps against a maximum, the finding of livelocks (many steps while the clock
-stands still), the steps at which to tidy up, and what signals have left to do. All this costs a plain turn one comparison: the
-kernel asks here only when the count of steps passes ``check_at``.
+stands still), the steps at which to tidy up, and what signals have left to do. All this costs a
+plain turn one comparison: the kernel asks here only when the count of steps passes ``check_at``.
 
 Must not know: what runs, and how a turn goes. Of the kernel it knows :class:`Limited`.
 
