@@ -9,7 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._first_load import load_engine
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -166,6 +165,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES.get(name, "simloop.errors")
     if not home.startswith(_WITHOUT_ENGINE):
+        from ._first_load import load_engine  # noqa: PLC0415 - the point of this function
+
         load_engine()  # The world, which tells loops how it is made, comes first.
     value = getattr(import_module(home), name)
     globals()[name] = value

@@ -265,6 +265,7 @@ class Kernel(ShownClock):
 
     def _rest(self) -> None:
         """Ask the hooks for work, where nothing is ready and the clock may not jump."""
+        self.limits.make_deferred()
         for hook in self.when_idle:
             if hook():
                 return

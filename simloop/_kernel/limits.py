@@ -1,8 +1,8 @@
 """What the count of steps decides: limits of a run, livelocks, and when garbage is collected.
 
 Owns: the counting of steps against a maximum, the finding of livelocks (many steps while the clock
-stands still), and the steps at which to tidy up. All this costs a plain turn one comparison: the
-kernel asks here only when the count of steps passes ``check_at``.
+stands still), the steps at which to tidy up, and what signals have left to do. All this costs a
+plain turn one comparison: the kernel asks here only when the count of steps passes ``check_at``.
 
 Must not know: what runs, and how a turn goes. Of the kernel it knows :class:`Limited`.
 
@@ -88,6 +88,7 @@ class Limits:
     """The limits of one world's run; ``None`` means no limit."""
 
     __slots__ = (
+        "_deferred",
         "_look_at",
         "_looked_ns",
         "_looked_steps",
@@ -129,6 +130,7 @@ class Limits:
         self._looked_ns: int | None = None
         self._looked_steps = 0
         self._sample: _Sample | None = None
+        self._deferred: list[Callable[[], object]] = []
         self._schedule(LIVELOCK_STEPS)
 
     def set(
@@ -160,6 +162,18 @@ class Limits:
         self.check_at: int = min(look_at, self._tidy_at)
         if self._steps_max is not None:
             self.check_at = min(self.check_at, self._steps_max)
+        if self._deferred:
+            self.check_at = -1
+
+    def defer(self, call: Callable[[], object]) -> None:
+        """Make a call before the next turn, which may raise there; from a signal's handler."""
+        self._deferred.append(call)
+        self.check_at = -1
+
+    def make_deferred(self) -> None:
+        """Make the calls that are due before the next turn."""
+        while self._deferred:
+            self._deferred.pop(0)()
 
     def grant(self, kernel: Limited, count: int) -> int:
         """Return how many of ``count`` steps may run now, and count them as taken.
@@ -167,6 +181,11 @@ class Limits:
         Raises:
             LimitError: None may: the steps are used up, or the run spins.
         """
+        if self._deferred:
+            try:
+                self.make_deferred()
+            finally:
+                self._schedule(self._look_at)
         if kernel.steps + count > self._tidy_at:
             self._tidy(kernel, kernel.steps + count)
         if kernel.steps + count > self._look_at:

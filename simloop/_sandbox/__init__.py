@@ -61,6 +61,7 @@ from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
 from .process import identity, lock_calls, machine, pools  # noqa: F401
 from .process.garbage import collect, collect_between_runs, freeze_garbage, tidy
+from .process.interruptions import Deferring, shield, unshield
 from .process.signals import interrupt, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, wake_all
 from .run_context import READS_UNSEEN, RunContext, current, get_ident
@@ -80,6 +81,7 @@ __all__ = [
     "READS_UNSEEN",
     "START_DATE",
     "Clock",
+    "Deferring",
     "Identity",
     "ProcessContext",
     "RealTree",
@@ -106,7 +108,9 @@ __all__ = [
     "read_again",
     "real_clock",
     "sealed",
+    "shield",
     "take_interrupts",
     "tidy",
+    "unshield",
     "wake_all",
 ]

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simloop._sandbox import has_tasks, leave_interrupts, take_interrupts
+from simloop._sandbox import Deferring, has_tasks, leave_interrupts, take_interrupts
 from simloop._threads.step_watch import watched_steps
 from simloop.errors import SimError, UsageError
 
@@ -205,7 +205,8 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
             return super().run(coro, context=context)  # Says what is wrong with it, if anything.
         self._lazy_init()
         task = self._loop.create_task(coro, context=self._context if context is None else context)
-        handler = functools.partial(self._on_sigint, main_task=task)
+        on_sigint = functools.partial(self._on_sigint, main_task=task)
+        handler = Deferring(on_sigint, self._loop._kernel.limits.defer)
         is_taken = take_interrupts(handler)
         self._interrupt_count = 0
         try:

@@ -10,11 +10,12 @@ import sys
 import time
 import uuid
 
-import freezegun
 import pytest
-import time_machine
 
 import simloop
+
+freezegun = pytest.importorskip("freezegun")
+time_machine = pytest.importorskip("time_machine")
 
 pytest_plugins = ["pytester"]
 

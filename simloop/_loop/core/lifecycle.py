@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simloop._loop.state import LoopState
+from simloop._sandbox import shield, unshield
 
 from .callbacks import ClosedQueue
 
@@ -72,6 +73,7 @@ class Lifecycle(LoopState):
     # first does: most loops see none.
     _asyncgens: weakref.WeakValueDictionary[int, AsyncGenerator[Any, Any]] | None = None
     _asyncgens_begun = 0
+    _broken_off: asyncio.Future[Any] | None = None
     _asyncgens_shutdown_called = False
     _origin_tracking_depth: int | None = None
 
@@ -88,9 +90,14 @@ class Lifecycle(LoopState):
         self._check_running()
         with self._world.inside():
             previous = self._begin()
+            limits = self._kernel.limits
+            shields = shield(limits.defer)
             try:
                 self._kernel.run(self)
+                limits.make_deferred()
             finally:
+                if shields:
+                    unshield(shields)
                 self._end(previous)
 
     def _begin(self) -> _Outer:
@@ -134,10 +141,13 @@ class Lifecycle(LoopState):
         task = tasks.ensure_future(future, loop=self)  # type: ignore[arg-type]  # typeshed's union
         if is_new:
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # the error says it
+        if self._broken_off is task:
+            self._broken_off = None
         task.add_done_callback(_stop_when_done)
         try:
             self.run_forever()
         except BaseException:
+            self._broken_off = task
             if is_new and task.done() and not task.cancelled():
                 task.exception()  # Seen: what is raised here tells more.
             raise
@@ -245,4 +255,6 @@ def _stop_when_done(future: asyncio.Future[Any]) -> None:
         error = future.exception()
         if isinstance(error, (SystemExit, KeyboardInterrupt)):
             return
-    future.get_loop().stop()
+    loop: Any = future.get_loop()
+    if loop._broken_off is not future:  # It was scheduled for a run that a signal has ended.
+        loop.stop()

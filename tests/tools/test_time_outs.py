@@ -1,0 +1,228 @@
+"""Exceptions of signal handlers: wherever they land, they are told, and no wake-up is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from contextlib import suppress
+from types import FunctionType
+
+import pytest
+
+import simloop
+from simloop._sandbox.patching.c_functions import clone
+from simloop._sandbox.process import interruptions
+
+pytest_plugins = ["pytester"]
+
+raise_signal = clone(signal.raise_signal)
+"""Of the real process, where in a run it would be the world's."""
+
+
+class TimedOut(BaseException):
+    """What a plugin raises to end a test, as pytest.fail does."""
+
+
+async def spinning():
+    while True:
+        await asyncio.sleep(1)
+
+
+async def passing_on():
+    queue = asyncio.Queue()
+
+    async def put():
+        while True:
+            await asyncio.sleep(0.001)
+            queue.put_nowait(1)
+
+    async def get():
+        while True:
+            await queue.get()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(put())
+        group.create_task(get())
+
+
+async def echoing():
+    async def echo(reader, writer):
+        while True:
+            writer.write(await reader.read(100))
+
+    await asyncio.start_server(echo, "127.0.0.1", 80)
+    reader, writer = await asyncio.open_connection("127.0.0.1", 80)
+    while True:
+        writer.write(b"x")
+        await reader.read(1)
+        await asyncio.sleep(0.001)
+
+
+PROGRAMS = [spinning, passing_on, echoing]
+
+
+class Tracing:
+    """Sends the process a signal when so many lines and calls of a run have been traced."""
+
+    def __init__(self, after):
+        self.left = after
+
+    def __call__(self, _frame, _event, _arg):
+        self.left -= 1
+        if self.left == 0:
+            sys.settrace(None)
+            raise_signal(signal.SIGALRM)
+        return self
+
+
+# As if the signal had come in the traced code itself, be it the engine's or the program's.
+Tracing.__call__ = FunctionType(
+    Tracing.__call__.__code__,
+    {"__name__": "simloop.traced", "sys": sys, "signal": signal, "raise_signal": raise_signal},
+)
+
+
+def raise_within(program, after, error):
+    """Run a program, with an error of a signal's handler somewhere in it; end what is left."""
+
+    def handler(_signum, _frame):
+        raise error
+
+    before = signal.signal(signal.SIGALRM, handler)
+    outer = sys.gettrace()
+    loop = simloop.SimLoop()
+    try:
+        main = loop.create_task(program())
+        loop.call_later(0.0005, sys.settrace, Tracing(after))
+        with pytest.raises(type(error)) as caught:
+            loop.run_until_complete(main)
+        assert signal.getsignal(signal.SIGALRM) is handler
+        while left := asyncio.all_tasks(loop):
+            for task in left:
+                task.cancel()
+            # A wake-up that was lost would make this a deadlock. (A group of tasks may raise what
+            # its task has raised once more.)
+            with suppress(type(error)):
+                loop.run_until_complete(asyncio.wait(left))
+        assert main.done()
+        assert main.cancelled() or main.exception() is not None
+    finally:
+        sys.settrace(outer)
+        loop.close()
+        signal.signal(signal.SIGALRM, before)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [*((program, TimedOut) for program in PROGRAMS), (spinning, KeyboardInterrupt)],
+)
+def test_an_error_anywhere_ends_the_run(program, error):
+    """At each of many lines, an error of a handler ends the run as itself, and all can end well."""
+    for after in range(1, 150, 11):
+        raised = error(after)
+        assert raise_within(program, after, raised) is raised
+
+
+def test_a_program_that_never_gives_its_turn_back():
+    """A step that asks for the time for ever is ended in its next line, not before a next turn."""
+
+    async def program():
+        await asyncio.sleep(1)
+        while True:
+            time.time()
+
+    for after in (400, 401, 402, 403, 404, 405):
+        raised = TimedOut()
+        assert raise_within(program, after, raised) is raised
+
+
+def test_an_error_in_a_task_beside_ends_the_run():
+    """What is no Exception ends the run, though it was raised in a task that nobody awaits."""
+
+    async def main():
+        async def beside():
+            raise_signal(signal.SIGALRM)
+
+        kept = asyncio.create_task(beside())
+        await asyncio.Event().wait()
+        return kept
+
+    def handler(_signum, _frame):
+        raise TimedOut
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(TimedOut):
+            simloop.run(main())
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_handlers_that_return_change_nothing():
+    """A handler that raises nothing leaves the run as it is."""
+    calls = []
+    before = signal.signal(signal.SIGALRM, lambda signum, frame: calls.append(signum))
+    try:
+
+        async def main():
+            sys.settrace(Tracing(50))
+            await asyncio.sleep(5)
+            for _ in range(10):
+                await asyncio.sleep(1)
+            return asyncio.get_running_loop().time()
+
+        outer = sys.gettrace()
+        try:
+            assert simloop.run(main()) == 15.0
+        finally:
+            sys.settrace(outer)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert calls == [signal.SIGALRM]
+
+
+def test_no_handler_is_left():
+    """After a run each signal has the handler that it had before, and none is shielded twice."""
+    shields = interruptions.shield(lambda call: None)
+    try:
+        assert not interruptions.shield(lambda call: None)
+    finally:
+        interruptions.unshield(shields)
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGALRM)]
+    assert not any(isinstance(each, interruptions.Deferring) for each in handlers)
+
+
+TESTS = """
+import asyncio, pytest
+pytestmark = [pytest.mark.simloop, pytest.mark.timeout(1)]
+
+async def test_for_ever():
+    while True:
+        await asyncio.sleep(1)
+
+async def test_beside():
+    async def spin():
+        while True:
+            await asyncio.sleep(1)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(spin())
+
+async def test_next():
+    await asyncio.sleep(86_400)
+"""
+
+
+@pytest.mark.slow
+def test_pytest_timeout(pytester, monkeypatch):
+    """A test that spins is told as timed out, once, and the next test is not touched."""
+    pytest.importorskip("pytest_timeout")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(TESTS)
+    options = ("-p", "simloop.testing.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(*options)
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["FAILED*test_for_ever - Failed: Timeout*"])
+    result.stdout.fnmatch_lines(["FAILED*test_beside - Failed: Timeout*"])
