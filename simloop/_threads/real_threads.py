@@ -80,6 +80,8 @@ _IDLE_MODULES = (
     "queue",
     "selectors",
     "simloop._sandbox.process.threads",
+    "simloop._threads.real_threads",
+    "simloop._threads.step_watch",
     "socketserver",
     "threading",
 )
