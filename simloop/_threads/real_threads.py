@@ -80,6 +80,8 @@ _IDLE_MODULES = (
     "queue",
     "selectors",
     "simloop._sandbox.process.threads",
+    "simloop._threads.real_threads",
+    "simloop._threads.step_watch",
     "socketserver",
     "threading",
 )
@@ -95,7 +97,7 @@ class Patience:
     __slots__ = ("_looked", "_quiet", "left_s")
 
     def __init__(self, limit_s: float) -> None:
-        self.left_s = limit_s
+        self.left_s: float = limit_s
         self._looked = False
         self._quiet = 0
 

@@ -25,12 +25,14 @@ from simloop._kernel import NEVER, Handle, TimerHandle
 from simloop._kernel.safe_looks import attribute_of, class_name, unwrapped
 
 from .real_threads import Gate
+from .spinning import thread_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simloop._kernel import Kernel, Limits
 
+    from .spinning import Spin
     from .thread_scheduler import ThreadScheduler
 
 __all__ = ["SimThread", "name_of"]
@@ -143,6 +145,8 @@ class SimThread:
         self.loop = loop
         self.number = number
         self.ident: int = 0
+        self.state: Any = None
+        self.spin: Spin | None = None
         self.function: object = None
         self.joined_by: object = None
         self.waits_for: object = None
@@ -226,12 +230,15 @@ class SimThread:
     def main(self, function: Callable[..., object], /, *args: Any, **kwargs: Any) -> None:
         """Run the thread from its first turn to its end; called on it."""
         self.ident = self.threads.bridge.real_ident()
+        self.state = thread_state()
         self._go.wait()
         self._sandbox.__enter__()
         try:
             function(*args, **kwargs)
         finally:
             self._sandbox.__exit__(None, None, None)
+            if self.spin is not None:
+                self.spin.end()
             self.has_ended = True
             self._back.open()
 

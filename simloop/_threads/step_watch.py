@@ -192,7 +192,8 @@ def watched_steps(
         yield
         return
     watch = StepWatch(scheduler, scheduler.bridge.real_ident(), limit_s, spent_s)
-    _watchman.add(watch)
+    with scheduler.for_real():  # A thread of the run is no watch.
+        _watchman.add(watch)
     try:
         yield
     finally:

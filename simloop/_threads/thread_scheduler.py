@@ -33,6 +33,7 @@ from simloop.errors import DeadlockError, LimitError
 
 from .real_threads import Patience, RealJob, RealWork
 from .sim_thread import SimThread, name_of
+from .spinning import SPIN_S, end_of_turn, look_for_spin
 from .thread_position import position_of
 
 if TYPE_CHECKING:
@@ -245,6 +246,8 @@ class ThreadScheduler:
         finally:
             self.current = outer
             self._turn_of = self._turn_of if outer is None else turn_of
+        if thread.spin is not None:
+            end_of_turn(thread)
         if error is not None:
             self._lose(thread)
             thread.failed(error)
@@ -255,9 +258,13 @@ class ThreadScheduler:
 
     def _await(self, thread: SimThread) -> LimitError | None:
         """Block until the thread yields; return an error if it stands still for real."""
+        if thread.await_turn(SPIN_S):
+            return None
+        look_for_spin(thread)
         limit_s = self.limit_s()
         spent_s: float | None = None
         while not thread.await_turn(limit_s / 2):
+            look_for_spin(thread)
             before_s, spent_s = spent_s, self._computing_time_s(thread)
             if before_s is not None and spent_s - before_s < limit_s / 100:
                 return self._explain_standstill(thread, limit_s)

@@ -29,6 +29,7 @@ __all__ = ["Driven", "DrivenProcess", "call_now", "end", "new_loop"]
 
 _FOREIGN = {
     "start_time": "the loop starts at the time of the simulator that drives it",
+    "real_step_limit": "the simulator that drives the loop takes its steps",
     "realtime": "the pace is that of the simulator that drives the loop",
 }
 """Options of :func:`simloop.run` that mean nothing to a loop that is driven."""

@@ -62,7 +62,8 @@ class TestRun:
 
     def make_loop(self) -> SimLoop:
         """Make the loop, for a runner."""
-        self._loop = _TestLoop(self.world, autojump=self._autojump)
+        self._loop = loop = _TestLoop(self.world, autojump=self._autojump)
+        loop.step_limit_s = self._step_limit_s
         return self._loop
 
     @property
@@ -73,11 +74,13 @@ class TestRun:
     def run(self, main: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine on the loop to its end; what it sets in its context stays set."""
         __tracebackhide__ = True
-        with watched_steps(self.world.threads, self._step_limit_s), self.world.inside():
+        with self.world.inside():
             try:
                 return self._runner.run(main)
             except (DeadlockError, LimitError) as error:
-                raise error.with_traceback(_standing(main)) from None  # Without asyncio's frames.
+                if (standing := _standing(main)) is None:
+                    raise  # It was raised in the program.
+                raise error.with_traceback(standing) from None  # Without asyncio's frames.
 
     def finish(self) -> None:
         """End the test's properties: what was to be true at last must be now.
@@ -127,11 +130,14 @@ def _standing(main: Any) -> types.TracebackType | None:
 class _TestLoop(CleanUpLoop):
     """A loop on which a test's tear-down can go on after the world has ended the test."""
 
+    step_limit_s: float = STEP_LIMIT_S
+
     def run_until_complete(self, future: Any) -> Any:
         """Run as any loop does; what the world ends is cancelled, so that it ends next."""
         __tracebackhide__ = True
         try:
-            return super().run_until_complete(future)
+            with watched_steps(self.world.threads, self.step_limit_s):
+                return super().run_until_complete(future)
         except (DeadlockError, LimitError, PropertyError) as error:
             if not isinstance(future, asyncio.Task) or future.done():
                 raise

@@ -94,7 +94,9 @@ def test_many_steps_are_not_one():
             await asyncio.sleep(0)
         return True
 
-    assert run_watched(main(), ticking())
+    world = simloop.World()
+    with watched_steps(world.threads, LIMIT_S, lambda _ident: world.steps * LIMIT_S):
+        assert simloop.run(main(), world=world)
 
 
 def test_a_step_that_waits_for_real_computes_nothing():
@@ -144,3 +146,18 @@ def test_a_run_without_a_watch_starts_no_thread():
     before = threading.active_count()
     simloop.run(asyncio.sleep(1), real_step_limit=60)
     assert threading.active_count() == before
+
+
+def test_the_watch_keeps_no_deadlock_waiting():
+    """The thread that looks is none that could end a wait, so a deadlock is told at once."""
+
+    async def main():
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()
+
+    world = simloop.World()
+    assert not world.threads.real_work.describe()
+    with pytest.raises(simloop.DeadlockError) as caught:
+        simloop.run(main(), real_step_limit=60)
+    assert "outside of the run" not in str(caught.value)

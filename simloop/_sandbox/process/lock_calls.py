@@ -109,7 +109,7 @@ _PAUSE_NS_MAX = NS_PER_SECOND
 _TRIES = 10_000
 """After so many it is a deadlock."""
 
-_REAL_TRIES = 1000
+_REAL_TRIES = 500
 _REAL_PAUSE_S = 0.01
 """How often, and how long, it is waited for what another process holds."""
 
@@ -157,7 +157,10 @@ def _take(call: str, fd: Any, attempt: Callable[[], Any]) -> Any:
 
 
 def _is_held_elsewhere(fd: Any) -> bool:
-    """Return whether another process has a lock on a file; see proc_locks(5)."""
+    """Return whether another process has a lock on a file; see proc_locks(5).
+
+    A lock of an open file description (``OFDLCK``) tells no process: it is taken for ours.
+    """
     try:
         status = _real_fstat(fd if isinstance(fd, int) else fd.fileno())
         threads = threads_of_caller()
@@ -167,7 +170,7 @@ def _is_held_elsewhere(fd: Any) -> bool:
     except OSError:
         return False
     file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    fields = [line.split() for line in lines if "->" not in line]
+    fields = [line.split() for line in lines if "->" not in line and "OFDLCK" not in line]
     return any(file in each and own not in each for each in fields)
 
 

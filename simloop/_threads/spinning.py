@@ -1,0 +1,250 @@
+"""Threads that spin: ``while not flag: pass``, where another thread is to set the flag.
+
+Owns: finding out that a thread of a run, which has computed for a while in one turn, only goes
+round and round, and letting it yield at each round. Real threads are preempted; one of a run keeps
+the turn until it waits, so without this a thread that waits by looking would look for ever.
+
+How. The thread's lines are traced for a moment. If the same lines come again and again, in the same
+frames, with the same variables, then nothing but another thread can end that, and where the thread
+is preempted makes no difference: it sleeps then at each round, as a program does that waits by
+reading a clock, in steps that grow with what has passed. That it was found out in real time is not
+seen in the run, because the clock stood still until then.
+
+Must not know: what the thread waits for.
+
+Invariants: a thread that computes (one of its variables changes, or what its objects hold) is left
+alone; a thread that another tool traces is, too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import TYPE_CHECKING, Any
+
+from simloop._kernel.safe_looks import attribute_of
+from simloop.errors import LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+    from .sim_thread import SimThread
+
+__all__ = ["SPIN_S", "Spin", "end_of_turn", "look_for_spin", "thread_state"]
+
+SPIN_S = 0.1
+"""So long a thread computes in one turn before it is looked at."""
+
+_ROUNDS = 20
+"""How many rounds in a row have to be the same."""
+
+_ROUND_MAX = 200
+"""A round of more lines than this is work."""
+
+_LINES = 5000
+"""After so many lines without a spin the thread is left alone."""
+
+_STEP_NS = 1000
+_GROWTH = 1000
+_WAIT_MAX_NS = 366 * 86_400 * 10**9
+
+_PLAIN = (int, float, str, bytes, bool, type(None))
+_SIZED = (list, dict, set, tuple)
+
+
+class Spin:
+    """What is seen of one thread's lines."""
+
+    def __init__(self, thread: SimThread, end: Callable[[], None]) -> None:
+        self._thread = thread
+        self._end = end
+        self.is_yielding: bool = False
+        """Whether the thread waits because it spins."""
+        self._lines = 0
+        self._rounds = 0
+        self._round: list[Any] = []
+        self._before: list[Any] | None = None
+        self._anchor: tuple[int, CodeType, int] | None = None
+        self._since_ns: int | None = None
+
+    def end(self) -> None:
+        """Look no longer."""
+        if self._thread.spin is self:
+            self._thread.spin = None
+            self._end()
+
+    def line(self, frame: FrameType) -> None:
+        """Take note of a line, called on the thread that comes to it."""
+        if str(frame.f_globals.get("__name__")).startswith("simloop."):
+            return
+        place = (_depth(frame), frame.f_code, frame.f_lineno)
+        if self._anchor is None or place != self._anchor:
+            self._lines += 1
+            if self._lines > _LINES:
+                self.end()
+            elif self._anchor is None or len(self._round) > _ROUND_MAX:
+                self._anchor, self._round, self._before, self._rounds = place, [], None, 0
+            else:
+                self._round += _state(frame)
+            return
+        done, self._round = self._round + _state(frame), []
+        same = self._before is not None and _same(self._before, done)
+        self._before = done
+        self._rounds = self._rounds + 1 if same else 0
+        self._lines = 0 if same else self._lines + 1
+        if self._lines > _LINES:
+            self.end()
+        elif self._rounds >= _ROUNDS:
+            self._yield(frame)
+        elif not same:
+            self._since_ns = None
+
+    def _yield(self, frame: FrameType) -> None:
+        """Let others run, and time pass."""
+        thread = self._thread
+        now_ns = thread.kernel.now_ns
+        if self._since_ns is None:
+            self._since_ns = now_ns
+        passed_ns = now_ns - self._since_ns
+        limits = thread.kernel.limits
+        step_ns = max(_STEP_NS, passed_ns // _GROWTH)
+        if passed_ns > _WAIT_MAX_NS or now_ns + step_ns > limits.time_max_ns:
+            self.end()
+            raise LimitError(
+                f"{thread.__qualname__} goes round and round without a change, and"
+                f" {passed_ns / 1e9:.0f} s of virtual time have not ended that, at\n"
+                f"    {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}\n"
+                "Let it wait by threading.Event, or sleep"
+            )
+        self.is_yielding = True
+        try:
+            thread.sleep(step_ns)
+        except BaseException:
+            self.end()  # The run is over.
+            raise
+        finally:
+            self.is_yielding = False
+
+
+def _depth(frame: FrameType | None) -> int:
+    depth = 0
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    return depth
+
+
+def _state(frame: FrameType) -> list[Any]:
+    """Return where a frame stands and what it sees, one level deep."""
+    code, names = frame.f_code, frame.f_globals
+    state: list[Any] = [code, frame.f_lineno]
+    seen = [*frame.f_locals.values(), *(names[each] for each in code.co_names if each in names)]
+    for value in seen:
+        state.append(value)
+        if isinstance(value, _SIZED):
+            state.append(len(value))
+        elif isinstance(own := attribute_of(value, "__dict__"), dict):
+            state.extend(own.values())
+    return state
+
+
+def _same(before: list[Any], after: list[Any]) -> bool:
+    return len(before) == len(after) and all(map(_is_same, before, after))
+
+
+def _is_same(before: Any, after: Any) -> bool:
+    if before is after:
+        return True
+    return type(before) is type(after) and type(before) in _PLAIN and bool(before == after)
+
+
+# Python 3.11 ------------------------------------------------------------------------------------
+
+_TRACE_LINE = 2  # CPython: PyTrace_LINE, Include/cpython/pystate.h.
+
+
+def thread_state() -> Any:
+    """Return what tells the interpreter which thread the caller is, where that is needed."""
+    return None if hasattr(sys, "monitoring") else _current_state()
+
+
+def end_of_turn(thread: SimThread) -> None:
+    """Look no longer at a thread that waits for something, or has ended."""
+    spin = thread.spin
+    if spin is not None and not spin.is_yielding:
+        spin.end()
+
+
+def look_for_spin(thread: SimThread) -> None:
+    """Begin to look whether a thread that computes spins; called on another one."""
+    if thread.spin is not None:
+        return
+    if hasattr(sys, "monitoring"):
+        _monitor(thread)
+    elif thread.state is not None and sys.gettrace() is None:
+        _trace(thread)
+
+
+if not hasattr(sys, "monitoring"):
+    _current_state: Any = ctypes.pythonapi.PyThreadState_Get
+    _current_state.restype = ctypes.c_void_p
+    _set_trace: Any = ctypes.pythonapi._PyEval_SetTrace
+    _function = ctypes.PYFUNCTYPE(
+        ctypes.c_int, ctypes.c_void_p, ctypes.py_object, ctypes.c_int, ctypes.c_void_p
+    )
+    _set_trace.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+    _kept: dict[int, Any] = {}
+
+    def _trace(thread: SimThread) -> None:
+        ident, state = thread.ident, thread.state
+
+        def end() -> None:
+            _set_trace(state, None, None)
+
+        spin = thread.spin = Spin(thread, end)
+
+        def hear(_self: Any, frame: Any, what: int, _arg: Any) -> int:
+            if what == _TRACE_LINE:
+                try:
+                    spin.line(frame)
+                except BaseException as error:  # noqa: BLE001 - it can't be raised from here
+                    spin.end()
+                    kind = type(error)
+                    message = str(error)
+
+                    def init(self: Any, *args: object) -> None:
+                        kind.__init__(self, *(args or (message,)))
+
+                    raised = type(kind.__name__, (kind,), {"__init__": init})
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                        ctypes.c_ulong(ident), ctypes.py_object(raised)
+                    )
+            return 0
+
+        _kept[ident] = called = _function(hear)
+        _set_trace(state, ctypes.cast(called, ctypes.c_void_p), None)
+
+
+def _monitor(thread: SimThread) -> None:
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
+    tool = next((each for each in (3, 4) if monitoring.get_tool(each) is None), None)
+    if tool is None:
+        return
+    ident, events = thread.ident, monitoring.events
+    monitoring.use_tool_id(tool, "simloop")
+
+    def end() -> None:
+        monitoring.set_events(tool, 0)
+        monitoring.register_callback(tool, events.LINE, None)
+        monitoring.register_callback(tool, events.JUMP, None)
+        monitoring.free_tool_id(tool)
+
+    spin = thread.spin = Spin(thread, end)
+
+    def hear(_code: CodeType, *_where: int) -> None:
+        if thread.threads.bridge.real_ident() == ident and thread.threads.current is thread:
+            spin.line(sys._getframe(1))
+
+    monitoring.register_callback(tool, events.LINE, hear)
+    monitoring.register_callback(tool, events.JUMP, hear)  # A loop of one line has no other.
+    monitoring.set_events(tool, events.LINE | events.JUMP)
