@@ -12,12 +12,16 @@ first schedule of a search counts, and for some tools it is always the undisturb
 Peers are run by this same file in environments of their own, since it needs nothing but the
 standard library and the tool, and one of them bears our name:
 
-    python3.12 -m venv peers; peers/bin/pip install detangle simloom seedloop simloop
-    peers/bin/python benchmarks/corpus.py --tool detangle
-    peers/bin/python benchmarks/corpus.py --tool detangle-timing     late timers, slow links
-    peers/bin/python benchmarks/corpus.py --tool simloom
-    peers/bin/python benchmarks/corpus.py --tool seedloop
-    peers/bin/python benchmarks/corpus.py --tool simloop-pypi
+    for peer in detangle simloom seedloop simloop; do
+        python3.12 -m venv peers/$peer; peers/$peer/bin/pip install $peer; done
+    peers/detangle/bin/python benchmarks/corpus.py --tool detangle
+    peers/detangle/bin/python benchmarks/corpus.py --tool detangle-timing   late timers and links
+    peers/detangle/bin/python benchmarks/corpus.py --tool detangle-fifo     these and no permuting
+    peers/simloom/bin/python benchmarks/corpus.py --tool simloom
+    peers/simloom/bin/python benchmarks/corpus.py --tool simloom-slow       late links
+    peers/simloop/bin/python benchmarks/corpus.py --tool simloop-pypi
+    peers/simloop/bin/python benchmarks/corpus.py --tool simloop-pypi-slow  late links
+    peers/seedloop/bin/python benchmarks/corpus.py --tool seedloop
 
 A program is one that a tool can't run when its twin or itself fails by the tool's own refusal, when
 the twin fails in the first run of each search, or when a search stands still (some tools have real
@@ -27,6 +31,9 @@ threads); it is told apart and counts as not found.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import gc
+import itertools
 import json
 import logging
 import math
@@ -39,6 +46,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +64,9 @@ Main = Callable[[], Awaitable[None]]
 
 # What counts as a failure for this project's own: all but tasks that are left behind.
 FAILURES = ("error", "deadlock", "limit", "unretrieved", "callback")
+
+# Seconds from the quickest to the slowest delivery, where a peer is told that links may be slow.
+SLOW = (0.0001, 0.1)
 
 REFUSALS = ("NotImplementedError", "UnsupportedError", "RealIOError", "EscapedSimulationError")
 REFUSALS += ("BoundaryError", "SimulationFenceError", "StandsStillError")
@@ -128,18 +139,33 @@ def by_detangle(main: Main, seed: int, schedules: int, **options: Any) -> Search
     return Search(stats.runs)
 
 
-def by_detangle_timing(main: Main, seed: int, schedules: int) -> Search:
-    """Search with detangle, its timers up to 0.1 s late and its network as slow as that."""
-    slow = {"latency": (0.0001, 0.1)}
-    return by_detangle(main, seed, schedules, timer_jitter=0.1, net=slow)
+def by_detangle_timing(main: Main, seed: int, schedules: int, *, reorder: bool = True) -> Search:
+    """Search with detangle, timers and network up to 0.1 s late, and writes in pieces."""
+    slow = {"latency": SLOW, "fragment": 0.3}
+    return by_detangle(main, seed, schedules, timer_jitter=SLOW[1], net=slow, reorder=reorder)
 
 
-def by_simloom(main: Main, seed: int, schedules: int) -> Search:
+def by_detangle_fifo(main: Main, seed: int, schedules: int) -> Search:
+    """Search with detangle in the same way, but keep what is ready in asyncio's order."""
+    return by_detangle_timing(main, seed, schedules, reorder=False)
+
+
+def by_simloom(main: Callable[..., Awaitable[None]], seed: int, schedules: int) -> Search:
     """Search with simloom, in a world of its own."""
     import simloom  # noqa: PLC0415 - the same
 
     found = simloom.explore(main, runs=schedules, start_seed=seed * schedules)
     return Search(found.runs, found.failures[0].error if found.failures else None)
+
+
+def by_simloom_slow(main: Main, seed: int, schedules: int) -> Search:
+    """Search with simloom, its network up to 0.1 s late."""
+
+    async def slowly(world: Any) -> None:
+        world.net.set_latency(*SLOW)
+        await main()
+
+    return by_simloom(slowly, seed, schedules)
 
 
 def by_seedloop(main: Main, seed: int, schedules: int) -> Search:
@@ -155,24 +181,61 @@ def by_seedloop(main: Main, seed: int, schedules: int) -> Search:
     return Search(found.checked, error)
 
 
-def by_simloop_pypi(main: Main, seed: int, schedules: int) -> Search:
+def by_simloop_pypi(
+    main: Main, seed: int, schedules: int, latency: tuple[float, float] = (0.0, 0.0)
+) -> Search:
     """Search with the package called simloop on the public index, which is not this one."""
     import simloop  # noqa: PLC0415 - the same
 
+    async def at_home() -> None:
+        loop: Any = asyncio.get_running_loop()
+        loop.net.set_defaults(latency=latency)
+        lend_loopback(loop)
+        await main()
+
     seeds = range(seed * schedules, (seed + 1) * schedules)
-    found: Any = simloop.explore(main, seeds)  # type: ignore[attr-defined,unused-ignore]
+    found: Any = simloop.explore(at_home, seeds)  # type: ignore[attr-defined,unused-ignore]
     if found is None:
         return Search(schedules)
     return Search(found.seeds_passed + 1, type(found.exception).__name__)
+
+
+def by_simloop_pypi_slow(main: Main, seed: int, schedules: int) -> Search:
+    """Search with that package, its network up to 0.1 s late."""
+    return by_simloop_pypi(main, seed, schedules, SLOW)
+
+
+def lend_loopback(loop: Any) -> None:
+    """Give a loop of that package 127.0.0.1, port 0 and ``Server.sockets``, which it lacks.
+
+    Its machines have names and its servers no sockets; without this not a tenth of the corpus could
+    be tried. Connections go to the machine that the program itself runs on.
+    """
+    connect, serve, ports = loop.create_connection, loop.create_server, itertools.count(49152)
+
+    async def create_connection(factory: Any, _host: str, port: int, **options: Any) -> Any:
+        return await connect(factory, "driver", port, **options)
+
+    async def create_server(factory: Any, _host: str, port: int, **options: Any) -> Any:
+        server = await serve(factory, None, port or next(ports), **options)
+        address = ("127.0.0.1", server._port)
+        name = SimpleNamespace(getsockname=lambda: address)
+        server.__class__ = type("Server", (type(server),), {"sockets": (name,)})
+        return server
+
+    loop.create_connection, loop.create_server = create_connection, create_server
 
 
 TOOLS: dict[str, tuple[str, Find]] = {
     "simloop": ("simloop-engine", by_simloop),
     "detangle": ("detangle", by_detangle),
     "detangle-timing": ("detangle", by_detangle_timing),
+    "detangle-fifo": ("detangle", by_detangle_fifo),
     "simloom": ("simloom", by_simloom),
+    "simloom-slow": ("simloom", by_simloom_slow),
     "seedloop": ("seedloop", by_seedloop),
     "simloop-pypi": ("simloop", by_simloop_pypi),
+    "simloop-pypi-slow": ("simloop", by_simloop_pypi_slow),
 }
 
 
@@ -259,13 +322,17 @@ def _version(package: str) -> str:
 def search_for(bug: Bug, find: Find, schedules: int, count: int) -> Row:
     """Search a bug so often, and its twin once; or hardly at all, where the tool can't run it."""
     twin = [find(bug.fixed, 0, schedules)]
+    if is_refusal(twin[0].error):
+        return Row(bug.name, bug.is_held_out, is_able=False, searches=[], twin=twin)
     if twin[0].error is not None:  # Another seed may tell a false alarm from an inability.
         twin += [find(bug.fixed, seed, schedules) for seed in range(1, 3)]
-    is_able = not is_refusal(twin[0].error) and any(
-        search.error is None or search.ran > 1 for search in twin
-    )
-    searches = [find(bug.buggy, seed, schedules) for seed in range(count if is_able else 1)]
-    is_able = is_able and not any(is_refusal(search.error) for search in searches)
+    is_able = any(search.error is None or search.ran > 1 for search in twin)
+    searches: list[Search] = []
+    for seed in range(count if is_able else 1):
+        searches.append(find(bug.buggy, seed, schedules))
+        if is_refusal(searches[-1].error):
+            is_able = False
+            break
     return Row(bug.name, bug.is_held_out, is_able, searches, twin)
 
 
@@ -337,6 +404,7 @@ def _median(values: Iterable[int | None]) -> str:
 
 if __name__ == "__main__":
     logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)  # What bugs lose is their point.
+    gc.freeze()  # One tool collects garbage at every run: modules need not be gone through.
     main()
     sys.stdout.flush()
     os._exit(0)  # Whatever real threads a tool has left waiting.

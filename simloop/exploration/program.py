@@ -161,8 +161,10 @@ class Program:
         def prepare_all(world: ExploredWorld) -> None:
             if permuted:
                 permute_ready(world.kernel)  # type: ignore[arg-type]  # of an explored world
-            if isinstance(gate, RecordingGate):
-                world.mark_tasks()  # So that they have the same names, watched or not.
+            if permuted or isinstance(gate, RecordingGate):
+                # So that tasks have the same names, watched or not; strategies that permute tell
+                # them apart by these.
+                world.mark_tasks()
             if prepare is not None:
                 prepare(world)
 

@@ -132,6 +132,22 @@ def test_permuting_strategies_find_what_is_only_order(strategy) -> None:
     assert "stricter than asyncio" in failure.explain()
 
 
+@pytest.mark.parametrize("strategy", ["pct", "pos", "surw"])
+def test_tasks_of_one_function_are_told_apart(strategy) -> None:
+    """Two tasks of the same function have priorities of their own: either may come first."""
+
+    async def main():
+        served = []
+
+        async def customer(name):
+            served.append(name)
+
+        await asyncio.gather(customer("first"), customer("second"))
+        assert served == ["first", "second"]
+
+    assert simloop.explore(main, schedules=30, strategy=strategy).failures
+
+
 def test_a_task_that_yields_for_ever_is_demoted() -> None:
     """A task that spins until another has run ends under PCT, which would let it spin for ever."""
 
