@@ -74,6 +74,7 @@ class Tracing:
         if self.left == 0:
             sys.settrace(None)
             raise_signal(signal.SIGALRM)
+            return None  # The frame may have another tracer by now.
         return self
 
 
