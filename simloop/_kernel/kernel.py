@@ -1,8 +1,8 @@
 """The kernel: what runs next, and when the clock moves.
 
 Owns: the virtual clock, the ready queue, the timer wheel and the streams of one world, and the
-turn: take what is due, then run what is ready. It may carry several loops; every
-handle knows its own, and the kernel tells a loop when its turn comes.
+turn: take what is due, then run what is ready. It may carry several loops; every handle knows its
+own, and the kernel tells a loop when its turn comes.
 
 Must not know: tasks, I/O, the real time. What else can be done when nothing is ready (an advance
 has to end, a real thread is at work) is told by hooks from above.
@@ -12,8 +12,7 @@ Invariants:
 - The clock never goes back, and a callback sees a time not before its deadline.
 - The clock moves by itself only when nothing is ready, and then to the next deadline, at most to
   ``horizon_ns``.
-- Ready callbacks run first in, first out. (A kernel whose run is explored may permute them, where
-  that was asked for; see :mod:`.disturbed_kernel`.)
+- Ready callbacks run first in, first out, but where that is explored: :mod:`.disturbed_kernel`.
 - A turn runs the callbacks that were ready when it began; what they schedule waits for the next.
 - It begins like a turn of a loop that selects: behind what is ready stand the callbacks of what has
   arrived through I/O, and behind these the timers that are due.

@@ -10,13 +10,20 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(request):
-    """Collect what failed runs hold, whose warnings are nothing that a later test is to hear.
-
-    It takes as long as the process is large, so a test whose programs do not fail says so.
-    """
+    """Collect what failed runs hold, whose warnings are nothing that a later test is to hear."""
     yield
-    if request.node.get_closest_marker("leaves_nothing") is not None:
-        return
+    if not getattr(request.module, "HEARS_NO_WARNINGS", False):
+        _collect()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_is_left_by_many():
+    """Do so once for a module that hears no warnings: it takes as long as the process is large."""
+    yield
+    _collect()
+
+
+def _collect():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()

