@@ -249,7 +249,7 @@ class DisturbedKernel(Kernel):
         """
         ready, io_ready, limits = self.ready, self.io_ready, self.limits
         popleft = ready.popleft
-        observed = self._asks_cpu or self.permute is not None
+        asks_cpu, permuted = self._asks_cpu, self.permute is not None
         handle: Handle | TimerHandle | None
         while True:
             if self._left:
@@ -271,16 +271,19 @@ class DisturbedKernel(Kernel):
                 count = limits.grant(self, count)
             else:
                 self.steps += count
-            if observed or self._watched:
+            if permuted or self._watched:
                 self._turn_observed(count)
             else:
                 rest = repeat(None, count)
                 for _ in rest:
-                    self.last = handle = popleft()
+                    handle = popleft()
                     callback = handle._callback
                     if callback is None:
                         self.steps -= 1
                         continue
+                    if asks_cpu:
+                        self._take_cpu()
+                    self.last = handle
                     try:
                         result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
                     except (SystemExit, KeyboardInterrupt):
@@ -304,11 +307,14 @@ class DisturbedKernel(Kernel):
         del self.ready[index]
         return handle
 
+    def _take_cpu(self) -> None:
+        """Let the time go by that the step before took."""
+        if self.last is not None and (ns := self.delay_ns("cpu", self.last)):
+            self.move_to(self.now_ns + ns)
+
     def _run_watched(self, handle: Handle | TimerHandle) -> None:
-        if self._asks_cpu and self.last is not None:
-            ns = self.delay_ns("cpu", self.last)
-            if ns:
-                self.move_to(self.now_ns + ns)
+        if self._asks_cpu:
+            self._take_cpu()
         self.last = handle
         super()._run_watched(handle)
 

@@ -15,9 +15,8 @@ Must not know: programs.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from itertools import accumulate
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any
 
 from simloop._kernel.gate import RANKS, log_code
 from simloop.exploration.gates import Kinds
@@ -37,17 +36,11 @@ _GAP_MAX_NS = 60 * _NS
 """Longer gaps are a program's pauses, not its rhythm."""
 
 
-class _Table(NamedTuple):
-    """The values of a parameter, and where their shares of a hundred end."""
-
-    values: tuple[Any, ...]
-    ends: tuple[int, ...]
-
-
-def _table(values: tuple[Any, ...], weights: tuple[int, ...]) -> _Table:
-    ends = tuple(accumulate(weights))
-    assert ends[-1] == _HUNDRED
-    return _Table(values, ends)
+def _table(values: tuple[Any, ...], weights: tuple[int, ...]) -> tuple[Any, ...]:
+    """Return a hundred values, each as often as its weight says, so that one index draws one."""
+    table = tuple(chain.from_iterable(map(repeat, values, weights)))
+    assert len(table) == _HUNDRED
+    return table
 
 
 _HUNDRED = 100
@@ -131,9 +124,9 @@ class Timing(Strategy):
         self.kinds = Kinds(self._off((*off, "ready")))
         return True
 
-    def _draw(self, table: _Table) -> Any:
+    def _draw(self, table: tuple[Any, ...]) -> Any:
         """Draw one value of a table."""
-        return table.values[bisect_right(table.ends, _HUNDRED * self.random.random())]
+        return table[int(_HUNDRED * self.random.random())]
 
     def _draw_scale(self) -> float:
         scale = self._draw(_SCALE)
