@@ -87,6 +87,17 @@ def test_a_certificate_of_the_run_is_valid_in_it(tmp_path) -> None:
     assert simloop.run(main()) == [True, 10, 10, 9]
 
 
+def test_the_run_s_date_is_told(tmp_path) -> None:
+    """A certificate of today, made outside, is not valid in a run of 2024: the error says why."""
+    path = certificate(tmp_path / "later.pem", dt.datetime(2026, 5, 1, tzinfo=dt.UTC))
+    both = contexts(path)
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        simloop.run(talk(*both))
+    (note,) = caught.value.__notes__
+    assert "the run's date, 2024-01-01 00:00:00 UTC" in note
+    assert simloop.run(talk(*both), start_date=dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC))
+
+
 def test_a_blocking_client_checks_by_the_run_s_date(tmp_path) -> None:
     """``SSLContext.wrap_socket`` in a thread of the run goes by the same date."""
 

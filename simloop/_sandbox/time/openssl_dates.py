@@ -9,6 +9,9 @@ has is inherited by the connections made of it, so it is set for the making of o
 
 Must not know: TLS.
 
+An error about a date tells which date it was: a certificate that was made today, outside, is not yet
+valid in a run that begins in 2024.
+
 Invariants: a context keeps no date, so connections outside of runs are checked by the real one; so
 are those over real sockets, whose peers live in the real world.
 """
@@ -16,6 +19,7 @@ are those over real sockets, whose peers live in the real world.
 from __future__ import annotations
 
 import ctypes
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NS_PER_SECOND
@@ -26,7 +30,14 @@ from simloop._sandbox.run_context import by_thread, get_ident
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from simloop._sandbox.run_context import RunContext
+
 __all__: list[str] = []
+
+_OF_DATES = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL's x509_vfy.h."""
+
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - a date in UTC, written as such
 
 _USE_CHECK_TIME = 0x2
 """X509_V_FLAG_USE_CHECK_TIME of OpenSSL's x509_vfy.h."""
@@ -86,6 +97,26 @@ def _register(module: ModuleType) -> None:
             dates.clear(param)
 
     entry(module._SSLContext, "_wrap_bio", _wrap_bio)
+    real_handshake = vars(module._SSLSocket)["do_handshake"]
+
+    def do_handshake(self: Any) -> Any:
+        try:
+            return real_handshake(self)
+        except module.SSLCertVerificationError as error:
+            run = by_thread.get(get_ident())
+            if run is not None and error.verify_code in _OF_DATES:
+                error.add_note(_told(run))
+            raise
+
+    entry(module._SSLSocket, "do_handshake", do_handshake)
+
+
+def _told(run: RunContext) -> str:
+    date = _EPOCH + dt.timedelta(seconds=(run.start_ns + run.clock.now_ns) // NS_PER_SECOND)
+    return (
+        f"simloop: the certificate is checked by the run's date, {date:%Y-%m-%d %H:%M:%S} UTC; make"
+        " it in the run, or begin the run when it is valid: start_date="
+    )
 
 
 when_loaded("_ssl", _register)
