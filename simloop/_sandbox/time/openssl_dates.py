@@ -9,8 +9,8 @@ has is inherited by the connections made of it, so it is set for the making of o
 
 Must not know: TLS.
 
-An error about a date tells which date it was: a certificate that was made today, outside, is not yet
-valid in a run that begins in 2024.
+An error about a date tells which date it was: a certificate that was made today, outside, is not
+yet valid in a run that begins in 2024.
 
 Invariants: a context keeps no date, so connections outside of runs are checked by the real one; so
 are those over real sockets, whose peers live in the real world.
