@@ -517,6 +517,7 @@ class RealWork:
 
     def wait(self) -> None:
         """Wait until something changes, or for a moment."""
+        self.threads.kernel.limits.make_deferred()  # A signal came between two waits.
         if self._bell.wait(_SLICE_S):
             return
         if self.shutdowns:

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ThreadBridge", "ThreadScheduler", "computing_time_s"]
 
+_SLICE_S = 0.25
+"""How often a wait for a thread looks whether a signal came."""
+
 _TURNS_TO_END = 1000
 """How often a thread may wait again after it was told to end."""
 
@@ -263,12 +266,24 @@ class ThreadScheduler:
         look_for_spin(thread)
         limit_s = self.limit_s()
         spent_s: float | None = None
-        while not thread.await_turn(limit_s / 2):
+        while not self._await_in_slices(thread, limit_s / 2):
             look_for_spin(thread)
             before_s, spent_s = spent_s, self._computing_time_s(thread)
             if before_s is not None and spent_s - before_s < limit_s / 100:
                 return self._explain_standstill(thread, limit_s)
         return None
+
+    def _await_in_slices(self, thread: SimThread, wait_s: float) -> bool:
+        """Block until the thread yields; false after the time, in which Ctrl-C is heard.
+
+        A signal that came between two waits has its handler called before the next one.
+        """
+        while wait_s > 0:
+            self.kernel.limits.make_deferred()
+            if thread.await_turn(min(wait_s, _SLICE_S)):
+                return True
+            wait_s -= _SLICE_S
+        return False
 
     def _computing_time_s(self, thread: SimThread) -> float:
         with self.for_real():

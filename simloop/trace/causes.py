@@ -67,8 +67,8 @@ _REMEDIES = {
     " sorted(...), or keep a dict, which has the order of insertion",
     Cause.ADDRESSES: "id(), and the order of a set of objects, follow where objects lie in memory:"
     " sort by a key of your own, or keep a dict, which has the order of insertion",
-    Cause.TIME: "ask time, datetime or the loop, which are virtual in a run; times of files and of"
-    " other processes are real",
+    Cause.TIME: "ask time, datetime or the loop, which are virtual in a run; what C code, other"
+    " processes and the files that they wrote tell is real",
     Cause.ENTROPY: "draw from random, secrets, os.urandom or uuid, which follow the seed in a run;"
     " what code in C or Rust draws by itself does not",
     Cause.THREADS: "leave the executor to the loop (run_in_executor(None, ...), asyncio.to_thread),"

@@ -174,7 +174,7 @@ begun, slept = threading.Event(), []
 def user():
     begun.wait()
     for _ in range({times}):
-        time.sleep(0.1)
+        time.sleep(0.4)  # One that comes just before a wait is heard after the wait's slice.
         os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=user, daemon=True).start()
 def job():

@@ -33,8 +33,11 @@ loaded: list[str] = []
 _DEBUGGERS = ("_pydev_bundle.", "_pydevd_", "pydevd", "debugpy.")
 """How the names of their modules begin."""
 
-_PASSED = ("threading", "queue", "simloop._sandbox.process.threads", __name__)
+_PASSED = ("threading", "queue")
 """Modules that wait for their callers."""
+
+_OURS = "simloop._sandbox."
+"""What stands in the place of functions in C, whichever of us is called first."""
 
 _CLOCKS = (
     *("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"),
@@ -47,7 +50,7 @@ def is_debugger() -> bool:
     frame = sys._getframe(1)
     while frame is not None:
         name = str(frame.f_globals.get("__name__"))
-        if name not in _PASSED:
+        if name not in _PASSED and not name.startswith(_OURS):
             return name.startswith(_DEBUGGERS)
         frame = frame.f_back  # type: ignore[assignment]
     return False

@@ -33,6 +33,7 @@ from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from simloop._sandbox.contracts import Threads
@@ -73,6 +74,29 @@ class _IdleWorkers(threading.Semaphore):
             self._outside.release(n)
 
 
+class _WorkQueue(queue.SimpleQueue[Any]):
+    """The queue of a run's workers, which end in silence when the run does.
+
+    An idle worker is ended where it waits, by SystemExit, and a worker that ends so says that on
+    the log. One whose executor is shut down returns: so that is what it is told, until the executor
+    is given back.
+    """
+
+    find: Callable[[], Any]
+    was_shut_down: bool | None = None
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002 - its signature
+        try:
+            return super().get(block, timeout)
+        except SystemExit:
+            executor = self.find()
+            if executor is not None:
+                if self.was_shut_down is None:
+                    self.was_shut_down = executor._shutdown
+                executor._shutdown = True
+            return None
+
+
 def _register_thread_pools(module: ModuleType) -> None:
     real_submit = module.ThreadPoolExecutor.submit
 
@@ -89,10 +113,11 @@ def _register_thread_pools(module: ModuleType) -> None:
 def _take_over(executor: Any, threads: Threads) -> None:
     """Give an executor workers of the run, until it is over."""
     outside = [getattr(executor, name) for name in _INSIDES]
-    executor._threads = set()
-    executor._work_queue = queue.SimpleQueue()
-    executor._idle_semaphore = _IdleWorkers(outside[2])
     find = weakref.ref(executor)
+    executor._threads = set()
+    executor._work_queue = inside = _WorkQueue()
+    inside.find = find
+    executor._idle_semaphore = _IdleWorkers(outside[2])
 
     def give_back() -> bool:
         found = find()
@@ -102,6 +127,8 @@ def _take_over(executor: Any, threads: Threads) -> None:
         if any(thread.is_alive() for thread in found._threads):
             return False
         left = found._work_queue
+        if inside.was_shut_down is not None:
+            found._shutdown = inside.was_shut_down
         for name, value in zip(_INSIDES, outside, strict=True):
             setattr(found, name, value)
         with suppress(queue.Empty):
