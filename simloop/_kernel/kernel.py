@@ -4,8 +4,7 @@ Owns: the virtual clock, the ready queue, the timer wheel and the streams of one
 turn: take what is due, then run what is ready. It may carry several loops; every handle knows its
 own, and the kernel tells a loop when its turn comes.
 
-Must not know: tasks, I/O, the real time. What else can be done when nothing is ready (an advance
-has to end, a real thread is at work) is told by hooks from above.
+Must not know: tasks, I/O, the real time. Hooks from above tell what else can be done when idle.
 
 Invariants:
 
@@ -58,6 +57,7 @@ class Kernel(ShownClock):
         start_ns: The time at which the clock starts.
     """
 
+    now_ns: int  # Inherited, and set here, too: some type checkers want it said again.
     gate: ChoiceGate | None = None
     """Where free decisions are asked for, if the run is explored: a kernel of another class."""
 

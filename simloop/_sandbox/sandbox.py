@@ -94,10 +94,10 @@ class Sandbox(RunContext):
         strict: bool = False,
         zone: str = "UTC",
     ) -> None:
-        self.clock = clock
+        self.clock: Clock = clock
         self.start_ns: int = _START_NS if start_date is None else _posix_ns(start_date)
         self.entropy: Entropy = Entropy(streams, zone)
-        self.files = FileTimes()
+        self.files: FileTimes = FileTimes()
         self.sockets = sockets
         self.signals = signals
         self.threads = threads
@@ -291,7 +291,7 @@ class ProcessContext(RunContext):
     __slots__ = ()
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self.files = sandbox.files
+        self.files: FileTimes = sandbox.files
         self.threads: Threads | None = sandbox.threads
         self.become_loop: Callable[[Any], None] | None = sandbox.become_loop
         self.allowed: tuple[str, ...] = sandbox.allowed
@@ -337,7 +337,7 @@ class ThreadSandbox(RunContext):
         self.clock = clock
         self.start_ns: int = process.start_ns
         self.entropy: Entropy = process.entropy
-        self.files = process.files
+        self.files: FileTimes = process.files
         self.sockets: Sockets | None = process.sockets
         self.signals: Signals | None = process.signals
         self.threads: Threads | None = process.threads

@@ -226,7 +226,7 @@ if not hasattr(sys, "monitoring"):
 
 
 def _monitor(thread: SimThread) -> None:
-    monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
+    monitoring: Any = vars(sys)["monitoring"]  # From 3.12 on.
     tool = next((each for each in (3, 4) if monitoring.get_tool(each) is None), None)
     if tool is None:
         return
