@@ -9,6 +9,7 @@ What asynctest did not have: ``choose_loop`` and ``TestCase.loop_factory``, ``ti
 ``Clock`` and ``frozen_clock``, and the checks ``unhandled_exceptions`` and ``pending_tasks``.
 """
 
+# ruff: noqa: I001 - names that are imported "as" themselves would have a statement each
 from __future__ import annotations
 
 # asynctest's top level shows these modules, and suites reach through it ("asynctest.socket").
@@ -36,33 +37,45 @@ from unittest import result
 from unittest.case import DIFF_OMITTED
 from unittest.util import safe_repr, strclass
 
-from . import _fail_on, case, helpers, mock, selector
-from ._cases.case_loops import choose_loop
-from ._cases.moved_clock import Clock, frozen_clock
-from ._cases.time_limits import TimeLimitError, time_limit
-from ._fail_on import DEFAULTS, fail_on, lenient, strict
-from ._install import install
-from ._removed import (  # type: ignore[assignment,unused-ignore]  # gone in 3.13
-    findTestCases,
-    getTestCaseNames,
-    makeSuite,
+# "as", which says to type checkers that they are for users.
+from . import (
+    _fail_on as _fail_on,
+    case as case,
+    helpers as helpers,
+    mock as mock,
+    selector as selector,
 )
-from .case import ClockedTestCase, FunctionTestCase, TestCase, ignore_loop
-from .helpers import exhaust_callbacks
+from ._cases.case_loops import choose_loop as choose_loop
+from ._cases.moved_clock import Clock as Clock, frozen_clock as frozen_clock
+from ._cases.time_limits import TimeLimitError as TimeLimitError, time_limit as time_limit
+from ._fail_on import DEFAULTS as DEFAULTS, fail_on as fail_on, lenient as lenient, strict as strict
+from ._install import install as install
+from ._removed import (  # type: ignore[assignment,unused-ignore]  # gone in 3.13
+    findTestCases as findTestCases,
+    getTestCaseNames as getTestCaseNames,
+    makeSuite as makeSuite,
+)
+from .case import (
+    ClockedTestCase as ClockedTestCase,
+    FunctionTestCase as FunctionTestCase,
+    TestCase as TestCase,
+    ignore_loop as ignore_loop,
+)
+from .helpers import exhaust_callbacks as exhaust_callbacks
 from .mock import *  # noqa: F403  # its __all__ is the one list of these names
 from .selector import (
-    FileDescriptor,
-    FileMock,
-    SocketMock,
-    SSLSocketMock,
-    TestSelector,
-    fail_on_active_selector_callbacks,
-    fail_on_before_test_active_selector_callbacks,
-    fd,
-    get_registered_events,
-    isfilemock,
-    set_read_ready,
-    set_write_ready,
+    FileDescriptor as FileDescriptor,
+    FileMock as FileMock,
+    SocketMock as SocketMock,
+    SSLSocketMock as SSLSocketMock,
+    TestSelector as TestSelector,
+    fail_on_active_selector_callbacks as fail_on_active_selector_callbacks,
+    fail_on_before_test_active_selector_callbacks as fail_on_before_test_active_selector_callbacks,
+    fd as fd,
+    get_registered_events as get_registered_events,
+    isfilemock as isfilemock,
+    set_read_ready as set_read_ready,
+    set_write_ready as set_write_ready,
 )
 
 asynctest: types.ModuleType = sys.modules[__name__]

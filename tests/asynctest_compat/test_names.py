@@ -7,6 +7,7 @@ could not write yet, are not.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import importlib
 import inspect
@@ -15,6 +16,7 @@ import types
 import unittest
 import unittest.mock
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -277,3 +279,12 @@ def test_the_ladder_of_mocks_is_asynctest_s() -> None:
         mock = getattr(asynctest, name)()
         assert isinstance(mock, getattr(unittest.mock, name))
         assert isinstance(mock, asynctest.NonCallableMock)
+
+
+def test_type_checkers_see_each_name_of_ours():
+    """What the package imports of its own modules it imports "as" itself, or by a star."""
+    tree = ast.parse(Path(asynctest.__file__).read_text(encoding="utf-8"))
+    ours = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.level]
+    names = [each for node in ours for each in node.names if each.name != "*"]
+    assert len(names) > 20
+    assert [each.name for each in names if each.asname != each.name] == []
