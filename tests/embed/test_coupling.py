@@ -18,7 +18,7 @@ assert spec.loader is not None
 two_loops = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(two_loops)
 
-Sent = list[tuple[float, str, str]]
+Sent = list[tuple[int, str, str]]
 
 
 class Plant(two_loops.Plant):
@@ -33,8 +33,13 @@ class Plant(two_loops.Plant):
             parcel = await self.dock.get()
             await asyncio.sleep(rest_of(parcel))
             now = self.loop.time()
-            self.sent.append((now, self.name, parcel))
+            self.sent.append((in_ns(now), self.name, parcel))
             self.out.append((now + two_loops.TRANSPORT, parcel + self.name))
+
+
+def in_ns(moment: float) -> int:
+    """A callback sees the float that it was set for, which is any of a nanosecond's."""
+    return round(moment * 1e9)
 
 
 def rest_of(parcel: str) -> float:
@@ -65,7 +70,7 @@ def on_one_loop(parcels, until: float) -> Sent:
         while True:
             parcel = await docks[side].get()
             await asyncio.sleep(rest_of(parcel))
-            sent.append((loop.time(), name, parcel))
+            sent.append((in_ns(loop.time()), name, parcel))
             loop.call_later(two_loops.TRANSPORT, docks[1 - side].put_nowait, parcel + name)
 
     tasks = [loop.create_task(work(side)) for side in (0, 1)]
