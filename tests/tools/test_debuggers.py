@@ -71,7 +71,7 @@ if __name__ == "__main__":
 
 def environment(**more):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    return kept | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | more
+    return kept | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""} | more
 
 
 def digest_of(path, *command, said="", **more):
