@@ -69,6 +69,15 @@ class DebugClient:
                 return message.get("body", {})
             self._keep(message)
 
+    def until_closed(self):
+        """Read until the adapter closes the connection, which it does when the program has ended.
+
+        What it still says before that depends on which of the two is quicker.
+        """
+        with contextlib.suppress(ConnectionResetError):
+            while self._file.read(4096):
+                pass
+
     def top_frame(self, stopped):
         """Return the innermost frame of the thread that an event says has stopped."""
         return self.ask("stackTrace", threadId=stopped["threadId"], levels=1)["stackFrames"][0]

@@ -157,8 +157,8 @@ def test_a_session_of_an_editor(tmp_path):
             stepped.append((frame["line"] - AT, client.value(frame, "loop.time()")))
         assert stepped == [(1, "36000.0"), (2, "36060.0"), (-3, "36060.0")]
         client.ask("setBreakpoints", **(at | {"breakpoints": []}))
-        client.ask("continue", threadId=stopped["threadId"])
-        client.wait_for("terminated")
+        client.send("continue", threadId=stopped["threadId"])
+        client.until_closed()
         assert process.wait(100) == 0
     assert (tmp_path / "digest").read_text() == digest
 
