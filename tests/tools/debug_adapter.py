@@ -69,14 +69,15 @@ class DebugClient:
                 return message.get("body", {})
             self._keep(message)
 
-    def until_closed(self):
-        """Read until the adapter closes the connection, which it does when the program has ended.
+    def until_the_end(self):
+        """Read until the adapter says that the program has ended, or closes the connection.
 
-        What it still says before that depends on which of the two is quicker.
+        Which of the two comes depends on which side is quicker.
         """
         with contextlib.suppress(ConnectionResetError):
-            while self._file.read(4096):
-                pass
+            while (message := self._read_any()) is not None:
+                if message.get("event") == "terminated":
+                    return
 
     def top_frame(self, stopped):
         """Return the innermost frame of the thread that an event says has stopped."""
@@ -92,10 +93,14 @@ class DebugClient:
             self._heard.append(message)
 
     def _read(self):
+        message = self._read_any()
+        assert message is not None, "the adapter has closed the connection"
+        return message
+
+    def _read_any(self):
         length = 0
         while line := self._file.readline().strip():
             name, _, value = line.partition(b":")
             if name.lower() == b"content-length":
                 length = int(value)
-        assert length, "the adapter has closed the connection"
-        return json.loads(self._file.read(length))
+        return json.loads(self._file.read(length)) if length else None

@@ -158,7 +158,7 @@ def test_a_session_of_an_editor(tmp_path):
         assert stepped == [(1, "36000.0"), (2, "36060.0"), (-3, "36060.0")]
         client.ask("setBreakpoints", **(at | {"breakpoints": []}))
         client.send("continue", threadId=stopped["threadId"])
-        client.until_closed()
+        client.until_the_end()
         assert process.wait(100) == 0
     assert (tmp_path / "digest").read_text() == digest
 
