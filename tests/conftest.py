@@ -1,10 +1,13 @@
-"""What all tests share: how Hypothesis looks for counterexamples, and that Ctrl-C arrives."""
+"""What all tests share: how Hypothesis looks for counterexamples, that Ctrl-C arrives, one fixture."""
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import warnings
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -17,3 +20,12 @@ settings.load_profile("simloop")
 
 # A shell that runs the tests in the background has them, and what they start, ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def nothing_is_left():
+    """Collect what runs that were broken off hold: its warnings are no later test's."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()

@@ -26,6 +26,7 @@ from ._exploring.exploring_arguments import (
     add_commands,
     read,
 )
+from ._subcommand import add_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,25 +166,23 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True
     )
-    run = commands.add_parser(
+    run = add_command(
+        commands,
         "run",
         help="run a program in virtual time",
         usage="simloop run FILE.py|MODULE[:FUNCTION] [OPTION ...] [-- ARGUMENT ...]",
         description=_RUN_DESCRIPTION,
         epilog=_RUN_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     _add_run_options(run)
     add_commands(commands, _count, _seconds)
-    show = commands.add_parser(
+    show = add_command(
+        commands,
         "show",
         help="draw a run that was traced, as one page for a browser",
         usage="simloop show TRACE [-o PAGE.html]",
         description=_SHOW_DESCRIPTION,
         epilog=_SHOW_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     show.add_argument("trace", metavar="TRACE", help="what `simloop run --trace TRACE` wrote")
     show.add_argument(

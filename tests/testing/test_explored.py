@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import textwrap
-import warnings
 
 import pytest
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 RACE = """
 import asyncio
@@ -63,15 +62,6 @@ def suite(pytester, monkeypatch):
         return pytester.runpytest_inprocess(*args)
 
     return run
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left():
-    """Collect what failed runs hold, whose warnings are nothing that a later test is to hear."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
 
 
 def test_the_mark_explores_with_fixtures_and_parametrize(suite, pytester) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 import time
-import warnings
 from contextlib import suppress
 from types import FunctionType
 
@@ -18,18 +16,10 @@ from simloop._sandbox.patching.c_functions import clone
 from simloop._sandbox.process import interruptions
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 raise_signal = clone(signal.raise_signal)
 """Of the real process, where in a run it would be the world's."""
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left():
-    """Collect what runs that were broken off left open: its warnings are no later test's."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
 
 
 class TimedOut(BaseException):

@@ -18,10 +18,11 @@ import _io
 import math
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NS_PER_SECOND
-from simloop._sandbox.io import descriptors, socket_paths  # noqa: F401 - ours stand in front of theirs
+from simloop._sandbox.io import descriptors  # noqa: F401 - ours stand in front of theirs
+from simloop._sandbox.io.socket_paths import FolderScan
 from simloop._sandbox.patching.registry import entry, redirect
 from simloop._sandbox.process import effects
 from simloop._sandbox.run_context import by_thread, get_ident
@@ -108,44 +109,19 @@ class _TimedEntry:
         return f"<DirEntry {self.name!r}>"
 
 
-class _Scan:
-    """The entries of a folder: iterator and context manager, as that of ``os.scandir``."""
-
-    __slots__ = ("_entries", "_real")
-
-    def __init__(self, real: Any, run: RunContext) -> None:
-        self._real = real
-        self._entries = self._timed(real, run)
-
-    @staticmethod
-    def _timed(real: Any, run: RunContext) -> Iterator[Any]:
-        for each in real:
-            is_real = type(each) is os.DirEntry
-            may_know = is_real and (each.is_symlink() or run.files.may_know(each.inode()))
-            yield _TimedEntry(each, run) if may_know else each
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        return next(self._entries)
-
-    def close(self) -> None:
-        """Read no more."""
-        self._real.close()
-        self._entries = iter(())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def _timed(real: Any, run: RunContext) -> Iterator[Any]:
+    for each in real:
+        is_real = type(each) is os.DirEntry
+        may_know = is_real and (each.is_symlink() or run.files.may_know(each.inode()))
+        yield _TimedEntry(each, run) if may_know else each
 
 
 def _scandir(*args: Any, **kwargs: Any) -> Any:
     entries = _real_scandir(*args, **kwargs)
     run = by_thread.get(get_ident())
-    return entries if run is None or not run.files.has_any else _Scan(entries, run)
+    if run is None or not run.files.has_any:
+        return entries
+    return FolderScan(entries, _timed(entries, run))
 
 
 _real_scandir = redirect(os.scandir, _scandir)

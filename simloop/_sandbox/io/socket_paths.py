@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simloop._sandbox.contracts import SocketPath, SocketPaths
     from simloop._sandbox.run_context import RunContext
 
-__all__ = ["check_opening"]
+__all__ = ["FolderScan"]
 
 _PATHS = (str, bytes, os.PathLike)
 _NEW = os.O_CREAT | os.O_EXCL
@@ -396,7 +396,8 @@ def _scandir(path: Any = None) -> Any:
     if _find(path, None, follow=True) is not None:
         raise _fault(errno.ENOTDIR, path)
     sockets = _sockets_in(path)
-    return _Scan(_real_scandir(path), path, sockets) if sockets else _real_scandir(path)
+    real = _real_scandir(path)
+    return FolderScan(real, _chain(real, path, dict(sockets))) if sockets else real
 
 
 _real_scandir = redirect(os.scandir, _scandir)
@@ -447,34 +448,21 @@ class _SocketEntry:
         return f"<DirEntry {self.name!r}>"
 
 
-class _Scan:
-    """The entries of a folder, the real ones first: iterator and context manager."""
+class FolderScan:
+    """Entries of a folder that are not all real ones, as ``os.scandir`` gives them.
+
+    Args:
+        real: The real scan below.
+        entries: What comes out.
+    """
 
     __slots__ = ("_entries", "_real")
 
-    def __init__(self, real: Any, path: Any, sockets: Mapping[str, SocketPath]) -> None:
+    def __init__(self, real: Any, entries: Iterator[Any]) -> None:
         self._real = real
-        self._entries = self._chain(real, path, dict(sockets))
+        self._entries = entries
 
-    @staticmethod
-    def _chain(real: Any, path: Any, sockets: Mapping[str, SocketPath]) -> Iterator[Any]:
-        for entry in real:
-            if os.fsdecode(entry.name) not in sockets:
-                yield entry
-        paths = _paths()
-        if paths is None:
-            return
-        for name, found in sockets.items():
-            if isinstance(path, bytes):
-                shown: Any = os.fsencode(name)
-                yield _SocketEntry(paths, found, shown, posixpath.join(path, shown))
-                continue
-            whole = name  # By a descriptor there is no folder to name, as for the real ones.
-            if type(path) is not int:
-                whole = posixpath.join("." if path is None else os.fspath(path), name)
-            yield _SocketEntry(paths, found, name, whole)
-
-    def __iter__(self) -> _Scan:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Any:
@@ -490,6 +478,25 @@ class _Scan:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _chain(real: Any, path: Any, sockets: Mapping[str, SocketPath]) -> Iterator[Any]:
+    """Yield the real entries first, then the sockets."""
+    for entry in real:
+        if os.fsdecode(entry.name) not in sockets:
+            yield entry
+    paths = _paths()
+    if paths is None:
+        return
+    for name, found in sockets.items():
+        if isinstance(path, bytes):
+            shown: Any = os.fsencode(name)
+            yield _SocketEntry(paths, found, shown, posixpath.join(path, shown))
+            continue
+        whole = name  # By a descriptor there is no folder to name, as for the real ones.
+        if type(path) is not int:
+            whole = posixpath.join("." if path is None else os.fspath(path), name)
+        yield _SocketEntry(paths, found, name, whole)
 
 
 def _umask(mask: int, /) -> int:

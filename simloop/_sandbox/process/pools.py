@@ -191,43 +191,47 @@ def _is_on(insides: dict[str, Any]) -> bool:
     return any(thread.is_alive() for thread in (*handlers, *insides["_pool"]))
 
 
-def _exchange_insides(pool: Any, inner: Any, threads: Threads) -> None:
-    """Give a pool from outside the insides of one of the run, until that is over."""
-    outside, inside = dict(pool.__dict__), dict(inner.__dict__)
-    pool.__dict__.update(inside)
+def _when_off(
+    pool: Any, inside: dict[str, Any], threads: Threads, then: Callable[[Any], object]
+) -> None:
+    """Call a function with a pool, or None if that is gone, when these insides have ended."""
     find = weakref.ref(pool)
 
     def give_back() -> bool:
         if _is_on(inside):
             return False
         _give_up_jobs(inside)
-        found = find()
+        then(find())
+        return True
+
+    threads.when_ended(give_back)
+
+
+def _exchange_insides(pool: Any, inner: Any, threads: Threads) -> None:
+    """Give a pool from outside the insides of one of the run, until that is over."""
+    outside, inside = dict(pool.__dict__), dict(inner.__dict__)
+    pool.__dict__.update(inside)
+
+    def give_back(found: Any) -> None:
         if found is not None:
             state = found._state
             found.__dict__.update(outside)
             if state != inside["_state"]:
                 found.terminate()  # The run has closed it.
         inner._state = None  # It is held until here, because its finalizer ends its threads.
-        return True
 
-    threads.when_ended(give_back)
+    _when_off(pool, inside, threads, give_back)
 
 
 def _revive_later(pool: Any, threads: Threads) -> None:
     """Let a pool of the run get new threads when it is used after the run."""
     inside = dict(pool.__dict__)
-    find = weakref.ref(pool)
 
-    def give_back() -> bool:
-        if _is_on(inside):
-            return False
-        _give_up_jobs(inside)
-        found = find()
+    def revive_when_used(found: Any) -> None:
         if found is not None and found._state == inside["_state"]:
-            found._check_running = functools.partial(_revive, find)
-        return True
+            found._check_running = functools.partial(_revive, weakref.ref(found))
 
-    threads.when_ended(give_back)
+    _when_off(pool, inside, threads, revive_when_used)
 
 
 def _revive(find: Any) -> None:

@@ -5,10 +5,11 @@ Owns: their options, texts and records. As :mod:`simloop.cli._arguments` it stay
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
 import attrs
+
+from simloop.cli._subcommand import add_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,14 +114,13 @@ def add_commands(
 def _add_explore(
     commands: Any, count: Callable[[str], int], seconds: Callable[[str], float]
 ) -> None:
-    explore = commands.add_parser(
+    explore = add_command(
+        commands,
         "explore",
         help="run a program under many schedules, and find the one that breaks it",
         usage="simloop explore FILE.py|MODULE[:FUNCTION] [OPTION ...]",
         description=_EXPLORE_DESCRIPTION,
         epilog=_EXPLORE_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = explore.add_argument
     add("program", metavar="FILE.py|MODULE[:FUNCTION]", help="what to run: a coroutine function")
@@ -152,14 +152,13 @@ def _add_explore(
 
 
 def _add_replay(commands: Any, count: Callable[[str], int]) -> None:
-    replay = commands.add_parser(
+    replay = add_command(
+        commands,
         "replay",
         help="run a program again under a schedule that was found",
         usage="simloop replay FILE|TOKEN [FILE.py|MODULE[:FUNCTION]] [OPTION ...]",
         description=_REPLAY_DESCRIPTION,
         epilog=_REPLAY_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = replay.add_argument
     add("schedule", metavar="FILE|TOKEN", help="the schedule")
@@ -169,14 +168,13 @@ def _add_replay(commands: Any, count: Callable[[str], int]) -> None:
 
 
 def _add_diff(commands: Any) -> None:
-    diff = commands.add_parser(
+    diff = add_command(
+        commands,
         "diff",
         help="show two schedules of a program side by side",
         usage="simloop diff A B [FILE.py|MODULE[:FUNCTION]]",
         description=_DIFF_DESCRIPTION,
         epilog=_DIFF_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = diff.add_argument
     add("one", metavar="A", help="a schedule: its file, its token, or the word undisturbed")
