@@ -1,4 +1,4 @@
-"""What all tests share: how Hypothesis looks for counterexamples, that Ctrl-C arrives, one fixture."""
+"""What all tests share: how Hypothesis searches, that Ctrl-C arrives, and what is collected."""
 
 from __future__ import annotations
 
