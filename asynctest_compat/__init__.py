@@ -32,10 +32,37 @@ import types  # noqa: TC003 - it is shown
 import unittest
 import warnings
 from asyncio import TimerHandle
-from unittest import *  # noqa: F403  # everything of unittest, whatever this Python has
+from typing import TYPE_CHECKING
 from unittest import result
 from unittest.case import DIFF_OMITTED
 from unittest.util import safe_repr, strclass
+
+if TYPE_CHECKING:
+    # Of two imports of one name mypy believes the first: with a star, unittest's TestCase.
+    from unittest import (
+        IsolatedAsyncioTestCase as IsolatedAsyncioTestCase,
+        SkipTest as SkipTest,
+        TestLoader as TestLoader,
+        TestResult as TestResult,
+        TestSuite as TestSuite,
+        TextTestResult as TextTestResult,
+        TextTestRunner as TextTestRunner,
+        addModuleCleanup as addModuleCleanup,
+        defaultTestLoader as defaultTestLoader,
+        doModuleCleanups as doModuleCleanups,
+        enterModuleContext as enterModuleContext,
+        expectedFailure as expectedFailure,
+        installHandler as installHandler,
+        main as main,
+        registerResult as registerResult,
+        removeHandler as removeHandler,
+        removeResult as removeResult,
+        skip as skip,
+        skipIf as skipIf,
+        skipUnless as skipUnless,
+    )
+else:
+    from unittest import *  # noqa: F403  # everything of unittest, whatever this Python has
 
 # "as", which says to type checkers that they are for users.
 from . import (

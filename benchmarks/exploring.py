@@ -1,5 +1,8 @@
 """How many schedules a second explorations run, ours and the peers', on the peers' quick starts.
 
+Beside them, how many runs a second a sweep over seeds makes of a tiny program, and how a schedule
+of it compares with a run by `simulate`.
+
     python benchmarks/exploring.py [--peers FOLDER] [--rounds 5] [--schedules 500] [--json FILE]
 
 The programs are those that the peers show first, written anew: two writes of an order service
@@ -7,6 +10,10 @@ The programs are those that the peers show first, written anew: two writes of an
 public index), a client that sends again when no answer comes (seedloop). What they assert is left
 out, so that no search ends early. Each runs in every tool that can run it, by the tool's own
 `explore` with its own settings, but without a file of findings.
+
+`sleeps` is twenty sleeps in ten tasks, 63 steps, run with one seed after the other: by
+`simloop.sweep`, `seedloop.check`, `simloom.run`, `detangle.execute`. The last line is ours, in one
+process by turns: a schedule of `sleeps` under the strategy timing, by a `simulate` of it.
 
 A measurement is a process of its own that explores once to get warm and then once more, and tells
 the CPU time of that. Rounds take turns among tools, and the least time counts. Peers live in
@@ -178,12 +185,23 @@ async def retries(here: Here) -> None:
     await asyncio.wait(both)
 
 
+async def sleeps(_here: Here) -> None:
+    """Let ten tasks sleep twice each."""
+
+    async def sleep(number: int) -> None:
+        await asyncio.sleep(0.01 * number)
+        await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(sleep(number) for number in range(1, 11)))
+
+
 PROGRAMS: dict[str, Any] = {each.__name__: each for each in (orders, workers, service, retries)}
 OWNERS = {
     "orders": "detangle",
     "workers": "simloom",
     "service": "simloop-pypi",
     "retries": "seedloop",
+    "sleeps": "(by seeds)",
 }
 
 
@@ -262,6 +280,43 @@ def by_seedloop(program: Any, schedules: int) -> int:
     return int(seedloop.check(scenario, seeds=schedules).checked)
 
 
+# By seeds: one world each, nothing disturbed.
+
+
+def sweep_by_simloop(program: Any, seeds: int) -> int:
+    """Run seeds by this project's own."""
+    import simloop  # noqa: PLC0415 - as above
+
+    async def main() -> None:
+        await program(Here())
+
+    return simloop.sweep(main, seeds=range(seeds)).ran  # type: ignore[attr-defined,unused-ignore]
+
+
+def sweep_by_simloom(program: Any, seeds: int) -> int:
+    """Run seeds by simloom."""
+    import simloom  # noqa: PLC0415 - the same
+
+    async def main(_world: Any) -> None:
+        await program(Here())
+
+    for seed in range(seeds):
+        simloom.run(main, seed=seed)
+    return seeds
+
+
+def sweep_by_detangle(program: Any, seeds: int) -> int:
+    """Run a program so often by detangle; what it draws is nothing to this one."""
+    import detangle  # noqa: PLC0415 - the same
+
+    async def main() -> None:
+        await program(Here())
+
+    for _ in range(seeds):
+        detangle.execute(main)
+    return seeds
+
+
 def _refuse_failure(found: object) -> None:
     if found:
         raise RuntimeError(f"the program failed, so the search ended early: {str(found)[:500]}")
@@ -269,20 +324,26 @@ def _refuse_failure(found: object) -> None:
 
 @dataclass(frozen=True)
 class Tool:
-    """What explores, and the folder of its environment; none for this project's own."""
+    """What explores, what sweeps over seeds, and the folder of its environment.
+
+    This project's own is in none. What has no sweep can't do one.
+    """
 
     explore: Callable[[Any, int], int]
+    sweep: Callable[[Any, int], int] | None = None
     environment: str | None = None
 
 
 TOOLS = {
-    "simloop": Tool(by_simloop),
-    "detangle": Tool(by_detangle, "detangle"),
-    "simloom": Tool(by_simloom, "simloom"),
-    "simloop-pypi": Tool(by_simloop_pypi, "simloop"),
-    "seedloop": Tool(by_seedloop, "seedloop"),
+    "simloop": Tool(by_simloop, sweep_by_simloop),
+    "detangle": Tool(by_detangle, sweep_by_detangle, "detangle"),
+    "simloom": Tool(by_simloom, sweep_by_simloom, "simloom"),
+    "simloop-pypi": Tool(by_simloop_pypi, None, "simloop"),
+    "seedloop": Tool(by_seedloop, by_seedloop, "seedloop"),
 }
 SUBJECT = "simloop"
+SWEPT = "sleeps"
+ROWS: dict[str, Any] = {**PROGRAMS, SWEPT: sleeps}
 
 
 # Measuring --------------------------------------------------------------------------------------
@@ -290,11 +351,36 @@ SUBJECT = "simloop"
 
 def measure(tool: str, program: str, schedules: int) -> float:
     """Return the CPU seconds of one schedule, in this process."""
-    explore = TOOLS[tool].explore
-    explore(PROGRAMS[program], max(1, schedules // 10))
+    search = TOOLS[tool].sweep if program == SWEPT else TOOLS[tool].explore
+    if search is None:
+        raise RuntimeError(f"{tool} has no sweep over seeds")
+    search(ROWS[program], max(1, schedules // 10))
     began = time.process_time()
-    ran = explore(PROGRAMS[program], schedules)
+    ran = search(ROWS[program], schedules)
     return (time.process_time() - began) / ran
+
+
+def by_one_run(schedules: int, rounds: int = 5) -> float:
+    """Return what a schedule of the tiny program costs, by what one `simulate` of it does."""
+    import simloop  # noqa: PLC0415 - as above
+
+    async def main() -> None:
+        await sleeps(Here())
+
+    def explore() -> None:
+        by_simloop(sleeps, schedules)
+
+    def simulate() -> None:
+        for _ in range(schedules):
+            simloop.simulate(main)  # type: ignore[attr-defined,unused-ignore]
+
+    least = dict.fromkeys((explore, simulate), float("inf"))
+    for _ in range(rounds):
+        for run in least:
+            began = time.process_time()
+            run()
+            least[run] = min(least[run], time.process_time() - began)
+    return least[explore] / least[simulate]
 
 
 def measure_apart(
@@ -321,7 +407,7 @@ def measure_apart(
 def table(least: dict[str, dict[str, float | None]]) -> str:
     """Return schedules a second by program and tool, and how many times as many ours are."""
     tools = [*next(iter(least.values()))]
-    lines = [f"{'schedules/s':12}" + "".join(f"{tool:>21}" for tool in tools) + "   quick start of"]
+    lines = [f"{'runs/s':12}" + "".join(f"{tool:>21}" for tool in tools) + "   quick start of"]
     for program, costs in least.items():
         ours = costs.get(SUBJECT)
         cells = ""
@@ -331,7 +417,7 @@ def table(least: dict[str, dict[str, float | None]]) -> str:
                 text += f" ({cost / ours:.2f})"
             cells += f"{text:>21}"
         lines.append(f"{program:12}{cells}   {OWNERS[program]}")
-    return "\n".join([*lines, "in brackets: our schedules a second by the peer's"])
+    return "\n".join([*lines, "in brackets: ours a second by the peer's"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -351,7 +437,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.one:
         print(measure(*options.one, options.schedules))
         return
-    programs = options.only.split(",") if options.only else [*PROGRAMS]
+    programs = options.only.split(",") if options.only else [*ROWS]
     tools = [
         name
         for name, tool in TOOLS.items()
@@ -374,6 +460,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     least[program][tool] = cost
     print(f"Python {sys.version.split()[0]}, {options.rounds} rounds of {options.schedules}\n")
     print(table(least))
+    if SWEPT in programs:
+        ratio = by_one_run(options.schedules, options.rounds)
+        print(f"\na schedule of {SWEPT} under timing, by one simulate of it: {ratio:.2f}")
     if options.json:
         options.json.write_text(json.dumps(least, indent=2) + "\n")
 

@@ -27,6 +27,7 @@ from .handles import (
     ShownContext,
     ThreadSafeHandle,
     TimerHandle,
+    ToldContext,
     describe,
 )
 from .kernel import Kernel
@@ -56,6 +57,7 @@ __all__ = [
     "ThreadSafeHandle",
     "TimerHandle",
     "TimerWheel",
+    "ToldContext",
     "date_seconds",
     "deadline_ns",
     "describe",

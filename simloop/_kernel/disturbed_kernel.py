@@ -93,9 +93,7 @@ class DisturbedKernel(Kernel):
         return sorted(when_ns for when_ns in found if now_ns < when_ns < NEVER)
 
     def _moments_for(self, code: int) -> Sequence[int]:
-        """Return what is needed of the moments for a code: mostly none, or the first one."""
-        if code >= LOG_FIRST:
-            return ()
+        """Return what is needed of the moments for a rank: all, or the first one."""
         if code % RANKS == 1 and self.now_ns < (next_ns := self.next_ns()) < NEVER:
             return (next_ns,)
         return self.moments()
@@ -113,18 +111,15 @@ class DisturbedKernel(Kernel):
 
     def _effect_ns(self, code: int, kind: str, most_ns: int = NEVER) -> int:
         """Return how long the delay is that was just answered; withdraw one without effect."""
-        gate = self.gate
-        ns = length_ns(code, self._moments_for(code), self.now_ns)
+        gate, now_ns = self.gate, self.now_ns
+        ns = length_ns(code, () if code >= LOG_FIRST else self._moments_for(code), now_ns)
         last_ns = self.horizon_ns if kind in _MOVES else self.limits.time_max_ns
-        if self.now_ns + ns > last_ns or not self._is_allowed(ns, most_ns):
+        is_allowed = 0 < ns <= gate.each_ns and ns <= most_ns
+        if not is_allowed or gate.spent_ns + ns > gate.total_ns or now_ns + ns > last_ns:
             gate.withdraw()
             return 0
-        gate.delayed(self.now_ns, self.now_ns + ns)
+        gate.delayed(now_ns, now_ns + ns)
         return ns
-
-    def _is_allowed(self, ns: int, most_ns: int) -> bool:
-        gate = self.gate
-        return 0 < ns <= min(gate.each_ns, most_ns) and gate.spent_ns + ns <= gate.total_ns
 
     def hold(self, handle: Handle | TimerHandle, ns: int) -> None:
         """Let a handle become ready so many nanoseconds from now."""
@@ -165,6 +160,10 @@ class DisturbedKernel(Kernel):
                 code = self.gate.put("late", self._woken_by(when_ns), CODES)
                 if code and (ns := self._effect_ns(code, "late")):
                     self.now_ns += ns
+            if self.now_ns > when_ns or self.held.heap:
+                # The wheel has not led here: it is told how far the clock is, so that deadlines
+                # that are set in the past from now on are found to be due.
+                self.wheel.advance_to(self.now_ns)
         return True
 
     def _is_due(self) -> bool:
@@ -321,9 +320,11 @@ class DisturbedKernel(Kernel):
     # Invariants ----------------------------------------------------------------------------
 
     def _scheduled(self) -> list[Handle | TimerHandle]:
-        return [*super()._scheduled(), *self.held]
+        scheduled = super()._scheduled()
+        return [*scheduled, *self.held] if self.held.heap else scheduled
 
     def drop(self, loop: KernelLoop) -> None:
         """Forget everything that is scheduled on a loop, for good."""
         super().drop(loop)
-        self.held.sweep()
+        if self.held.heap:
+            self.held.sweep()

@@ -175,11 +175,11 @@ class TimerHandle(_Slim, asyncio.TimerHandle):  # type: ignore[misc,override]  #
 
     def when(self) -> float:
         context: Any = self._context
-        return context.when_s if type(context) is ShownContext else seconds(self._when_ns)
+        return context.when_s if isinstance(context, ToldContext) else seconds(self._when_ns)
 
     def get_context(self) -> Context:
         context: Any = self._context
-        return context.context if type(context) is ShownContext else context
+        return context.context if isinstance(context, ToldContext) else context
 
     def cancel(self) -> None:
         if self._callback is not None:
@@ -193,11 +193,11 @@ class TimerHandle(_Slim, asyncio.TimerHandle):  # type: ignore[misc,override]  #
                     wheel.sweep()
 
 
-class ShownContext:
-    """A context whose clock shows a timer's time when its callback runs: the float it was set for.
+class ToldContext:
+    """A context that knows for which float a timer was set, where its deadline shows another.
 
-    Stands in the place of a timer handle's context where that float lies a fraction of a
-    nanosecond after the handle's deadline, so that other timers pay nothing.
+    Stands in the place of a timer handle's context, so that timers set for a whole nanosecond pay
+    nothing.
     """
 
     __slots__ = ("context", "loop", "when_s")
@@ -206,6 +206,18 @@ class ShownContext:
         self.context = context
         self.loop = loop
         self.when_s = when_s
+
+    def run(self, callback: Callable[..., Any], /, *args: Any) -> Any:
+        return self.context.run(callback, *args)
+
+
+class ShownContext(ToldContext):
+    """One whose clock shows that float when the callback runs.
+
+    For a float that lies a fraction of a nanosecond after the handle's deadline.
+    """
+
+    __slots__ = ()
 
     def run(self, callback: Callable[..., Any], /, *args: Any) -> Any:
         self.loop._kernel.show(self.when_s)
@@ -308,9 +320,14 @@ class KernelLoop(Protocol):
     """What the kernel needs of a loop that it carries."""
 
     _stopping: bool
+    _stash: list[Any] | None
+    """Where its callbacks go while its process is stopped; None while that runs."""
 
     def _step_into(self) -> None:
         """Become the running loop, because the next callback is yours."""
+
+    def _takes_exit(self, error: BaseException) -> bool:
+        """End the process that the loop is of by a SystemExit; false if that is the run's end."""
 
     def _step_took(self, handle: Handle | TimerHandle, elapsed_ns: int) -> None:
         """Take note of how long a callback blocked the clock, in debug mode."""

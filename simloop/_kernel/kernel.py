@@ -37,6 +37,7 @@ from .kernel_events import KernelEvents
 from .limits import Limits
 from .random_streams import RandomStreams
 from .timer_wheel import TimerWheel, tell_timers
+from .watched_turns import turns_of_many_loops, turns_with_sole_observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,14 +59,14 @@ class Kernel(ShownClock):
     """
 
     now_ns: int  # Inherited, and set here, too: some type checkers want it said again.
+    before_block: Callable[[int], object] | None = None  # Signals come in the middle of a block.
     gate: ChoiceGate | None = None
     """Where free decisions are asked for, if the run is explored: a kernel of another class."""
 
     def __init__(self, seed: int | str = 0, start_ns: int = 0) -> None:
         super().__init__(start_ns)
         self.ready: deque[Handle | TimerHandle] = deque()
-        # Lines up behind what is ready when the next turn begins.
-        self.io_ready: deque[Handle] = deque()
+        self.io_ready: deque[Handle] = deque()  # Behind what is ready when the next turn begins.
         self.wheel: TimerWheel = TimerWheel(start_ns)
         self.streams: RandomStreams = RandomStreams(seed)
         self.limits: Limits = Limits()
@@ -92,6 +93,8 @@ class Kernel(ShownClock):
         self._watched = False
         # The one observer's method, if nothing else makes the turn a watched one.
         self._sole_observer: _Tell | None = None
+        # The same where several loops are what makes it a watched one, with the observer if any.
+        self._many: tuple[_Tell | None] | None = None
         self._left = 0  # Callbacks of a turn that has begun and not ended.
         self.earlier: EarlyDeadline | None = None
 
@@ -115,8 +118,7 @@ class Kernel(ShownClock):
         self._rewatch()
 
     def unobserve(self, observer: Observer) -> None:
-        """Stop telling ``observer``."""
-        # New lists: the ones before may be the ones that are gone through.
+        """Stop telling ``observer``, by new lists: the ones before may be gone through."""
         self._observers = [each for each in self._observers if each is not observer]
         self._followers = [each for each in self._followers if each is not observer]
         self._rewatch()
@@ -135,11 +137,21 @@ class Kernel(ShownClock):
             self.earlier.end()
         self.earlier = None if tell is None else EarlyDeadline(self, tell)
 
+    def leave_loop(self, loop: KernelLoop | None = None) -> None:
+        """Take no loop for the current one, or another; the next step steps into its own."""
+        self.current = loop
+        self._rewatch()
+
     def _rewatch(self) -> None:
         observers = self._observers
-        has_more = self._measuring > 0 or self._loops > 1 or bool(self._followers)
-        self._watched = has_more or bool(observers)
-        self._sole_observer = None if has_more or len(observers) != 1 else observers[0].step
+        is_many = self._loops > 1
+        if not (is_many or observers or self._measuring > 0 or self._watched):
+            return  # As in most runs, from their first loop to their last.
+        has_more = self._measuring > 0 or bool(self._followers) or len(observers) > 1
+        self._watched = is_many or has_more or bool(observers)
+        tell = observers[0].step if len(observers) == 1 and not has_more else None
+        self._sole_observer = None if is_many else tell
+        self._many = (tell,) if is_many and not has_more else None
         if observers or self.wheel.tell is not None:
             self._tell_of_timers()
 
@@ -204,9 +216,13 @@ class Kernel(ShownClock):
     def call_at_ns(self, when_ns: int, callback: Callable[..., Any], *args: Any) -> TimerHandle:
         """Run ``callback(*args)`` at a time, as a step of no loop; an error ends the run."""
         handle = TimerHandle(when_ns, callback, args, self.events.context, self.events)
-        tell, self.wheel.tell = self.wheel.tell, None  # It is no timer of the program's.
-        self.wheel.add(handle)
-        self.wheel.tell = tell
+        wheel = self.wheel
+        if wheel.tell is None:
+            wheel.add(handle)
+        else:
+            tell, wheel.tell = wheel.tell, None  # It is no timer of the program's.
+            wheel.add(handle)
+            wheel.tell = tell
         return handle
 
     # The clock -----------------------------------------------------------------------------
@@ -246,8 +262,9 @@ class Kernel(ShownClock):
     def block(self, duration_ns: int) -> None:
         """Block the world for a while, as a callback does that calls ``time.sleep``."""
         until_ns = self.now_ns + duration_ns
-        if self.on_block is not None:
-            self.on_block(until_ns)
+        for hook in (self.before_block, self.on_block):
+            if hook is not None:
+                hook(until_ns)
         self.move_to(max(until_ns, self.now_ns))
 
     # Running -------------------------------------------------------------------------------
@@ -283,7 +300,7 @@ class Kernel(ShownClock):
         The plain turn is spelt out here, with ``Handle._run`` in it. A turn that calls
         :meth:`_turn_observed`, which is the rule, was refused: with this one a chain of
         ``call_soon`` is 1.68 times as fast and ``sleep(0)`` 1.36 times. So "run a handle" is spelt
-        four times (``Handle._run``, here, :meth:`_turns_with_sole_observer`, and the turn of an
+        four times (``Handle._run``, here, :func:`turns_with_sole_observer`, and the turn of an
         explored run), and tests/kernel/test_run_a_handle.py holds the four equal.
         """
         # Looked up once: these objects stay the same while turns run. (``tell_earlier`` exchanges
@@ -347,77 +364,17 @@ class Kernel(ShownClock):
 
     def _turn_watched(self, count: int, loop: KernelLoop | _Once) -> None:
         """Run a turn of ``count`` callbacks of a run that is watched, and maybe others."""
-        if self._sole_observer is None:
+        if self._sole_observer is None and self._many is None:
             self._turn_observed(count)
             return
         self.is_observed = True
         try:
-            self._turns_with_sole_observer(count, loop, self._sole_observer)
+            if self._sole_observer is not None:
+                turns_with_sole_observer(self, count, loop, self._sole_observer)
+            else:
+                turns_of_many_loops(self, count, loop)
         finally:
             self.is_observed = False
-
-    def _turns_with_sole_observer(  # noqa: C901,PLR0912 - as above
-        self, count: int, loop: KernelLoop | _Once, tell: _Tell
-    ) -> None:
-        """Run a turn of ``count`` callbacks, and others, telling the one observer that there is.
-
-        They are plain turns with one call more, and come one after the other while no more is to
-        be done between them than a jump. A run with a digest (``simulate``, ``check``, the pytest
-        plugin) takes this way. The refused alternative, :meth:`_turn_observed` for it too, costs
-        1.38 times as much in a chain of ``call_soon`` and 1.15 times in ``sleep(0)``. Of the copies
-        this one gains least: if it gets in the way, it is the first to go.
-        """
-        ready, io_ready, overdue, limits = (
-            self.ready,
-            self.io_ready,
-            self.wheel.overdue,
-            self.limits,
-        )
-        popleft = ready.popleft
-        handle: Handle | TimerHandle | None
-        try:
-            while True:
-                rest = repeat(None, count)
-                try:
-                    for _ in rest:
-                        handle = popleft()
-                        callback, args = handle._callback, handle._args
-                        if callback is None:
-                            self.steps -= 1
-                            continue
-                        tell(self.now_ns, handle)
-                        try:
-                            result = handle._context.run(callback, *args)  # type: ignore[misc]  # as above
-                        except (SystemExit, KeyboardInterrupt):
-                            raise
-                        except BaseException as error:  # noqa: BLE001 - as above
-                            handle._report(error)
-                        else:
-                            if result is not None:
-                                handle._returned(result)
-                        # Asked after each callback, unlike in a plain turn: an observer that
-                        # has left must not be told of the next step, and one that came must be.
-                        if tell is not self._sole_observer:
-                            break
-                except BaseException:
-                    self._break_off(rest)
-                    raise
-                if tell is not self._sole_observer:
-                    return self._turn_observed(length_hint(rest))
-                # What is rare goes back to ``_turns``, so that its rules are not spelt twice.
-                if loop._stopping or self._left or io_ready or overdue:
-                    return None
-                if not ready:
-                    handle = callback = args = result = None  # As in ``_turns``.
-                    if not self.jump():
-                        return None
-                count = len(ready)
-                if self.steps + count > limits.check_at:
-                    return None
-                self.steps += count
-        finally:
-            # As in the handle: a traceback that is kept holds this frame.
-            handle = callback = args = result = None
 
     def _turn_observed(self, count: int) -> None:
         """Run ``count`` callbacks, telling the observers."""
@@ -449,6 +406,10 @@ class Kernel(ShownClock):
 
     def _run_watched(self, handle: Handle | TimerHandle) -> None:
         loop = handle._loop
+        if loop._stash is not None:
+            loop._stash.append(handle)  # Its process is stopped.
+            self.steps -= 1
+            return
         if loop is not self.current:
             self.current = loop
             loop._step_into()
@@ -457,6 +418,9 @@ class Kernel(ShownClock):
         began_ns = self.now_ns
         try:
             handle._run()
+        except SystemExit as error:
+            if not loop._takes_exit(error):
+                raise
         finally:
             for follower in self._followers:
                 follower.stepped(self.now_ns, handle)
@@ -556,6 +520,15 @@ class Kernel(ShownClock):
         for handle in self._scheduled():
             if handle._loop is loop:
                 handle.cancel()
+
+    def withdraw(self, loop: KernelLoop) -> list[Any]:
+        """Forget it, and return what was to be called; nothing here holds the loop any more."""
+        handles = [each for each in self._scheduled() if each._loop is loop]
+        called = [(each._callback, each._args, each._context) for each in handles]
+        self.drop(loop)
+        for handle in handles:
+            handle._loop = self.events
+        return called
 
     def _scheduled(self) -> list[Handle | TimerHandle]:
         """Return everything that is to run."""

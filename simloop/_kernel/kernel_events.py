@@ -26,6 +26,7 @@ class KernelEvents:
     """The owner of handles that belong to no loop."""
 
     _stopping = False
+    _stash: list[Any] | None = None
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -36,11 +37,20 @@ class KernelEvents:
         """The kernel's timer wheel, in which a cancelled handle counts itself."""
         return self._kernel.wheel
 
+    @property
+    def _ready(self) -> Any:
+        """The kernel's ready queue."""
+        return self._kernel.ready
+
     def _step_into(self) -> None:
         """Change nothing: the event is a step of no program."""
 
     def _step_took(self, _handle: Handle | TimerHandle, _elapsed_ns: int) -> None:
         """Ignore the time: there is no debug mode that logs it."""
+
+    def _takes_exit(self, _error: BaseException) -> bool:
+        """Return False: it ends the run."""
+        return False
 
     def get_debug(self) -> bool:
         """Return False: there is no debug mode."""

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
     from .handles import Handle, TimerHandle
 
-__all__ = ["CLOCK_READS", "LIVELOCK_STEPS", "Limits"]
+__all__ = ["CLOCK_READS", "LIVELOCK_STEPS", "READS_UNSEEN", "Limits"]
 
 LIVELOCK_STEPS = 1_000_000
 """Steps at one instant after which a run is taken to be spinning."""
 
 CLOCK_READS = 10_000
+READS_UNSEEN = 100
 """Reads of a clock in one step, while it stands still, after which it moves."""
 
 _TIDY_STEPS = 10_000
@@ -102,8 +103,10 @@ class Limits:
         "_word_at",
         "check_at",
         "clock_reads",
+        "clock_tick_ns",
         "freeze_garbage",
         "livelock_steps",
+        "reads_unseen",
         "say",
         "tidy",
         "time_max_ns",
@@ -115,6 +118,10 @@ class Limits:
         self.livelock_steps: int = LIVELOCK_STEPS
         # How often a clock may be read in one step before it moves.
         self.clock_reads: int = CLOCK_READS
+        # How long each reading takes; 0: none does, but for those that wait by it.
+        self.clock_tick_ns: int = 0
+        # How many readings a loop or a thread has before the first that is looked at.
+        self.reads_unseen: int = READS_UNSEEN
         # Collects garbage: of young objects, or of all.
         self.tidy: Callable[[bool], None] | None = None
         # Keeps what there is, most of it in use, out of collections of young objects.
@@ -140,12 +147,15 @@ class Limits:
         time_max_ns: int = NEVER,
         livelock_steps: int = LIVELOCK_STEPS,
         clock_reads: int = CLOCK_READS,
+        clock_tick_ns: int = 0,
     ) -> None:
         """Replace all limits; steps are counted from the world's first."""
         self._steps_max = steps_max
         self.time_max_ns = time_max_ns
         self.livelock_steps = livelock_steps
         self.clock_reads = clock_reads
+        self.clock_tick_ns = clock_tick_ns
+        self.reads_unseen = 0 if clock_tick_ns else READS_UNSEEN
         self._schedule(self._looked_steps + livelock_steps)
 
     def current(self) -> dict[str, int | None]:
@@ -155,6 +165,7 @@ class Limits:
             "time_max_ns": self.time_max_ns,
             "livelock_steps": self.livelock_steps,
             "clock_reads": self.clock_reads,
+            "clock_tick_ns": self.clock_tick_ns,
         }
 
     def _schedule(self, look_at: int) -> None:

@@ -285,8 +285,9 @@ class TellingWheel(TimerWheel):
     def add(self, handle: TimerHandle) -> None:
         """Take a handle in, and tell of its deadline."""
         TimerWheel.add(self, handle)
-        if self.tell is not None:
-            self.tell(handle._when_ns)
+        tell = self.tell
+        if tell is not None:
+            tell(handle._when_ns)
 
 
 def tell_timers(wheel: TimerWheel, tell: Callable[[int], object] | None) -> None:

@@ -18,6 +18,7 @@ from simloop._kernel import (
     NEVER,
     NS_PER_SECOND,
     TimerHandle,
+    ToldContext,
     deadline_ns,
     nanoseconds,
     seconds,
@@ -108,3 +109,15 @@ class OwnClockLoop(SimLoop):
         handle._own_when_ns = own_ns
         self._wheel.add(handle)
         return handle
+
+
+def slow_down(clock: ProcessClock, loops: list[Any]) -> None:
+    """Set the timers of a machine's loops anew, because its clock now runs at another rate."""
+    for loop in loops:
+        for handle in loop._wheel.extract(lambda each, loop=loop: each._loop is loop):
+            own_ns = getattr(handle, "_own_when_ns", None)
+            if own_ns is None:  # Set before the machine had a clock of its own.
+                own_ns = handle._when_ns
+                handle._context = ToldContext(handle.get_context(), loop, handle.when())
+            handle._when_ns = clock.true_ns(own_ns) if own_ns < NEVER else NEVER
+            loop._wheel.add(handle)

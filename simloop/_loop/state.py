@@ -17,12 +17,12 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from asyncio import coroutines
 from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from simloop._sandbox import READS_UNSEEN
 
 from .world_interface import new_world
 
@@ -46,12 +46,32 @@ __all__ = ["AddressInfo", "LoopState"]
 _hash_of = attrgetter("__hash__")
 
 
+_environ: Any = os.environ
+_variables: dict[Any, Any] = _environ._data
+_DEBUG_DEFAULT = _environ.encodekey("PYTHONASYNCIODEBUG")
+
+
+def _has_debug_default() -> bool:
+    """Return whether asyncio may have debug mode on by itself.
+
+    To ask it takes as long as the rest of a loop's beginning, for one look into the environment.
+    """
+    asyncios_answer = coroutines._is_debug_mode  # type: ignore[attr-defined]
+    if os.environ is not _environ or asyncios_answer.__module__ != coroutines.__name__:
+        return True  # A test has put something of its own in the place of one of them.
+    return sys.flags.dev_mode or _DEBUG_DEFAULT in _variables
+
+
 class LoopState(asyncio.AbstractEventLoop):
     """The state of one loop in one world."""
 
     # What is made when it is first asked for, or set by a test.
     _host: Host | None = None
     _set_selector: Any = None
+    host_label: str = ""
+    """What labels of its steps begin with: ``db/`` on a host of that name."""
+    # Where its callbacks go while its process is stopped.
+    _stash: list[Any] | None = None
     # Whether a thread of the run has the loop, with a schedule of its own; see SecondaryLoop.
     _is_detached = False
 
@@ -77,7 +97,7 @@ class LoopState(asyncio.AbstractEventLoop):
         self._thread_id: int | None = None
         self._debug = False
         self.slow_callback_duration: float = 0.1
-        self._reads_left = READS_UNSEEN
+        self._reads_left: int = kernel.limits.reads_unseen
         # Tasks: how many got names, the user's factory or one of ours, and what gives the hash of
         # the next task or future that is asked for one.
         self._task_count = 0
@@ -90,7 +110,7 @@ class LoopState(asyncio.AbstractEventLoop):
         world.attach(self)
         if not autojump:
             kernel.autojump = False
-        if coroutines._is_debug_mode():  # type: ignore[attr-defined]  # asyncio's own default
+        if _has_debug_default() and coroutines._is_debug_mode():  # type: ignore[attr-defined]
             self.set_debug(True)
 
     def _take_queue(self) -> None:
@@ -173,13 +193,14 @@ class LoopState(asyncio.AbstractEventLoop):
         # core/lifecycle.py and core/reporting.py, for the kernel
         def _step_into(self) -> None: ...
         def _step_took(self, handle: Handle | TimerHandle, elapsed_ns: int) -> None: ...
+        def _takes_exit(self, error: BaseException) -> bool: ...
 
         # core/lifecycle.py
         def _begin(self) -> Any: ...
         def _end(self, outer: Any) -> None: ...
 
         # core/scheduling.py
-        def _call_at_float(
+        def _call_at_given(
             self,
             when: float,
             when_ns: int,

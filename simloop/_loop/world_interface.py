@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from simloop._presence import loops_alone
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
@@ -56,6 +58,9 @@ class WorldPort(Protocol):
     def threads(self) -> ThreadScheduler:
         """The turn among the threads."""
 
+    def describe_hosts(self) -> str:
+        """List the hosts that are not up, for a report."""
+
     def attach(self, loop: Any) -> None:
         """Take note of a loop of this world."""
 
@@ -84,4 +89,8 @@ def new_world(
         UsageError: It was given one, and a seed or a time beside, or these are none.
     """
     assert _maker is not None, "simloop.world registers itself when simloop is imported"
-    return _maker(seed=seed, start_time=start_time, world=world)
+    is_usual = seed is None and world is None and loops_alone.seed is not None
+    made = _maker(seed=loops_alone.seed if is_usual else seed, start_time=start_time, world=world)
+    if loops_alone.made is not None:
+        loops_alone.made(made, is_usual)
+    return made

@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import traceback
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
+from simloop.net.linux import signal_names as signal
 
-from .dispositions import IGNORED, check_signal
+from .dispositions import IGNORED, check_sent
 from .process import program_of_caller
 from .standard_streams import SinkTransport
 
@@ -72,6 +72,7 @@ class Child:
         self._ends = ends
         self._exited = exited
         self._transports: list[Any] = []
+        self._opening: Any = None
         self._ended_by: int | None = None
         self._is_told = False
         process.send_signal = self.send_signal
@@ -125,19 +126,22 @@ class Child:
         """Send a signal; one that comes after the end does nothing.
 
         Raises:
-            ValueError: There is no such signal.
+            TypeError: It is no integer.
+            OSError: EINVAL, there is no such signal.
             UnsupportedError: It would stop the process.
         """
-        if sig == 0 or self.returncode is not None or self._ended_by is not None:
+        if self.returncode is not None or self._ended_by is not None:
             return
-        check_signal(sig)
+        check_sent(sig)
+        if sig == 0:
+            return
         self._process.world.note("signal", f"{int(sig)} to {self.pid}")
         handler = self._process._handlers.get(sig)
         if handler is not None:
             self._loop.call_soon(handler[0], *handler[1])
         elif sig in _STOPS:
             raise UnsupportedError(
-                f"{signal.Signals(sig).name} would stop the process {self.pid}, and a simulated one"
+                f"{signal.name_of(sig)} would stop the process {self.pid}, and a simulated one"
                 " can't be stopped; let its program handle the signal"
                 " (process.add_signal_handler), or end it by SIGTERM"
             )
@@ -149,7 +153,7 @@ class Child:
         for transport in self._transports:
             if not transport.is_closing():  # Its peer may be gone already.
                 transport.abort() if hasattr(transport, "abort") else transport.close()
-        self._close_ends()
+        self._close_ends(but=self._opening)  # Its transport is about to watch it, and closes it.
         self._task.cancel()
         self._loop.call_soon(self._exit, -sig)
 
@@ -185,7 +189,9 @@ class Child:
         reader = asyncio.StreamReader(loop=loop)
         if hasattr(end, "fileno"):
             protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+            self._opening = end
             transport, _ = await loop.connect_read_pipe(lambda: protocol, end)
+            self._opening = None
             self._transports.append(transport)
             return reader
         if end:
@@ -197,7 +203,9 @@ class Child:
         loop = self._loop
         protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(loop=loop), loop=loop)
         if hasattr(end, "fileno"):
+            self._opening = end
             transport, _ = await loop.connect_write_pipe(lambda: protocol, end)
+            self._opening = None
         else:
             transport = SinkTransport(loop, protocol, end)
         self._transports.append(transport)
@@ -216,9 +224,9 @@ class Child:
             with contextlib.suppress(OSError):  # Whoever read is gone: so be it.
                 await writer.wait_closed()
 
-    def _close_ends(self) -> None:
+    def _close_ends(self, but: Any = None) -> None:
         for end in self._ends.values():
-            if hasattr(end, "close"):
+            if end is not but and hasattr(end, "close"):
                 end.close()
 
     def _exit(self, code: int) -> None:

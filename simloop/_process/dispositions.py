@@ -6,25 +6,34 @@ whose real handler is the user's, or that of ``asyncio.Runner``.
 
 Must not know: asyncio. A loop hears of each signal, and runs its own handlers.
 
-Invariants: a handler runs as a step of its own, as from asyncio's wake-up pipe; a signal that would
-end the process is an error at the delivery that says so.
+Invariants: a handler runs as a step of its own, as from asyncio's wake-up pipe; what a signal does
+that nothing handles is the process's to do, or to refuse.
 """
 
 from __future__ import annotations
 
-import signal
+import operator
 import weakref
 from contextlib import suppress
 from errno import EINVAL
 from os import strerror
 from typing import TYPE_CHECKING, Any
 
-from simloop.errors import UsageError
+from simloop.net.linux import signal_names as signal
+
+from .interval_timer import IntervalTimer
 
 if TYPE_CHECKING:
     from .process import Process, ProcessWorld
 
-__all__ = ["IGNORED", "UNCATCHABLE", "Dispositions", "check_signal", "leave_to_asyncio"]
+__all__ = [
+    "IGNORED",
+    "UNCATCHABLE",
+    "Dispositions",
+    "check_sent",
+    "check_signal",
+    "leave_to_asyncio",
+]
 
 IGNORED = (signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT)
 """What Linux ignores where there is no handler; signal(7)."""
@@ -46,6 +55,7 @@ class Dispositions:
         self._process: Process = weakref.proxy(process)
         self._world = world
         self._wakeup_fd = -1
+        self._timer: IntervalTimer | None = None
 
     # What a program calls, by the functions of ``os`` ----------------------------------------
 
@@ -83,9 +93,12 @@ class Dispositions:
         return before
 
     def getsignal(self, signum: int, /) -> Any:
-        """Return the handler that is set."""
-        default = signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL
-        return self._handlers.get(signum, default)
+        """Return the handler that is set; for SIGINT asyncio's runner has set one, as outside."""
+        if signum in self._handlers:
+            return self._handlers[signum]
+        if signum == signal.SIGINT and not self._process.ends_by_signals:
+            return self._world.interrupt_handler()
+        return signal.SIG_DFL
 
     def siginterrupt(self, signum: int, flag: bool, /) -> None:  # noqa: FBT001 - the system's
         """Do nothing: no call of a simulated process is ever interrupted."""
@@ -105,8 +118,41 @@ class Dispositions:
         is_main = self._world.threads.current is None
         self.act(signum, None if is_main else next(iter(self._process.loops), None))
 
+    def setitimer(self, which: Any, seconds: Any, interval: Any = 0.0, /) -> Any:
+        """Have SIGALRM sent by the clock; ``NotImplemented`` for timers of CPU time."""
+        if _is_of_cpu_time(which):
+            return NotImplemented
+        return self._interval_timer().set(seconds, interval)
+
+    def getitimer(self, which: Any, /) -> Any:
+        """Return what is left of the timer, and its interval; ``NotImplemented`` as above."""
+        if _is_of_cpu_time(which):
+            return NotImplemented
+        return (0.0, 0.0) if self._timer is None else self._timer.get()
+
+    def alarm(self, seconds: Any, /) -> int:
+        """Have SIGALRM sent once; return how many seconds were left of the time before."""
+        return self._interval_timer().alarm(seconds)
+
+    def _interval_timer(self) -> IntervalTimer:
+        if self._timer is None:
+            self._timer = IntervalTimer(self._world.kernel, self._ring)
+        return self._timer
+
+    def _ring(self) -> None:
+        """Send SIGALRM, whose handler is a step of a host's process, and of no loop elsewhere."""
+        if self._process.ends_by_signals:
+            self._process.send_signal(signal.SIGALRM)
+        else:
+            self.act(signal.SIGALRM, None)
+
+    def stop_timer(self) -> None:
+        """Let the interval timer ring no more: the process has ended."""
+        if self._timer is not None:
+            self._timer.alarm(0)
+
     def _check_main_thread(self, call: str) -> None:
-        if self._world.threads.current is not None:
+        if not self._process.runs_in_thread(self._world.threads.current):
             raise ValueError(f"{call} only works in main thread of the main interpreter")
 
     # How a signal arrives --------------------------------------------------------------------
@@ -115,25 +161,22 @@ class Dispositions:
         """Do what the signal does: now, or as a step of a loop; asyncio's handlers are steps.
 
         Raises:
-            UsageError: It would end or stop the process.
+            UsageError: It would end or stop the program of the run.
         """
         self._world.note("signal", f"{int(signum)} to {self._process.pid}")
         handler = self.getsignal(signum)
         if handler == signal.SIG_IGN or (handler == signal.SIG_DFL and signum in IGNORED):
             return
         if handler == signal.SIG_DFL:
-            verb = "stop" if signum in {signal.SIGSTOP, signal.SIGTSTP} else "end"
-            raise UsageError(
-                f"{signal.Signals(signum).name} would {verb} the process, because nothing handles"
-                " it; set a handler by loop.add_signal_handler() or signal.signal() first"
-            )
+            self._process.end_by(signum)
+            return
         self._wake(signum)
         action = None if handler is leave_to_asyncio else lambda: handler(signum, None)
-        if handler is signal.default_int_handler:
-            action = self._world.interrupt
+        if signum not in self._handlers:  # Ctrl-C, whose runner may begin until a step comes.
+            action = lambda: self._world.interrupt_handler()(signum, None)  # noqa: E731
         if action is not None and loop is None:
             action()
-        elif action is not None:
+        elif action is not None and not self._world.threads.interrupt(action):
             loop.call_soon_threadsafe(action)
 
     def _wake(self, signum: int) -> None:
@@ -145,6 +188,17 @@ class Dispositions:
                 self._process.host.write(self._wakeup_fd, bytes([signum]))
 
 
+def _is_of_cpu_time(which: Any) -> bool:
+    """Tell which interval timer is meant.
+
+    Raises:
+        signal.ItimerError: There is no such timer.
+    """
+    if which not in {signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF}:
+        raise signal.ItimerError(EINVAL, strerror(EINVAL))
+    return bool(which != signal.ITIMER_REAL)
+
+
 def leave_to_asyncio(_signum: int, _frame: object) -> None:
     """Stand where ``add_signal_handler`` was called: the loop's own handler is what runs."""
 
@@ -153,5 +207,17 @@ def check_signal(sig: object) -> None:
     """Refuse what is no signal, as asyncio does."""
     if not isinstance(sig, int):
         raise TypeError(f"sig must be an int, not {sig!r}")
-    if sig not in signal.valid_signals():
+    if not signal.is_valid(sig):
         raise ValueError(f"invalid signal number {sig}")
+
+
+def check_sent(sig: Any) -> None:
+    """Refuse to send what is no signal, as the system does; 0 sends nothing (man 2 kill).
+
+    Raises:
+        TypeError: It is no integer.
+        OSError: EINVAL, there is no signal of this number.
+    """
+    number = operator.index(sig)
+    if number and not signal.is_valid(number):
+        raise OSError(EINVAL, strerror(EINVAL))

@@ -18,11 +18,13 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
 import sys
 from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
+
+from simloop.errors import UsageError
+from simloop.net.linux import signal_names as signal
 
 from .dispositions import UNCATCHABLE, Dispositions, check_signal
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping
 
+    from simloop._kernel import Kernel
     from simloop.net import Host
 
     from .process_clock import ProcessClock
@@ -66,13 +69,17 @@ class ProcessWorld(Protocol):
     def main_host(self) -> Host:
         """The machine of the program of the run, made when it is first asked for."""
 
+    @property
+    def kernel(self) -> Kernel:
+        """The clock and the schedule."""
+
     def look_for_host(self) -> Host | None:
         """Return that machine, or None if nothing has asked for it yet."""
 
-    def interrupt(self) -> None:
-        """Do what Ctrl-C does to the real process."""
+    def interrupt_handler(self) -> Any:
+        """Return what Ctrl-C calls in the real process."""
 
-    def note(self, what: str, data: str) -> None:
+    def note(self, what: str, data: str, hostname: str = ..., /) -> None:
         """Tell the watchers of the run that something happened."""
 
 
@@ -109,6 +116,14 @@ class Process:
     """What its threads are given; None where that is the sandbox itself."""
     _host: Host | None = None
     _dispositions: Dispositions | None = None
+    label: str = ""
+    """What names of tasks begin with: the name of its host, where that is not the driver's."""
+    ends_by_signals: bool = False
+    """Whether a signal that nothing handles ends it; the end of others would be the run's."""
+    loop_class: Any = None
+    """The class of its loops, if the world does not choose it."""
+    main_thread: Any = None
+    """What ``threading.main_thread()`` returns in it; None for the real one."""
 
     def __init__(self, world: ProcessWorld, pid: int, parent: Process | None = None) -> None:
         self.world = world
@@ -179,6 +194,41 @@ class Process:
         """Return system, host name, release, version and machine."""
         return "Linux", self.host.hostname, _RELEASE, _VERSION, _MACHINE
 
+    def took_place(self) -> None:
+        """Do nothing: a step of the program of the run comes, whose globals are the real ones."""
+
+    def left_place(self) -> None:
+        """Do nothing, as above."""
+
+    def runs_in_thread(self, thread: Any) -> bool:
+        """Return whether a simulated thread is its main one; None stands for the loops' thread."""
+        main = self.main_thread
+        return thread is None if main is None else getattr(thread, "joined_by", None) is main
+
+    def end_by(self, sig: int) -> None:
+        """Do what a signal does that nothing handles.
+
+        Raises:
+            UsageError: It would end or stop the program of the run.
+        """
+        verb = "stop" if sig in {signal.SIGSTOP, signal.SIGTSTP} else "end"
+        raise UsageError(
+            f"{signal.name_of(sig)} would {verb} the process, because nothing handles"
+            " it; set a handler by loop.add_signal_handler() or signal.signal() first"
+        )
+
+    def end_with_parent(self, code: int) -> list[object]:
+        """End, because the loop on which it lives is no more; return what it had."""
+        had = list(vars(self).values())
+        for name in ("stdin", "stdout", "stderr", "_handlers", "_dispositions"):
+            vars(self).pop(name, None)
+        self.send_signal = _ignore
+        if self.exit_code is None:
+            self.exit_code = code
+        for child in self.children.values():
+            had += child.end_with_parent(code)
+        return had
+
     # What a program calls -------------------------------------------------------------------------
 
     def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
@@ -206,6 +256,11 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
 
+def _ignore(sig: int) -> None:
+    """Ignore a signal: it comes after the end."""
+    del sig
+
+
 class MainProcess(Process):
     """The program of a run: its arguments, environment and folder are the real ones."""
 
@@ -214,6 +269,12 @@ class MainProcess(Process):
     def __init__(self, world: ProcessWorld) -> None:  # Each run makes one: in two stores.
         self.world = world
         self.loops: list[Any] = []
+
+    def renew(self) -> None:
+        """Be what the constructor makes, in the same world, for its next run."""
+        world = self.world
+        self.__dict__.clear()
+        self.__init__(world)  # type: ignore[misc]  # as said
 
     @property
     def argv(self) -> list[str]:  # type: ignore[override]  # an attribute of other processes

@@ -43,17 +43,28 @@ class ProcessClock:
         (1500000, 1000000)
     """
 
-    __slots__ = ("_kernel", "_rate", "skew_ns")
+    __slots__ = ("_kernel", "_own_ns", "_rate", "_since_ns", "skew_ns")
 
     def __init__(self, kernel: Kernel, *, skew_ns: int = 0, drift: float = 0.0) -> None:
         self._kernel = kernel
         self._rate = 1 + Fraction(str(drift))
+        self._since_ns = self._own_ns = 0
         self.skew_ns: int = skew_ns
 
     @property
     def now_ns(self) -> int:
         """What the machine's monotonic clock shows."""
-        return int(self._kernel.now_ns * self._rate)
+        return self._own_ns + int((self._kernel.now_ns - self._since_ns) * self._rate)
+
+    @property
+    def drift(self) -> float:
+        """The rate error of all clocks of the machine."""
+        return float(self._rate - 1)
+
+    def set_drift(self, drift: float) -> None:
+        """Let the clock run at another rate from now on."""
+        self._own_ns, self._since_ns = self.now_ns, self._kernel.now_ns
+        self._rate = 1 + Fraction(str(drift))
 
     def now_s(self) -> float:
         """Return what it shows in float seconds."""
@@ -71,7 +82,8 @@ class ProcessClock:
 
     def true_ns(self, own_ns: int) -> int:
         """Return the world's time at which this clock first shows ``own_ns``."""
-        return -(-own_ns * self._rate.denominator // self._rate.numerator)
+        ahead_ns = own_ns - self._own_ns
+        return self._since_ns - (-ahead_ns * self._rate.denominator // self._rate.numerator)
 
     def block(self, duration_ns: int, /) -> None:
         """Let a callback block the world for so long by this clock."""

@@ -12,12 +12,13 @@ and not a real one that happens to have it.
 from __future__ import annotations
 
 import errno
-import os
-import signal
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
 from simloop.net.errnos import os_error
+from simloop.net.linux import os_names
+
+from .dispositions import check_sent
 
 if TYPE_CHECKING:
     from .process import Process
@@ -65,7 +66,7 @@ class ProcessTable:
         process = self._by_pid.get(pid)
         if process is None:
             return NotImplemented
-        _check(sig)
+        check_sent(sig)
         if process.exit_code is not None:
             raise os_error(errno.ESRCH)
         if sig:
@@ -78,7 +79,7 @@ class ProcessTable:
         members = [each for each in self if each.group == group]
         if not members:
             return NotImplemented
-        _check(sig)
+        check_sent(sig)
         alive = [each for each in members if each.exit_code is None]
         if not alive:
             raise os_error(errno.ESRCH)
@@ -107,14 +108,9 @@ class ProcessTable:
             return NotImplemented
         if process is self._main or process.exit_code is not None:
             raise os_error(errno.ECHILD)
-        if options & os.WNOHANG:
+        if options & os_names.WNOHANG:
             return 0, 0
         raise UnsupportedError(
             f"os.waitpid({pid}, {options}) would stop the loop on which the process lives; await"
             " process.wait(), or ask with os.WNOHANG"
         )
-
-
-def _check(sig: int) -> None:
-    if sig and sig not in signal.valid_signals():
-        raise os_error(errno.EINVAL)

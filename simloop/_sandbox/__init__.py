@@ -26,20 +26,21 @@ simloop itself asks the real clock by :mod:`simloop._sandbox.time.real_clock`.
 
 The rooms: :mod:`.patching` (the tricks, and the list of what is patched), :mod:`.time`,
 :mod:`.entropy`, :mod:`.io`, :mod:`.files`, :mod:`.asyncio_`, :mod:`.process`, :mod:`.hashing` and
-:mod:`.libraries` (what is patched). Beside them stand :mod:`.run_context` (which thread is in which
-run), :mod:`.permissions` and :mod:`.audit_guard` (what is refused), and :mod:`.sandbox`, which puts
-them together.
+:mod:`.libraries` (what is patched), and :mod:`.killing` (how killed code ends). Beside them stand
+:mod:`.run_context` (which thread is in which run), :mod:`.permissions` and :mod:`.audit_guard`
+(what is refused), and :mod:`.sandbox`, which puts them together.
 """
 
 from __future__ import annotations
 
 # What is imported for what it registers; nothing is patched before a run.
-from . import audit_guard  # noqa: F401
+from . import already_loaded, audit_guard  # noqa: F401 - the first before anything that patches
 from .asyncio_ import all_tasks, event_loops, future_hashes  # noqa: F401
 from .asyncio_.all_tasks import has_tasks
 from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads
 from .entropy import aiohttp_masks, first_use, numpy_random, openssl_random  # noqa: F401
-from .files import temporary_names  # noqa: F401
+from .files.passed_files import passed_file
+from .files.temporary_names import passed_over
 from .hashing import completion_order, library_classes, standard_classes  # noqa: F401
 from .hashing.object_hashes import hash_by_number
 from .io import (  # noqa: F401
@@ -55,16 +56,21 @@ from .io import (  # noqa: F401
     tls_sockets,
 )
 from .io.file_tree import RealTree
-from .libraries import known_libraries, sqlite_functions  # noqa: F401
+from .killing.remains import Remains, end_awaited
+from .killing.suspended_code import leave_unfinalized
+from .killing.unwinding import restore, unwind
+from .libraries import fast_transports, known_libraries, sqlite_functions  # noqa: F401
 from .patching import import_hook, own_modules  # noqa: F401
+from .patching.c_functions import clone_method
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
-from .process import identity, lock_calls, machine, pools  # noqa: F401
-from .process.garbage import collect, collect_between_runs, freeze_garbage, tidy
+from .process import background_threads, identity, lock_calls, machine  # noqa: F401
+from .process.garbage import collect, collect_between_runs, collect_now, freeze_garbage, tidy
 from .process.interruptions import Deferring, shield, unshield
-from .process.signals import interrupt, leave_interrupts, take_interrupts
-from .process.threads import foreign, join_for_real, wake_all
-from .run_context import READS_UNSEEN, RunContext, current, get_ident
+from .process.pools import serves_run
+from .process.signals import interrupt_handler, leave_interrupts, take_interrupts
+from .process.threads import foreign, join_for_real, leave_lines, wake_all
+from .run_context import RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
 from .time import (  # noqa: F401
     datetimes,
@@ -78,13 +84,13 @@ from .time.time_zone import check_zone
 
 __all__ = [
     "ALLOWANCES",
-    "READS_UNSEEN",
     "START_DATE",
     "Clock",
     "Deferring",
     "Identity",
     "ProcessContext",
     "RealTree",
+    "Remains",
     "RunContext",
     "Sandbox",
     "Signals",
@@ -94,23 +100,33 @@ __all__ = [
     "Threads",
     "allow",
     "check_zone",
+    "clone_method",
     "collect",
     "collect_between_runs",
+    "collect_now",
     "current",
+    "end_awaited",
     "foreign",
     "freeze_garbage",
     "get_ident",
     "has_tasks",
     "hash_by_number",
-    "interrupt",
+    "interrupt_handler",
     "join_for_real",
     "leave_interrupts",
+    "leave_lines",
+    "leave_unfinalized",
+    "passed_file",
+    "passed_over",
     "read_again",
     "real_clock",
+    "restore",
     "sealed",
+    "serves_run",
     "shield",
     "take_interrupts",
     "tidy",
     "unshield",
+    "unwind",
     "wake_all",
 ]

@@ -2,8 +2,8 @@
 
 Owns: the audit hook, and what each audited event means for a run. Python announces the calls that
 reach out of the process (``sys.audit``); the hook looks them up in one table. Calls that Python
-does not announce are guarded where they are redirected (``descriptors``, ``signals``) or, for
-sending and receiving on a real socket, by methods of ``socket.socket``.
+does not announce are guarded where they are redirected (``descriptors``, ``signals``,
+``sockets``).
 
 Must not know: what would be there instead of the real thing.
 
@@ -16,33 +16,32 @@ Invariants:
 
 from __future__ import annotations
 
-import _posixsubprocess
-import _socket
 import _thread
 import os
 import reprlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from simloop.net.linux import platform_module
+
 from .files.file_calls import noted
 from .io import platform_queries as inquiries  # noqa: F401 - for what it registers: what it lets out is no escape
 from .io.machine_files import refuse_machine_file
 from .io.socket_paths import check_opening
-from .patching.registry import before_install, entry, redirect
+from .patching.registry import before_install, redirect, redirect_present
 from .permissions import escape, is_allowed
 from .process.effects import changed
 from .process.lock_calls import refuse_fifo
 from .run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from .run_context import RunContext
 
     Guard = Callable[[RunContext, str, tuple[Any, ...]], None]
 
-__all__: list[str] = []
+__all__ = ["CHANGES", "add_guard"]
 
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -187,6 +186,22 @@ _guards: dict[str, Guard] = {
 }
 
 
+CHANGES = tuple(event for event, each in _guards.items() if each is _refuse_change)
+"""Events by which Python announces changes of files."""
+
+
+def add_guard(event: str, further: Guard) -> None:
+    """Ask one more guard at an event, after the one that is there."""
+    first = _guards.get(event)
+
+    def guard(seat: RunContext, event: str, args: tuple[Any, ...]) -> None:
+        if first is not None:
+            first(seat, event, args)
+        further(seat, event, args)
+
+    _guards[event] = guard
+
+
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     if by_thread:
         guard = _guards.get(event)
@@ -228,36 +243,6 @@ def _watch() -> None:
 before_install(_watch)
 
 
-def _is_private_pair(sock: socket.socket) -> bool:
-    """Tell whether this is an end of a ``socketpair``, such as a real loop wakes itself with."""
-    try:
-        return not sock.getsockname() and not sock.getpeername()
-    except OSError:
-        return False
-
-
-def _guard_method(name: str) -> None:
-    """Refuse a method of real sockets that Python does not announce."""
-    real = getattr(_socket.socket, name)
-
-    def method(self: socket.socket, *args: Any, **kwargs: Any) -> Any:
-        seat = by_thread.get(get_ident())
-        if seat is not None and not is_allowed("sockets") and not _is_private_pair(self):
-            shown = name.removeprefix("_")
-            raise escape(f"socket.{shown}()", f"{self!r} is real", "sockets")
-        return real(self, *args, **kwargs)
-
-    method.__name__, method.__qualname__ = name, f"socket.{name}"
-    entry(_socket.socket, name, method)
-
-
-for _name in (
-    *("send", "sendall", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg"),
-    *("recvmsg_into", "_accept", "listen"),
-):
-    _guard_method(_name)
-
-
 def _fork_exec(args: Any, *rest: Any) -> Any:
     """Refuse the processes that ``multiprocessing`` spawns, which Python does not announce."""
     if get_ident() in by_thread and not is_allowed("subprocess") and not _is_for_cleaning():
@@ -281,4 +266,4 @@ def _is_for_cleaning() -> bool:
     return False
 
 
-_real_fork_exec = redirect(_posixsubprocess.fork_exec, _fork_exec)
+_real_fork_exec = redirect_present(platform_module("_posixsubprocess"), "fork_exec", _fork_exec)

@@ -43,6 +43,12 @@ class ClockLimits(Protocol):
 
     clock_reads: int
     """How often a clock may be read at one instant in one step before time passes."""
+    clock_tick_ns: int
+    """How long each reading takes."""
+    reads_unseen: int
+    """How many reads a thread has before the first look at what they come to."""
+    livelock_steps: int
+    """How many turns may wait for a time by reading the clock."""
     time_max_ns: int
     """How far the clock may go."""
 
@@ -92,6 +98,15 @@ class Identity(Protocol):
     @property
     def signals(self) -> Signals:
         """What it does on each signal; made when that is first asked for."""
+
+    main_thread: Any
+    """What ``threading.main_thread()`` returns in it; None for the real one."""
+
+    def took_place(self) -> None:
+        """Put in place what the interpreter keeps once, because a step of it comes."""
+
+    def left_place(self) -> None:
+        """Put back what was there, because a step of another process comes."""
 
     def of_caller(self) -> Identity:
         """Return the process of the code that runs: this one, or a program that shares its loop."""
@@ -163,7 +178,13 @@ class Sockets(Protocol):
     """
 
     socket_class: type[socket.socket]
-    """Made by ``socket_class.__new__(cls)`` and ``__init__(family, type, proto, fileno)``."""
+    """Made by ``socket_class.__new__(cls)`` and ``__init__(family, type, proto, fileno)``.
+
+    What ``_socket.socket`` does in C, a class after ``socket.socket`` in its order of look-up does.
+    """
+
+    files: Any
+    """The calls on files, where the host has a disk of its own; None where files are real."""
 
     @property
     def paths(self) -> SocketPaths:
@@ -298,8 +319,17 @@ class Signals(Protocol):
     """Who stands in for the process's signal handlers in a run.
 
     ``kill``, ``killpg``, ``getpgid`` and ``waitpid`` return ``NotImplemented`` for a process that
-    is not the world's.
+    is not the world's, ``setitimer`` and ``getitimer`` for timers that are not by its clock.
     """
+
+    def alarm(self, seconds: int, /) -> int:
+        """Have SIGALRM sent once; return how many seconds were left."""
+
+    def getitimer(self, which: int, /) -> Any:
+        """Return what is left of an interval timer, and its interval."""
+
+    def setitimer(self, which: int, seconds: float, interval: float = 0.0, /) -> Any:
+        """Have a signal sent by the clock; return what :meth:`getitimer` did."""
 
     def signal(self, signum: int, handler: Any, /) -> Any:
         """Set a handler; returns the one before."""
@@ -382,6 +412,13 @@ class Threads(Protocol):
         system uses an identifier again as soon as a thread has ended.
         """
 
+    def check_join(self, joined_by: object, /) -> None:
+        """Refuse to wait for the end of a thread that ended because its run was over.
+
+        Raises:
+            UsageError: It did, so what was asked of it is not done.
+        """
+
     def for_real(self) -> Any:
         """Return a context in which the calling thread is outside, and waits for real."""
 
@@ -390,6 +427,12 @@ class Threads(Protocol):
 
     def when_ended(self, give_back: Callable[[], bool], /) -> None:
         """Call a function, outside, when threads of the run have ended, until it returns true."""
+
+    def limit_s(self) -> float:
+        """Return for how many real seconds the run waits for what it can't see."""
+
+    def is_ending(self) -> bool:
+        """Return whether the calling thread has been told to end, because its run is over."""
 
     def waits_for_real_work(self) -> bool:
         """Wait a moment, really, if the clock is to stand still for real work; false if not."""

@@ -28,13 +28,10 @@ if TYPE_CHECKING:
     from .files.file_times import FileTimes
     from .time.clock_polls import ClockPolls
 
-__all__ = ["READS_UNSEEN", "RunContext", "by_thread", "current", "get_ident"]
+__all__ = ["RunContext", "by_thread", "current", "get_ident"]
 
 get_ident: Callable[[], int] = clone(_thread.get_ident)
 """The real identifier of the calling thread, by which the table goes."""
-
-READS_UNSEEN = 100
-"""How many reads of clocks a context has before the first look at what they come to."""
 
 
 class RunContext:

@@ -32,8 +32,9 @@ from .patching.registry import install, uninstall
 from .permissions import check_names
 from .process.effects import Listener, listen, unlisten
 from .process.garbage import collect
-from .run_context import READS_UNSEEN, RunContext, by_thread, get_ident
+from .run_context import RunContext, by_thread, get_ident
 from .time.detached_clock import DetachedClock, DetachedThreadClock
+from .time.time_zone import time_zone
 from .time.travels import arrive, borders, depart, travelled_like
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Sandbox(RunContext):
         self.allowed = allow
         self.strict = strict
         self.idle_polls: tuple[int, int] = (0, 0)
-        self.reads_left: int = READS_UNSEEN
+        self.reads_left: int = clock.limits.reads_unseen
         self.polls: ClockPolls | None = None
         self.numbers: dict[int, int] = {}
         self.next_number: Callable[[], int] = count(1).__next__
@@ -117,6 +118,29 @@ class Sandbox(RunContext):
         self._frames: list[tuple[int, RunContext | None, Any] | None] = []
         # Told of what the run does to the outside, while it is on.
         self._listeners: tuple[Listener, ...] = ()
+
+    def let_go(self, clock: Clock, threads: Threads) -> None:
+        """Hold nothing of a run that is over, but stand-ins until :meth:`renew` comes."""
+        self.clock, self.threads, self.polls = clock, threads, None
+
+    def renew(self, *, clock: Clock, streams: Streams, threads: Threads) -> None:
+        """Be what the constructor makes, for another run of the same options, by new parts.
+
+        It is to be idle, and what else it was made of to be as it was.
+        """
+        self.clock = clock
+        self.entropy = Entropy(streams, self.entropy.zone)
+        self.files = FileTimes()
+        self.threads = threads
+        self.idle_polls = (0, 0)
+        self.reads_left = clock.limits.reads_unseen
+        self.polls = None
+        self.numbers = {}
+        self.next_number = count(1).__next__
+
+    def is_idle(self) -> bool:
+        """Return whether no run is in it, and nothing of one is left in place."""
+        return not (self._frames or self._listeners) and self.further is None
 
     def hear(self, tell: Callable[[str, Any], object], *, is_silent: bool = False) -> None:
         """Tell of what runs do to the outside; see :mod:`.effects` for the arguments."""
@@ -263,12 +287,20 @@ class Sandbox(RunContext):
         The calling thread gets its context, unless it is one that stays in its own process. Outside
         of runs the next one begins with it.
         """
-        before = self.in_place
+        before = self if self.further is None else self.further
         if context is before:
             return
+        if before.identity is not None:
+            before.identity.left_place()
         self.further = None if context is self else context
+        if context.identity is not None:
+            context.identity.took_place()
         if self._frames:
-            before.entropy.switch_to(context.entropy, context.start_ns)
+            time_zone.leaves_variable = True  # Its environment is in place by now.
+            try:
+                before.entropy.switch_to(context.entropy, context.start_ns)
+            finally:
+                time_zone.leaves_variable = False
             ident = get_ident()
             if by_thread.get(ident) is before:
                 by_thread[ident] = context
@@ -300,7 +332,7 @@ class ProcessContext(RunContext):
         self.numbers: dict[int, int] = sandbox.numbers
         self.next_number: Callable[[], int] = sandbox.next_number
         self.idle_polls: tuple[int, int] = (0, 0)
-        self.reads_left: int = READS_UNSEEN
+        self.reads_left: int = sandbox.clock.limits.reads_unseen
         self.polls: ClockPolls | None = None
 
 
@@ -348,7 +380,7 @@ class ThreadSandbox(RunContext):
         self.numbers: dict[int, int] = process.numbers
         self.next_number: Callable[[], int] = process.next_number
         self.idle_polls: tuple[int, int] = (0, 0)
-        self.reads_left: int = READS_UNSEEN
+        self.reads_left: int = clock.limits.reads_unseen
         self.polls: ClockPolls | None = None
         self._number = number
         self._outer: RunContext | None = None

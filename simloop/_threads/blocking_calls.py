@@ -8,6 +8,7 @@ the network refuses as it does without threads.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds, seconds
@@ -21,11 +22,13 @@ __all__ = ["let_threads_block"]
 
 def let_threads_block(host: Host, scheduler: ThreadScheduler) -> None:
     """Make blocking calls of a host's threads wait in virtual time."""
+    # The host keeps the function: known to it weakly, a run leaves no cycle to the collector.
+    known: Any = weakref.proxy(host)
 
     def on_would_block(sock: Any, what: str, timeout: float | None) -> float | None:
         if scheduler.current is None and not scheduler.sim_threads:
-            return Host.on_would_block(host, sock, what, timeout)
-        file = host.file(sock if isinstance(sock, int) else sock.fileno())
+            return Host.on_would_block(known, sock, what, timeout)
+        file = known.file(sock if isinstance(sock, int) else sock.fileno())
         timeout_ns = None if timeout is None else nanoseconds(timeout)
         until_ns = None if timeout_ns is None else scheduler.kernel.now_ns + timeout_ns
         waiter = scheduler.waiter(f"{what} on {sock!r}", timeout_ns)

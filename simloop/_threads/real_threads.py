@@ -34,7 +34,7 @@ import threading
 from _thread import LockType, allocate_lock
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .thread_position import position_of
 
@@ -45,10 +45,6 @@ if TYPE_CHECKING:
     from .thread_scheduler import ThreadScheduler
 
 __all__ = ["Gate", "RealJob", "RealThread", "RealWork"]
-
-# The real methods, held before anything is patched.
-_acquire: Any = LockType.acquire
-_release: Any = LockType.release
 
 _SLICE_S = 0.05
 """How often a wait looks again whether whatever it waits for has gone idle unseen."""
@@ -62,8 +58,9 @@ _QUIET_S = 0.02
 _QUIET_LOOKS = 3
 """How often it does so: a thread that was woken just now comes out of its wait meanwhile."""
 
-_STRANGERS_S = 2.0
-"""For how long it hears out such threads before a deadlock: they may have other things to do."""
+_STRANGERS_PART = 5
+"""Before a deadlock of tasks such threads are heard out for this part of ``real_wait_limit``: they
+may have other things to do."""
 
 _LOOKS_AWAKE = 6
 """For how many looks a thread that was woken may take to come out of its wait."""
@@ -82,9 +79,18 @@ _IDLE_MODULES = (
     "simloop._sandbox.process.threads",
     "simloop._threads.real_threads",
     "simloop._threads.step_watch",
+    "simloop._threads.watching",
     "socketserver",
     "threading",
 )
+
+
+_NO_WAITS = (
+    *("clear", "current_thread", "empty", "full", "get_nowait", "is_alive", "is_set", "notify"),
+    *("notify_all", "put_nowait", "qsize", "release", "set", "_is_owned", "_qsize"),
+)
+"""Functions of these modules in which a thread is at work, and may be found for long on a machine
+that is busy with something else."""
 
 
 class Patience:
@@ -116,7 +122,8 @@ class Patience:
 
 def _is_idle(frame: FrameType) -> bool:
     """Return whether a thread whose innermost frame this is waits in the standard library."""
-    return str(frame.f_globals.get("__name__")).startswith(_IDLE_MODULES)
+    name = str(frame.f_globals.get("__name__"))
+    return name.startswith(_IDLE_MODULES) and frame.f_code.co_name not in _NO_WAITS
 
 
 class Gate:
@@ -124,18 +131,22 @@ class Gate:
 
     __slots__ = ("_lock",)
 
+    acquire: ClassVar[Callable[..., bool]] = staticmethod(LockType.acquire)
+    release: ClassVar[Callable[..., None]] = staticmethod(LockType.release)
+    """Of locks; the world puts the ones here that stay real in runs."""
+
     def __init__(self) -> None:
         self._lock = allocate_lock()
-        _acquire(self._lock)
+        self.acquire(self._lock)
 
     def open(self) -> None:
         """Release one wait; opened twice is opened once."""
         with suppress(RuntimeError):
-            _release(self._lock)
+            self.release(self._lock)
 
     def wait(self, timeout_s: float = -1) -> bool:
         """Wait, really, until the gate is open, and close it; false if it took too long."""
-        return bool(_acquire(self._lock, True, timeout_s))
+        return self.acquire(self._lock, True, timeout_s)
 
 
 class RealThreadWaiter:
@@ -207,6 +218,17 @@ class RealThread:
 
     def when_ended(self, _give_back: Callable[[], bool], /) -> None:
         """Do nothing: it belongs to no run."""
+
+    def check_join(self, _joined_by: object, /) -> None:
+        """Let it join what it will: it belongs to no run."""
+
+    def limit_s(self) -> float:
+        """Return the limit of the run that it works for."""
+        return self.real_work.threads.limit_s()
+
+    def is_ending(self) -> bool:
+        """Return false: no run ends it."""
+        return False
 
     def waits_for_real_work(self) -> bool:
         """Return false: outside of runs time passes by itself."""
@@ -351,6 +373,8 @@ class RealWork:
         """For how long the loop has waited for nothing but that."""
         self._real_threads: dict[int, RealThread] = {}
         self._bell = Gate()
+        self._seen_busy: dict[int, None] = {}
+        """Threads of which nothing is known, and that did something at some look at them."""
 
     def begin_shutdown(self) -> None:
         """Wait from now on, but not for ever, for a pool's threads to end."""
@@ -397,6 +421,10 @@ class RealWork:
         self._real_threads.clear()
         self.jobs.clear()
 
+    def is_forgotten(self) -> bool:
+        """Return whether no real thread and no real job is known."""
+        return not (self._real_threads or self.jobs)
+
     def is_at_work(self) -> bool:
         """Return whether there is real work that goes on by itself."""
         jobs = list(self.jobs)
@@ -433,9 +461,8 @@ class RealWork:
         return has_work()
 
     def patience(self, limit_s: float | None = None) -> Patience:
-        """Return the patience of one wait; at most ``real_wait_limit`` seconds of it."""
-        most_s = self.threads.limit_s()
-        return Patience(most_s if limit_s is None else min(limit_s, most_s))
+        """Return the patience of one wait: ``real_wait_limit`` seconds, if not otherwise said."""
+        return Patience(self.threads.limit_s() if limit_s is None else limit_s)
 
     def hears_from_unknown_threads(self, patience: Patience) -> bool:
         """Wait a little for threads of which nothing is known; false once there is no hope.
@@ -444,21 +471,19 @@ class RealWork:
         the run wants (the one of logging, say); one that began before the loop may be about to
         speak to it. Of a wait with a time-out of its own something comes, too.
         """
-        others = self._unknown_threads()
+        others = self._frames_outside()
         is_timed = self._has_timed_waits()
         if not others and not is_timed:
             return False
-        is_busy = is_timed or not all(map(_is_idle, others))
+        busy = [ident for ident, frame in others.items() if not _is_idle(frame)]
+        self._seen_busy.update(dict.fromkeys(busy))
+        is_busy = is_timed or bool(busy)
         wait_s = patience.next_s(is_busy=is_busy)
         if wait_s is None:
             return False
         if wait_s:
             self._bell.wait(wait_s)
         return True
-
-    def _unknown_threads(self) -> list[FrameType]:
-        """Return the innermost frames of the threads that are not the run's."""
-        return list(self._frames_outside().values())
 
     def _frames_outside(self) -> dict[int, FrameType]:
         inside = [
@@ -470,19 +495,24 @@ class RealWork:
 
     def describe(self) -> str:
         """List the real threads outside of the run that do something, and what they were given."""
-        busy = [ident for ident, frame in self._frames_outside().items() if not _is_idle(frame)]
+        busy = [
+            ident
+            for ident, frame in self._frames_outside().items()
+            if ident in self._seen_busy or not _is_idle(frame)
+        ]
         if not busy:
             return ""
         names = {thread.ident: thread.name for thread in threading.enumerate()}
+        limit_s = self.threads.limit_s()
         listed = "".join(
             f"\n\n  the real thread {names.get(ident, '?')!r}, outside of the run, stands\n"
             f"    at {position_of(ident)}"
             for ident in busy
         )
         return (
-            f"{listed}\n  It was heard out for a while: {_STRANGERS_S} s of real time where a task"
-            f" waits, {self.threads.limit_s()} s (loop.real_wait_limit) where a thread does or it"
-            " has spoken to the loop by call_soon_threadsafe"
+            f"{listed}\n  It was heard out for a while: {limit_s} s of real time"
+            " (loop.real_wait_limit, which can be raised) where a thread waits or it has spoken to"
+            f" the loop by call_soon_threadsafe, {limit_s / _STRANGERS_PART} s where a task does"
         )
 
     def _has_timed_waits(self) -> bool:
@@ -497,7 +527,8 @@ class RealWork:
         Asked when nothing else can happen: such a loop waits for a thread that was there before.
         """
         has_work = self.threads.kernel.has_work
-        patience = self.patience(None if self._has_timed_waits() else _STRANGERS_S)
+        tasks_s = self.threads.limit_s() / _STRANGERS_PART
+        patience = self.patience(None if self._has_timed_waits() else tasks_s)
         while self.hears_from_unknown_threads(patience):
             if has_work() or self.before_jump():
                 return True

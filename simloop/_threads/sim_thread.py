@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from .spinning import thread_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType
 
     from simloop._kernel import Kernel, Limits
 
@@ -62,6 +64,16 @@ def name_of(function: Any, args: tuple[Any, ...] = ()) -> str:
     return f"{module}.{name}" if module else f"{name}"
 
 
+def _is_left_alone(code: CodeType) -> bool:
+    """Return whether a function on a thread's stack ends as ever when the thread is frozen.
+
+    That is the thread's own life, ours and that of Lib/threading.py, which keeps the books.
+    """
+    if code.co_filename == threading.__file__:
+        return code.co_name in {"_bootstrap", "_bootstrap_inner"}
+    return code is SimThread.main.__code__
+
+
 class SimThreadClock:
     """The clock that a thread sees: sleeping lets others run."""
 
@@ -72,12 +84,14 @@ class SimThreadClock:
 
     @property
     def now_ns(self) -> int:
-        """The world's time."""
-        return self._thread.kernel.now_ns
+        """What the clock of its machine shows: the world's time, as a rule."""
+        own = self._thread.own_clock
+        return self._thread.kernel.now_ns if own is None else int(own.now_ns)
 
     def now_s(self) -> float:
-        """Return the world's time in float seconds."""
-        return self._thread.kernel.now_s()
+        """Return the same in float seconds."""
+        own = self._thread.own_clock
+        return self._thread.kernel.now_s() if own is None else float(own.now_s())
 
     @property
     def limits(self) -> Limits:
@@ -97,17 +111,17 @@ class SimThreadClock:
 class SimThreadWaiter:
     """One wait of a thread."""
 
-    __slots__ = ("_deadline_ns", "_thing", "_thread", "awake")
+    __slots__ = ("_deadline_ns", "_thing", "awake", "thread")
 
     def __init__(self, thread: SimThread, thing: object, timeout_ns: int | None) -> None:
-        self._thread = thread
+        self.thread: SimThread = thread
         self._thing = thing
         self._deadline_ns = NEVER if timeout_ns is None else thread.kernel.now_ns + timeout_ns
         self.awake: bool = False
 
     def park(self) -> bool:
         """Block until woken, while others run; false if time has run out."""
-        thread = self._thread
+        thread = self.thread
         if thread.kernel.now_ns >= self._deadline_ns:
             return False
         thread.is_parked = (
@@ -122,8 +136,8 @@ class SimThreadWaiter:
     def wake(self) -> None:
         """Schedule the thread's next step."""
         self.awake = True
-        if self._thread.is_parked:
-            self._thread.schedule()
+        if self.thread.is_parked:
+            self.thread.schedule()
 
     def end(self) -> None:
         """Leave no trace."""
@@ -154,6 +168,7 @@ class SimThread:
         self.is_parked: bool = False
         self.is_ending = False
         self.is_lost: bool = False
+        self.is_frozen: bool = False
         self.has_ended: bool = False
         self._context = Context()
         self._go = Gate()
@@ -172,6 +187,11 @@ class SimThread:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.__qualname__}>"
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether its process is stopped, so that no step of it runs."""
+        return self.loop._stash is not None
+
     # On the loop's thread ------------------------------------------------------------------
 
     def __call__(self) -> None:
@@ -181,7 +201,7 @@ class SimThread:
     def schedule(self) -> None:
         """Append a step of the thread to the ready queue."""
         scheduler = self.threads
-        if self in scheduler.awake or self.has_ended or self.is_lost:
+        if self in scheduler.awake or self.has_ended or self.is_lost or self.is_frozen:
             return
         if self.handle is not None:
             self.handle.cancel()
@@ -217,6 +237,35 @@ class SimThread:
             self._sandbox.expel()
         self._go.open()
 
+    @property
+    def identity(self) -> Any:
+        """The process that it is of."""
+        sandbox: Any = self._sandbox
+        return sandbox.identity
+
+    @property
+    def own_clock(self) -> Any:
+        """The clock of its machine, where that is not the world's."""
+        return None if self.identity is None else self.identity.clock
+
+    def true_ns(self, duration_ns: int) -> int:
+        """Return how long a duration of its machine's clock is by the world's."""
+        clock = self.own_clock
+        if clock is None:
+            return duration_ns
+        return max(clock.true_ns(clock.now_ns + duration_ns) - self.kernel.now_ns, 0)  # type: ignore[no-any-return]
+
+    def freeze(self) -> None:
+        """Never go on: the process of the thread was killed."""
+        self.is_frozen = True
+        if self.handle is not None:
+            self.handle.cancel()
+            self.handle = None
+
+    def let_end(self) -> None:
+        """Let the real thread below a frozen one end, with none of its code run."""
+        self._go.open()
+
     def _after_turn(self) -> None:
         """Do nothing; a job of the executor sets its future here."""
 
@@ -232,10 +281,15 @@ class SimThread:
         self.ident = self.threads.bridge.real_ident()
         self.state = thread_state()
         self._go.wait()
+        if self.is_frozen:
+            self.has_ended = True
+            return
         self._sandbox.__enter__()
         try:
             function(*args, **kwargs)
         finally:
+            if self.is_frozen:
+                self.threads.bridge.restore()
             self._sandbox.__exit__(None, None, None)
             if self.spin is not None:
                 self.spin.end()
@@ -260,6 +314,9 @@ class SimThread:
         self._sandbox.__exit__(None, None, None)
         self._back.open()
         self._go.wait()
+        if self.is_frozen:
+            self._end_quietly()
+            self.threads.bridge.unwind(_is_left_alone)
         self.is_parked = False
         if not self.is_lost:
             self._sandbox.__enter__()
@@ -267,6 +324,10 @@ class SimThread:
         if self.is_ending or self.is_lost:
             self._end_quietly()
             raise SystemExit
+
+    def stay_frozen(self) -> None:
+        """Yield for good: the calling thread has killed its own process."""
+        self.park("nothing")
 
     def _end_quietly(self) -> None:
         """Hide the ``SystemExit`` that ends the thread from ``threading.excepthook``."""
@@ -288,13 +349,17 @@ class SimThread:
         self.kernel.wheel.add(handle)
 
     def sleep(self, duration_ns: int) -> None:
-        """Do what ``time.sleep`` does, in virtual time."""
-        deadline_ns = self.kernel.now_ns + duration_ns
+        """Do what ``time.sleep`` does, in virtual time by the clock of its machine."""
+        deadline_ns = self.kernel.now_ns + self.true_ns(duration_ns)
         if duration_ns == 0:
             self.schedule()
             self.park("its turn")
         while self.kernel.now_ns < deadline_ns:
             self.park("a sleep", deadline_ns)
+
+    def is_in_turn(self) -> bool:
+        """Return whether it has the turn."""
+        return self.threads.current is self
 
     def waiter(self, thing: object, timeout_ns: int | None) -> SimThreadWaiter:
         """Prepare a wait."""

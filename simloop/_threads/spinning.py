@@ -2,7 +2,9 @@
 
 Owns: finding out that a thread of a run, which has computed for a while in one turn, only goes
 round and round, and letting it yield at each round. Real threads are preempted; one of a run keeps
-the turn until it waits, so without this a thread that waits by looking would look for ever.
+the turn until it waits, so without this a thread that waits by looking would look for ever. The
+loop's own thread is looked at in the same way while the run has others: see
+:mod:`.watching.spin_watch`.
 
 How. The thread's lines are traced for a moment. If the same lines come again and again, in the same
 frames, with the same variables, then nothing but another thread can end that, and where the thread
@@ -20,7 +22,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from typing import TYPE_CHECKING, Any
+from types import BuiltinMethodType, MethodType
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop._kernel.safe_looks import attribute_of
 from simloop.errors import LimitError
@@ -29,9 +32,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
+    from simloop._kernel import Kernel
+
     from .sim_thread import SimThread
 
-__all__ = ["SPIN_S", "Spin", "end_of_turn", "look_for_spin", "thread_state"]
+__all__ = [
+    "SPIN_S",
+    "Spin",
+    "Spinner",
+    "end_of_turn",
+    "look_for_spin",
+    "raise_failure",
+    "thread_state",
+]
 
 SPIN_S = 0.1
 """So long a thread computes in one turn before it is looked at."""
@@ -39,8 +52,8 @@ SPIN_S = 0.1
 _ROUNDS = 20
 """How many rounds in a row have to be the same."""
 
-_ROUND_MAX = 200
-"""A round of more lines than this is work."""
+_ROUND_MAX = 2000
+"""A round in which more is seen than this is work; each line counts what its variables are."""
 
 _LINES = 5000
 """After so many lines without a spin the thread is left alone."""
@@ -49,14 +62,40 @@ _STEP_NS = 1000
 _GROWTH = 1000
 _WAIT_MAX_NS = 366 * 86_400 * 10**9
 
-_PLAIN = (int, float, str, bytes, bool, type(None))
+_PLAIN = (int, float, str, bytes, bool, type(None), MethodType, BuiltinMethodType)
+"""Types whose objects are compared by what they are worth; a method by what it is of."""
+
 _SIZED = (list, dict, set, tuple)
+
+
+class Spinner(Protocol):
+    """A thread that may spin."""
+
+    __qualname__: str
+    ident: int
+    spin: Spin | None
+    state: Any
+    """Where the interpreter keeps the thread; None where that is not known, or not needed."""
+
+    @property
+    def kernel(self) -> Kernel:
+        """The schedule that it takes part in."""
+
+    @property
+    def threads(self) -> Any:
+        """The scheduler that knows its real identifier."""
+
+    def is_in_turn(self) -> bool:
+        """Return whether it is still in the turn in which it is looked at; called on it."""
+
+    def sleep(self, duration_ns: int) -> None:
+        """Let others run, and time pass."""
 
 
 class Spin:
     """What is seen of one thread's lines."""
 
-    def __init__(self, thread: SimThread, end: Callable[[], None]) -> None:
+    def __init__(self, thread: Spinner, end: Callable[[], None]) -> None:
         self._thread = thread
         self._end = end
         self.is_yielding: bool = False
@@ -65,7 +104,11 @@ class Spin:
         self._rounds = 0
         self._round: list[Any] = []
         self._before: list[Any] | None = None
-        self._anchor: tuple[int, CodeType, int] | None = None
+        # Where a round begins: its outermost frame's first line. Not just any, for two reasons: the
+        # same is found wherever it was when looking began, and what is called in a round may hold a
+        # lock that it has given back by then (``while queue.empty()``).
+        self._anchor: FrameType | None = None
+        self._first_line = 0
         self._since_ns: int | None = None
 
     def end(self) -> None:
@@ -73,20 +116,39 @@ class Spin:
         if self._thread.spin is self:
             self._thread.spin = None
             self._end()
+            self._anchor = self._before = None
+            self._round = []
 
     def line(self, frame: FrameType) -> None:
         """Take note of a line, called on the thread that comes to it."""
+        if frame.f_lineno is None:
+            return  # A jump that is the compiler's own has no line (from 3.12 on).
         if str(frame.f_globals.get("__name__")).startswith("simloop."):
             return
-        place = (_depth(frame), frame.f_code, frame.f_lineno)
-        if self._anchor is None or place != self._anchor:
-            self._lines += 1
-            if self._lines > _LINES:
-                self.end()
-            elif self._anchor is None or len(self._round) > _ROUND_MAX:
-                self._anchor, self._round, self._before, self._rounds = place, [], None, 0
-            else:
-                self._round += _state(frame)
+        anchor = self._anchor
+        if anchor is not None and frame is anchor and frame.f_lineno == self._first_line:
+            self._round_ends(frame)
+            return
+        self._lines += 1
+        if self._lines > _LINES or (anchor is None and not self._thread.is_in_turn()):
+            self.end()
+        elif anchor is None or len(self._round) > _ROUND_MAX or self._is_further_out(frame):
+            self._anchor, self._first_line = frame, frame.f_lineno
+            self._round, self._before, self._rounds = [], None, 0
+        else:
+            self._round += _state(frame)
+
+    def _is_further_out(self, frame: FrameType | None) -> bool:
+        """Return whether a line comes before the first one of the round, or calls what has it."""
+        if frame is self._anchor and frame is not None:
+            return frame.f_lineno < self._first_line
+        while frame is not None and frame is not self._anchor:
+            frame = frame.f_back
+        return frame is None
+
+    def _round_ends(self, frame: FrameType) -> None:
+        if not self._thread.is_in_turn():
+            self.end()
             return
         done, self._round = self._round + _state(frame), []
         same = self._before is not None and _same(self._before, done)
@@ -127,13 +189,6 @@ class Spin:
             self.is_yielding = False
 
 
-def _depth(frame: FrameType | None) -> int:
-    depth = 0
-    while frame is not None:
-        depth, frame = depth + 1, frame.f_back
-    return depth
-
-
 def _state(frame: FrameType) -> list[Any]:
     """Return where a frame stands and what it sees, one level deep."""
     code, names = frame.f_code, frame.f_globals
@@ -155,7 +210,14 @@ def _same(before: list[Any], after: list[Any]) -> bool:
 def _is_same(before: Any, after: Any) -> bool:
     if before is after:
         return True
-    return type(before) is type(after) and type(before) in _PLAIN and bool(before == after)
+    kind = type(before)
+    if kind is not type(after):
+        return False
+    if kind is tuple:  # What a call gathers as *args is a new one each time.
+        return len(before) == len(after) and all(map(_is_same, before, after))
+    if kind in _SIZED:
+        return not before and not after
+    return kind in _PLAIN and bool(before == after)
 
 
 # Python 3.11 ------------------------------------------------------------------------------------
@@ -175,9 +237,9 @@ def end_of_turn(thread: SimThread) -> None:
         spin.end()
 
 
-def look_for_spin(thread: SimThread) -> None:
+def look_for_spin(thread: Spinner) -> None:
     """Begin to look whether a thread that computes spins; called on another one."""
-    if thread.spin is not None:
+    if thread.spin is not None or raise_failure(thread):
         return
     if hasattr(sys, "monitoring"):
         _monitor(thread)
@@ -194,8 +256,21 @@ if not hasattr(sys, "monitoring"):
     )
     _set_trace.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
     _kept: dict[int, Any] = {}
+    _failed: dict[int, Any] = {}
+    """What is to be raised in a thread; not by its trace function, a call from C that knows no
+    errors."""
 
-    def _trace(thread: SimThread) -> None:
+    def raise_failure(thread: Spinner) -> bool:
+        """Raise in a thread what was found of it, if anything; called on another one."""
+        raised = _failed.pop(thread.ident, None)
+        if raised is None:
+            return False
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(raised)
+        )
+        return True
+
+    def _trace(thread: Spinner) -> None:
         ident, state = thread.ident, thread.state
 
         def end() -> None:
@@ -215,25 +290,37 @@ if not hasattr(sys, "monitoring"):
                     def init(self: Any, *args: object) -> None:
                         kind.__init__(self, *(args or (message,)))
 
-                    raised = type(kind.__name__, (kind,), {"__init__": init})
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                        ctypes.c_ulong(ident), ctypes.py_object(raised)
-                    )
+                    _failed[ident] = type(kind.__name__, (kind,), {"__init__": init})
             return 0
 
         _kept[ident] = called = _function(hear)
         _set_trace(state, ctypes.cast(called, ctypes.c_void_p), None)
 
 
-def _monitor(thread: SimThread) -> None:
+else:
+
+    def raise_failure(thread: Spinner) -> bool:
+        """Return False: a monitor's callback raises by itself."""
+        del thread
+        return False
+
+
+def _monitor(thread: Spinner) -> None:
     monitoring: Any = vars(sys)["monitoring"]  # From 3.12 on.
     tool = next((each for each in (3, 4) if monitoring.get_tool(each) is None), None)
     if tool is None:
         return
     ident, events = thread.ident, monitoring.events
+    real_ident = thread.threads.bridge.real_ident
     monitoring.use_tool_id(tool, "simloop")
 
+    # A jump and the line on which it stands are one place, told twice: by which first, differs
+    # from Python to Python.
+    heard: tuple[FrameType, int, bool] | None = None
+
     def end() -> None:
+        nonlocal heard
+        heard = None
         monitoring.set_events(tool, 0)
         monitoring.register_callback(tool, events.LINE, None)
         monitoring.register_callback(tool, events.JUMP, None)
@@ -241,10 +328,20 @@ def _monitor(thread: SimThread) -> None:
 
     spin = thread.spin = Spin(thread, end)
 
-    def hear(_code: CodeType, *_where: int) -> None:
-        if thread.threads.bridge.real_ident() == ident and thread.threads.current is thread:
-            spin.line(sys._getframe(1))
+    def hear(frame: FrameType, *, jumps: bool) -> None:
+        nonlocal heard
+        before, heard = heard, (frame, frame.f_lineno, jumps)
+        if before is None or before != (frame, frame.f_lineno, not jumps):
+            spin.line(frame)
 
-    monitoring.register_callback(tool, events.LINE, hear)
-    monitoring.register_callback(tool, events.JUMP, hear)  # A loop of one line has no other.
+    def hear_line(_code: CodeType, _line: int) -> None:
+        if real_ident() == ident:
+            hear(sys._getframe(1), jumps=False)
+
+    def hear_jump(_code: CodeType, *_where: int) -> None:
+        if real_ident() == ident:
+            hear(sys._getframe(1), jumps=True)
+
+    monitoring.register_callback(tool, events.LINE, hear_line)
+    monitoring.register_callback(tool, events.JUMP, hear_jump)  # A one-line loop has no other.
     monitoring.set_events(tool, events.LINE | events.JUMP)

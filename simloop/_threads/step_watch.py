@@ -1,10 +1,10 @@
 """The watch on single steps: what computes for ever in one step is stopped at its line.
 
-Owns: the one thread of the process that looks at steps from outside, and how it raises an error in
-the thread that takes one. Limits of steps and of virtual time are asked for between steps, so they
-can't end ``while True: pass``; only real time can. What is counted is the time that the thread has
-computed, not the wall's: a debugger that stands at a breakpoint, and a machine that is busy with
-something else, use up none of it.
+Owns: what is looked for in a step from outside, and how an error is raised in the thread that takes
+it; the thread that looks is the :mod:`.watching.watchman`. Limits of steps and of virtual time are
+asked for between steps, so they can't end ``while True: pass``; only real time can. What is counted
+is the time that the thread has computed, not the wall's: a debugger that stands at a breakpoint,
+and a machine that is busy with something else, use up none of it.
 
 Must not know: how a run ends. The error is raised in the program, and what becomes of it is what
 becomes of any.
@@ -13,27 +13,20 @@ Invariants:
 
 - A run that is not watched pays nothing, and one that is pays nothing for a step.
 - No error is raised while the innermost frame is one of ours: the engine is never left halfway.
-- The thread is no thread of ``threading``, ends with the process, and sleeps while nothing is
-  watched.
 """
 
 from __future__ import annotations
 
-import _thread
 import ctypes
-import itertools
 import math
-import os
 import sys
 from contextlib import contextmanager
-from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
+from simloop._threads.watching import watchman
 from simloop.errors import LimitError
 
-from .real_threads import Gate
-from .thread_position import position_of
-from .thread_scheduler import computing_time_s
+from .thread_position import computing_time_s, left_of_turn, position_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,8 +40,6 @@ _LOOKS = 4
 """How often the watch looks within the limit."""
 
 _PAUSE_MAX_S = 1.0
-
-_start_for_real = _thread.start_new_thread
 
 
 class StepWatch:
@@ -88,7 +79,7 @@ class StepWatch:
         if ident not in frames or self._ident not in frames:
             return
         kernel = self._scheduler.kernel
-        step = (ident, kernel.steps, _left_of_turn(frames[self._ident]))
+        step = (ident, kernel.steps, left_of_turn(frames[self._ident]))
         spent_s = self._spent_s(ident)
         if step != self._step:
             self._step, self._began_s = step, spent_s
@@ -103,17 +94,6 @@ class StepWatch:
             "Nothing else of the run can happen meanwhile. Let it end or await something; or raise"
             " real_step_limit, the seconds that a step may compute",
         )
-
-
-def _left_of_turn(frame: FrameType | None) -> int:
-    """Return how many steps of its turn a kernel has left, which stands in a frame of its own."""
-    while frame is not None:
-        if str(frame.f_globals.get("__name__")).startswith("simloop._kernel."):
-            rest = frame.f_locals.get("rest")
-            if isinstance(rest, itertools.repeat):
-                return length_hint(rest)
-        frame = frame.f_back
-    return -1
 
 
 def _is_ours(frame: FrameType) -> bool:
@@ -138,49 +118,6 @@ def _raise_in(ident: int, message: str) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
 
 
-class Watchman:
-    """The thread that looks."""
-
-    def __init__(self) -> None:
-        self._watches: dict[StepWatch, None] = {}
-        self._bell = Gate()
-        self._is_there = False
-
-    def add(self, watch: StepWatch) -> None:
-        """Look at the steps of a run from now on."""
-        self._watches[watch] = None
-        if not self._is_there:
-            self._is_there = True
-            _start_for_real(self._go_round, ())
-        self._bell.open()
-
-    def remove(self, watch: StepWatch) -> None:
-        """Look at them no more."""
-        self._watches.pop(watch, None)
-
-    def _go_round(self) -> None:
-        while True:
-            watches = list(self._watches)
-            pause_s = min((watch.pause_s for watch in watches), default=-1)
-            self._bell.wait(pause_s)
-            for watch in watches:
-                if watch in self._watches:
-                    watch.look()
-            del watches
-
-
-_watchman = Watchman()
-
-
-def _forget_watchman() -> None:
-    """Begin anew in a process that was forked, which has no thread but one."""
-    global _watchman  # noqa: PLW0603 - the state of the process
-    _watchman = Watchman()
-
-
-os.register_at_fork(after_in_child=_forget_watchman)
-
-
 @contextmanager
 def watched_steps(
     scheduler: ThreadScheduler,
@@ -193,8 +130,8 @@ def watched_steps(
         return
     watch = StepWatch(scheduler, scheduler.bridge.real_ident(), limit_s, spent_s)
     with scheduler.for_real():  # A thread of the run is no watch.
-        _watchman.add(watch)
+        watchman.add(watch)
     try:
         yield
     finally:
-        _watchman.remove(watch)
+        watchman.remove(watch)

@@ -104,6 +104,9 @@ class Worker(SimThread):
         """Start the thread, which waits for its first turn."""
         with self.threads.for_real():
             self._thread.start()
+        # No process waits for it, and yet its flag is that of ThreadPoolExecutor's threads since
+        # 3.9: threads that a job starts inherit it.
+        self._thread._daemonic = False  # type: ignore[attr-defined]
         self.threads.take_in(self)
 
     def take(self, job: Job) -> None:

@@ -1,19 +1,31 @@
 """Where a thread stands: the program's innermost frame of it.
 
 Owns: finding that frame. What lies below it, in simloop's own files and in the modules of the
-standard library that only wait, is how it waits and not where.
+standard library that only wait, is how it waits and not where. Beside that, what can be told of a
+thread from outside: how long it has computed, and in which step of a turn it stands.
 """
 
 from __future__ import annotations
 
+import itertools
 import linecache
+import os
 import sys
+import time
+from operator import length_hint
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["position_of"]
+__all__ = [
+    "computing_time_s",
+    "left_of_turn",
+    "position_of",
+    "queueing_time_s",
+    "variables_of",
+]
 
 _OURS = ("simloop._sandbox.", "simloop._loop.", "simloop._threads.")
 _WAITING = (*_OURS, "threading", "queue", "concurrent.futures.", "multiprocessing.synchronize")
@@ -45,3 +57,50 @@ def _frames(ident: int) -> list[FrameType]:
 
 def _is_in(frame: FrameType, modules: tuple[str, ...]) -> bool:
     return str(frame.f_globals.get("__name__")).startswith(modules)
+
+
+def variables_of(ident: int) -> list[object]:
+    """List the values of all variables of the functions that a thread is in."""
+    frame = sys._current_frames().get(ident)
+    values: list[object] = []
+    while frame is not None:
+        values += frame.f_locals.values()
+        frame = frame.f_back
+    return values
+
+
+def computing_time_s(ident: int) -> float:
+    """Return the CPU time of a thread in seconds: one that computes is not stuck."""
+    if not hasattr(time, "pthread_getcpuclockid"):  # Of Linux: elsewhere one that stands computes.
+        return sum(os.times()[:2])
+    return time.clock_gettime(time.pthread_getcpuclockid(ident))
+
+
+def queueing_time_s(ident: int) -> float:
+    """Return for how long a thread was ready and had no processor, as far as the system tells.
+
+    A busy machine may leave a thread that computes without one for tens of milliseconds. It is the
+    second number of Linux's ``/proc/PID/task/TID/schedstat`` (Documentation/scheduler). The clock
+    of a thread has its TID in it (include/linux/posix-timers_types.h, ``CPUCLOCK_PID``).
+    """
+    thread_id = ~(time.pthread_getcpuclockid(ident) >> 3)
+    try:
+        text = Path(f"/proc/self/task/{thread_id}/schedstat").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    return int(text.split()[1]) / 1e9
+
+
+def left_of_turn(frame: FrameType | None) -> int:
+    """Return how many steps of its turn a kernel has left, which stands in a frame of its own.
+
+    Returns:
+        That number, or -1 where no turn is on.
+    """
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith("simloop._kernel."):
+            rest = frame.f_locals.get("rest")
+            if isinstance(rest, itertools.repeat):
+                return length_hint(rest)
+        frame = frame.f_back
+    return -1

@@ -23,18 +23,20 @@ Invariants:
 
 from __future__ import annotations
 
-import time
 import weakref
+from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop._kernel import NEVER, Handle, KernelEvents, seconds
 from simloop.errors import DeadlockError, LimitError
 
+from . import broken_off
 from .real_threads import Patience, RealJob, RealWork
 from .sim_thread import SimThread, name_of
-from .spinning import SPIN_S, end_of_turn, look_for_spin
-from .thread_position import position_of
+from .spinning import SPIN_S, end_of_turn, look_for_spin, raise_failure
+from .thread_position import computing_time_s, position_of, queueing_time_s, variables_of
+from .watching.spin_watch import SpinWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,18 +47,13 @@ if TYPE_CHECKING:
     from .real_threads import RealThreadWaiter
     from .sim_thread import SimThreadWaiter
 
-__all__ = ["ThreadBridge", "ThreadScheduler", "computing_time_s"]
+__all__ = ["ThreadBridge", "ThreadScheduler"]
 
 _SLICE_S = 0.25
 """How often a wait for a thread looks whether a signal came."""
 
 _TURNS_TO_END = 1000
 """How often a thread may wait again after it was told to end."""
-
-
-def computing_time_s(ident: int) -> float:
-    """Return the CPU time of a thread in seconds: one that computes is not stuck."""
-    return time.clock_gettime(time.pthread_getcpuclockid(ident))
 
 
 class ThreadBridge(Protocol):
@@ -67,6 +64,9 @@ class ThreadBridge(Protocol):
 
     foreign: dict[int, Any]
     """What is told of the waits of real threads, by the thread's identifier."""
+
+    threads_of_caller: Callable[[], Any]
+    """Returns the scheduler of the run that the calling thread is in, or None."""
 
     @property
     def loops(self) -> Sequence[Any]:
@@ -89,6 +89,15 @@ class ThreadBridge(Protocol):
 
     def join(self, function: object, /) -> None:
         """Wait, really, for the end of a thread, given the function that it was started with."""
+
+    def leave_lines(self, belongs: Callable[[Any], bool], /) -> None:
+        """Take waits out of all lines, those that belong to threads that never go on."""
+
+    def unwind(self, is_left_alone: Callable[[Any], bool], /) -> None:
+        """Leave the calling thread's functions, running none of them, up to one left alone."""
+
+    def restore(self) -> None:
+        """Put back what that changed, first of all in the function that is left alone."""
 
 
 class LoopThreadWaiter:
@@ -145,6 +154,7 @@ class ThreadScheduler:
     """
 
     is_foreign = False
+    _frozen: tuple[SimThread, ...] = ()
     bridge: ThreadBridge
     """What the world tells of the real one; set when the world is put together."""
 
@@ -158,15 +168,26 @@ class ThreadScheduler:
         self._numbers = count(1)
         self._give_back: list[Callable[[], bool]] = []
         self._turn_of = 0
+        self._waits_in_step = False
+        self._interrupts: deque[Callable[[], object]] = deque()
+        self._spin_watch: SpinWatch | None = None
         kernel.when_idle.append(self.real_work.may_be_addressed)
 
     # What threads ask ----------------------------------------------------------------------
 
     def waiter(
-        self, thing: object, timeout_ns: int | None, /
+        self, thing: object, timeout_ns: int | None, /, *, is_true: bool = False
     ) -> LoopThreadWaiter | SimThreadWaiter | RealThreadWaiter:
-        """Prepare the calling thread's wait for a thing."""
+        """Prepare the calling thread's wait for a thing.
+
+        Args:
+            thing: What is waited for.
+            timeout_ns: For how long; None for ever.
+            is_true: Whether that is by the world's clock, and not by the machine's.
+        """
         if self.current is not None:
+            if timeout_ns is not None and not is_true:
+                timeout_ns = self.current.true_ns(timeout_ns)
             return self.current.waiter(thing, timeout_ns)
         return LoopThreadWaiter(self, thing, timeout_ns)
 
@@ -189,6 +210,14 @@ class ThreadScheduler:
         """Return the simulated thread below a ``threading.Thread``; true once it has ended."""
         return next((each for each in self.sim_threads if each.joined_by is joined_by), None)
 
+    def check_join(self, thread: object, /) -> None:
+        """Refuse to join a thread that ended with an earlier run."""
+        broken_off.check_join(thread)
+
+    def has_one_like(self, label: str, /) -> bool:
+        """Return whether a thread of the run runs what one of an earlier run did."""
+        return any(each.__qualname__.startswith(f"{label} in thread ") for each in self.sim_threads)
+
     def for_real(self) -> Any:
         """Return a context in which the calling thread is outside, and waits for real."""
         return self.bridge.outside()
@@ -201,12 +230,20 @@ class ThreadScheduler:
         """Call a function when threads of a loop have ended, until it returns true."""
         self._give_back.append(give_back)
 
+    def is_ending(self) -> bool:
+        """Return whether the thread that has the turn was told to end."""
+        return self.current is not None and self.current.is_ending
+
     def waits_for_real_work(self) -> bool:
         """Wait a moment for real work, if the loop's thread is to; a thread's timers do so."""
         if self.current is not None or not self.real_work.is_at_work():
             return False
         self.real_work.wait()
         return True
+
+    def is_idle(self) -> bool:
+        """Return whether no thread of the run is left, and no real work that it was to wait for."""
+        return not self.sim_threads and self.real_work.is_forgotten()
 
     # Turns -------------------------------------------------------------------------------
 
@@ -219,7 +256,15 @@ class ThreadScheduler:
         if not self.sim_threads:
             self._turn_of = self.bridge.real_ident() if self.current is None else self._turn_of
             self.kernel.on_block = self._sleep_on_loop_thread
+            if self.current is None:
+                self._watch_loop_thread()
         self.sim_threads[thread] = None
+
+    def _watch_loop_thread(self) -> None:
+        """Look from now on whether the loop's own thread spins, which others could end."""
+        if self._spin_watch is None:
+            self._spin_watch = SpinWatch(self)
+        self._spin_watch.begin(self._turn_of)
 
     def has_turn(self) -> bool:
         """Return whether the calling thread is the one that has the turn."""
@@ -268,7 +313,7 @@ class ThreadScheduler:
         spent_s: float | None = None
         while not self._await_in_slices(thread, limit_s / 2):
             look_for_spin(thread)
-            before_s, spent_s = spent_s, self._computing_time_s(thread)
+            before_s, spent_s = spent_s, self._busy_time_s(thread)
             if before_s is not None and spent_s - before_s < limit_s / 100:
                 return self._explain_standstill(thread, limit_s)
         return None
@@ -282,12 +327,13 @@ class ThreadScheduler:
             self.kernel.limits.make_deferred()
             if thread.await_turn(min(wait_s, _SLICE_S)):
                 return True
+            raise_failure(thread)
             wait_s -= _SLICE_S
         return False
 
-    def _computing_time_s(self, thread: SimThread) -> float:
+    def _busy_time_s(self, thread: SimThread) -> float:
         with self.for_real():
-            return computing_time_s(thread.ident)
+            return computing_time_s(thread.ident) + queueing_time_s(thread.ident)
 
     def limit_s(self) -> float:
         """Return for how many real seconds a thread may stand still."""
@@ -341,14 +387,17 @@ class ThreadScheduler:
         Raises:
             DeadlockError: Nothing can ever end the wait.
         """
-        if self.awake:
-            self._run_now(next(iter(self.awake)))
+        # A step of a thread whose process is stopped would run only when that goes on.
+        awake = next((each for each in self.awake if not each.is_stopped), None)
+        if awake is not None:
+            self._run_now(awake)
             return True
         if self.real_work.is_at_work():
             self.real_work.wait()
             return True
         now_ns = self.kernel.now_ns
-        thread = min(self.asleep, key=self.asleep.__getitem__, default=None)
+        asleep = [each for each in self.asleep if not each.is_stopped]
+        thread = min(asleep, key=self.asleep.__getitem__, default=None)
         when_ns = min(deadline_ns, NEVER if thread is None else self.asleep[thread])
         if when_ns >= NEVER:
             if waiter is not None and waiter.hears_from_outside():
@@ -365,7 +414,24 @@ class ThreadScheduler:
         """Take a thread's step out of its place in the queue and run it."""
         if thread.handle is not None:
             thread.handle.cancel()
-        self.kernel.interleave(Handle(thread, (), thread._context, thread.loop))
+        before, self._waits_in_step = self._waits_in_step, True
+        try:
+            self.kernel.interleave(Handle(thread, (), thread._context, thread.loop))
+        finally:
+            self._waits_in_step = before
+        while self._interrupts:
+            self._interrupts.popleft()()
+
+    def interrupt(self, handler: Callable[[], object]) -> bool:
+        """Call a handler of a signal where the loop's thread blocks in the middle of a step.
+
+        As a signal does that another thread sent (Python's signal module: handlers run in the main
+        thread), it breaks the wait off if it raises, else the wait goes on. False if the loop's
+        thread blocks nowhere, and a step of a loop is the handler's place.
+        """
+        if self._waits_in_step:
+            self._interrupts.append(handler)
+        return self._waits_in_step
 
     def _sleep_on_loop_thread(self, until_ns: int) -> None:
         """Run threads while the loop's thread sleeps."""
@@ -390,7 +456,7 @@ class ThreadScheduler:
             for thread in self.sim_threads
             if thread.waits_for is not None
         )
-        return waiting + self.real_work.describe()
+        return waiting + self.real_work.describe() + broken_off.describe()
 
     # The end -------------------------------------------------------------------------------
 
@@ -404,7 +470,41 @@ class ThreadScheduler:
                 self._give_back = [each for each in self._give_back if not each()]
         loops = self.bridge.loops
         if loops == [loop] or not loops:
-            self.real_work.forget(self.bridge.foreign)
+            self.end_watches()
+
+    def end_watches(self) -> None:
+        """Look at no thread any more: the last loop has closed."""
+        self.real_work.forget(self.bridge.foreign)
+        if self._spin_watch is not None:
+            self._spin_watch.end()
+
+    def threads_of(self, identity: object) -> list[object]:
+        """List what the threads of a process are joined by."""
+        return [each.joined_by for each in self.sim_threads if each.identity is identity]
+
+    def freeze(self, identity: object) -> list[Any]:
+        """Let the threads of a process that was killed stand still for good.
+
+        Returns:
+            The threads, and the values of their variables.
+        """
+        frozen = [each for each in self.sim_threads if each.identity is identity]
+        for thread in frozen:
+            thread.freeze()
+            self._forget(thread)
+        self._frozen = (*self._frozen, *frozen)
+        self.bridge.leave_lines(lambda waiter: getattr(waiter, "thread", None) in frozen)
+        with self.for_real():
+            return [*frozen, *[variables_of(thread.ident) for thread in frozen]]
+
+    def end_frozen(self) -> None:
+        """End the real threads below frozen ones, one after the other, once the run is over."""
+        frozen, self._frozen = self._frozen, ()
+        for thread in frozen:
+            if thread.ident and not thread.has_ended:
+                with self.for_real():
+                    thread.let_end()
+                    self.bridge.join(thread.function)
 
     def end_all(self) -> None:
         """End every thread that is left, because the world will not be run again."""
@@ -412,6 +512,9 @@ class ThreadScheduler:
             self._end(thread)
 
     def _end(self, thread: SimThread) -> None:
+        if thread.waits_for is not None:
+            with self.for_real():  # Identifiers are a run's own inside of it.
+                broken_off.break_off(thread, self.bridge.threads_of_caller)
         thread.is_ending = True
         for _ in range(_TURNS_TO_END):
             if thread.has_ended or thread.is_lost:

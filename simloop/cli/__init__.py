@@ -41,7 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None and os.environ.get(_HASH_SEED, "random") == "random":
         os.environ[_HASH_SEED] = "0"
         # The same interpreter with the same options; the program's environment says so, too.
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+        command = [sys.executable, *sys.orig_argv[1:]]
+        if sys.platform == "win32":  # Where execv() ends this process, and its shell goes on.
+            import subprocess  # noqa: PLC0415 - as below
+
+            return subprocess.call(command)  # noqa: S603 - ourselves
+        os.execv(sys.executable, command)  # noqa: S606 - ourselves
     return _carry_out(arguments)
 
 
@@ -59,6 +64,14 @@ def _carry_out(arguments: object) -> int:
         from ._exploring.diff_command import carry_out as diff  # noqa: PLC0415 - as above
 
         return diff(arguments)
+    if isinstance(arguments, _arguments.SweepArguments):
+        from ._exploring.sweep_command import carry_out as sweep  # noqa: PLC0415 - as above
+
+        return sweep(arguments)
+    if isinstance(arguments, _arguments.CheckArguments):
+        from ._exploring.check_command import carry_out as check  # noqa: PLC0415 - as above
+
+        return check(arguments)
     from ._command import carry_out  # noqa: PLC0415 - as above
 
     assert isinstance(arguments, _arguments.RunArguments)

@@ -10,7 +10,6 @@ import argparse
 import math
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -26,17 +25,21 @@ from ._exploring.exploring_arguments import (
     add_commands,
     read,
 )
-from ._subcommand import add_command
+from ._exploring.sweep_arguments import CheckArguments, SweepArguments
+from ._show_arguments import ShowArguments, add_show, read_show
+from ._subcommand import CommandParser, add_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "CheckArguments",
     "DiffArguments",
     "ExploreArguments",
     "ReplayArguments",
     "RunArguments",
     "ShowArguments",
+    "SweepArguments",
     "parse",
 ]
 
@@ -79,22 +82,6 @@ exit status: the program's own, or
   1 it raised   2 wrong call   80 deadlock   81 limit passed   82 --check found a difference
 """
 
-_SHOW_DESCRIPTION = """\
-Draw a run: one page that needs nothing but a browser, with the tasks of each host over virtual
-time, what each of them waited for, the messages between them, a search, and the slowest waits.
-"""
-
-_SHOW_EPILOG = """\
-examples:
-  simloop run service.py --trace run.json     write a trace
-  simloop show run.json                       draw it: run.html
-  simloop show run.json -o /tmp/picture.html  draw it elsewhere
-
-A trace is a file of Chrome trace events; https://ui.perfetto.dev opens it as well.
-
-exit status: 0, or 2 if the trace can't be read or the page can't be written
-"""
-
 
 @attrs.frozen
 class RunArguments:
@@ -107,8 +94,10 @@ class RunArguments:
     trace: str | None = None
     max_time: float | None = None
     max_steps: int | None = None
+    clock_tick: float | None = None
     start_date: datetime | None = None
     tz: str | None = None
+    disk: bool = False
     steps: str | None = None
     report: str | None = None
     look: str | None = None
@@ -116,17 +105,17 @@ class RunArguments:
     number: int | None = None
 
 
-@attrs.frozen
-class ShowArguments:
-    """What ``simloop show`` was asked to do."""
-
-    trace: str
-    output: str
-
-
 def parse(
     argv: Sequence[str],
-) -> RunArguments | ShowArguments | DiffArguments | ExploreArguments | ReplayArguments:
+) -> (
+    RunArguments
+    | ShowArguments
+    | CheckArguments
+    | DiffArguments
+    | ExploreArguments
+    | ReplayArguments
+    | SweepArguments
+):
     """Read a command line without the command's own name.
 
     Raises:
@@ -147,14 +136,14 @@ def parse(
         parser.error(f"unrecognized arguments: -- {' '.join(theirs)}")
     if command != "show":
         return read(command, options)
-    output = options["output"] or str(Path(options["trace"]).with_suffix(".html"))
-    if Path(output).absolute() == Path(options["trace"]).absolute():
-        parser.error(f"the page would be written over the trace {output!r}; name another file: -o")
-    return ShowArguments(trace=options["trace"], output=output)
+    try:
+        return read_show(options)
+    except UsageError as error:
+        parser.error(str(error))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="simloop",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -176,21 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_run_options(run)
     add_commands(commands, _count, _seconds)
-    show = add_command(
-        commands,
-        "show",
-        help="draw a run that was traced, as one page for a browser",
-        usage="simloop show TRACE [-o PAGE.html]",
-        description=_SHOW_DESCRIPTION,
-        epilog=_SHOW_EPILOG,
-    )
-    show.add_argument("trace", metavar="TRACE", help="what `simloop run --trace TRACE` wrote")
-    show.add_argument(
-        "-o",
-        "--output",
-        metavar="PAGE.html",
-        help="the page to write; beside the trace, ending in .html, if not given",
-    )
+    add_show(commands, _count)
     return parser
 
 
@@ -206,11 +181,17 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
     add("--trace", metavar="FILE", help="write what happens to FILE, for Perfetto and simloop show")
     add("--max-time", type=_seconds, metavar="S", help="stop after S seconds of virtual time")
     add("--max-steps", type=_count, metavar="N", help="stop after N callbacks")
+    add("--clock-tick", type=_tick, metavar="S", help="each reading of a clock takes S seconds (0)")
     add(
         "--start-date",
         type=_date,
         metavar="ISO",
         help="when the world starts, UTC where it names no zone (2024-01-01)",
+    )
+    add(
+        "--disk",
+        action="store_true",
+        help="keep what the program writes to files in the run: the real files stay as they are",
     )
     add("--tz", type=_zone, metavar="ZONE", help="the program's time zone, Europe/Berlin say (UTC)")
     # How a checking process hears from the one that it started, and what else it wants of it.
@@ -229,6 +210,14 @@ def _seconds(text: str) -> float:
         value = math.nan
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return value
+
+
+def _tick(text: str) -> float:
+    """Read how long a reading takes."""
+    value = _seconds(text)
+    if not 1e-6 <= value <= 1:  # noqa: PLR2004 - as simloop.run's clock_tick
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 1e-6 to 1")
     return value
 
 

@@ -15,6 +15,7 @@ import attrs
 
 from simloop._kernel.safe_looks import message_of
 from simloop.world.run_options import RunOptions
+from simloop.world.tracing.trace_file import writing_trace
 from simloop.world.world import world_of
 
 from ._format import count, say, virtual
@@ -24,7 +25,6 @@ from ._running.checked_run import is_same_again, write_report
 from ._running.close_look import look_closely
 from ._running.execution import Ending, Execution, print_error
 from ._running.step_file import writing_steps
-from ._running.trace_file import writing_trace
 from ._status import ExitStatus
 
 if TYPE_CHECKING:
@@ -67,8 +67,10 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
         seed=arguments.seed,
         start_date=arguments.start_date,
         tz=arguments.tz,
+        disk=arguments.disk or None,
         max_time=arguments.max_time,
         max_steps=arguments.max_steps,
+        clock_tick=arguments.clock_tick,
     )
     world = world_of("simloop run", options)
     options.set_limits(world)

@@ -19,7 +19,7 @@ _SHELLS = ("bash", "zsh", "tcsh")
 
 # What shtab calls the files of a shell.
 _FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
-_NAMES_OF_FILES = ("program", "trace", "output")
+_NAMES_OF_FILES = ("program", "trace", "other", "output")
 
 
 def add_completion(parser: argparse.ArgumentParser) -> None:

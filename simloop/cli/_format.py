@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import IO, TYPE_CHECKING
 
-__all__ = ["count", "say", "virtual"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["count", "painted", "say", "virtual", "wants_color"]
 
 _NS_PER_SECOND = 1_000_000_000
 _DAY = 86_400
@@ -35,8 +40,36 @@ def virtual(time_ns: int) -> str:
     return f"{count(days)} day{'s' * (days != 1)} {text}" if days else text
 
 
+_COLORS = {"red": "31", "dim": "2"}
+"""Of ECMA-48, "Select Graphic Rendition"."""
+
+
+def wants_color(stream: IO[str], env: Mapping[str, str] = os.environ) -> bool:
+    """Return whether a stream is a terminal that shows colours, and whether they are wanted.
+
+    ``NO_COLOR`` says no (https://no-color.org), ``FORCE_COLOR`` says yes, each if it is not empty;
+    a terminal that calls itself ``dumb`` shows none.
+
+    >>> import io
+    >>> wants_color(io.StringIO(), {}), wants_color(io.StringIO(), {"FORCE_COLOR": "1"})
+    (False, True)
+    """
+    if env.get("NO_COLOR"):
+        return False
+    return bool(env.get("FORCE_COLOR")) or (stream.isatty() and env.get("TERM") != "dumb")
+
+
+def painted(text: str, color: str, stream: IO[str]) -> str:
+    """Return a text in a colour, or as it is where the stream shows none."""
+    return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if wants_color(stream) else text
+
+
 def say(line: str) -> None:
     """Write a line of our own to stderr, after all that the program wrote."""
     sys.stdout.flush()
-    sys.stderr.write(f"simloop: {line}\n")
+    ours = painted("simloop:", "dim", sys.stderr)
+    word, separator, rest = line.partition(" ")
+    if word.endswith("rror:"):  # "error:", and the names of errors.
+        word = painted(word, "red", sys.stderr)
+    sys.stderr.write(f"{ours} {word}{separator}{rest}\n")
     sys.stderr.flush()

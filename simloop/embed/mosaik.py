@@ -71,8 +71,13 @@ class LoopSimulator(mosaik_api_v3.Simulator):  # type: ignore[misc]  # may not b
         self._resolution = 1.0
         self._entities: dict[str, Any] = {}
 
-    async def main(self, eid: str, model: str, **params: Any) -> None:
-        """Be one entity, for as long as it lives."""
+    async def main(self, *args: Any, **params: Any) -> None:
+        """Be one entity, for as long as it lives; override it as ``main(self, eid, model, ...)``.
+
+        Args:
+            *args: The entity's full name and the name of its model.
+            **params: The parameters of the model with which the scenario makes it.
+        """
         raise NotImplementedError
 
     def receive(self, eid: str, attr: str, values: dict[str, Any]) -> None:

@@ -11,13 +11,13 @@ engine for them. Names are imported from the files that own them.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .asking import ask
     from .delays import Delays
     from .exploring import explore
-    from .findings import Failure, Found
+    from .findings import Failure, Found, Lost
     from .replaying import replay
     from .schedules import Deviation, Schedule
     from .strategies import Measure, Strategy
@@ -27,6 +27,7 @@ __all__ = [
     "Deviation",
     "Failure",
     "Found",
+    "Lost",
     "Measure",
     "Schedule",
     "Strategy",
@@ -40,6 +41,7 @@ _HOMES = {
     "Deviation": "schedules",
     "Failure": "findings",
     "Found": "findings",
+    "Lost": "findings",
     "Measure": "strategies",
     "Schedule": "schedules",
     "Strategy": "strategies",
@@ -49,14 +51,15 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import what explores when a name of it is first asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # Or a checker takes any name for one of ours.
 
+    def __getattr__(name: str) -> object:
+        """Import what explores when a name of it is first asked for."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
-def __dir__() -> list[str]:
-    return sorted(dict.fromkeys([*globals(), *__all__]))
+    def __dir__() -> list[str]:
+        return sorted(dict.fromkeys([*globals(), *__all__]))

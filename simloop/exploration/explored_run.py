@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from simloop._kernel import Kernel
     from simloop._kernel.gate import ChoiceGate
     from simloop._loop import SimLoop
+    from simloop._threads import ThreadScheduler
+    from simloop.exploration.sweeping.kept_world import KeptWorld
     from simloop.world.run_options import RunOptions
 
     Main = Callable[[], Coroutine[Any, Any, Any]]
@@ -66,6 +68,21 @@ class ExploredWorld(World):
         self._carried: list[SimLoop] = []  # Every loop that it ever had.
         super().__init__(**options)
 
+    def let_go(self, kernel: Kernel, threads: ThreadScheduler) -> None:
+        """Hold nothing of a run that is over; see :meth:`simloop.World.let_go`."""
+        super().let_go(kernel, threads)
+        self.reports = []
+        self.left = []
+        self._carried = []
+
+    def renew_for(self, gate: ChoiceGate) -> None:
+        """Be what the constructor makes with another gate; see :meth:`simloop.World.renew`."""
+        self._gate = gate
+        self.loop_class = disturbed_class(sleeps=gate.sleeps > 0)
+        # Here, and so as young as what is in them: the collection between runs must see both.
+        self.reports, self.left, self._carried = [], [], []
+        self.renew(self.seed)
+
     def _make_kernel(self, seed: int | str, start_ns: int) -> Kernel:
         self._gate.names = ThingNames()
         return DisturbedKernel(seed, start_ns, self._gate)
@@ -89,6 +106,8 @@ class ExploredWorld(World):
         for loop in self._carried:
             for transport in list(loop._transports.values()):
                 transport._closing = True  # What asyncio's stream writers ask.
+        # They hold their world: without this cycle it goes at once, and not when next collected.
+        self._carried.clear()
 
     def left_behind(self, loop: Any) -> None:
         """Take note of the tasks that a program leaves when it ends."""
@@ -148,6 +167,7 @@ def run_once(
     has_digest: bool = False,
     watchers: Collection[Any] = (),
     prepare: Callable[[ExploredWorld], object] | None = None,
+    kept: KeptWorld[ExploredWorld] | None = None,
 ) -> Ran:
     """Run a program once under a gate.
 
@@ -159,9 +179,13 @@ def run_once(
         has_digest: Whether the run has a digest, which costs a part of its time.
         watchers: Told of each step beside.
         prepare: Called with the world before the run.
+        kept: Gives the world, made by the same options; a new one if None.
     """
-    world = ExploredWorld(gate, **options.of_world())
-    options.set_limits(world)
+    if kept is None:
+        world = ExploredWorld(gate, **options.of_world())
+        options.set_limits(world)
+    else:
+        world = kept.take(gate)
     digest = Digest() if has_digest else None
     all_watchers = [*watchers] if digest is None else [digest, *watchers]
     for watcher in all_watchers:

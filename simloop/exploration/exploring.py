@@ -15,13 +15,15 @@ Invariants:
 
 from __future__ import annotations
 
-import random
-from hashlib import blake2b
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel.safe_looks import message_of, text_of
+import attrs
+
 from simloop._sandbox import real_clock
-from simloop.errors import NondeterminismError, UnsupportedError, UsageError
+from simloop.errors import UsageError
+from simloop.sweeps.worker_options import WorkerOptions
+from simloop.world.fresh.fresh_process import stop_if_loading
 
 from .delays import Delays
 from .explored_run import FAILURES, Ran, check_failures
@@ -34,14 +36,20 @@ from .schedules.interleavings import Interleavings
 from .schedules.schedule import Deviation, Schedule
 from .shrinking import Shrinker
 from .strategies import Undisturbed, strategy_of
+from .sweeping.program_identity import identity_of_program
+from .sweeping.schedule_work import error_line, is_gone, lost_again, taken_of
+from .sweeping.searcher import Searcher
+from .sweeping.shipping import ship
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Collection, Mapping
 
     from simloop._kernel.gate import ChoiceGate
+    from simloop.sweeps.journal import Journal
 
     from .explored_run import Main
-    from .gates import Key, RecordingGate
+    from .gates import Key
     from .same_failure import Identity
     from .strategies import Strategy
 
@@ -61,17 +69,18 @@ def explore(
     failures: Collection[str] = FAILURES,
     first: Collection[Schedule] = (),
     progress: Callable[[Found], object] | None = None,
-    jobs: int = 1,
-    executor: object = None,
-    journal: object = None,
+    jobs: int | str = 1,
+    executor: Any = None,
+    journal: str | os.PathLike[str] | None = None,
+    real_run_limit: float | None = 60.0,
+    memory_limit: int = 1 << 30,
     **options: Any,
 ) -> Found:
     """Run a program under many schedules, and return how it fails.
 
     Args:
         main: A coroutine function without arguments, called anew for each schedule.
-        schedules: How many schedules to run; None for as many as time and strategy allow, which
-            without ``seconds`` is for ever, unless the strategy comes to an end ("single", "dfs").
+        schedules: How many to run; None for as many as ``seconds`` allow, or the strategy has.
         seconds: For how many real seconds to go on; None for no end but that of ``schedules``.
         seed: Where the schedules come from.
         strategy: What decides: "timing", "single", "random", "pct[:depth]", "pos", "surw",
@@ -84,14 +93,16 @@ def explore(
             "left" (a task left behind) if asked for.
         first: Schedules to try first: what was found before.
         progress: Called with what was found so far, now and then.
-        jobs: How many processes work; 1 is what there is.
-        executor: What runs them; none is supported yet.
-        journal: Where they are written down; none is supported yet.
+        jobs: How many processes work: this one, or workers that it forks; "auto": as processors.
+        executor: A ``concurrent.futures.Executor`` with processes, whose workers run schedules.
+        journal: A file in which all that is done and found is kept; what it has is not run again.
+        real_run_limit: For how many real seconds a run may go on in a worker.
+        memory_limit: By how many bytes a worker may grow.
         **options: Those of :func:`simulate`, which make the world of each schedule.
 
     Raises:
         UsageError: An argument has no meaning, or the program keeps state between its calls.
-        UnsupportedError: ``jobs``, ``executor`` or ``journal`` was given.
+        UnsupportedError: The executor's workers are threads, or this system has no ``fork``.
 
     Example:
         >>> import asyncio, simloop
@@ -103,30 +114,25 @@ def explore(
         >>> type(found.failures[0].error).__name__, len(found.failures[0].schedule.deviations)
         ('TimeoutError', 1)
     """
-    _refuse_unsupported(jobs, executor, journal)
-    delays = Delays() if delays is None else delays
-    if not isinstance(delays, Delays):
-        raise UsageError(f"delays={delays!r}; it takes simloop.Delays(each=, total=, sleeps=)")
+    stop_if_loading()
+    delays = _checked_delays(delays)
     _check_counts(schedules=schedules, stop=stop)
     _check_others(seconds, seed, progress)
+    workers = WorkerOptions.of(jobs, real_run_limit, memory_limit, executor)
     chosen = strategy_of(strategy, sleeps=delays.sleeps > 0)
     program = Program(main, options, delays, failures=check_failures(failures))
-    exploration = Exploration(program, chosen, seed, stop=stop, shrinks=shrink)
-    with quiet():
+    exploration = Exploration(
+        program, chosen, seed, stop=stop, shrinks=shrink, workers=workers, journal=journal
+    )
+    with quiet() if executor is None else nullcontext():  # One has threads of its own here.
         return exploration.run(schedules, seconds, first=first, progress=progress)
 
 
-def _refuse_unsupported(jobs: int, executor: object, journal: object) -> None:
-    for name, value, default in (
-        ("jobs", jobs, 1),
-        ("executor", executor, None),
-        ("journal", journal, None),
-    ):
-        if value != default:
-            raise UnsupportedError(
-                f"explore({name}={value!r}): an exploration runs in this process alone; start"
-                " several with other seeds, and keep what they find by schedule.save()"
-            )
+def _checked_delays(delays: Any) -> Delays:
+    delays = Delays() if delays is None else delays
+    if not isinstance(delays, Delays):
+        raise UsageError(f"delays={delays!r}; it takes simloop.Delays(each=, total=, sleeps=)")
+    return delays
 
 
 def _check_counts(**counts: Any) -> None:
@@ -154,6 +160,11 @@ class Exploration:
         seed: Where its randomness comes from.
         stop: After how many different failures to stop.
         shrinks: Whether failures are shrunk.
+        workers: Whether other processes run schedules, and which.
+        journal: The file in which all is written down, if any.
+
+    Raises:
+        UsageError: The journal can't go on with this strategy.
     """
 
     def __init__(
@@ -164,23 +175,37 @@ class Exploration:
         *,
         stop: int | None = 1,
         shrinks: bool = True,
+        workers: WorkerOptions | None = None,
+        journal: Any = None,
     ) -> None:
         self.program = program
         self.strategy = strategy
         self.found: Found = Found(program=program.name, strategy=strategy.name, seed=seed)
+        self._searcher = Searcher(program, strategy, seed)
         self._stop = stop
         self._shrinks = shrinks
+        self._workers = workers or WorkerOptions()
+        self._journal_path = journal
+        self._journal: Journal | None = None
+        self._is_shared = self._workers.are_wanted or journal is not None
         self._known: dict[Identity, None] = {}
         self._orders: Interleavings | None = None
-        self._first_digest = ""
-        # One generator, seeded anew for each schedule by a number that the seed moves.
-        self._random = strategy.random = random.Random(0)  # noqa: S311 - no secret
-        raw = blake2b(repr(seed).encode(), digest_size=8).digest()
-        self._base = int.from_bytes(raw, "big") >> 1
         if strategy.is_stricter:
             self.found.notes.append(
                 f"{strategy.name} permutes ready callbacks, which asyncio runs first in, first out:"
                 " it is stricter than asyncio, and what it finds need not be able to happen"
+            )
+        if journal is not None and strategy.is_in_order:
+            raise UsageError(
+                f"journal={journal!r}: with {strategy.name} each schedule may depend on the one"
+                " before, so a stopped exploration can't go on in its middle (a strategy of your"
+                " own that is not so says is_in_order = False)"
+            )
+        if self._is_shared and strategy.is_in_order:
+            self._is_shared = False
+            self.found.notes.append(
+                f"one process ran all schedules: with {strategy.name} each may depend on the one"
+                " before (a strategy that is not so says is_in_order = False)"
             )
 
     def run(
@@ -191,29 +216,79 @@ class Exploration:
         first: Collection[Schedule] = (),
         progress: Callable[[Found], object] | None = None,
     ) -> Found:
-        """Run schedules until there are enough, time is up, or nothing is left to run."""
+        """Run schedules until there are enough, time is up, or nothing is left to run.
+
+        Raises:
+            UsageError: The journal is of another exploration, or the program can't be explored.
+        """
+        if self._journal_path is None:
+            return self._run(schedules, seconds, first, progress)
+        from simloop.sweeps.journal import Journal  # noqa: PLC0415 - few keep one
+
+        with closing(Journal(self._journal_path, self._about())) as self._journal:
+            return self._run(schedules, seconds, first, progress)
+
+    def _about(self) -> dict[str, Any]:
+        """Return what the exploration is about, as values of JSON."""
+        program = self.program
+        return {
+            **identity_of_program("schedules", program.main, program.name),
+            "strategy": self.strategy.name,
+            "seed": self.found.seed,
+            "delays": attrs.astuple(program.delays),
+            "failures": program.failures,
+            "options": program.given,
+        }
+
+    def _run(
+        self,
+        schedules: int | None,
+        seconds: float | None,
+        first: Collection[Schedule],
+        progress: Callable[[Found], object] | None,
+    ) -> Found:
         found = self.found
         began_s = real_clock.monotonic()
-        if progress is not None:
+        if getattr(progress, "counts_orders", progress is not None) and not self._is_shared:
             self._orders = Interleavings()
+
+        def show() -> None:
+            found.seconds = real_clock.monotonic() - began_s
+            if progress is not None:
+                progress(found)
+
         try:
+            self._workers.greet(self._packed)
             self._run_first()
-            for schedule in first:
-                if self._is_over(schedules, seconds, began_s):
-                    break
-                self._run_known(schedule)
+            self._run_known(first, lambda: self._is_over(schedules, seconds, began_s))
             while not self._is_over(schedules, seconds, began_s):
+                # Strategies that learn do so from the first ones, before others run any.
+                if self._is_shared and found.ran >= self.strategy.learns_until:
+                    break
                 if not self._run_next():
                     break
-                if progress is not None:
-                    found.seconds = real_clock.monotonic() - began_s
-                    progress(found)
+                show()
+            if self._is_shared:
+                self._share(schedules, seconds, began_s, show)
         except KeyboardInterrupt:
             found.interrupted = True
-        found.exhausted = self.strategy.is_exhausted()
+        found.exhausted = found.exhausted or self.strategy.is_exhausted()
         found.seconds = real_clock.monotonic() - began_s
         self._note_what_was_never_asked()
         return found
+
+    def _packed(self) -> bytes:
+        """Return the work as it travels to other processes, as far as it is known now."""
+        program = self.program
+        given = {
+            "options": program.given,
+            "delays": program.delays,
+            "failures": program.failures,
+            "strategy": self.strategy,
+            "seed": self.found.seed,
+            "start": self.found.ran + 1,
+        }
+        return ship("schedules", program.main, program.name, given)
 
     def _is_over(self, schedules: int | None, seconds: float | None, began_s: float) -> bool:
         found = self.found
@@ -228,15 +303,11 @@ class Exploration:
     def _run_first(self) -> None:
         """Run undisturbed, twice: what differs from itself cannot be explored."""
         strategy = self.strategy
-        for part in getattr(strategy, "parts", lambda: [strategy])():
-            self._random.seed(self._base)
-            ran, measure = self.program.measure(part)
-            part.measured(measure)
+        ran, measure = self._searcher.first()
         self._points = measure.points
         self._count(ran)
         self.found.ran = 1
         again, _ = self.program.measure(Undisturbed())
-        self._first_digest = again.digest or ""
         if not strategy.is_stricter and again.digest != ran.digest:
             raise _differs_from_itself(self.program, again, ran)
         if ran.error is not None:
@@ -245,47 +316,69 @@ class Exploration:
 
     def _run_next(self) -> bool:
         """Run the next schedule of the strategy; false if it has none."""
-        strategy, number = self.strategy, self.found.ran + 1
-        self._random.seed(self._base + number)
-        if not strategy.begin(number):
+        searcher, strategy, number = self._searcher, self.strategy, self.found.ran + 1
+        if not searcher.begin(number):
             return False
-        answer = _named(strategy) if strategy.names_things else strategy
-        kinds, permuted = strategy.kinds, strategy.is_stricter
-        ran, gate = self._search(answer)
+        ran, gate = self._search()
         self._count(ran)
         self.found.ran = number
         if ran.error is not None and identity_of(ran.error) not in self._known:
-            again, recorded = self.program.repeat(gate.tape, kinds, permuted=permuted)
+            again, recorded = searcher.repeat(gate)
             if again.error is None or identity_of(again.error) != identity_of(ran.error):
-                raise _lost(self.program, ran, again)
-            self._keep(again, recorded.taken, permuted=permuted)
+                raise lost_again(self.program, ran, again)
+            self._keep(again, recorded.taken, permuted=strategy.is_stricter)
         strategy.ended(has_failed=ran.error is not None)
         return True
 
-    def _search(self, answer: Any) -> tuple[Ran, ChoiceGate]:
+    def _search(self) -> tuple[Ran, ChoiceGate]:
         """Run under the strategy, and count the order of steps where progress is shown."""
         orders = self._orders
         if orders is None:
-            return self.program.search(self.strategy, answer)
+            return self._searcher.search()
         orders.begin()
-        searched = self.program.search(self.strategy, answer, watchers=(orders,))
+        searched = self._searcher.search((orders,))
         orders.end()
         self.found.interleavings = orders.count
         return searched
 
-    def _run_known(self, schedule: Schedule) -> None:
-        """Run a schedule that was found before."""
-        self.found.ran += 1
-        given = {each.key: each.value for each in schedule.deviations}
-        ran, gate = self.program.play(ByKey(given), permuted=schedule.permuted, has_digest=True)
-        self._count(ran)
-        if ran.error is not None and identity_of(ran.error) not in self._known:
-            self._keep(ran, gate.taken, permuted=schedule.permuted)
+    def _run_known(self, known: Collection[Schedule], is_over: Callable[[], bool]) -> None:
+        """Run schedules that were found before."""
+        for schedule in known:
+            if is_over():
+                break
+            self.found.ran += 1
+            given = {each.key: each.value for each in schedule.deviations}
+            permuted = schedule.permuted
+            ran, gate = self.program.play(ByKey(given), permuted=permuted, has_digest=True)
+            self._count(ran)
+            if ran.error is not None and identity_of(ran.error) not in self._known:
+                self._keep(ran, gate.taken, permuted=permuted)
 
     def _count(self, ran: Ran) -> None:
         """Add what became of the program's properties in one more run."""
         if ran.world.properties is not None:
             add_up(self.found.properties, ran.world.properties.tallies())
+
+    def _share(
+        self,
+        schedules: int | None,
+        seconds: float | None,
+        began_s: float,
+        show: Callable[[], object],
+    ) -> None:
+        """Have workers run all schedules that are left."""
+        from .sweeping.shared_search import SharedSearch  # noqa: PLC0415 - few explore by workers
+
+        left_s = None if seconds is None else seconds - (real_clock.monotonic() - began_s)
+        search = SharedSearch(
+            self._searcher,
+            self.found,
+            self._workers,
+            stop=self._stop,
+            shrinks=self._shrinks,
+            journal=self._journal,
+        )
+        search.run(schedules, left_s, self._packed, self._keep_told, self._schedule, show)
 
     # Failures ------------------------------------------------------------------------------
 
@@ -294,45 +387,70 @@ class Exploration:
         assert ran.error is not None
         identity = identity_of(ran.error)
         self._known[identity] = None
-        original = self._schedule(ran, taken, permuted=permuted)
-        best, runs = taken, 0
+        original = self._schedule(error_line(ran.error), ran.digest, taken, permuted=permuted)
         if self._shrinks and taken:
             shrinker = Shrinker(self.program, taken, identity, permuted=permuted)
-            if not shrinker.shrink():
-                raise _lost(self.program, ran, None)
-            best, runs = shrinker.best, shrinker.runs
-            ran, gate = self._final(best, permuted=permuted)
-            best = gate.taken
+            is_interrupted = False
+            try:
+                if not shrinker.shrink():
+                    raise lost_again(self.program, ran, None)
+            except KeyboardInterrupt:
+                is_interrupted = True  # What was found is kept, as far as it was shrunk.
+            self._failure(self.found.ran, shrinker.best, original, shrinker.runs)
+            if is_interrupted:
+                raise KeyboardInterrupt
+            return
+        self._record(self.found.ran, ran, original, original, 0)
+
+    def _keep_told(self, number: int, detail: Mapping[str, Any]) -> None:
+        """Record a failure that a worker told of."""
+        taken = taken_of(detail)
+        error, digest = detail["error"], detail["digest"]
+        original = self._schedule(error, digest, taken, permuted=detail["permuted"])
+        best = taken if detail["shrunk"] is None else taken_of(detail, "shrunk")
+        self._failure(number, best, original, detail["runs"])
+
+    def _failure(
+        self, number: int, taken: Mapping[Key, int], original: Schedule, runs: int
+    ) -> None:
+        """Run a failure a last time, as it was shrunk, and record it."""
+        permuted = original.permuted
+        ran, gate = self.program.play(ByKey(taken), permuted=permuted, has_digest=True)
+        if ran.error is None:
+            raise is_gone(self.program, original.error)
+        final = self._schedule(error_line(ran.error), ran.digest, gate.taken, permuted=permuted)
+        self._record(number, ran, original, final, runs)
+
+    def _schedule(
+        self, error: str, digest: str | None, taken: Mapping[Key, int], *, permuted: bool
+    ) -> Schedule:
+        return Schedule(
+            [Deviation(*key, value) for key, value in taken.items()],
+            delays=self.program.delays,
+            options=self.program.given,
+            program=self.program.name,
+            error=error,
+            digest=digest or "",
+            strategy=self.strategy.name,
+            permuted=permuted,
+        )
+
+    def _record(
+        self, number: int, ran: Ran, original: Schedule, schedule: Schedule, runs: int
+    ) -> None:
         assert ran.error is not None
         assert ran.kind is not None
         failure = Failure(
             error=ran.error,
             kind=ran.kind,
-            found_at=self.found.ran,
-            schedule=self._schedule(ran, best, permuted=permuted),
+            found_at=number,
+            schedule=schedule,
             original=original,
             runs=runs,
             outcome=ran.outcome(),
             program=self.program,
         )
         self.found.failures.append(failure)
-
-    def _final(self, best: Mapping[Key, int], *, permuted: bool) -> tuple[Ran, RecordingGate]:
-        return self.program.play(ByKey(best), permuted=permuted, has_digest=True)
-
-    def _schedule(self, ran: Ran, taken: Mapping[Key, int], *, permuted: bool) -> Schedule:
-        assert ran.error is not None
-        text = text_of(ran.error).splitlines()[:1]
-        return Schedule(
-            [Deviation(*key, value) for key, value in taken.items()],
-            delays=self.program.delays,
-            options=self.program.given,
-            program=self.program.name,
-            error=": ".join([str(identity_of(ran.error)), *text]),
-            digest=ran.digest or "",
-            strategy=self.strategy.name,
-            permuted=permuted,
-        )
 
     def _note_what_was_never_asked(self) -> None:
         """Note a program that does nothing but sleep, whose sleeps may stand for I/O."""
@@ -351,31 +469,10 @@ class Exploration:
             )
 
 
-def _named(strategy: Strategy) -> Any:
-    """Return what answers for a strategy of a user's, which is given names."""
-
-    class Named:
-        def answer(self, kind: str, thing: object, options: int) -> int:
-            return strategy.answer(kind, strategy.name_of(kind, thing), options)
-
-    Named.__name__ = type(strategy).__name__
-    return Named()
-
-
 def _differs_from_itself(program: Program, one: Ran, other: Ran) -> UsageError:
     return UsageError(
         f"{program.name}: the undisturbed run differs from itself (digest {one.digest} and then"
         f" {other.digest}), so no schedule could be replayed: the program keeps state between its"
         " calls, or depends on something outside of its seed; make all that it uses inside of"
         " main(), and see simloop.check(main) for where two runs part"
-    )
-
-
-def _lost(program: Program, ran: Ran, again: Ran | None) -> NondeterminismError:
-    how = "is gone" if again is None or again.error is None else f"is {message_of(again.error)}"
-    assert ran.error is not None
-    return NondeterminismError(
-        f"{program.name} failed with {message_of(ran.error)}, and under the same schedule once more"
-        f" the error {how}: the program keeps state between its calls, or depends on something"
-        " outside of its seed; simloop.check(main) tells where two runs part"
     )

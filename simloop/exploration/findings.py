@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from simloop._kernel.safe_looks import text_of
+from simloop.errors import SimError
 
 from .properties.tallies import Tally, never_true
 from .same_failure import Identity, identity_of
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from .program import Program
     from .schedules.schedule import Schedule
 
-__all__ = ["Failure", "Found"]
+__all__ = ["Failure", "Found", "Lost"]
+
+_LOST_SHOWN = 10
 
 
 @attrs.define(eq=False)
@@ -78,6 +81,31 @@ class Failure:
         return f"{text}\n    schedule {self.found_at}, {what}, token {self.schedule.token}"
 
 
+@attrs.frozen
+class Lost:
+    """A run that broke the process that it ran in, twice: it crashed, hung, or took all memory.
+
+    Example:
+        >>> import simloop
+        >>> print(simloop.Lost(77, "its process died of SIGSEGV"))
+        77: its process died of SIGSEGV
+    """
+
+    number: int
+    """The number of the schedule, or of the seed among the seeds."""
+    how: str
+    """What became of the process."""
+    schedule: Schedule | None = None
+    """Its deviations as far as they came; None where it is no schedule."""
+    seed: int | str | None = None
+    """Its seed, where seeds are swept."""
+
+    def __str__(self) -> str:
+        which = f"{self.number}" if self.seed is None else f"{self.seed!r}"
+        token = "" if self.schedule is None else f", token {self.schedule.token}"
+        return f"{which}: {self.how}{token}"
+
+
 @attrs.define(eq=False)
 class Found:
     """What an exploration found; its text is the report.
@@ -101,6 +129,8 @@ class Found:
     """How many schedules ran."""
     seconds: float = 0.0
     """How long it took, in real seconds."""
+    resumed: int = 0
+    """How many of the schedules ran before, as the journal tells, and were not run again."""
     interleavings: int | None = None
     """How many different orders of steps there were, where ``progress`` was given."""
     exhausted: bool = False
@@ -109,20 +139,30 @@ class Found:
     """The failures, different ones, in the order in which they were found."""
     properties: dict[str, Tally] = attrs.Factory(dict)
     """How often each property of the program was looked at and true in all schedules, by name."""
+    lost: list[Lost] = attrs.Factory(list)
+    """The schedules that broke a worker, in order; they are counted, and no failures."""
     interrupted: bool = False
     """Whether Ctrl-C ended it."""
     notes: list[str] = attrs.Factory(list)
     """What a reader should know, a sentence each."""
 
     def raise_first(self) -> None:
-        """Raise the error of the first failure, if there is one, with its explanation as a note."""
+        """Raise the error of the first failure, if there is one, with its explanation as a note.
+
+        Raises:
+            BaseException: That error.
+            SimError: There is none, but a schedule broke its process.
+        """
         if self.failures:
             failure = self.failures[0]
             failure.error.add_note(failure.explain())
             raise failure.error
+        if self.lost:
+            raise SimError(f"schedule {self.lost[0]}")
 
     def __str__(self) -> str:
-        rate = f", {self.ran / self.seconds:.0f} a second" if self.seconds > 0 else ""
+        new = max(0, self.ran - self.resumed)
+        rate = f", {new / self.seconds:.0f} a second" if self.seconds > 0 else ""
         which = "schedule" if self.ran == 1 else "schedules"
         end = ", which are all there are" if self.exhausted else ""
         end += "; interrupted" if self.interrupted else ""
@@ -130,6 +170,9 @@ class Found:
         found = f"{count} failure{'' if count == 1 else 's'}" if count else "no failure"
         head = f"{self.program}: {found} in {self.ran} {which} ({self.strategy}{rate}){end}"
         lines = [f"{number}. {failure}" for number, failure in enumerate(self.failures, 1)]
+        lines += [f"Lost: schedule {each}" for each in self.lost[:_LOST_SHOWN]]
+        if len(self.lost) > _LOST_SHOWN:
+            lines.append(f"Lost: {len(self.lost) - _LOST_SHOWN} more schedules")
         if missing := never_true(self.properties):
             told = ", ".join(f"{self.properties[name].kind} {name!r}" for name in missing)
             lines.append(f"Never true: {told}")

@@ -13,7 +13,7 @@ run under a gate with what another one took is the same run.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simloop._kernel.gate import ChoiceGate
 
@@ -29,6 +29,7 @@ __all__ = [
     "Kinds",
     "Point",
     "RecordingGate",
+    "TellingGate",
     "key_hash",
     "search_gate",
 ]
@@ -109,6 +110,7 @@ class RecordingGate(ChoiceGate):
         "points",
         "spans",
         "taken",
+        "words",
     )
 
     def __init__(
@@ -131,6 +133,7 @@ class RecordingGate(ChoiceGate):
         self.key: Key = Key("", "", 0)
         self.taken: dict[Key, int] = {}
         self.spans: dict[Key, tuple[int, int]] = {}
+        self.words: dict[Key, str] = {}
         self.points: list[Point] | None = [] if keeps_points else None
         self.on_taken: Callable[[Key, int, object], object] | None = None
         self.on_delayed: Callable[[Key, int, int], object] | None = None
@@ -155,12 +158,68 @@ class RecordingGate(ChoiceGate):
         """Take the last answer back."""
         self.taken.pop(self.key, None)
 
+    def teller(self) -> Callable[[str, int, int], None]:
+        """Return what takes what came of the last answer: words, and from when to when."""
+        key = self.key
+
+        def tell(words: str, from_ns: int, to_ns: int) -> None:
+            self.words[key], self.spans[key] = words, (from_ns, to_ns)
+
+        return tell
+
     def delayed(self, now_ns: int, until_ns: int) -> None:
         """Take note of a delay that has an effect."""
         super().delayed(now_ns, until_ns)
         self.spans[self.key] = now_ns, until_ns
         if self.on_delayed is not None:
             self.on_delayed(self.key, now_ns, until_ns)
+
+
+class TellingGate(RecordingGate):
+    """The gate of a search that names each deviation before it has an effect, and tells it.
+
+    For a run that its process does not survive: what was told is there all the same.
+
+    Args:
+        answerer: A strategy.
+        kinds: The kinds that are asked.
+        delays: The caps.
+        tell: Called with the key and the answer.
+    """
+
+    __slots__ = ("_strategy", "_tell", "_thing")
+
+    def __init__(
+        self,
+        answerer: Any,
+        kinds: Container[str],
+        delays: Delays,
+        tell: Callable[[Key, int], object],
+    ) -> None:
+        super().__init__(self._pick_told, kinds, delays)
+        self._strategy = answerer
+        self._tell = tell
+        self._thing: object = None
+
+    def put(self, kind: str, thing: object, options: int) -> int:
+        """Ask, and keep the answer by its position, too."""
+        self._thing = thing
+        picked = super().put(kind, thing, options)
+        if picked:
+            self.tape[self.position] = picked
+        return picked
+
+    def withdraw(self) -> None:
+        """Take the last answer back."""
+        super().withdraw()
+        self.tape.pop(self.position, None)
+
+    def _pick_told(self, key: Key, position: int, options: int) -> int:
+        del position
+        picked = int(self._strategy.answer(key.kind, self._thing, options))
+        if picked:
+            self._tell(key, picked)
+        return picked
 
 
 class _Nothing:

@@ -4,7 +4,8 @@ Owns: refusing what is none, the program's name, and running it under gates of o
 
 Must not know: strategies.
 
-Invariant: each run has a world of its own, made by the same options.
+Invariant: each run has a world of its own, made by the same options, or one that equals it: the
+runs of a search take turns in one that is kept. A run that is told of has a fresh one.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox import collect, collect_between_runs, sealed
 from simloop.errors import UsageError
+from simloop.exploration.sweeping.kept_world import KeptWorld
 from simloop.world.run_options import RunOptions
 from simloop.world.running import refuse_running_loop
 
-from .explored_run import FAILURES, Ran, run_once
-from .gates import Kinds, RecordingGate, search_gate
+from .explored_run import FAILURES, ExploredWorld, Ran, run_once
+from .gates import Kinds, RecordingGate, TellingGate, search_gate
 from .strategies.eligible import permute_ready
 from .strategies.strategy import Measure
 
@@ -30,11 +32,11 @@ if TYPE_CHECKING:
     from simloop._kernel.gate import ChoiceGate
 
     from .delays import Delays
-    from .explored_run import ExploredWorld, Main
+    from .explored_run import Main
     from .gates import Key
     from .strategies.strategy import Strategy
 
-__all__ = ["STEPS_MAX", "Program", "kinds_asked", "quiet"]
+__all__ = ["STEPS_MAX", "Program", "checked_main", "kinds_asked", "name_of", "quiet"]
 
 STEPS_MAX = 200_000
 """How many steps a run may take where nothing else was asked for: a program that a delay sends into
@@ -79,16 +81,20 @@ class Program:
         name: str | None = None,
     ) -> None:
         refuse_running_loop(call)
-        self.main: Main = _checked(main, call)
+        self.main: Main = checked_main(main, call)
         self.given: dict[str, Any] = dict(options)
         given = {"max_steps": STEPS_MAX, **options}
         self.options: RunOptions = RunOptions.of(call, given, foreign=_FOREIGN)
         self.delays = delays
         self.failures: tuple[str, ...] = tuple(failures)
-        self.name: str = _name_of(self.main) if name is None else name
+        self.name: str = name_of(self.main) if name is None else name
         function = self.name.rpartition(":")[2].rpartition(".")[2] or "main"
         # What a person does to see a failure again; the token takes the place of {token}.
         self.replay_line: str = f'simloop.replay({function}, "{{token}}")'
+        given_world = self.options.of_world()
+        self._kept: KeptWorld[ExploredWorld] = KeptWorld(
+            lambda gate: ExploredWorld(gate, **given_world), ExploredWorld.renew_for, self.options
+        )
 
     def search(
         self, strategy: Strategy, answer: Any, *, watchers: Collection[Any] = ()
@@ -96,7 +102,16 @@ class Program:
         """Run under a strategy, keeping positions only."""
         gate = search_gate(answer, strategy.kinds, self.delays)
         strategy.name_of = gate.name_of
-        return self._run(gate, permuted=strategy.is_stricter, watchers=watchers), gate
+        ran = self._run(gate, permuted=strategy.is_stricter, watchers=watchers, kept=self._kept)
+        return ran, gate
+
+    def search_told(
+        self, strategy: Strategy, answer: Any, tell: Callable[[Key, int], object]
+    ) -> tuple[Ran, ChoiceGate]:
+        """Run under a strategy, and tell each deviation before it has an effect."""
+        gate = TellingGate(answer, strategy.kinds, self.delays, tell)
+        strategy.name_of = gate.name_of
+        return self._run(gate, permuted=strategy.is_stricter), gate
 
     def repeat(
         self, tape: Mapping[int, int], kinds: Container[str], *, permuted: bool
@@ -157,6 +172,7 @@ class Program:
         has_digest: bool = False,
         watchers: Collection[Any] = (),
         prepare: Callable[[ExploredWorld], object] | None = None,
+        kept: KeptWorld[ExploredWorld] | None = None,
     ) -> Ran:
         def prepare_all(world: ExploredWorld) -> None:
             if permuted:
@@ -168,7 +184,8 @@ class Program:
             if prepare is not None:
                 prepare(world)
 
-        collect_between_runs()
+        if kept is None:
+            collect_between_runs()
         return run_once(
             self.main,
             gate,
@@ -177,6 +194,7 @@ class Program:
             has_digest=has_digest,
             watchers=watchers,
             prepare=prepare_all,
+            kept=kept,
         )
 
 
@@ -225,14 +243,15 @@ class _Clock:
             self._at_ns = now_ns
 
 
-def _name_of(main: Any) -> str:
+def name_of(main: Any) -> str:
+    """Return the name of a program, ``module:function``."""
     while hasattr(main, "func"):  # functools.partial
         main = main.func
     name = getattr(main, "__qualname__", type(main).__qualname__)
     return f"{getattr(main, '__module__', '?')}:{name}"
 
 
-def _checked(main: Any, call: str) -> Main:
+def checked_main(main: Any, call: str) -> Main:
     """Return a coroutine function that takes no arguments.
 
     Raises:

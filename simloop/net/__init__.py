@@ -30,7 +30,7 @@ once after you start to watch, for there is no call for what was ready before. C
 descriptor forgets the watchers; a descriptor that was dup'ed or detached keeps them.
 
 *Life.* ``sock.close()`` or ``host.close(fd)`` closes a descriptor; the last one closes the file. A
-``VirtualSocket`` that is collected without close() warns and calls ``host.on_unclosed(fd)``.
+``VirtualSocket`` that is collected without close() warns and closes its descriptor.
 A call on a blocking socket that would wait calls ``host.on_would_block(sock, what, timeout)``,
 which refuses unless it is replaced. ``make_socketpair(host)`` and ``make_pipe(host)`` make
 connected ends; ``host.read``, ``write``, ``close``, ``dup`` and ``poll`` take descriptors, and
@@ -39,7 +39,11 @@ connected ends; ``host.read``, ``write``, ``close``, ``dup`` and ``poll`` take d
 *UNIX names* live in ``host.unix``: ``exists``, ``unlink``, ``chmod``, ``umask``. They are a part of
 the file tree ``host.unix.tree``; without one, every path is a name in one folder.
 
-*Seams.* ``network.link`` gets every ``Packet`` between TCP and UDP sockets, of one host or two.
+*Two hosts.* In a world a wire is laid between them (``network.lay_wire()``): what goes from one to
+the other are packets of ``wire/``, and TCP is a state machine by packets, in ``segments/``. A
+network by itself has no clock and no wire: its hosts reach each other directly.
+
+*Seams.* ``network.link`` gets every ``Packet`` between TCP and UDP sockets without a wire.
 ``network.tap`` is told of every accepted send, through UNIX sockets and pipes too. With neither,
 both cost one attribute test. ``network.share`` chooses who serves a shared port, and
 ``network.names`` is the table of names.
@@ -59,9 +63,10 @@ from .inet.tcp import TcpSocket
 from .inet.udp import UdpSocket
 from .network import Network, RoundRobin
 from .syscalls.descriptor_io import DescriptorIO, open_descriptor
+from .syscalls.host_of_caller import set_host_finder
 from .syscalls.socket_calls import make_pipe, make_socket, make_socketpair, wrap
 from .syscalls.system_calls import SystemCalls
-from .syscalls.virtual_socket import VirtualSocket, set_host_finder
+from .syscalls.virtual_socket import VirtualSocket
 from .unix.unix_datagram import UnixDatagram
 from .unix.unix_names import UnixNames
 from .unix.unix_stream import UnixPackets, UnixStream

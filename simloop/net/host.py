@@ -11,6 +11,7 @@ Interfaces are lo (1) and, where the host has addresses of its own, eth0 (2).
 from __future__ import annotations
 
 import errno
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
@@ -29,6 +30,7 @@ from .errnos import os_error
 from .files.descriptor_table import DescriptorTable
 from .files.open_file import ERR, HUP, NVAL
 from .syscalls.argument_checks import as_bytes
+from .sysctl import Sysctl
 from .unix.unix_names import UnixNames
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ __all__ = ["Host"]
 
 _LINK_LOCAL = ("fe8", "fe9", "fea", "feb")
 INTERFACES = {1: "lo", 2: "eth0"}
+_RANGE = 50_000
+"""So far apart are the first descriptors of the processes of one machine."""
 
 
 class Host:
@@ -50,14 +54,13 @@ class Host:
     def __init__(self, network: Network, hostname: str, first_descriptor: int) -> None:
         self.network = network
         self.hostname = hostname
+        self.name = hostname  # What the world calls it: the driver is "driver", at "localhost".
         self.addresses: list[str] = []  # Its own, without loopback; the network hands them out.
+        self.is_off: bool = False
+        self._first_descriptor = first_descriptor
+        # Of the process whose step runs: one table for each process of the machine.
         self.descriptors: DescriptorTable = DescriptorTable(first_descriptor)
-        # Of TcpSocket and UdpSocket, which stand above.
-        self.tcp: PortTable[Any] = PortTable(may_share_tcp, surroundings=network)
-        self.udp: PortTable[Any] = PortTable(may_share_udp, surroundings=network, step=1)
-        self.unix: UnixNames = UnixNames()
-        # How many sockets are in a group on an interface: (group, interface number) -> count.
-        self.memberships: dict[Membership, int] = {}
+        self._boot()
         # The one virtual process of the host, as SO_PEERCRED shows it.
         self.pid: int = 1000
         self.uid: int = 1000
@@ -65,6 +68,48 @@ class Host:
         # Whether a socket that is collected unclosed says so. A search through failing runs closes
         # nothing in them, and its user has left nothing open.
         self.warns_of_unclosed: bool = True
+
+    def _boot(self) -> None:
+        """Begin with no socket."""
+        # Of TcpSocket and UdpSocket, which stand above.
+        self.tcp: PortTable[Any] = PortTable(may_share_tcp, surroundings=self.network)
+        self.udp: PortTable[Any] = PortTable(may_share_udp, surroundings=self.network, step=1)
+        self.unix: UnixNames = UnixNames()
+        # How many sockets are in a group on an interface: (group, interface number) -> count.
+        self.memberships: dict[Membership, int] = {}
+
+    @cached_property
+    def sysctl(self) -> Sysctl:
+        """The kernel parameters, as ``sysctl(8)`` shows them."""
+        return Sysctl()
+
+    # -- power ---------------------------------------------------------------------------------
+
+    def power_off(self) -> None:
+        """Let all sockets vanish without a packet; what arrives from now on is not answered.
+
+        What its processes are is not known here: they are to be ended by whoever calls this.
+        """
+        self.is_off = True
+        self._empty()
+        wire = self.network.wire
+        if wire is not None:
+            wire.protocols.switch_off(self)
+            wire.disturb()
+
+    def power_on(self) -> None:
+        """Begin anew: what belongs to connections of the time before is answered with resets."""
+        self._empty()
+        self.is_off = False
+        if self.network.wire is not None:
+            self.network.wire.disturb()
+
+    def _empty(self) -> None:
+        """Hold no socket and no port; the names in its file tree stay."""
+        tree = self.unix.tree
+        self.descriptors = DescriptorTable(self._first_descriptor)
+        self._boot()
+        self.unix.tree = tree
 
     def __repr__(self) -> str:
         return f"<Host {self.hostname!r} {self.addresses}>"
@@ -86,9 +131,23 @@ class Host:
             f"streams), or run the blocking code by loop.run_in_executor or asyncio.to_thread"
         )
 
-    def on_unclosed(self, fd: int) -> None:
-        """Close the descriptor of a socket that was collected without close(); may be replaced."""
-        self.close(fd)
+    def on_foreign(self, fd: int) -> File:
+        """Return the file of a descriptor that is none of the host's, to be passed; replaceable."""
+        del fd
+        raise os_error(errno.EBADF)
+
+    # -- processes -----------------------------------------------------------------------------
+
+    def open_table(self, others: list[DescriptorTable]) -> DescriptorTable:
+        """Return a table of descriptors for one more process, beside those of others."""
+        taken = [table.base for table in others]
+        base = self._first_descriptor
+        while base in taken:
+            base += _RANGE
+        if not others:
+            self.descriptors = DescriptorTable(base)
+            return self.descriptors
+        return DescriptorTable(base, _RANGE)
 
     # -- groups --------------------------------------------------------------------------------
 
@@ -161,6 +220,10 @@ class Host:
     def file(self, fd: int) -> File:
         """Return the open file that a descriptor names; EBADF if it names none."""
         return self.descriptors.get(fd)
+
+    def look_up(self, fd: int) -> File | None:
+        """Return the open file that a descriptor names, or None."""
+        return self.descriptors.get(fd) if fd in self.descriptors else None
 
     def read(self, fd: int, size: int) -> bytes:
         """Read as os.read does: a blocking descriptor asks ``on_would_block``."""

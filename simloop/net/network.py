@@ -4,6 +4,9 @@ Owns: the hosts in the order in which they were made, the owner of each address,
 names, the choice of who serves a port that several share, and what its hosts know of the time and
 of chance: hooks, which its owner sets. Must not know sockets' states.
 
+Two hosts reach each other directly, until a wire is laid between them (``lay_wire``): then all that
+goes from one to another travels as packets, and takes time.
+
 Invariants: an address has at most one owner; loopback addresses have none, they mean the host that
 asks; each host's descriptors have a range of their own, so a number of one host is none of another.
 """
@@ -11,22 +14,39 @@ asks; each host's descriptors have a range of their own, so a number of one host
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UsageError
 
-from .addressing.addresses import LOOPBACK, canonical, is_loopback, is_multicast, is_wildcard
+from .addressing.addresses import (
+    LOOPBACK,
+    canonical,
+    is_limited_broadcast,
+    is_loopback,
+    is_multicast,
+    is_wildcard,
+)
 from .addressing.names import NamesTable
 from .fabric import Fabric
 from .files.descriptor_table import FIRST_DESCRIPTOR
 from .host import Host
+from .wire.controls import WireControls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .fabric import Endpoint, Link, Tap
+    from .wire.watched_wire import PacketWatcher
+    from .wire.wire import Wire
 
 __all__ = ["Network", "RoundRobin"]
+
+
+def _never(when_ns: int, callback: Callable[..., object], *_args: object) -> object:
+    """Refuse to call later: a network by itself has no clock."""
+    raise UsageError(
+        f"a network without a clock can't call {callback!r} at {when_ns} ns: use that of a World"
+    )
 
 
 class RoundRobin:
@@ -50,8 +70,8 @@ class RoundRobin:
         return turn
 
 
-class Network:
-    """Hold the hosts of one world and what lies between them.
+class Network(WireControls):
+    """The hosts of one world and what lies between them: ``world.network``.
 
     >>> network = Network()
     >>> host = network.add_host("db", "10.0.0.5")
@@ -71,6 +91,39 @@ class Network:
         self.now_ns: Callable[[], int] = lambda: 0
         self.make_random: Callable[[], random.Random] = lambda: random.Random(0)  # noqa: S311
         self._random: Callable[[], float] | None = None
+        # What the wire needs beside: to be called at a time, and random numbers of a name.
+        self.call_at_ns: Callable[..., Any] = _never
+        self.make_stream: Callable[[str], random.Random] = random.Random
+        self.wire: Wire | None = None
+        self._packet_watchers: tuple[PacketWatcher, ...] = ()
+
+    def lay_wire(self) -> Wire:
+        """Return the wire between the hosts, laid when it is first asked for."""
+        if self.wire is None:
+            from .ip_layer import IpLayer  # noqa: PLC0415 - worlds of one host do without
+            from .wire.wire import Wire  # noqa: PLC0415
+
+            layer = IpLayer()
+            self.wire = Wire(self, layer)
+            layer.lie_on(self.wire)
+            if self._packet_watchers:
+                self._watch_wire()
+        return self.wire
+
+    def watch_packets(self, watchers: Iterable[Any]) -> None:
+        """Tell those of these watchers that know packets of them, and no others any more.
+
+        It begins with the wire, which may be laid later.
+        """
+        before = self._packet_watchers
+        self._packet_watchers = tuple(each for each in watchers if hasattr(each, "packet_left"))
+        if self.wire is not None and before != self._packet_watchers:
+            self._watch_wire()
+
+    def _watch_wire(self) -> None:
+        from .wire.watched_wire import watch  # noqa: PLC0415 - few are watched
+
+        watch(self.lay_wire(), self._packet_watchers)
 
     def draw(self, count: int) -> int:
         """Return a random number below ``count``, for an ephemeral port."""
@@ -98,7 +151,7 @@ class Network:
 
     @property
     def link(self) -> Link | None:
-        """Called with each packet between two sockets; None: all arrive at once."""
+        """Called with each packet between two sockets; where it is None, all arrive at once."""
         return self.fabric.link
 
     @link.setter
@@ -132,10 +185,7 @@ class Network:
             ip = canonical(address)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        if is_loopback(ip) or is_wildcard(ip) or is_multicast(ip):
-            raise UsageError(
-                f"{address!r} cannot belong to one host: pass a unicast address such as '10.0.0.5'"
-            )
+        self.check_unicast(address, ip)
         owner = self.owners.get(ip)
         if owner is not None:
             raise UsageError(f"{address!r} already belongs to the host {owner.hostname!r}")
@@ -143,6 +193,14 @@ class Network:
         host.addresses.append(ip)
         if host.hostname != "localhost":
             self.names.add(host.hostname, ip)
+
+    def check_unicast(self, address: str, ip: str) -> None:
+        """Refuse an address that no single host can own, given as it was written and as it is."""
+        is_group = is_multicast(ip) or is_limited_broadcast(ip)
+        if is_loopback(ip) or is_wildcard(ip) or is_group:
+            raise UsageError(
+                f"{address!r} cannot belong to one host: pass a unicast address such as '10.0.0.5'"
+            )
 
     def host_of(self, ip: str, asking: Host) -> Host | None:
         """Return the host that packets for ``ip`` reach when ``asking`` sends them."""

@@ -13,10 +13,10 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ._page import page
+from ._pair import begin_where_they_part
+from ._sequence import sequence_diagram
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from simloop.exploration.explaining import Explanation
 
     from ._picture import Picture
@@ -36,7 +36,7 @@ def finding_page(explanation: Explanation, plain: Picture, failing: Picture) -> 
         failing: The failing one. Both are given marks, and the step at which they part.
     """
     files = resources.files(__package__)
-    _let_begin_where_they_part(plain, failing)
+    begin_where_they_part(plain, failing)
     for picture, which in ((plain, "undisturbed"), (failing, "failing")):
         picture.about["program"] = f"{picture.about.get('program', 'a run')}, {which}"
     failing.about["marks"] = [
@@ -56,6 +56,7 @@ def finding_page(explanation: Explanation, plain: Picture, failing: Picture) -> 
         "note": html.escape(explanation.note),
         "replay": html.escape(explanation.replay),
         "rows": "".join(_rows(explanation)),
+        "diagram": sequence_diagram(failing, form="svg"),
         "plain": html.escape(page(plain)),
         "failing": html.escape(page(failing)),
     }
@@ -92,16 +93,3 @@ def _cell(row: Any, other: Any) -> str:
     kind = ' class="one"' if other is None else ""
     told = html.escape(f"{row.who} {row.where}")
     return f"<td{kind}><b>{row.now_ns / 1e9:.6g}</b> {told}{_tag('code', row.source)}</td>"
-
-
-def _let_begin_where_they_part(plain: Picture, failing: Picture) -> None:
-    """Have both pictures show their first step that is not the same in both."""
-    sides = [_steps(plain), _steps(failing)]
-    shorter = min(map(len, sides))
-    parts = next((at for at in range(shorter) if sides[0][at] != sides[1][at]), shorter)
-    for picture, steps in zip((plain, failing), sides, strict=True):
-        picture.about["focus"] = min(parts, len(steps) - 1)
-
-
-def _steps(picture: Picture) -> Sequence[tuple[str, str, str]]:
-    return [(picture.tracks[each.track].name, each.name, each.where) for each in picture.steps]

@@ -18,24 +18,53 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._picture import Picture
 
-__all__ = ["page"]
+__all__ = ["EDITORS", "is_editor_address", "page"]
 
+EDITORS = {
+    "vscode": "vscode://file{path}:{line}",
+    "cursor": "cursor://file{path}:{line}",
+    "pycharm": "pycharm://open?file={path}&line={line}",
+    "idea": "idea://open?file={path}&line={line}",
+    "zed": "zed://file{path}:{line}",
+    "none": "",
+}
+"""Where editors open a line; a path has its leading slash."""
+
+_NO_EDITORS = ("javascript", "data", "vbscript", "blob")
 _SOURCE_MAX = 160
+_SCRIPTS = ("model.js", "lanes.js", "canvas.js", "page.js")
 
 
-def page(picture: Picture) -> str:
-    """Return the page for a picture, as the text of an HTML file."""
+def page(picture: Picture, *, editor: str = EDITORS["vscode"]) -> str:
+    """Return the page for a picture, as the text of an HTML file.
+
+    Args:
+        picture: The run.
+        editor: The address at which an editor opens a line, with ``{path}`` and ``{line}`` in it;
+            empty for no links.
+    """
     files = resources.files(__package__)
     title = f"{picture.about.get('program', 'a run')}, drawn by simloop"
-    script = [(files / name).read_text("utf-8") for name in ("model.js", "canvas.js", "page.js")]
+    script = [(files / name).read_text("utf-8") for name in _SCRIPTS]
     parts = {
         "title": html.escape(title),
         "style": (files / "page.css").read_text("utf-8"),
-        "data": _json(_columns(picture)),
+        "data": _json({**_columns(picture), "editor": editor}),
         "script": "\n".join(script),
     }
     template = (files / "page.html").read_text("utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], template)
+
+
+def is_editor_address(text: str) -> bool:
+    """Return whether an address can be one at which an editor opens a file.
+
+    Example:
+        >>> is_editor_address("emacs://{path}?{line}"), is_editor_address("javascript:{path}")
+        (True, False)
+    """
+    scheme = re.match(r"([a-z][a-z0-9+.-]*):", text, re.IGNORECASE)
+    return scheme is not None and scheme[1].lower() not in _NO_EDITORS and "{path}" in text
 
 
 def _json(value: Any) -> str:
@@ -91,10 +120,48 @@ def _columns(picture: Picture) -> dict[str, Any]:
             "taker": [each.taker for each in messages],
         },
     }
+    columns |= _of_hosts(picture, text)
     columns["sources"] = _sources([each.where for each in steps] + [each.where for each in waits])
     columns["texts"] = list(text.numbers)
     columns["moments"] = list(moment.numbers)
     return columns
+
+
+def _of_hosts(picture: Picture, text: _Table) -> dict[str, Any]:
+    """Return the columns of what lies on the lanes of hosts."""
+    packets, spells, moments = picture.packets, picture.spells, picture.moments
+    return {
+        "packets": {
+            "kind": [text(each.kind) for each in packets],
+            "source": [each.source for each in packets],
+            "destination": [each.destination for each in packets],
+            "from": [text(str(each.about.get("from", ""))) for each in packets],
+            "to": [text(str(each.about.get("to", ""))) for each in packets],
+            "bytes": [each.about.get("bytes", 0) for each in packets],
+            "begins": [text(str(each.about.get("begins", ""))) for each in packets],
+            "sender": [each.sender for each in packets],
+            "taker": [each.taker for each in packets],
+            "begin": [each.begin_us for each in packets],
+            "end": [each.end_us for each in packets],
+            "at": [each.ended_at for each in packets],
+            "why": [text(each.why) for each in packets],
+        },
+        "spells": [
+            [
+                each.process,
+                each.kind,
+                each.state,
+                each.begin_us,
+                each.end_us,
+                each.after,
+                each.before,
+            ]
+            for each in spells
+        ],
+        "happenings": [
+            [each.process, each.kind, each.text, each.at_us, each.step] for each in moments
+        ],
+    }
 
 
 def _sources(places: list[str]) -> dict[str, str]:

@@ -8,7 +8,9 @@ class Chart {
   constructor(model, canvas, overview, scroller) {
     Object.assign(this, { model, canvas, overview, scroller });
     this.squeezed = model.isBetterSqueezed();
-    this.showsArrows = true;
+    this.showsArrows = this.showsPackets = true;
+    this.packetsDrawn = [];
+    this.packetsLeft = 0;
     this.selected = null;
     this.drawn = [];
     this.marks = [];
@@ -17,12 +19,15 @@ class Chart {
     this.readColors();
   }
 
+  // A browser may have no canvas, or have it switched off.
+  get canDraw() { return Boolean(this.canvas.getContext && this.canvas.getContext("2d")); }
+
   get axis() { return this.squeezed ? this.model.axes.order : this.model.axes.time; }
 
   readColors() {
     const style = getComputedStyle(document.documentElement);
     this.colors = {};
-    for (const name of ["paper", "band", "line", "ink", "faint", "accent", "mark", "life", "step", "arrow", ...KINDS]) {
+    for (const name of ["paper", "band", "line", "ink", "faint", "accent", "mark", "life", "step", "arrow", "off", "paused", "cut", "fail", ...KINDS]) {
       this.colors[name] = style.getPropertyValue(`--${name}`).trim();
     }
   }
@@ -33,7 +38,10 @@ class Chart {
     const width = this.scroller.clientWidth;
     this.narrow = width < 640;
     this.gutter = this.narrow ? 0 : GUTTER;
-    this.rowHeight = this.narrow ? 40 : 26;
+    const { rows } = this.model, lanesOnly = rows.length > 0 && rows.every((row) => row.title);
+    // Lanes alone share the height, so that packets between them have a slope.
+    this.lanesOnly = lanesOnly;
+    this.rowHeight = lanesOnly ? Math.round(Math.min(96, Math.max(44, (innerHeight * 0.6 - AXIS) / rows.length))) : this.narrow ? 40 : 26;
     this.labelHeight = this.narrow ? 18 : 0;
     const full = AXIS + this.model.rows.length * this.rowHeight + 6;
     this.height = Math.max(AXIS + this.rowHeight, Math.min(full, Math.round(innerHeight * 0.62)));
@@ -45,7 +53,7 @@ class Chart {
       canvas.width = Math.round(wide * ratio);
       canvas.height = Math.round(height * ratio);
       if (canvas === this.canvas) canvas.style.height = `${height}px`;
-      canvas.getContext("2d").setTransform(ratio, 0, 0, ratio, 0, 0);
+      if (this.canDraw) canvas.getContext("2d").setTransform(ratio, 0, 0, ratio, 0, 0);
     }
     this.density = null;
   }
@@ -108,7 +116,7 @@ class Chart {
   // Drawing ---------------------------------------------------------------------------------
 
   draw() {
-    if (this.waiting) return;
+    if (this.waiting || !this.canDraw) return;
     this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.paint(); });
   }
 
@@ -126,11 +134,16 @@ class Chart {
     this.drawn = [];
     this.left = 0;
     if (this.showsArrows) this.paintArrows(pen, first, last);
+    this.packetsDrawn = [];
+    this.packetsLeft = 0;
+    if (this.showsPackets) this.paintPackets(pen);
     this.paintSelection(pen);
     for (let index = first; index < last; index++) this.paintLabel(pen, index);
     pen.restore();
     this.paintAxis(pen);
+    this.paintFaults(pen);
     this.paintMarks(pen);
+    this.paintFailure(pen);
     this.paintOverview();
     if (this.onpaint) this.onpaint();
   }
@@ -140,13 +153,15 @@ class Chart {
     return { top: y + 4, height: this.rowHeight - this.labelHeight - 8 };
   }
 
+  isBand(index) { return index % 2 === 1 || (Boolean(this.model.rows[index].title) && !this.lanesOnly); }
+
   paintRow(pen, index) {
     const { model, axis, colors, width } = this, row = model.rows[index];
-    if (index % 2 || row.title) {
+    if (this.isBand(index)) {
       pen.fillStyle = colors.band;
       pen.fillRect(0, this.y(index), width, this.rowHeight);
     }
-    if (row.title) return;
+    if (row.title) { this.paintLane(pen, row, index); return; }
     const { top, height } = this.bar(index);
     pen.fillStyle = colors.life;
     if (!row.isCallbacks) for (const track of row.tracks) this.paintLife(pen, track, top, height);
@@ -168,14 +183,20 @@ class Chart {
   }
 
   paintWaits(pen, row, top, height) {
-    const { waitBegin, waitEnd } = this.axis, { waits } = row, { waitKinds } = this.model;
+    const { waitBegin, waitEnd } = this.axis, { waits } = row, { waitKinds, matchingWaits } = this.model;
     const begins = (i) => waitBegin[waits[i]];
     let i = Math.max(0, lowerBound(waits.length, begins, this.from) - 1);
     while (i < waits.length && begins(i) < this.to) {
       const wait = waits[i], left = Math.max(this.gutter, this.x(waitBegin[wait]));
       const right = Math.min(this.width, this.x(waitEnd[wait]));
       pen.fillStyle = this.colors[KINDS[waitKinds[wait]]];
-      if (right - left >= 2) { pen.fillRect(left, top, right - left, height); i += 1; continue; }
+      if (right - left >= 2) {
+        pen.fillRect(left, top, right - left, height);
+        // What is waited for is what was searched.
+        if (matchingWaits && matchingWaits[wait]) { pen.fillStyle = this.colors.mark; pen.fillRect(left, top + height - 4, right - left, 4); }
+        i += 1;
+        continue;
+      }
       // Many on one pixel: the first stands for all.
       if (right > this.gutter) pen.fillRect(Math.floor(left), top, 1, height);
       i = gallop(waits.length, begins, this.place(Math.floor(left) + 1), i + 1);
@@ -268,6 +289,7 @@ class Chart {
     if (!selected) return;
     pen.strokeStyle = this.colors.accent;
     pen.lineWidth = 2;
+    if (selected.process !== undefined) { this.paintLaneSelection(pen, selected); return; }
     if (selected.kind === "message") {
       const ends = this.ends(selected.index);
       pen.fillStyle = this.colors.accent;
@@ -275,7 +297,7 @@ class Chart {
       if (ends) this.paintArrow(pen, ends, true);
       return;
     }
-    const row = model.rowOf[selected.track];
+    const row = model.rowOfItem(selected);
     if (row < 0) return;
     const [begin, end] = this.placesOf(selected), { top, height } = this.bar(row);
     const left = Math.max(this.gutter - 3, this.x(begin)), right = Math.min(this.width + 3, this.x(end));
@@ -284,6 +306,10 @@ class Chart {
 
   placesOf({ kind, index, track }) {
     const { axis, model } = this;
+    if (kind === "packet") return [Math.min(axis.packetBegin[index], axis.packetEnd[index]), axis.packetEnd[index]];
+    if (kind === "spell") return [axis.spellBegin[index], axis.spellEnd[index]];
+    if (kind === "happening") return [axis.happening[index], axis.happening[index]];
+    if (kind === "host") return [0, axis.length];
     if (kind === "step") return [axis.begin[index], axis.end[index]];
     if (kind === "wait") return [axis.waitBegin[index], axis.waitEnd[index]];
     if (kind === "track") return this.life(track);
@@ -294,12 +320,20 @@ class Chart {
   paintLabel(pen, index) {
     const { colors, model, gutter } = this, row = model.rows[index], y = this.y(index);
     if (gutter) {
-      pen.fillStyle = index % 2 || row.title ? colors.band : colors.paper;
+      pen.fillStyle = this.isBand(index) ? colors.band : colors.paper;
       pen.fillRect(0, y, gutter - 4, this.rowHeight);
     }
     const middle = y + (gutter ? this.rowHeight / 2 : 11), room = (gutter || this.width) - 16;
     pen.textAlign = "left";
-    if (row.title) { pen.fillStyle = colors.ink; pen.font = "bold 12.5px system-ui, sans-serif"; this.text(pen, row.title, 8, middle, room); }
+    if (row.title) {
+      const tasks = `${row.count} task${row.count === 1 ? "" : "s"}`, name = `${model.expanded.has(row.process) ? "▾" : "▸"} ${row.title}`;
+      pen.fillStyle = this.selected && this.selected.kind === "host" && this.selected.process === row.process ? colors.accent : colors.ink;
+      pen.font = "bold 12.5px system-ui, sans-serif";
+      const used = this.text(pen, name, 8, middle, room * 0.7);
+      pen.font = "12px system-ui, sans-serif";
+      pen.fillStyle = colors.faint;
+      if (row.count) this.text(pen, tasks, 16 + used, middle, room - used - 8);
+    }
     const isSelected = this.selected && row.tracks.includes(this.selected.track);
     if (!row.title) {
       pen.font = `${isSelected ? "bold " : ""}12.5px system-ui, sans-serif`;
@@ -310,6 +344,14 @@ class Chart {
       if (row.coroutine) this.text(pen, row.coroutine, 16 + used, middle, room - used - 8);
     }
     pen.font = "12.5px system-ui, sans-serif";
+  }
+
+  // Writes a text on whatever lies below it.
+  outlined(pen, text, x, y, room) {
+    const { gutter } = this;
+    this.gutter = 0;
+    this.text(pen, text, x, y, room);
+    this.gutter = gutter;
   }
 
   // Writes a text, shortened in its middle to what fits; gives how wide it came out.
@@ -335,11 +377,13 @@ class Chart {
     if (gutter) { pen.fillStyle = colors.line; pen.fillRect(gutter - 4, 0, 1, height); }
     pen.fillStyle = colors.line;
     pen.fillRect(0, AXIS - 1, width, 1);
+    const flag = this.failureFlag(pen);
+    pen.font = "12px system-ui, sans-serif";
     let free = gutter ? gutter - 2 : 2;
     for (const { place, text, isGap } of this.squeezed ? this.orderTicks() : this.timeTicks()) {
       const x = this.x(place), wide = pen.measureText(text).width;
       const left = isGap ? x - wide / 2 : x + 4;
-      if (x < gutter - 0.5 || left < free + 6 || left + wide > width) continue;
+      if (x < gutter - 0.5 || left < free + 6 || left + wide > width || (flag && left < flag.left + flag.wide && left + wide > flag.left)) continue;
       if (!isGap) { pen.fillStyle = colors.line; pen.fillRect(Math.round(x), 0, 1, AXIS); pen.globalAlpha = 0.5; pen.fillRect(Math.round(x), AXIS, 1, height); pen.globalAlpha = 1; }
       pen.fillStyle = isGap ? colors.accent : colors.faint;
       pen.fillText(text, left, AXIS / 2);
@@ -360,6 +404,27 @@ class Chart {
       pen.fillStyle = colors.paper;
       pen.fillText(String(number + 1), x + 5, height - 8);
     });
+  }
+
+  // The step in which the run failed: a line, and a flag at its top; null if it is not in sight.
+  failureFlag(pen) {
+    const { failing } = this.model.about, { axis, gutter, width } = this;
+    if (!(failing >= 0)) return null;
+    const x = Math.round(this.x(axis.begin[failing]));
+    if (x < gutter || x > width) return null;
+    pen.font = "bold 12px system-ui, sans-serif";
+    const wide = pen.measureText("fails").width + 10;
+    return { x, wide, left: x + wide > width ? x - wide : x };
+  }
+
+  paintFailure(pen) {
+    const flag = this.failureFlag(pen), { height, colors } = this;
+    if (!flag) return;
+    pen.fillStyle = colors.fail;
+    pen.fillRect(flag.x - 1, 0, 2, height);
+    pen.fillRect(flag.left, 2, flag.wide, 18);
+    pen.fillStyle = colors.paper;
+    pen.fillText("fails", flag.left + 5, 11.5);
   }
 
   timeTicks() {
@@ -401,14 +466,14 @@ class Chart {
     const width = overview.clientWidth, height = 30, { begin, length } = this.axis;
     if (!this.density) {
       this.density = new Float32Array(OVERVIEW_BINS);
-      for (let step = 0; step < model.count; step++) {
-        if (!model.matching || model.matching[step]) this.density[Math.min(OVERVIEW_BINS - 1, Math.floor((begin[step] / length) * OVERVIEW_BINS))] += 1;
-      }
+      const count = (step) => { this.density[Math.min(OVERVIEW_BINS - 1, Math.floor((begin[step] / length) * OVERVIEW_BINS))] += 1; };
+      if (model.matches) model.matches.forEach(({ at }) => count(Math.max(0, Math.floor(at))));
+      else for (let step = 0; step < model.count; step++) count(step);
       this.most = this.density.reduce((most, bin) => Math.max(most, bin), 1);
     }
     pen.fillStyle = colors.band;
     pen.fillRect(0, 0, width, height);
-    pen.fillStyle = model.matching ? colors.mark : colors.faint;
+    pen.fillStyle = model.matches ? colors.mark : colors.faint;
     const share = width / OVERVIEW_BINS;
     this.density.forEach((bin, i) => {
       if (!bin) return;
@@ -422,18 +487,23 @@ class Chart {
     pen.globalAlpha = 1;
     pen.fillRect(Math.max(0, left), 0, 2, height);
     pen.fillRect(Math.min(width - 2, right), 0, 2, height);
+    pen.fillStyle = colors.fail;
+    if (model.about.failing >= 0) pen.fillRect((begin[model.about.failing] / length) * width - 1, 0, 3, height);
   }
 
   // Finding ---------------------------------------------------------------------------------
 
   at(x, y) {
     const { model } = this, index = this.rowAt(y), row = model.rows[index];
+    if (y < AXIS) return this.happeningAt(-1, x);
     const arrow = this.arrowAt(x, y);
-    if (!row || row.title) return arrow;
+    if (!row) return arrow;
+    if (row.title) return this.laneAt(row, x, y) || arrow;
     if (x < this.gutter) return { kind: "track", index: row.tracks[0], track: row.tracks[0] };
     const step = this.stepAt(row, x), bar = this.bar(index);
     if (step && step.near < 4 && y > bar.top - 2 && y < bar.top + bar.height + 2) return step;
-    if (arrow) return arrow;
+    const packet = this.packetAt(x, y);
+    if (arrow || packet) return arrow || packet;
     return this.waitAt(row, x) || (step && step.near < 10 ? step : null) || this.trackAt(row, x);
   }
 
@@ -476,3 +546,5 @@ class Chart {
     return null;
   }
 }
+
+Object.assign(Chart.prototype, Lanes);

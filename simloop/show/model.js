@@ -68,10 +68,26 @@ class Model {
     steps.track.forEach((track, step) => this.stepsOf[track].push(step));
     this.waitsOf = this.tracks.map(() => []);
     waits.track.forEach((track, wait) => this.waitsOf[track].push(wait));
+    this.packetsOf = this.processes.map(() => []);
+    this.packets.sender.forEach((_, packet) => {
+      for (const host of new Set([this.packets.source[packet], this.hostTo(packet)])) if (host >= 0) this.packetsOf[host].push(packet);
+    });
+    // 1: lost; 2: on its way still, when the run ended.
+    this.isLost = Uint8Array.from(this.packets.why, (text) => (this.texts[text] === "" ? 0 : this.texts[text].startsWith("on its way") ? 2 : 1));
+    this.hasLanes = this.processes.length > 1;
+    // Where packets are, hosts are looked at first, and their tasks where somebody opens them.
+    this.expanded = new Set(this.packets.kind.length ? [] : this.processes.keys());
     this.axes = { time: this.timeAxis(), order: this.orderAxis() };
     this.allRows = this.layRows();
     this.query = "";
-    this.rows = this.allRows;
+    this.matches = this.matching = this.matchingWaits = null;
+    this.arrange();
+  }
+
+  // The host that a packet goes to: where it ended, if it was lost on its way and nothing else tells.
+  hostTo(packet) {
+    const { destination, at } = this.packets;
+    return destination[packet] >= 0 ? destination[packet] : at[packet];
   }
 
   name(step) { return this.texts[this.steps.name[step]]; }
@@ -89,6 +105,7 @@ class Model {
       end: Float64Array.from(this.endUs, (t) => t - start),
       waitBegin: Float64Array.from(waits.begin, (m) => moments[m] - start),
       waitEnd: Float64Array.from(waits.end, (m) => moments[m] - start),
+      ...this.placesOfHosts((us) => us - start),
       timeAt: (place) => start + place,
     };
   }
@@ -131,6 +148,7 @@ class Model {
       end,
       waitBegin: Float64Array.from(waits.after, (step) => end[step]),
       waitEnd: Float64Array.from(waits.before, waitEnd),
+      ...this.placesOfHosts((us, step) => (step < 0 ? 0.5 : us > endUs[step] ? placeOf(us, step) : begin[step] + 0.4)),
       timeAt: (place) => {
         const step = lowerBound(count, (i) => begin[i], place + 1e-9) - 1;
         if (step < 0) return this.start;
@@ -140,6 +158,19 @@ class Model {
         const share = (place - begin[step] - 1) / (next - begin[step] - 1);
         return beginUs[step] + share * (nextUs - beginUs[step]);
       },
+    };
+  }
+
+  // Where packets, spells and moments lie, by their times and by the steps in which they are.
+  placesOfHosts(placeOf) {
+    const { packets, spells, happenings } = this;
+    const places = (us, steps) => Float64Array.from(us, (each, i) => placeOf(each, steps[i]));
+    return {
+      packetBegin: places(packets.begin, packets.sender),
+      packetEnd: places(packets.end, packets.taker),
+      spellBegin: Float64Array.from(spells, ([, , , begin, , after]) => placeOf(begin, after)),
+      spellEnd: Float64Array.from(spells, ([, , , , end, after, before]) => placeOf(end, before < 0 ? after : before)),
+      happening: Float64Array.from(happenings, ([, , , us, step]) => placeOf(us, step)),
     };
   }
 
@@ -155,31 +186,33 @@ class Model {
     return bins.reduce((sum, bin) => sum + bin, 0) < 700 || this.count > 3 * moments;
   }
 
-  // Rows: per host its tasks, then its callbacks. Tasks without a name of their own that run the
-  // same coroutine one after the other share a row.
+  // Rows: per host its lane, if there are several, its tasks, then its callbacks; what the world
+  // does by itself comes last. Tasks without a name of their own that run the same coroutine one
+  // after the other share a row.
   layRows() {
-    const rows = [];
-    this.processes.forEach((name, process) => {
-      if (this.processes.length > 1) rows.push({ title: name, tracks: [], steps: [], waits: [] });
+    const rows = [], isWorld = (process) => this.processes[process] === "the world";
+    const order = [...this.processes.keys()].sort((one, other) => isWorld(one) - isWorld(other) || one - other);
+    for (const process of order) {
+      if (this.hasLanes) rows.push({ ...this.row([]), title: this.processes[process], process, isWorld: isWorld(process) });
       const mine = this.tracks.map((_, track) => track)
         .filter((track) => this.tracks[track][0] === process && this.stepsOf[track].length);
       mine.sort((one, other) => this.stepsOf[one][0] - this.stepsOf[other][0]);
       const lanes = new Map(), last = [];
       for (const track of mine) {
         const [, name, coroutine] = this.tracks[track];
-        if (!coroutine) { last.push(this.row([track])); continue; }
+        if (!coroutine) { last.push({ ...this.row([track]), process }); continue; }
         const key = /^Task(-\d+)?$/.test(name) ? coroutine : `${name}\n${coroutine}`;
         const row = this.freeLane(lanes, key, track);
         if (row) row.tracks.push(track);
         else {
-          const made = this.row([track]);
+          const made = { ...this.row([track]), process };
           rows.push(made);
           if (!lanes.has(key)) lanes.set(key, []);
           lanes.get(key).push(made);
         }
       }
       rows.push(...last);
-    });
+    }
     for (const row of rows) this.fillRow(row);
     return rows;
   }
@@ -195,7 +228,14 @@ class Model {
   row(tracks) { return { tracks, steps: [], waits: [] }; }
 
   fillRow(row) {
-    if (row.title) return;
+    if (row.title) {
+      row.steps = this.tracks.flatMap(([process], track) => (process === row.process ? this.stepsOf[track] : []));
+      row.steps.sort((one, other) => one - other);
+      row.spells = [...this.spells.keys()].filter((spell) => this.spells[spell][0] === row.process);
+      row.happenings = [...this.happenings.keys()].filter((each) => this.happenings[each][0] === row.process);
+      row.count = this.tracks.filter(([process, , coroutine]) => process === row.process && coroutine).length;
+      return;
+    }
     for (const track of row.tracks) {
       for (const step of this.stepsOf[track]) row.steps.push(step);
       for (const wait of this.waitsOf[track]) row.waits.push(wait);
@@ -207,33 +247,75 @@ class Model {
     row.isCallbacks = !coroutine;
   }
 
-  // Search: narrows the rows to those with a match, and marks the steps that match.
+  // Which rows are shown: those with a match of the search, or else what is opened.
+  arrange() {
+    const { matching, matchingWaits, query } = this;
+    const matches = (row) => row.steps.some((step) => matching[step]) || row.waits.some((wait) => matchingWaits[wait]);
+    const shown = (row) => {
+      if (!row.title) return query ? matches(row) : !this.hasLanes || this.expanded.has(row.process);
+      if (query) return matches(row) || this.matchingHosts[row.process] || this.allRows.some((each) => !each.title && each.process === row.process && matches(each));
+      return !row.isWorld || this.expanded.has(row.process);
+    };
+    this.rows = this.allRows.filter(shown);
+    this.indexRows();
+  }
+
+  // Opens a host, or closes it.
+  toggle(process, open = !this.expanded.has(process)) {
+    if (open) this.expanded.add(process); else this.expanded.delete(process);
+    this.arrange();
+  }
+
+  // Search: narrows the rows to those with a match, and marks the steps, waits and packets that match.
   search(query) {
     this.query = query.trim().toLowerCase();
-    if (!this.query) {
-      this.rows = this.allRows;
-      this.matches = null;
-      this.matching = null;
-      return;
-    }
-    const has = (text) => text.toLowerCase().includes(this.query);
+    this.matches = this.matching = this.matchingWaits = null;
+    if (this.query) this.find(this.query);
+    this.arrange();
+  }
+
+  find(query) {
+    const has = (text) => text.toLowerCase().includes(query), { steps, waits, packets } = this;
     const texts = Uint8Array.from(this.texts, has);
     const tracks = this.tracks.map(([, name, coroutine, where]) => has(name) || has(coroutine) || has(where));
-    const matching = this.matching = new Uint8Array(this.count);
-    this.steps.track.forEach((track, step) => {
-      matching[step] = tracks[track] || texts[this.steps.name[step]] || texts[this.steps.where[step]];
+    this.matching = Uint8Array.from(steps.track, (track, step) => tracks[track] || texts[steps.name[step]] || texts[steps.where[step]]);
+    this.matchingWaits = Uint8Array.from(waits.track, (_, wait) => texts[waits.reason[wait]] || texts[waits.where[wait]]);
+    this.matchingHosts = this.processes.map(has);
+    const found = [];
+    this.matching.forEach((is, step) => is && found.push({ kind: "step", index: step, track: steps.track[step], at: step }));
+    this.matchingWaits.forEach((is, wait) => is && found.push({ kind: "wait", index: wait, track: waits.track[wait], at: waits.after[wait] + 0.5 }));
+    packets.kind.forEach((kind, packet) => {
+      if (![kind, packets.from[packet], packets.to[packet], packets.begins[packet], packets.why[packet]].some((text) => texts[text])) return;
+      found.push({ kind: "packet", index: packet, process: packets.source[packet], at: packets.sender[packet] + 0.7 });
+      this.matchingHosts[packets.source[packet]] = true;
     });
-    this.waits.after.forEach((step, wait) => {
-      if (texts[this.waits.reason[wait]] || texts[this.waits.where[wait]]) matching[step] = 1;
+    this.happenings.forEach(([process, , text, , step], index) => {
+      if (!has(text)) return;
+      found.push({ kind: "happening", index, process, at: step + 0.8 });
+      if (process >= 0) this.matchingHosts[process] = true;
     });
-    this.matches = [];
-    matching.forEach((is, step) => is && this.matches.push(step));
-    this.rows = this.allRows.filter((row) => row.steps.some((step) => matching[step]));
+    this.spells.forEach(([process, , state, , , after], index) => {
+      if (!has(state)) return;
+      found.push({ kind: "spell", index, process, at: after + 0.9 });
+      this.matchingHosts[process] = true;
+    });
+    this.matches = found.sort((one, other) => one.at - other.at);
   }
 
   indexRows() {
     const rowOf = this.rowOf = new Int32Array(this.tracks.length).fill(-1);
-    this.rows.forEach((row, index) => row.tracks.forEach((track) => { rowOf[track] = index; }));
+    const laneOf = this.laneOf = new Int32Array(this.processes.length).fill(-1);
+    this.rows.forEach((row, index) => {
+      if (row.title) laneOf[row.process] = index;
+      row.tracks.forEach((track) => { rowOf[track] = index; });
+    });
+  }
+
+  // The row of something that can be selected; -1 where it is not shown, or in none. A step of a
+  // host that is closed is on its lane.
+  rowOfItem(item) {
+    if (item.track !== undefined) return this.rowOf[item.track] >= 0 || item.kind !== "step" ? this.rowOf[item.track] : this.laneOf[this.tracks[item.track][0]];
+    return item.process >= 0 ? this.laneOf[item.process] : -1;
   }
 
   label(track) {

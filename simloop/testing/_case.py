@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import os
+import shlex
 import sys
 import unittest
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simloop.errors import SimError, UsageError
+from simloop.world.current import current_world
 from simloop.world.run_options import RunOptions
-from simloop.world.world import current_world
 
-from ._exploring import Asked, explore_test, separated
 from ._life import TestRun, options_of
+from ._many_runs.asked_exploration import Asked, explore_test, separated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +83,7 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
     """What else :func:`simloop.run` and :func:`simloop.explore` take, by name."""
 
     _life: TestRun
+    _is_in_virtual_time = True  # What the plugin's modes leave alone.
 
     def loop_factory(self) -> Any:
         """Make the test's world and its loop; unittest asks for it, once per test."""
@@ -200,8 +203,15 @@ class SimTestCase(unittest.IsolatedAsyncioTestCase):
         except unittest.SkipTest:
             raise
         except BaseException as error:
-            error.add_note(f"simloop: {self._life}")
+            error.add_note(f"simloop: {self._life}\nreplay: {self._replay_line()}")
             raise
+
+    def _replay_line(self) -> str:
+        """Return the line that runs the test again, with the seed that its class has."""
+        module, name = type(self).__module__, f"{type(self).__qualname__}.{self._testMethodName}"
+        if module == "__main__":
+            return shlex.join(["python", os.path.relpath(sys.argv[0]), name])
+        return f"python -m unittest {module}.{name}"
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test; what stays stuck when its loop is closed is an error of this test."""

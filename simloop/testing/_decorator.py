@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from simloop.errors import UsageError
 
-from ._exploring import explore_test, separated
 from ._life import TestRun, options_of
+from ._many_runs.asked_exploration import explore_test, separated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from simloop.world.run_options import RunOptions
 
-    from ._exploring import Asked
+    from ._many_runs.asked_exploration import Asked
 
 __all__ = ["virtual_time"]
 
@@ -68,6 +68,12 @@ def virtual_time(function: Any = None, /, **options: Any) -> Any:
     chosen = options_of("virtual_time()", of_run)
 
     def decorate(decorated: Any) -> Any:
+        if hasattr(decorated, "hypothesis"):
+            name = decorated.hypothesis.inner_test.__qualname__
+            raise UsageError(
+                f"virtual_time stands above Hypothesis's @given on {name}: write @given above"
+                " @virtual_time, so that each example is a run"
+            )
         if not inspect.iscoroutinefunction(decorated):
             raise UsageError(f"virtual_time decorates an async function, not {decorated!r}")
         made = _once(decorated, chosen) if asked is None else _explored(decorated, asked, of_run)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simloop._threads.step_watch import watched_steps
@@ -23,10 +23,12 @@ from simloop.world.run_options import RunOptions
 from simloop.world.world import world_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from simloop._loop import SimLoop
     from simloop.exploration.properties.tallies import Tally
+    from simloop.trace import EventFile
 
 __all__ = ["TestRun", "options_of"]
 
@@ -58,7 +60,24 @@ class TestRun:
         self.world = world_of("a test", options)
         options.set_limits(self.world)
         self._loop: SimLoop | None = None
+        self.error: BaseException | None = None
+        """The first error that ended something of the test."""
+        self._ending = ExitStack()
         self._runner = asyncio.Runner(debug=options.debug, loop_factory=self.make_loop)
+
+    def trace(
+        self,
+        tracing: AbstractContextManager[EventFile],
+        tell: Callable[[EventFile, BaseException | None], None],
+    ) -> None:
+        """Trace the test up to its end.
+
+        Args:
+            tracing: Writes a trace while it is entered.
+            tell: Called at the end with the file, and the test's error.
+        """
+        file = self._ending.enter_context(tracing)
+        self._ending.callback(lambda: tell(file, self.error))
 
     def make_loop(self) -> SimLoop:
         """Make the loop, for a runner."""
@@ -77,7 +96,10 @@ class TestRun:
         with self.world.inside():
             try:
                 return self._runner.run(main)
-            except (DeadlockError, LimitError) as error:
+            except BaseException as error:
+                self.error = self.error or error
+                if not isinstance(error, DeadlockError | LimitError):
+                    raise
                 if (standing := _standing(main)) is None:
                     raise  # It was raised in the program.
                 raise error.with_traceback(standing) from None  # Without asyncio's frames.
@@ -91,7 +113,11 @@ class TestRun:
         __tracebackhide__ = True
         if self.world.properties is not None:
             with self.world.inside():
-                self.world.properties.finish()
+                try:
+                    self.world.properties.finish()
+                except PropertyError as error:
+                    self.error = error
+                    raise
 
     def tallies(self) -> dict[str, Tally]:
         """Return what became of the test's properties, by name."""
@@ -99,14 +125,20 @@ class TestRun:
         return {} if properties is None else dict(properties.tallies())
 
     def close(self) -> None:
-        """Cancel what is left, and close the loop."""
-        with self.world.inside():
+        """Cancel what is left, and close the loop; end the trace, if there is one."""
+        with self._ending, self.world.inside():
             if self.world.properties is not None:
                 self.world.properties.stop()
             loop = self._loop
             is_over = loop is None or loop.is_closed()
             with nullcontext() if is_over or loop is None else limiting_the_end(loop):
                 self._runner.close()
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """End the trace after a block, in which the loop is closed by others."""
+        with self._ending:
+            yield
 
     def __str__(self) -> str:
         steps = "1 step" if self.world.steps == 1 else f"{self.world.steps} steps"

@@ -11,10 +11,12 @@ Invariants:
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import os
 import shlex
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ from simloop.errors import UsageError
 from simloop.exploration.properties.tallies import Tally, add_up, demand
 
 from ._life import TestRun, options_of
+from ._settings import SETTINGS, read_seed
+from ._traces import line_of, trace_path, tracing, with_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -32,10 +36,12 @@ if TYPE_CHECKING:
     from simloop.world.run_options import RunOptions
 
 __all__ = [
+    "case_on_loop",
     "check_examples",
     "draw_seed",
     "explain_example",
     "fixture_on_loop",
+    "in_world",
     "living",
     "refuse_case",
     "run_test",
@@ -46,11 +52,12 @@ __all__ = [
 _MARK = "simloop"
 _FIXTURE = "simloop_loop"
 _SEED = "simloop_seed"
+_CLOCK = "simloop_clock"
 _ASKING = ("explore", "seconds", "replay")
 """What the command line asks of an exploration."""
 _EXPLORING = ("explore", "seconds", "strategy", "delays", "failures")
-"""What the mark takes for one; see ``_explored``."""
-_NOT_OF_RUN = (*_EXPLORING, "require")
+"""What the mark takes for one; see ``explored_tests``."""
+_NOT_OF_RUN = (*_EXPLORING, "require", "trace")
 """What the mark takes that is no option of a run."""
 _life = pytest.StashKey[TestRun]()
 _examples = pytest.StashKey[Any]()
@@ -66,9 +73,13 @@ def draw_seed() -> int:
 
 def _given(item: pytest.Item) -> tuple[dict[str, Any], tuple[Any, ...]]:
     """Return the options of a test's run, and what was given to its marks without a name."""
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {
+        name: value for name, value in item.config.stash[SETTINGS].items() if name != "explore"
+    }
+    if _CLOCK in getattr(item, "fixturenames", ()):
+        given["autojump"] = False
     if (seed := item.config.getoption("simloop_seed")) is not None:
-        given["seed"] = int(seed) if seed.lstrip("-").isdecimal() else seed
+        given["seed"] = read_seed(seed)
     if (callspec := getattr(item, "callspec", None)) is not None and _SEED in callspec.params:
         given["seed"] = callspec.params[_SEED]
     args: tuple[Any, ...] = ()
@@ -140,28 +151,74 @@ def living(item: pytest.Item) -> Iterator[Any]:
         life.close()
 
 
+@contextmanager
+def case_on_loop(item: pytest.Item) -> Iterator[None]:
+    """Let unittest's async case run its test on a loop in virtual time, unless it has a factory."""
+    case = item.instance  # type: ignore[attr-defined]  # a Function
+    if getattr(case, "loop_factory", None) is None:
+        life = _started(item)
+        item.stash[_life] = life
+        if sys.version_info >= (3, 13):
+            case.loop_factory = life.make_loop
+        else:
+            case._setupAsyncioRunner = functools.partial(_set_up_runner, case, life)
+        with life.ending():
+            yield
+        return
+    yield
+
+
+def _set_up_runner(case: Any, life: TestRun) -> None:
+    """Make the runner of a case, as unittest does it up to Python 3.12, with our loop."""
+    case._asyncioRunner = asyncio.Runner(debug=True, loop_factory=life.make_loop)
+
+
+@contextmanager
+def in_world(item: pytest.Item) -> Iterator[None]:
+    """Let a plain test run in a world: what it asks of asyncio, time and sockets is virtual."""
+    life = _started(item)
+    item.stash[_life] = life
+    try:
+        with life.world.inside():
+            yield
+        life.finish()
+    except BaseException as error:
+        life.error = error
+        raise
+    finally:
+        if life.world.threads.sim_threads:
+            with life.world.inside():
+                life.world.threads.end_all()
+        life.close()
+
+
 def _started(item: pytest.Item) -> TestRun:
     """Make the world and the loop of a test; a value that means nothing is told in one line."""
     options = _options(item)
+    path = trace_path(item)
     try:
-        return TestRun(options)
+        life = TestRun(options)
     except UsageError as error:
         refusal = f"the mark {_MARK} of {item.nodeid} got {error}"
-    pytest.fail(refusal, pytrace=False)
+        pytest.fail(refusal, pytrace=False)
+    if path is not None and _explored(item) is None:  # Else each schedule has a world of its own.
+        life.trace(tracing(life.world, path, item.nodeid), with_error)
+    return life
 
 
 def _explored(item: pytest.Item) -> tuple[Any, Any] | None:
     """Return the module of explored tests and what was asked, or None for a test that runs once."""
     option = item.config.getoption
     is_asked = any(option(f"simloop_{name}") is not None for name in _ASKING)
+    is_asked |= "explore" in item.config.stash[SETTINGS]
     if not is_asked and not any(
         name in mark.kwargs for mark in item.iter_markers(_MARK) for name in _EXPLORING
     ):
         return None
-    from . import _explored  # noqa: PLC0415 - most tests run once
+    from ._many_runs import explored_tests  # noqa: PLC0415 - most tests run once
 
-    asked = _explored.wanted(item, _MARK)
-    return None if asked is None else (_explored, asked)
+    asked = explored_tests.wanted(item, _MARK)
+    return None if asked is None else (explored_tests, asked)
 
 
 def run_test(item: pytest.Function, function: Any) -> bool:
@@ -199,7 +256,7 @@ def _let_examples_run(item: pytest.Function, hypothesis: Any) -> None:
     @functools.wraps(function)
     def run_example(*args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
-        life = TestRun(_options(item))
+        life = _started(item)
         item.stash[_life] = life
         try:
             life.run(function(*args, **kwargs))
@@ -213,7 +270,7 @@ def _let_examples_run(item: pytest.Function, hypothesis: Any) -> None:
 
 def _let_examples_be_explored(item: pytest.Function, function: Any, asked: Any) -> None:
     """Explore each example of a property."""
-    from ._examples import Examples, without_deadline  # noqa: PLC0415 - it imports Hypothesis
+    from ._many_runs.explored_examples import Examples, without_deadline  # noqa: PLC0415 - it imports Hypothesis
 
     inner = function.hypothesis.inner_test
     try:
@@ -249,9 +306,15 @@ def explain_example(item: pytest.Item) -> None:
 
 @contextmanager
 def fixture_on_loop(
-    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, *, is_run: bool
 ) -> Iterator[None]:
-    """Make a fixture's async function a plain one, which runs it on the test's loop."""
+    """Make a fixture's async function a plain one, which runs it on the test's loop.
+
+    Args:
+        fixturedef: The fixture.
+        request: Who asks for it.
+        is_run: Whether we run the test, and so explore it; a plain one drives its loop itself.
+    """
     function = fixturedef.func
     if fixturedef.scope != "function":
         pytest.fail(
@@ -263,7 +326,7 @@ def fixture_on_loop(
     life = request.node.stash[_life]
     assert life.loop is loop
     bound = _bind(function, request.instance)
-    explored = _explored(request.node)
+    explored = _explored(request.node) if is_run else None
     if explored is not None:
         of_schedule = explored[0].FixtureOfSchedule
 
@@ -331,6 +394,8 @@ def tell(item: pytest.Item) -> Iterator[str]:
     life = item.stash.get(_life, None)
     if life is None:
         return
+    if (trace := trace_path(item)) is not None:
+        yield line_of(item, trace)
     explored = _explored(item)
     if explored is not None:
         yield from explored[0].report_of(item)

@@ -5,29 +5,45 @@ and the hooks. What a hook does stands beside it in ``_marked``, which is import
 with it, when the first test needs it: a run without such a test never pays for it, and coverage,
 which starts after plugins are loaded, sees all of it.
 
-Must not know: loops and worlds. It imports nothing at its top but pytest.
+Must not know: loops and worlds. It imports nothing of the engine's at its top.
 """
 
 from __future__ import annotations
 
 import inspect
 import os
+import re
 import shlex
 import unittest
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simloop._only_copy import bring_back
+from simloop._presence import by_thread
+
+from . import _settings
+from ._foreign import ForeignLoops
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+    from simloop import SimLoop, World
+    from simloop.testing import Clock
 
 __all__: list[str] = []
 
 _MARK = "simloop"
 _FIXTURE = "simloop_loop"
 _SEED = "simloop_seed"
+_SIM_CASE = "_is_in_virtual_time"
+"""An attribute of SimTestCase, whose errors tell all that by themselves."""
 _OTHERS = ("asyncio", "anyio", "trio", "tornado", "twisted", "looptime")
 """Marks of plugins that run async tests themselves: the auto mode leaves those alone."""
+_virtual = pytest.StashKey[bool]()
+"""Whether a test without a mark runs in virtual time, by the mode."""
+_foreign = pytest.StashKey[ForeignLoops]()
+"""The loops of ours that other plugins make."""
 _test = pytest.StashKey[Any]()
 """The function of a test that is ours to run."""
 
@@ -37,9 +53,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "simloop_mode",
         "strict: run the async tests marked with simloop; auto: run every async test that no other"
-        " plugin's mark claims",
+        " plugin's mark claims, those of unittest's cases too; all: give plain tests a world, too",
         default="strict",
     )
+    _settings.declare(parser)
     parser.getgroup("simloop", "simloop: asyncio tests in virtual time").addoption(
         "--simloop-seed",
         default=None,
@@ -77,23 +94,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark; draw the seed if it is to be random, once for all workers of xdist."""
+    bring_back()  # A pytest that ran in a test of this process may have loaded the engine.
     config.addinivalue_line(
         "markers",
-        "simloop(*, seed, autojump, start_time, max_time, ..., require): run an async test in"
-        " virtual time, with these options of simloop.run(); require names properties that must"
-        " be true at some time.",
+        "simloop(*, seed, autojump, start_time, max_time, ..., require, trace): run an async test"
+        " in virtual time, with these options of simloop.run(); require names properties that must"
+        " be true at some time; trace is where a trace of it is written, for simloop show.",
     )
+    if re.fullmatch(r"\d+-\d+(,.*)?", config.getoption("simloop_seed") or ""):
+        asked = config.getoption("simloop_seed")
+        raise pytest.UsageError(
+            f"--simloop-seed={asked} is one seed, and looks like a range: for many seeds there is"
+            f" --simloop-seeds={asked}"
+        )
     mode = config.getini("simloop_mode")
-    if mode not in ("strict", "auto"):
-        raise pytest.UsageError(f"simloop_mode is {mode!r}; it is strict or auto")
-    _seeds(config)
+    if mode not in ("strict", "auto", "all"):
+        raise pytest.UsageError(f"simloop_mode is {mode!r}; it is strict, auto or all")
+    _asked_seeds(config)
+    config.stash[_settings.SETTINGS] = _settings.read(config)
     if config.getoption("simloop_seed") == "random":
         if hasattr(config, "workerinput"):
             config.option.simloop_seed = config.workerinput["simloop_seed"]
-            return
-        from . import _marked  # noqa: PLC0415 - as the docstring says
+        else:
+            from . import _marked  # noqa: PLC0415 - as the docstring says
 
-        config.option.simloop_seed = str(_marked.draw_seed())
+            config.option.simloop_seed = str(_marked.draw_seed())
+    seed = _settings.read_seed(config.getoption("simloop_seed"))
+    config.stash[_foreign] = loops = ForeignLoops(seed)
+    config.add_cleanup(loops.close)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Bring back what a pytest that ran in the test has forgotten at its end."""
+    try:
+        return (yield)
+    finally:
+        if "pytester" in getattr(item, "fixturenames", ()):
+            bring_back()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -108,59 +146,60 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return None if seed is None else f"simloop: seed {seed}"
 
 
-def _seeds(config: pytest.Config) -> list[int]:
+def _asked_seeds(config: pytest.Config) -> list[int]:
     """Return the seeds that each test is to run with, if several were asked for."""
     asked = config.getoption("simloop_seeds")
     if asked is None:
         return []
     if config.getoption("simloop_seed") is not None:
         raise pytest.UsageError("--simloop-seed and --simloop-seeds: give one of them")
-    found: list[int] = []
-    for part in asked.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not (first.isdecimal() and (last.isdecimal() if dash else not last)):
-            raise pytest.UsageError(
-                f"--simloop-seeds={asked}: {part!r} is no range of seeds; write 0-49, or 1,5,10-19"
-            )
-        if dash and int(last) < int(first):
-            raise pytest.UsageError(f"--simloop-seeds={asked}: {part!r} ends before it begins")
-        found += range(int(first), int(last or first) + 1)
-    return list(dict.fromkeys(found))
+    from ._many_runs import seed_ranges  # noqa: PLC0415 - as the docstring says
+
+    return seed_ranges.read_range(asked)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each seed, if several were asked for and the mark names none."""
     item, function = metafunc.definition, metafunc.function
-    if metafunc.config.getoption("simloop_seeds") is None or not _wants_seeds(item, function):
+    if metafunc.config.getoption("simloop_seeds") is None:
         return
-    seeds = _seeds(metafunc.config)
+    if not _wants_seeds(item, function, drives=_FIXTURE in metafunc.fixturenames):
+        return
+    from ._many_runs import seed_ranges  # noqa: PLC0415 - as the docstring says
+
+    seeds = _asked_seeds(metafunc.config)
     metafunc.fixturenames.append(_SEED)
-    metafunc.parametrize(_SEED, seeds, ids=[f"seed{seed}" for seed in seeds], indirect=True)
+    metafunc.parametrize(
+        _SEED, seeds, ids=[seed_ranges.name_of(seed) for seed in seeds], indirect=True
+    )
 
 
-def _wants_seeds(item: Any, function: Any) -> bool:
+def _wants_seeds(item: Any, function: Any, *, drives: bool) -> bool:
+    """Return whether a test in virtual time has no seed; a plain one may drive its loop itself."""
     function = function.hypothesis.inner_test if hasattr(function, "hypothesis") else function
-    if not inspect.iscoroutinefunction(inspect.unwrap(function)) or _is_case(item):
+    is_async = inspect.iscoroutinefunction(inspect.unwrap(function))
+    if _is_case(item) or not (is_async or drives):
         return False
     marks = list(item.iter_markers(_MARK))
     if any("seed" in mark.kwargs for mark in marks):
         return False
-    is_auto = item.config.getini("simloop_mode") == "auto"
+    is_auto = item.config.getini("simloop_mode") != "strict"
     return bool(marks) or (is_auto and not any(item.get_closest_marker(each) for each in _OTHERS))
 
 
 @pytest.fixture
-def simloop_seed(request: pytest.FixtureRequest) -> Any:
+def simloop_seed(request: pytest.FixtureRequest) -> int | str:
     """Return the seed of the test's world."""
     from . import _marked  # noqa: PLC0415 - as the docstring says
 
-    return getattr(request, "param", None) or _marked.seed_of(request.node)
+    seed: int | str = getattr(request, "param", None) or _marked.seed_of(request.node)
+    return seed
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In the auto mode, mark what no other plugin runs; load the engine if a test wants it."""
-    if config.getini("simloop_mode") == "auto":
+    if config.getini("simloop_mode") != "strict":
         for item in items:
             if (
                 _is_coroutine(item)
@@ -168,19 +207,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 and not any(item.get_closest_marker(mark) for mark in _OTHERS)
             ):
                 item.add_marker(_MARK)
-    if not config.option.collectonly and any(map(_is_ours, items)):
+    if not config.option.collectonly and any(_is_ours(item) or _way(item) for item in items):
         # Before a fixture puts others in the place of what the engine patches.
         from . import _marked  # noqa: F401, PLC0415 - as the docstring says
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> Generator[None, None, None]:
+    """Let the tests run first that failed with their seed the last time."""
+    if session.config.getoption("simloop_seeds") is not None:
+        from ._many_runs import seed_ranges  # noqa: PLC0415 - as the docstring says
+
+        seed_ranges.kept_first(session.config, session.items)
+    return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Give a marked test its loop, so that its async fixtures find it."""
+    item.config.stash[_foreign].test_begins()
+    if (callspec := getattr(item, "callspec", None)) is not None and _SEED in callspec.params:
+        item.user_properties.append((_SEED, callspec.params[_SEED]))
     if _is_ours(item):
         # Before another plugin wraps it, to run it on its own loop.
         item.stash[_test] = item.obj  # type: ignore[attr-defined]  # a Function
         if _FIXTURE not in item.fixturenames:  # type: ignore[attr-defined]  # the same
             item.fixturenames.append(_FIXTURE)  # type: ignore[attr-defined]
+    elif _way(item):
+        return
     elif item.get_closest_marker(_MARK) is not None and _is_case(item) and _is_async(item):
         from . import _marked  # noqa: PLC0415 - as the docstring says
 
@@ -188,11 +242,34 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-def simloop_loop(request: pytest.FixtureRequest) -> Iterator[Any]:
+def simloop_loop(request: pytest.FixtureRequest) -> Iterator[SimLoop]:
     """Return the test's loop in virtual time: a simloop.SimLoop with the options of its mark."""
     from . import _marked  # noqa: PLC0415 - as the docstring says
 
     yield from _marked.living(request.node)
+
+
+@pytest.fixture
+async def simloop_world(simloop_loop: SimLoop) -> World:
+    """Return the test's world: its hosts, network, names and programs."""
+    del simloop_loop  # Which makes this fixture run in the world; an explored test has many.
+    from simloop import current_world  # noqa: PLC0415 - as the docstring says
+
+    return current_world()
+
+
+@pytest.fixture
+def simloop_clock(request: pytest.FixtureRequest) -> Clock:
+    """Return the clock of a test in virtual time, which stands still until the test moves it."""
+    if _FIXTURE not in request.fixturenames:
+        pytest.fail(
+            "simloop_clock is the clock of tests with the mark simloop; elsewhere use"
+            " simloop.current_loop().advance(seconds)",
+            pytrace=False,
+        )
+    from ._clock import Clock  # noqa: PLC0415 - as the docstring says
+
+    return Clock()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -206,7 +283,7 @@ def pytest_fixture_setup(
         return (yield)
     from . import _marked  # noqa: PLC0415 - as the docstring says
 
-    with _marked.fixture_on_loop(fixturedef, request):
+    with _marked.fixture_on_loop(fixturedef, request, is_run=_is_ours(request.node)):
         return (yield)
 
 
@@ -225,10 +302,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Demand what a property of Hypothesis requires, when all of its examples have run."""
     __tracebackhide__ = True
-    if _test not in item.stash:
+    way = _way(item)
+    if _test not in item.stash and not way:
         return (yield)
     from . import _marked  # noqa: PLC0415 - as the docstring says
 
+    if way:
+        item.stash[_virtual] = True
+        with _marked.case_on_loop(item) if way == "case" else _marked.in_world(item):
+            return (yield)
     try:
         result = yield
     except Exception:
@@ -242,17 +324,38 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Add to the report of a failure in virtual time what replays it."""
     report = yield
-    if report.failed and _FIXTURE in getattr(item, "fixturenames", ()):
+    is_ours = _virtual in item.stash or _FIXTURE in getattr(item, "fixturenames", ())
+    if report.failed and is_ours:
         from . import _marked  # noqa: PLC0415 - as the docstring says
 
         report.sections += [(_MARK, text) for text in _marked.tell(item)]
+    elif report.failed and not getattr(getattr(item, "cls", None), _SIM_CASE, False):
+        used = item.config.stash[_foreign].last_used()
+        if used is not None:
+            path = os.path.relpath(item.path, item.config.invocation_params.dir)
+            line = ["pytest", path + "".join(item.nodeid.partition("::")[1:])]
+            line += [] if used[1] is None else [f"--simloop-seed={used[1]}"]
+            report.sections.append((_MARK, f"{used[0]}\nreplay: {shlex.join(line)}\n"))
     return report
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Annotate failures of explored tests, where GitHub shows that, with the schedule's token."""
-    if os.environ.get("GITHUB_ACTIONS") != "true":
-        return
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Tell which seeds of a range failed, and annotate failures where GitHub shows that."""
+    if config.getoption("simloop_seeds") is not None:
+        from ._many_runs import seed_ranges  # noqa: PLC0415 - as the docstring says
+
+        seed_ranges.keep(config, terminalreporter.stats)
+        lines = list(seed_ranges.tell_failed(config, terminalreporter.stats))
+        if lines:
+            terminalreporter.section("simloop: seeds")
+        for line in lines:
+            terminalreporter.write_line(line)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _annotate(terminalreporter)
+
+
+def _annotate(terminalreporter: Any) -> None:
+    """Write what GitHub shows at the line of a test that failed under a schedule."""
     for report in terminalreporter.stats.get("failed", ()):
         token = dict(getattr(report, "user_properties", ())).get("simloop_schedule")
         if token is None:
@@ -266,6 +369,36 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(
             f"::error file={path},line={(line or 0) + 1},title={name} under a schedule::{text}"
         )
+
+
+def _way(item: pytest.Item) -> str:
+    """Return how the mode lets a test that is not ours run in virtual time, if it does.
+
+    "case": unittest gets our loop for it. "world": it runs in a world, in which what it asks of
+    asyncio is virtual.
+    """
+    mode = item.config.getini("simloop_mode")
+    if mode == "strict" or not isinstance(item, pytest.Function) or _is_ours(item):
+        return ""
+    if any(item.get_closest_marker(each) for each in _OTHERS) or _is_in_run():
+        return ""
+    if _is_case(item) and issubclass(item.cls, unittest.IsolatedAsyncioTestCase):
+        is_sim = getattr(item.cls, _SIM_CASE, False)
+        return "" if is_sim else "case"  # Plain tests, too: asyncSetUp is a coroutine function.
+    if _is_case(item) and _is_async(item):
+        return "world"  # Its class runs coroutine functions itself, as Django's cases do.
+    is_plain = not _is_async(item) and _FIXTURE not in item.fixturenames
+    is_wrapped = getattr(_function(item), "is_in_virtual_time", False)
+    return "world" if mode == "all" and is_plain and not is_wrapped else ""
+
+
+def _is_in_run() -> bool:
+    """Return whether pytest itself runs in a world, by ``simloop run pytest``: all is virtual."""
+    if not by_thread:
+        return False
+    from simloop.exploration.properties.presence import world_of_caller  # noqa: PLC0415 - rare
+
+    return world_of_caller() is not None
 
 
 def _is_ours(item: pytest.Item) -> bool:

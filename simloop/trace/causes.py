@@ -74,7 +74,7 @@ _REMEDIES = {
     Cause.THREADS: "leave the executor to the loop (run_in_executor(None, ...), asyncio.to_thread),"
     " whose threads run one at a time in virtual time",
     Cause.STATE: "a variable of a module, a cache or an iterator outlives the run: make it anew in"
-    " main()",
+    " main(); or a file does, whose temporary name is taken then: remove it at the end",
     Cause.UNKNOWN: "look at what the line asks",
 }
 
@@ -96,6 +96,8 @@ class Observed:
     """That error, pickled; empty where it can't be."""
     orders: list[AddressOrder] = attrs.field(factory=list)
     """Sets of objects near the step that was asked for."""
+    found_taken: bool = False
+    """Whether a temporary name was taken, by a file that is not of this run."""
 
 
 @attrs.frozen

@@ -2,7 +2,8 @@
 
 Owns: what becomes which event. Hosts are processes, tasks are threads, and one more thread per
 host has the callbacks that belong to no task. On a task's thread lies one span for its life, and
-in it a span for each step and each wait. A message is a flow from the step that sent it
+in it a span for each step and each wait. What hosts have beside lies on their lanes
+(:mod:`simloop.trace.lanes.host_lanes`). A message is a flow from the step that sent it
 to the step that it woke or, if it woke none, to the one that read it.
 
 Must not know: where events go, and why anything happened.
@@ -18,7 +19,6 @@ Invariants:
 
 from __future__ import annotations
 
-import functools
 import json
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -26,12 +26,14 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel.safe_looks import attribute_of
 
 from .labels import asked, coroutine_of, location, name_of, qualified_name, task_of
+from .lanes.event_text import Endpoint, microseconds, quoted, shown_endpoint
+from .lanes.host_lanes import HostLanes
 from .messages import Messages
 from .plain_text import canonical
 from .tracks import Track, Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from simloop._kernel import Handle, TimerHandle
 
@@ -40,9 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["ChromeTrace"]
 
 _SHOWN_BYTES = 48
-_QUOTED_MAX = 4096
-
-Endpoint = tuple[str, int]
 
 
 class _Step:
@@ -68,6 +67,7 @@ class ChromeTrace:
         clock: Tells the virtual time in nanoseconds.
         receiver: Tells into which file of the network the last message went, or None.
         summary_of: Tells what a suspended task waits for, and where: ``file:line in function``.
+        states: Tells what is the matter with each host, as :class:`HostLanes` takes it.
     """
 
     def __init__(
@@ -76,12 +76,14 @@ class ChromeTrace:
         clock: Callable[[], int],
         receiver: Callable[[], Any],
         summary_of: Callable[[Any], tuple[str, str]],
+        states: Callable[[], Iterable[tuple[str, str, str]]] = tuple,
     ) -> None:
         self._write = file.write
         self._clock = clock
         self._glance = summary_of
         self._tracks = Tracks(self._track_began)
         self._messages = Messages(receiver)
+        self._lanes = HostLanes(self._tracks.lane, self._tell, lambda: self._now_ns, states)
         self._steps = 0
         self._now_ns = 0
         self._open: list[_Step] = []
@@ -124,10 +126,12 @@ class ChromeTrace:
         """Hear that the step which began last ends."""
         if not self._open:
             return
-        step = self._open.pop()
+        step = self._open[-1]
         track = step.track
-        self._write_down(step)
         self._advance(now_ns)
+        self._lanes.look()
+        self._open.pop()
+        self._write_down(step)
         self._arrive(step, handle, now_ns)
         self._end(track, now_ns)
         self._lose(self._messages.take_lost())
@@ -150,8 +154,8 @@ class ChromeTrace:
         self._advance(self._clock())  # The step may have blocked the world before.
         about = {
             "kind": kind,
-            "from": _shown(source),
-            "to": _shown(destination),
+            "from": shown_endpoint(source),
+            "to": shown_endpoint(destination),
             "bytes": len(data),
         }
         if data:
@@ -162,9 +166,33 @@ class ChromeTrace:
         track = step.track
         self._senders[number] = track
         step.sent.append(
-            f'{{"ph":"s","ts":{_us(self._now_ns)},"pid":{track.pid},"tid":{track.tid},'
+            f'{{"ph":"s","ts":{microseconds(self._now_ns)},"pid":{track.pid},"tid":{track.tid},'
             f'"cat":"message","name":"message","id":{number},"args":{json.dumps(about)}}}'
         )
+
+    def noted(self, what: str, text: str, hostname: str) -> None:
+        """Hear of something that happens on a host, or in the world."""
+        self._advance(self._clock())
+        self._lanes.noted(what, text, hostname)
+
+    def packet_left(self, packet: Any) -> None:
+        """Hear that a packet sets out."""
+        self._advance(self._clock())
+        self._lanes.left(packet)
+
+    def packet_arrived(self, packet: Any) -> None:
+        """Hear that a packet is there."""
+        self._advance(self._clock())
+        self._lanes.arrived(packet)
+
+    def packet_lost(self, packet: Any, why: str) -> None:
+        """Hear that a packet is lost."""
+        self._advance(self._clock())
+        self._lanes.lost(packet, why)
+
+    def wire_changed(self) -> None:
+        """Hear that the network is not what it was."""
+        self._lanes.changed()
 
     def close(self, now_ns: int) -> None:
         """End what still goes on: the run is over."""
@@ -175,6 +203,7 @@ class ChromeTrace:
             self._end(self._open.pop().track, now_ns)
         self._rest()
         self._bury()
+        self._lanes.close()
         for _, numbers in self._inbound:
             self._lose(numbers)
         self._lose(self._messages.close())
@@ -211,7 +240,7 @@ class ChromeTrace:
         for number in numbers:
             del self._senders[number]
             self._write(
-                f'{{"ph":"f","bp":"e","ts":{_us(now_ns)},"pid":{track.pid},"tid":{track.tid},'
+                f'{{"ph":"f","bp":"e","ts":{microseconds(now_ns)},"pid":{track.pid},"tid":{track.tid},'
                 f'"cat":"message","name":"message","id":{number}}}'
             )
 
@@ -220,7 +249,7 @@ class ChromeTrace:
         for number in numbers:
             track = self._tracks.beside(self._senders[number])
             self._write(
-                f'{{"ph":"B","ts":{_us(self._now_ns)},"pid":{track.pid},"tid":{track.tid},'
+                f'{{"ph":"B","ts":{microseconds(self._now_ns)},"pid":{track.pid},"tid":{track.tid},'
                 f'"cat":"lost","name":"a message that nobody read","args":{{"id":{number}}}}}'
             )
             self._end_flows([number], track, self._now_ns)
@@ -228,10 +257,20 @@ class ChromeTrace:
 
     # Spans ---------------------------------------------------------------------------------
 
-    def _track_began(self, track: Track, task: Any, hostname: str | None) -> None:
+    def _tell(self, event: str) -> None:
+        """Write an event that happens now, within the step that has begun if one has."""
+        if self._open:
+            self._open[-1].sent.append(event)
+        else:
+            self._write(event)
+
+    def _track_began(
+        self, track: Track, task: Any, hostname: str | None, lane: str = "callbacks"
+    ) -> None:
         if hostname is not None:
             self._name("process_name", track.pid, track.tid, hostname)
-            self._name("thread_name", track.pid, track.tid, "callbacks")
+        if task is None:
+            self._name("thread_name", track.pid, track.tid, lane)
             return
         coro = coroutine_of(task)
         code: Any = attribute_of(coro, "cr_code") or attribute_of(coro, "gi_code")
@@ -240,7 +279,7 @@ class ChromeTrace:
         self._name("thread_name", track.pid, track.tid, name)
         about = json.dumps({"task": name, "coroutine": coroutine, "where": where})
         self._write(
-            f'{{"ph":"B","ts":{_us(self._now_ns)},"pid":{track.pid},"tid":{track.tid},'
+            f'{{"ph":"B","ts":{microseconds(self._now_ns)},"pid":{track.pid},"tid":{track.tid},'
             f'"cat":"task","name":{quoted(coroutine)},"args":{about}}}'
         )
 
@@ -253,14 +292,16 @@ class ChromeTrace:
         """Write that a step began, and what it has sent since."""
         if not step.is_written:
             step.is_written = True
-            self._write(f'{{"ph":"B","ts":{_us(step.began_ns)},{step.head}')
+            self._write(f'{{"ph":"B","ts":{microseconds(step.began_ns)},{step.head}')
         for event in step.sent:
             self._write(event)
         step.sent.clear()
 
     def _end(self, track: Track, now_ns: int, outcome: str | None = None) -> None:
         told = "" if outcome is None else f',"args":{{"outcome":{json.dumps(outcome)}}}'
-        self._write(f'{{"ph":"E","ts":{_us(now_ns)},"pid":{track.pid},"tid":{track.tid}{told}}}')
+        self._write(
+            f'{{"ph":"E","ts":{microseconds(now_ns)},"pid":{track.pid},"tid":{track.tid}{told}}}'
+        )
 
     def _advance(self, now_ns: int) -> None:
         """Begin the waits of tasks that did not go on before the clock moved."""
@@ -292,7 +333,7 @@ class ChromeTrace:
             track.is_waiting = True
             reason, where = self._look(task)
             self._write(
-                f'{{"ph":"B","ts":{_us(track.rests_ns)},"pid":{track.pid},"tid":{track.tid},'
+                f'{{"ph":"B","ts":{microseconds(track.rests_ns)},"pid":{track.pid},"tid":{track.tid},'
                 f'"cat":"wait","name":{quoted(reason)},"args":{{"where":{quoted(where)}}}}}'
             )
         self._resting.clear()
@@ -304,31 +345,3 @@ def _outcome(task: Any) -> str:
         return "cancelled"
     error: Any = attribute_of(task, "_exception")
     return "returned" if error is None else f"raised {canonical(error)}"
-
-
-def _us(time_ns: int) -> str:
-    """Write a time in microseconds, exactly.
-
-    >>> _us(1_500), _us(2_000_000)
-    ('1.500', '2000')
-    """
-    whole, rest = divmod(time_ns, 1000)
-    return f"{whole}.{rest:03}" if rest else str(whole)
-
-
-def _shown(endpoint: Endpoint) -> str:
-    """Write an endpoint as people do.
-
-    >>> _shown(("127.0.0.1", 80)), _shown(("::1", 80)), _shown(("/tmp/x", 0)), _shown(("", 0))
-    ('127.0.0.1:80', '[::1]:80', '/tmp/x', 'unnamed')
-    """
-    name, port = endpoint
-    if port:
-        return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
-    return name.replace("\0", "@", 1) or "unnamed"
-
-
-@functools.lru_cache(maxsize=_QUOTED_MAX)
-def quoted(text: str) -> str:
-    """Write a text as JSON; most come again and again."""
-    return json.dumps(text)

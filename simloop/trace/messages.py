@@ -24,12 +24,13 @@ PENDING_MAX = 4096
 class _Inbox:
     """What one file has to read."""
 
-    __slots__ = ("file", "is_fresh", "level", "messages")
+    __slots__ = ("file", "is_fresh", "is_open", "level", "messages")
 
     def __init__(self, file: Any, level: int) -> None:
         self.file = file
         self.level = level  # How much it held when somebody last looked.
         self.is_fresh = False  # Something was sent since.
+        self.is_open = False  # Somebody has it; not so while it waits to be accepted.
         self.messages: list[tuple[int, int]] = []  # (number, how much of the level it is)
 
 
@@ -62,19 +63,27 @@ class Messages:
             return
         number, size = self._unplaced
         self._unplaced = None
+        self._find_awaited()
         file = self._receiver()
         if file is None:
             self._lose([number])
             return
+        file = _socket_of(file)
         inbox = next((each for each in self._inboxes if each.file is file), None)
         if inbox is None:
             inbox = _Inbox(file, 0)
+            inbox.is_open = bool(getattr(file, "references", 0))
             self._inboxes.append(inbox)
         inbox.messages.append((number, size if _is_stream(file) else 1))
         inbox.is_fresh = True
         if self._pending > PENDING_MAX:
             self._lose([self._inboxes[0].messages.pop(0)[0]])
             self._inboxes = [each for each in self._inboxes if each.messages]
+
+    def _find_awaited(self) -> None:
+        """Give what was sent before a connection was there to the socket that it has by now."""
+        for inbox in self._inboxes:
+            inbox.file = _socket_of(inbox.file)
 
     def _lose(self, numbers: list[int]) -> None:
         self._pending -= len(numbers)
@@ -86,10 +95,12 @@ class Messages:
             return []
         self._place()
         taken: list[int] = []
+        self._find_awaited()
         for inbox in self._inboxes:
-            if inbox.file.references:
+            if getattr(inbox.file, "references", 0):
+                inbox.is_open = True
                 taken += _taken(inbox)
-            else:  # Closed: whatever was left in it is gone.
+            elif inbox.is_open:  # Closed: whatever was left in it is gone.
                 self._lose([number for number, _ in inbox.messages])
                 inbox.messages.clear()
         if taken or self.lost:
@@ -135,6 +146,12 @@ def _taken(inbox: _Inbox) -> list[int]:
     return [number for number, _ in taken]
 
 
+def _socket_of(file: Any) -> Any:
+    """Return the socket at the other end of a connection, once there is one."""
+    find = getattr(file, "awaited_socket", None)
+    return file if find is None else find() or file
+
+
 def _content(file: Any) -> Any:
     """Return what holds the input of a socket or of a pipe's end."""
     for name in ("packets", "inbox", "buffer"):
@@ -146,7 +163,7 @@ def _content(file: Any) -> Any:
 
 def _is_stream(file: Any) -> bool:
     """Whether a file holds bytes; others keep messages apart."""
-    return hasattr(_content(file), "size")
+    return hasattr(file, "awaited_socket") or hasattr(_content(file), "size")
 
 
 def _level(file: Any) -> int:

@@ -1,7 +1,8 @@
 """Tracks: which process and thread of a picture a step belongs to.
 
 Owns: their numbers. A host is a process; each of its tasks is a thread, and so are together all
-callbacks that belong to no task. Numbers count up in the order in which things are first seen.
+callbacks that belong to no task, and each of its lanes. Numbers count up in the order in which
+things are first seen.
 
 Must not know: events. It tells a listener of each new track, and of each that ended.
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Track", "Tracks"]
+
+_WORLD = "the world"
 
 
 class Track:
@@ -44,25 +47,40 @@ class Tracks:
     """The tracks of one run.
 
     Args:
-        began: Called with each new track, its task or None, and the host's name if that is new.
+        began: Called with each new track, its task or None, the host's name if that is new, and the
+            name of a lane.
     """
 
-    def __init__(self, began: Callable[[Track, Any, str | None], None]) -> None:
+    def __init__(self, began: Callable[..., None]) -> None:
         self._began = began
         self._pids: dict[str, Track] = {}
         self._tasks: dict[int, Track] = {}
+        self._lanes: dict[tuple[str, str], Track] = {}
         self._last_tid = 0
         # Tracks whose tasks were destroyed while pending; whoever watches takes them out.
         self.destroyed: list[Track] = []
 
     def of_loop(self, loop: Any) -> Track:
         """Return the track of the callbacks of a loop's host."""
-        hostname = loop.host.hostname
+        host = getattr(loop, "host", None)  # What the world itself does is on none.
+        return self._of_host(_WORLD if host is None else host.hostname)
+
+    def _of_host(self, hostname: str) -> Track:
         track = self._pids.get(hostname)
         if track is None:
             self._last_tid += 1
             track = self._pids[hostname] = Track(len(self._pids) + 1, self._last_tid)
             self._began(track, None, hostname)
+        return track
+
+    def lane(self, hostname: str, name: str) -> Track:
+        """Return the track of one of the lanes of a host."""
+        track = self._lanes.get((hostname, name))
+        if track is None:
+            pid = self._of_host(hostname).pid
+            self._last_tid += 1
+            track = self._lanes[hostname, name] = Track(pid, self._last_tid)
+            self._began(track, None, None, name)
         return track
 
     def beside(self, track: Track) -> Track:

@@ -19,23 +19,24 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from simloop._sandbox.time import real_clock
-from simloop.errors import NondeterminismError, UsageError
+from simloop.errors import NondeterminismError, SimError, UsageError
 
 from .run_options import RunOptions, refuse_unknown
+from .seeds import listed_seeds
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
     from typing import Never
 
+    from simloop.sweeps.worker_options import WorkerOptions
     from simloop.trace.causes import Diagnosis, Observed
 
-    from .fresh_process import Program
+    from .fresh.fresh_process import Program
     from .outcome import Outcome
 
     Main = Callable[[], Coroutine[Any, Any, Any]]
@@ -56,17 +57,20 @@ def check(
     runs: int = 2,
     processes: bool | None = None,
     errors: bool = True,
+    jobs: int | str = 1,
     debug: bool | None = None,
     start_time: float | None = None,
     start_date: dt.datetime | float | None = None,
     tz: str | None = None,
     allow: tuple[str, ...] | None = None,
     strict: bool | None = None,
+    disk: bool | None = None,
     autojump: bool = True,
     max_time: float | None = None,
     max_steps: int | None = None,
     livelock_steps: int | None = None,
     clock_reads: int | None = None,
+    clock_tick: float | None = None,
     real_step_limit: float | None = None,
     realtime: float | None = None,
     **unknown: Never,
@@ -80,17 +84,20 @@ def check(
         processes: True: each time in a fresh process with another ``PYTHONHASHSEED``; False: here;
             None: here and, if a fresh process can have ``main``, once more there.
         errors: Raise the program's own error, unless ``sys.exit(0)``, when all runs are the same.
+        jobs: How many processes share the seeds; "auto" for one on each processor.
         debug: As for :func:`run`, like all that follow.
         start_time: The same.
         start_date: The same.
         tz: The same.
         allow: The same.
         strict: The same.
+        disk: The same.
         autojump: The same.
         max_time: The same.
         max_steps: The same.
         livelock_steps: The same.
         clock_reads: The same.
+        clock_tick: The same.
         real_step_limit: The same.
         realtime: The same.
         **unknown: Nothing; what is not named above is refused.
@@ -102,35 +109,17 @@ def check(
 
     Example:
         >>> import asyncio, simloop
-        >>> async def main():
-        ...     await asyncio.sleep(1)
+        >>> async def main(): await asyncio.sleep(1)
         >>> simloop.check(main, seeds=range(3))
     """
-    from .fresh_process import StopLoading, is_loading  # noqa: PLC0415 - who only runs pays nothing
-
-    if is_loading():
-        raise StopLoading
     refuse_unknown("check()", unknown, _KNOWN, foreign=_FOREIGN)
     options = RunOptions(
-        None, start_time, start_date, tz, allow, strict,
-        debug, autojump, max_time, max_steps, livelock_steps, clock_reads,
-        real_step_limit, realtime,
+        None, start_time, start_date, tz, allow, strict, disk, debug, autojump, max_time,
+        max_steps, livelock_steps, clock_reads, clock_tick, real_step_limit, realtime,
     )  # fmt: skip
-    failures = _check_all(main, _listed(seeds), runs, processes, options)
+    failures = _check_all(main, listed_seeds("check()", seeds), runs, processes, options, jobs)
     if errors and failures:
         _raise_failure(failures, runs)
-
-
-def _listed(seeds: object) -> list[int | str]:
-    """Return the seeds.
-
-    Raises:
-        UsageError: They are none, so that nothing would be checked.
-    """
-    listed = [] if isinstance(seeds, str) or not isinstance(seeds, Iterable) else list(seeds)
-    if not listed:
-        raise UsageError(f"check() got seeds={seeds!r}; it takes some seeds: [7], or range(10)")
-    return listed
 
 
 _FOREIGN = {
@@ -143,20 +132,26 @@ _KNOWN = [
     "runs",
     "processes",
     "errors",
+    "jobs",
     *(each for each in RunOptions._fields if each not in _FOREIGN),
 ]
 
 
 def _check_all(
     main: Main,
-    seeds: list[int | str],
+    seeds: Sequence[int | str],
     runs: int,
     processes: bool | None,  # noqa: FBT001 - as above
     options: RunOptions,
+    jobs: Any,
 ) -> list[Failure]:
     """Compare all runs; returns how the program failed, by seed, where it did."""
-    from .fresh_process import Program, is_good_exit  # noqa: PLC0415 - as above
+    from simloop.sweeps.worker_options import WorkerOptions  # noqa: PLC0415 - a run pays nothing
 
+    from .fresh.fresh_process import Program, stop_if_loading  # noqa: PLC0415 - as above
+
+    stop_if_loading()
+    workers = WorkerOptions.of(jobs, None)
     if runs < 2:  # noqa: PLR2004 - two runs make a comparison
         raise UsageError(f"check(runs={runs!r}): it takes at least 2 runs to compare")
     program = None if processes is False else Program.of(main, options)
@@ -171,15 +166,102 @@ def _check_all(
             return _check_in_processes(program, seeds, runs, status)  # type: ignore[arg-type]  # just tested
     began_s = real_clock.monotonic()
     with StatusLine() as status:
-        outcomes = [_check_here(main, seed, runs, options, program, status) for seed in seeds]
+        work = _CheckWork(main, seeds, runs, options, program, status)
+        ended = (
+            [work.check(seed) for seed in seeds] if workers.jobs == 1 else _shared(work, workers)
+        )
         if program is not None:
-            digests = [outcome.digest for outcome in outcomes]
+            digests = [digest for digest, _ in ended]
             took_s = real_clock.monotonic() - began_s
-            _check_beside(program, seeds, digests, took_s, status)
-    errors = [(outcome.seed, outcome.error) for outcome in outcomes]
-    return [
-        (seed, error) for seed, error in errors if error is not None and not is_good_exit(error)
-    ]
+            _check_beside(program, seeds, digests, took_s, status, workers.jobs)
+    errors = [(seed, error) for seed, (_, error) in zip(seeds, ended, strict=True)]
+    return [(seed, error) for seed, error in errors if error is not None]
+
+
+class _CheckWork:
+    """Seeds that are checked, as the work of a sweep: what is told is digest and error of each."""
+
+    def __init__(
+        self,
+        main: Main,
+        seeds: Sequence[int | str],
+        runs: int,
+        options: RunOptions,
+        program: Program | None,
+        status: StatusLine,
+    ) -> None:
+        self.seeds = seeds
+        self._given = main, runs, options, program, status
+        self._ended: tuple[str, bytes | None] = "", None
+
+    def check(self, seed: int | str) -> tuple[str, BaseException | None]:
+        """Compare the runs of a seed; returns the digest, and how the first failed, if it did.
+
+        It is judged here: where a library has taught ``pickle`` errors of its own way (tblib), a
+        ``SystemExit`` comes from a worker without its code.
+        """
+        from .fresh.fresh_process import is_good_exit  # noqa: PLC0415 - a run pays nothing
+
+        main, runs, options, program, status = self._given
+        outcome = _check_here(main, seed, runs, options, program, status)
+        error = outcome.error
+        return outcome.digest, None if error is None or is_good_exit(error) else error
+
+    def open(self) -> None:
+        """Do nothing."""
+
+    def skip_to(self, number: int) -> None:
+        """Do nothing."""
+
+    def run(self, number: int) -> str:
+        """Compare the runs of a seed; each is told, as if it were a failure of its own."""
+        from simloop.sweeps.work import packed  # noqa: PLC0415 - only workers want it
+
+        digest, error = self.check(self.seeds[number - 1])
+        self._ended = digest, None if error is None else packed(error)
+        return str(number)
+
+    def detail(self) -> tuple[str, bytes | None]:
+        """Return the digest and the error of the seed."""
+        return self._ended
+
+    def take_tallies(self) -> dict[str, tuple[str, int, int]]:
+        """Return nothing: properties are not counted here."""
+        return {}
+
+    def refine(self, detail: Any) -> Any:
+        """Return the detail."""
+        return detail
+
+    def run_told(self, number: int, tell: Callable[[Any], object]) -> str:
+        """Compare the runs of a seed alone."""
+        del tell
+        return self.run(number)
+
+
+def _shared(work: _CheckWork, workers: WorkerOptions) -> list[tuple[str, BaseException | None]]:
+    """Have workers compare; returns how the first run of each seed ended, in order.
+
+    Raises:
+        SimError: A worker died of a seed.
+        NondeterminismError: The runs of a seed differ, the first of those.
+    """
+    from simloop.sweeps.sweeping import Sweeping  # noqa: PLC0415 - only workers want it
+
+    sweeping = Sweeping(workers.crew(work, bytes), end=len(work.seeds) + 1)
+    sweeping.run()
+    if sweeping.is_interrupted:
+        raise KeyboardInterrupt
+    for lost in sweeping.lost_in_order():
+        seed = work.seeds[lost.number - 1]
+        raise SimError(f"check() with seed {seed!r}: {lost.how}, so its runs can't be compared")
+    told = [finding.detail for finding, _ in sweeping.findings()]
+    ended = [(digest, None if raw is None else pickle.loads(raw)) for digest, raw in told]  # noqa: S301 - from workers of ours
+    for number, (_, error) in enumerate(ended):
+        if error is not None:
+            ended[number] = work.check(work.seeds[number])  # Its own object, with its traceback.
+            break
+    return ended
 
 
 def _check_here(
@@ -240,7 +322,7 @@ def _why(
     """Return why runs in this process differ, in words."""
     from simloop.trace.causes import Cause, guess, name_order  # noqa: PLC0415 - as above
 
-    from .fresh_process import observe  # noqa: PLC0415
+    from .fresh.fresh_process import observe  # noqa: PLC0415
 
     diagnosis = None if program is None else _diagnose(program, seed, status)
     if diagnosis is not None and diagnosis.differs:
@@ -264,29 +346,35 @@ _CAUSES = (
 
 def _check_beside(
     program: Program,
-    seeds: list[int | str],
+    seeds: Sequence[int | str],
     digests: list[str],
     took_s: float,
     status: StatusLine,
+    jobs: int,
 ) -> None:
-    """Compare with a fresh process, and where it differs, fresh ones with each other."""
-    from .fresh_process import FreshProcess, hash_seed_here  # noqa: PLC0415 - as above
+    """Compare with fresh processes, and where one differs, fresh ones with each other."""
+    from .fresh.fresh_process import FreshProcess, hash_seed_here  # noqa: PLC0415 - as above
 
     status.show("runs in a fresh process, with another PYTHONHASHSEED")
-    elsewhere = FreshProcess(program, seeds, "2" if hash_seed_here() == "1" else "1")
-    seen = elsewhere.result(_PATIENCE_S + _PATIENCE * took_s)
-    for seed, digest, observed in zip(seeds, digests, seen or (), strict=False):
-        if observed.digest != digest:
-            diagnosis = _diagnose(program, seed, status)
-            if diagnosis is not None and diagnosis.differs:
-                _raise(seed, diagnosis)
+    hash_seed = "2" if hash_seed_here() == "1" else "1"
+    size = -(-len(seeds) // jobs)
+    shares = [seeds[at : at + size] for at in range(0, len(seeds), size)]
+    processes = [FreshProcess(program, share, hash_seed) for share in shares]
+    seen = [each.result(_PATIENCE_S + _PATIENCE * took_s) for each in processes]
+    for number, share in enumerate(shares):
+        expected = digests[number * size :]
+        for seed, digest, observed in zip(share, expected, seen[number] or (), strict=False):
+            if observed.digest != digest:
+                diagnosis = _diagnose(program, seed, status)
+                if diagnosis is not None and diagnosis.differs:
+                    _raise(seed, diagnosis)
 
 
 def _check_in_processes(
-    program: Program, seeds: list[int | str], runs: int, status: StatusLine
+    program: Program, seeds: Sequence[int | str], runs: int, status: StatusLine
 ) -> list[Failure]:
     """Compare fresh processes with each other; returns how the program failed there."""
-    from .fresh_process import FreshProcess  # noqa: PLC0415 - as above
+    from .fresh.fresh_process import FreshProcess  # noqa: PLC0415 - as above
 
     started = [FreshProcess(program, seeds, str(number + 1)) for number in range(runs)]
     results: list[list[Observed]] = []
@@ -299,12 +387,28 @@ def _check_in_processes(
             )
         results.append(result)
     for index, seed in enumerate(seeds):
-        _compare(program, seed, [result[index] for result in results], status)
+        seen = [result[index] for result in results]
+        if any(each.found_taken for each in seen):
+            seen = _one_by_one(program, seed, runs, status)
+        _compare(program, seed, seen, status)
     return [
         (seed, _unpacked(seen))
         for seed, seen in zip(seeds, results[0], strict=True)
         if seen.failure
     ]
+
+
+def _one_by_one(program: Program, seed: int | str, runs: int, status: StatusLine) -> list[Observed]:
+    """Run a seed in fresh processes that are not in the way of each other's temporary files."""
+    from .fresh.fresh_process import FreshProcess, temporary_folder  # noqa: PLC0415 - as above
+
+    seen: list[Observed] = []
+    with temporary_folder() as temporary:
+        for number in range(1, runs + 1):
+            status.show(f"seed {seed!r}, process {number} of {runs}, alone")
+            result = FreshProcess(program, [seed], str(number), temporary=temporary).result()
+            seen += result or []
+    return seen
 
 
 def _unpacked(seen: Observed) -> BaseException:
@@ -342,18 +446,19 @@ def _raise(seed: int | str, diagnosis: Diagnosis) -> None:
 def _diagnose(program: Program, seed: int | str, status: StatusLine) -> Diagnosis | None:
     from simloop.trace.causes import diagnose  # noqa: PLC0415 - as above
 
-    from .fresh_process import FreshProcess, attempt  # noqa: PLC0415
+    from .fresh.fresh_process import FreshProcess, attempt, temporary_folder  # noqa: PLC0415
 
-    def ask(hash_seed: str, memory: str, number: int | None = None) -> Observed | None:
-        tried = attempt(hash_seed, memory, number)
-        status.show(f"seed {seed!r} differs; looks for the cause: {tried}")
-        process = FreshProcess(
-            program, [seed], hash_seed, closely=True, memory=memory, number=number
-        )
-        result = process.result()
-        return None if result is None else result[0]
+    with temporary_folder() as temporary:
 
-    return diagnose(ask)
+        def ask(hash_seed: str, memory: str, number: int | None = None) -> Observed | None:
+            tried = attempt(hash_seed, memory, number)
+            status.show(f"seed {seed!r} differs; looks for the cause: {tried}")
+            how: Any = {"memory": memory, "number": number, "temporary": temporary}
+            process = FreshProcess(program, [seed], hash_seed, closely=True, **how)
+            result = process.result()
+            return None if result is None else result[0]
+
+        return diagnose(ask)
 
 
 def _raise_failure(failures: list[Failure], runs: int) -> Never:

@@ -17,10 +17,11 @@ Invariants:
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simloop._kernel import NEVER, nanoseconds
-from simloop.errors import UsageError
+from simloop._kernel import NEVER, NS_PER_SECOND, nanoseconds
+from simloop.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -30,15 +31,18 @@ if TYPE_CHECKING:
 
 __all__ = ["OF_WORLD", "RunOptions", "check_start", "refuse_unknown", "steps_and_time"]
 
-OF_WORLD = ("seed", "start_time", "start_date", "tz", "allow", "strict")
+OF_WORLD = ("seed", "start_time", "start_date", "tz", "allow", "strict", "disk")
 """The options that make a world, in the order of :class:`RunOptions`; a given world has its own."""
 
 _NOTHING = (None,) * len(OF_WORLD)
 
-_LIMITS = ("max_time", "max_steps", "livelock_steps", "clock_reads")
+_LIMITS = ("max_time", "max_steps", "livelock_steps", "clock_reads", "clock_tick")
 _NO_LIMITS = (None,) * len(_LIMITS)
 
 _TIME_LIMIT_NS = 1 << 100
+
+_TICK_MIN_NS = 1000
+"""A float of today's date tells moments apart that are 239 ns or more from each other."""
 """Times from here on are no times at which a clock could start."""
 
 
@@ -51,6 +55,7 @@ class RunOptions(NamedTuple):
     tz: str | None = None
     allow: tuple[str, ...] | None = None
     strict: bool | None = None
+    disk: bool | None = None
     # From here on: the run's own, also in a world that was given.
     debug: bool | None = None
     autojump: bool = True
@@ -58,6 +63,7 @@ class RunOptions(NamedTuple):
     max_steps: int | None = None
     livelock_steps: int | None = None
     clock_reads: int | None = None
+    clock_tick: float | None = None
     real_step_limit: float | None = None
     realtime: float | None = None
     world: World | None = None
@@ -120,7 +126,9 @@ class RunOptions(NamedTuple):
         check_step_limit(self.real_step_limit)
         if self.realtime is not None:
             world.pace(self.realtime)
-        limits = self.max_time, self.max_steps, self.livelock_steps, self.clock_reads
+        limits = (
+            self.max_time, self.max_steps, self.livelock_steps, self.clock_reads, self.clock_tick
+        )  # fmt: skip
         if limits != _NO_LIMITS:
             world.limit(**dict(zip(_LIMITS, limits, strict=True)))  # type: ignore[arg-type]
 
@@ -184,6 +192,7 @@ def steps_and_time(
     max_steps: int | None,
     livelock_steps: int | None,
     clock_reads: int | None = None,
+    clock_tick: float | None = None,
 ) -> dict[str, Any]:
     """Return limits as the kernel takes them.
 
@@ -207,7 +216,27 @@ def steps_and_time(
         limits["livelock_steps"] = livelock_steps
     if clock_reads is not None:
         limits["clock_reads"] = clock_reads
+    if clock_tick is not None:
+        limits["clock_tick_ns"] = tick_ns = _ns("clock_tick", clock_tick)
+        if isinstance(clock_tick, bool) or not _TICK_MIN_NS <= tick_ns <= NS_PER_SECOND:
+            raise UsageError(
+                f"clock_tick={clock_tick!r}; it takes seconds from 1e-6, below which time.time()"
+                " has no room to tell two readings apart, up to 1, or None"
+            )
     return limits
+
+
+def check_platform(what: str) -> None:
+    """Refuse what stands on files of a run, which are made over calls that only Linux has.
+
+    Raises:
+        UnsupportedError: This is another platform.
+    """
+    if sys.platform != "linux":
+        raise UnsupportedError(
+            f"{what} on {sys.platform!r}: files of a run are made over calls that only Linux has;"
+            " run it on Linux (a container will do), or keep to one host with the real files"
+        )
 
 
 def check_step_limit(value: Any) -> None:

@@ -51,11 +51,13 @@ def run(
     tz: str | None = None,
     allow: tuple[str, ...] | None = None,
     strict: bool | None = None,
+    disk: bool | None = None,
     autojump: bool = True,
     max_time: float | None = None,
     max_steps: int | None = None,
     livelock_steps: int | None = None,
     clock_reads: int | None = None,
+    clock_tick: float | None = None,
     real_step_limit: float | None = None,
     realtime: float | None = None,
     world: World | None = None,
@@ -72,35 +74,32 @@ def run(
         tz: The time zone of the program, ``"Europe/Berlin"`` say; UTC if None, on every machine.
         allow: What of the real world the program may reach, nothing if None; see :func:`allow`.
         strict: Also refuse writing files and starting threads; no if None.
+        disk: Keep what the program writes to files in the world, over the real ones; no if None.
         autojump: Jump to the next deadline when nothing is ready; see :class:`SimLoop`.
         max_time: The virtual time, in seconds, past which the clock may not go.
         max_steps: How many callbacks may run, counted from the world's first.
         livelock_steps: How many may run while the clock stands still; a million if None.
         clock_reads: How often a step may read a clock before that moves it; 10,000 if None.
+        clock_tick: How many seconds each reading of a clock takes, 1e-6 say; 0 if None.
         real_step_limit: For how many real seconds one step may compute; for ever if None.
         realtime: Virtual seconds per real second, for people who watch; None: as fast as it goes.
         world: The world to run in, in place of a new one; its own are the seed, the start,
-            ``allow`` and ``strict`` then, and its limits, which it has back afterwards.
+            ``allow``, ``strict`` and ``disk`` then, and its limits, which it has back afterwards.
         **unknown: Nothing; what is not named above is refused.
 
     Raises:
         DeadlockError: The program waits for something that can never happen.
         LimitError: The program passed a limit, or spins while the clock stands still.
-        UsageError: An option is not known, has a value that means nothing, or is the world's; or an
-            event loop runs in this thread already.
+        UsageError: An option is not known, means nothing or is the world's; or a loop runs already.
 
     Example:
         >>> import asyncio, simloop
-        >>> async def main():
-        ...     await asyncio.sleep(86_400)
-        ...     return asyncio.get_running_loop().time()
-        >>> simloop.run(main())
-        86400.0
+        >>> simloop.run(asyncio.sleep(86_400, "a day later"))
+        'a day later'
     """
     options = RunOptions(
-        seed, start_time, start_date, tz, allow, strict,
-        debug, autojump, max_time, max_steps, livelock_steps, clock_reads, real_step_limit,
-        realtime, world,
+        seed, start_time, start_date, tz, allow, strict, disk, debug, autojump, max_time,
+        max_steps, livelock_steps, clock_reads, clock_tick, real_step_limit, realtime, world,
     )  # fmt: skip
     try:
         if unknown:
@@ -172,6 +171,8 @@ def run_in(
         runner = _Runner(debug=options.debug, loop_factory=factory)
         try:
             result: _T = runner.run(main)
+            if world.has_hosts:
+                world.program_has_ended()
             if world.properties is not None:
                 world.properties.finish()
             if on_done is not None:
@@ -252,11 +253,13 @@ def simulate(
     tz: str | None = None,
     allow: tuple[str, ...] | None = None,
     strict: bool | None = None,
+    disk: bool | None = None,
     autojump: bool = True,
     max_time: float | None = None,
     max_steps: int | None = None,
     livelock_steps: int | None = None,
     clock_reads: int | None = None,
+    clock_tick: float | None = None,
     real_step_limit: float | None = None,
     realtime: float | None = None,
     world: World | None = None,
@@ -274,11 +277,13 @@ def simulate(
         tz: The same.
         allow: The same.
         strict: The same.
+        disk: The same.
         autojump: The same.
         max_time: The same.
         max_steps: The same.
         livelock_steps: The same.
         clock_reads: The same.
+        clock_tick: The same.
         real_step_limit: The same.
         realtime: The same.
         world: The same; the outcome's steps and time are counted from the world's first then.
@@ -301,9 +306,8 @@ def simulate(
     if unknown:
         refuse_unknown("simulate()", unknown, [*RunOptions._fields, "recorder"])
     options = RunOptions(
-        seed, start_time, start_date, tz, allow, strict,
-        debug, autojump, max_time, max_steps, livelock_steps, clock_reads, real_step_limit,
-        realtime, world,
+        seed, start_time, start_date, tz, allow, strict, disk, debug, autojump, max_time,
+        max_steps, livelock_steps, clock_reads, clock_tick, real_step_limit, realtime, world,
     )  # fmt: skip
     return outcome_of("simulate()", main, options, recorder)
 

@@ -6,9 +6,21 @@ this hands the second's functions to the first.
 
 from __future__ import annotations
 
+from _thread import LockType
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox import foreign, get_ident, join_for_real, wake_all
+from simloop._sandbox import (
+    clone_method,
+    current,
+    foreign,
+    get_ident,
+    join_for_real,
+    leave_lines,
+    restore,
+    unwind,
+    wake_all,
+)
+from simloop._threads.real_threads import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ThreadBridge"]
 
+Gate.acquire = staticmethod(clone_method(LockType, "acquire"))
+Gate.release = staticmethod(clone_method(LockType, "release"))
+
 
 class ThreadBridge:
     """The real world, as the threads of one world deal with it."""
@@ -25,6 +40,7 @@ class ThreadBridge:
     def __init__(self, sandbox: Sandbox, loops: list[Any]) -> None:
         self.real_ident: Callable[[], int] = get_ident
         self.foreign: dict[int, Threads] = foreign
+        self.threads_of_caller: Callable[[], Any] = _threads_of_caller
         self.loops = loops
         self._sandbox = sandbox
 
@@ -51,3 +67,20 @@ class ThreadBridge:
     def join(self, function: object, /) -> None:
         """Wait, really, for a thread's end."""
         join_for_real(function)
+
+    def leave_lines(self, belongs: Callable[[Any], bool], /) -> None:
+        """Take waits out of all lines."""
+        leave_lines(belongs)
+
+    def unwind(self, is_left_alone: Callable[[Any], bool], /) -> None:
+        """Leave the calling thread's functions, running none of them."""
+        unwind(is_left_alone, SystemExit())
+
+    def restore(self) -> None:
+        """Put back what that changed."""
+        restore()
+
+
+def _threads_of_caller() -> Threads | None:
+    run = current()
+    return None if run is None else run.threads

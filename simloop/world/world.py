@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simloop._kernel import Kernel, RandomStreams
@@ -24,7 +24,8 @@ from simloop._sandbox import (
     current,
     freeze_garbage,
     get_ident,
-    interrupt,
+    interrupt_handler,
+    passed_file,
     tidy,
 )
 from simloop._threads import ThreadScheduler, let_threads_block
@@ -32,30 +33,34 @@ from simloop.errors import UsageError
 from simloop.net import Network, set_host_finder
 from simloop.net.syscalls.system_calls import SystemCalls
 
-from .run_options import RunOptions, check_start, steps_and_time
+from .hosts.hosted_world import HostedWorld
+from .run_options import RunOptions, check_platform, check_start, steps_and_time
 from .thread_bridge import ThreadBridge
 from .traffic_tap import TrafficTap
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from simloop._process import ProcessClock
+    from simloop.disk import Disk
     from simloop.errors import DeadlockError
     from simloop.net import Host, NamesTable
 
     from .realtime import RealtimePacer
 
-__all__ = ["World", "current_loop", "current_world", "world_of"]
+__all__ = ["World", "world_of"]
 
 _HOSTNAME = "localhost"
 """The name of the machine of the program of a run."""
 
+_INSIDE: AbstractContextManager[object] = nullcontext()
+"""For code that is inside already."""
+
 _GONE = "the world is gone: keep the World for as long as you use its parts"
 
 
-class World:
+class World(HostedWorld):
     """One universe: what a seed determines.
 
     Args:
@@ -68,6 +73,8 @@ class World:
         allow: What of the real world its programs may reach; see :func:`simloop.allow`.
         strict: Also refuse what is allowed by default: writing files, starting threads.
         realtime: Virtual seconds per real second, see :meth:`pace`; None for as fast as it goes.
+        disk: Give the program of the run a disk of its own, :attr:`disk`: it reads the real files,
+            and what it writes stays in the world.
 
     Raises:
         UsageError: One of them has a value that means nothing.
@@ -84,7 +91,8 @@ class World:
     """What must hold in its runs; set by :mod:`simloop.exploration` when a program states some."""
 
     real_ident: ClassVar[staticmethod[[], int]] = staticmethod(get_ident)
-    origins_outside = 0
+    origins_outside: int = 0
+    _switch_hearers: tuple[Callable[[str], object], ...] = ()
     loop_class: type[SimLoop] = SimLoop
 
     def __init__(
@@ -97,6 +105,7 @@ class World:
         allow: tuple[str, ...] = (),
         strict: bool = False,
         realtime: float | None = None,
+        disk: bool = False,
     ) -> None:
         start_ns = check_start(seed, start_time, start_date, allow)
         self.seed = seed
@@ -110,7 +119,7 @@ class World:
         self.threads: ThreadScheduler = ThreadScheduler(kernel)
         # The parts know the world and each other weakly, so that a run leaves no work to the
         # garbage collector, which would cost more than a small run.
-        self.process: Process = MainProcess(weakref.proxy(self))
+        self.process: MainProcess = MainProcess(weakref.proxy(self))
         self.sandbox: Sandbox = Sandbox(
             clock=kernel,
             streams=kernel.streams,
@@ -130,9 +139,49 @@ class World:
         self._wire = TrafficTap()
         self._is_watched = False
         self._hearers: list[Callable[[str, Any], object]] = []
+        self._noters: list[Callable[[str, str, str], object]] = []
         self._pace: RealtimePacer | None = None
+        self._disk: Disk | None = None
+        if disk:
+            check_platform("World(disk=True)")
+            from .disks import give_disk  # noqa: PLC0415 - few worlds have one
+
+            self._disk = give_disk(self)
         if realtime is not None:
             self.pace(realtime)
+        self._start_ns = start_ns
+
+    def can_renew(self) -> bool:
+        """Return whether it is outside of runs and nothing is left of one; a disk always is."""
+        parts = self.sandbox, self.threads
+        return not self.loops and self._disk is None and all(part.is_idle() for part in parts)
+
+    def let_go(self, kernel: Kernel, threads: ThreadScheduler) -> None:
+        """Hold nothing of a run that is over, and stand-ins until :meth:`renew` comes."""
+        self.kernel, self.threads = kernel, threads
+        self._network = self._programs = self._processes = self._pace = self.properties = None
+        self.process.renew()
+        self.sandbox.let_go(kernel, threads)
+
+    def renew(self, seed: int | str) -> None:
+        """Be what the constructor makes, with the same options but for the seed.
+
+        For a world that is kept for many runs and has let go of the last one; part by part as
+        above. (:mod:`simloop.exploration.sweeping.kept_world` says when one may be kept.)
+        """
+        self.seed = seed
+        self.kernel = kernel = self._make_kernel(seed, self._start_ns)
+        kernel.limits.tidy = _tidy
+        kernel.limits.say = _say
+        kernel.limits.freeze_garbage = freeze_garbage
+        kernel.stuck = _weakly(self, World._explain_deadlock)
+        self.threads = ThreadScheduler(kernel)
+        self.sandbox.renew(clock=kernel, streams=kernel.streams, threads=self.threads)
+        self.threads.bridge = ThreadBridge(weakref.proxy(self.sandbox), self.loops)
+        self._wire = TrafficTap()
+        self._is_watched = False
+        self._hearers, self._noters = [], []
+        self.origins_outside = 0
 
     def _make_kernel(self, seed: int | str, start_ns: int) -> Kernel:
         return Kernel(seed, start_ns)
@@ -145,8 +194,24 @@ class World:
             kernel = self.kernel
             network.now_ns = lambda: kernel.now_ns
             network.make_random = lambda: kernel.streams.stream("ports")
+            network.call_at_ns = kernel.call_at_ns
+            network.make_stream = kernel.streams.stream
             self._tap()
         return self._network
+
+    @property
+    def disk(self) -> Disk:
+        """The disk of the machine that the program of the run runs on.
+
+        Raises:
+            UsageError: The world was made without one.
+        """
+        if self._disk is None:
+            raise UsageError(
+                "world.disk: this world's program has the real files; make the world with"
+                " simloop.World(disk=True), or give the run disk=True"
+            )
+        return self._disk
 
     @property
     def names(self) -> NamesTable:
@@ -178,14 +243,18 @@ class World:
 
     def make_host(self, hostname: str, *addresses: str) -> Host:
         """Add a machine whose blocking calls wait as the threads of this world do."""
-        host = self.network.add_host(hostname, *addresses)
+        network = self.network
+        host = network.add_host(hostname, *addresses)
+        if len(network.hosts) > 1:
+            network.lay_wire()
         let_threads_block(host, self.threads)
         host.unix.tree = RealTree()
+        host.on_foreign = passed_file  # type: ignore[method-assign]
         return host
 
-    def interrupt(self) -> None:
-        """Do what Ctrl-C does to the real process."""
-        interrupt()
+    def interrupt_handler(self) -> Any:
+        """Return what Ctrl-C calls in the real process."""
+        return interrupt_handler()
 
     # Which process runs ----------------------------------------------------------------------
 
@@ -210,6 +279,8 @@ class World:
         context = process.context
         if context is not self.sandbox.further:
             self.sandbox.switch_to(self.sandbox if context is None else context)
+            for tell in self._switch_hearers:
+                tell(f"{process.label}{process.pid}")
 
     def add_process(
         self,
@@ -244,14 +315,18 @@ class World:
 
     def make_loop(self, process: Process) -> SimLoop:
         """Return a new loop of a process, by the clock of its machine; the kernel carries it."""
-        if process.clock is None:
-            loop = SimLoop(world=self, process=process)
-        else:
-            from simloop._loop.own_clock import OwnClockLoop  # noqa: PLC0415 - few have one
-
-            loop = OwnClockLoop(world=self, process=process)
+        loop: SimLoop = self._loop_class_of(process)(world=self, process=process)
         loop._is_carried = True
         return loop
+
+    def _loop_class_of(self, process: Process) -> type[SimLoop]:
+        if process.loop_class is not None:
+            return process.loop_class  # type: ignore[no-any-return]
+        if process.clock is None:
+            return SimLoop
+        from simloop._loop.own_clock import OwnClockLoop  # noqa: PLC0415 - few have one
+
+        return OwnClockLoop
 
     @property
     def time_ns(self) -> int:
@@ -270,6 +345,7 @@ class World:
         max_steps: int | None = None,
         livelock_steps: int | None = None,
         clock_reads: int | None = None,
+        clock_tick: float | None = None,
     ) -> None:
         """Set the limits of the world's run, in place of those before.
 
@@ -278,6 +354,7 @@ class World:
             max_steps: How many callbacks may run, counted from the world's first.
             livelock_steps: How many may run while the clock stands still; a million if None.
             clock_reads: How often a clock may be read in one step before it moves; 10,000 if None.
+            clock_tick: How many seconds each reading of a clock takes, 1e-6 say; 0 if None.
 
         Raises:
             UsageError: One of them is no limit.
@@ -292,7 +369,12 @@ class World:
             ...
             simloop.errors.LimitError: the next deadline is at 3600.0 s of virtual time, and ...
         """
-        self.kernel.limit(**steps_and_time(max_time, max_steps, livelock_steps, clock_reads))
+        given = max_time, max_steps, livelock_steps, clock_reads, clock_tick
+        self.kernel.limit(**steps_and_time(*given))
+        if clock_tick is not None:
+            self.sandbox.reads_left = 0  # Each is looked at from the next reading on.
+            for loop in self.loops:
+                loop._reads_left = 0
 
     def pace(self, realtime: float) -> None:
         """Let virtual time keep pace with the wall, times a factor, from the next jump on.
@@ -348,6 +430,8 @@ class World:
         self.loops.remove(loop)
         loop.process.loops.remove(loop)
         self.kernel.detach()
+        if self.has_hosts and not self.process.loops:
+            self.end_hosts()
 
     def _explain_deadlock(self) -> DeadlockError:
         from simloop._loop.diagnosis.deadlock_report import explain_deadlock  # noqa: PLC0415 - only who is stuck pays
@@ -356,7 +440,7 @@ class World:
 
     def _become_loop(self, shell: Any) -> None:
         """Make the empty object that is to be a loop of asyncio's a loop of this world."""
-        shell.__class__ = SimLoop
+        shell.__class__ = self._loop_class_of(self.process_of_caller())
         shell.__init__(world=self)
         if self.kernel.is_running:
             shell.detach_schedule()
@@ -365,7 +449,9 @@ class World:
         """Tell ``watcher`` of each step, and of what else it has a method for.
 
         That is ``sent`` for bytes that cross sockets and pipes, ``timed`` for timers, ``happened``
-        for what the run does to the outside beside.
+        for what the run does to the outside beside, ``noted`` for what happens inside (a process
+        begins, a host crashes, a fault strikes), and, beside ``sent``, what a ``PacketWatcher`` of
+        :mod:`simloop.net.wire.watched_wire` has for packets between hosts.
 
         Args:
             watcher: What is told.
@@ -378,9 +464,13 @@ class World:
         if hasattr(watcher, "sent"):
             self._wire.listeners.append(watcher)
             self._tap()
+        if hasattr(watcher, "switched"):
+            self._switch_hearers = (*self._switch_hearers, watcher.switched)
         if hasattr(watcher, "happened"):
             self._hearers.append(watcher.happened)
             self.sandbox.hear(watcher.happened, is_silent=is_silent)
+        if hasattr(watcher, "noted"):
+            self._noters.append(watcher.noted)
 
     def unwatch(self, watcher: Any) -> None:
         """Stop telling ``watcher``."""
@@ -388,26 +478,44 @@ class World:
         if watcher in self._wire.listeners:
             self._wire.listeners.remove(watcher)
             self._tap()
+        if hasattr(watcher, "switched"):
+            left = [each for each in self._switch_hearers if each != watcher.switched]
+            self._switch_hearers = tuple(left)
         if hasattr(watcher, "happened"):
             self._hearers.remove(watcher.happened)
             self.sandbox.unhear(watcher.happened)
+        if hasattr(watcher, "noted"):
+            self._noters.remove(watcher.noted)
 
-    def note(self, what: str, data: str) -> None:
-        """Tell the watchers of something that happens inside: a process begins, a signal comes."""
+    def system_calls(self, process: Process) -> SystemCalls:
+        """Return the system calls of a process, on its machine."""
+        return _system_calls(process)
+
+    def note(self, what: str, data: str, hostname: str = "") -> None:
+        """Tell the watchers of something that happens inside: a process begins, a signal comes.
+
+        Args:
+            what: The kind: ``"process"``, ``"host"``, ``"fault"``, ``"signal"``.
+            data: What happens, in words.
+            hostname: The machine on which it does, where that is known.
+        """
         for hear in self._hearers:
             hear(what, data)
+        for tell in self._noters:
+            tell(what, data, hostname)
 
     def _tap(self) -> None:
         """Let the network tell whoever listens, if there is a network, and anybody."""
         if self._network is not None:
             self._network.tap = self._wire.sent if self._wire.listeners else None
+            self._network.watch_packets(self._wire.listeners)
 
     def inside(self) -> AbstractContextManager[object]:
         """Make the real world's names mean this world, until left."""
         seat = current()
         if isinstance(seat, ThreadSandbox) and seat.threads is self.threads:
-            return nullcontext()  # A thread of the run is inside already.
-        return self.sandbox
+            return _INSIDE  # A thread of the run is inside already.
+        return _INSIDE if seat is self.sandbox.in_place else self.sandbox
 
 
 def _tidy(full: bool) -> None:  # noqa: FBT001 - a hook of the kernel
@@ -467,60 +575,6 @@ def _world_of_loop(
     if seed is None and start_time is None and world is None:
         return World()  # As for most loops.
     return world_of("SimLoop()", RunOptions(seed, start_time, world=world))
-
-
-def current_loop() -> SimLoop:
-    """Return the simulated loop that runs the calling code.
-
-    What ``asyncio.get_running_loop()`` returns, with the type that it has in a run.
-
-    Raises:
-        UsageError: No simulated loop runs the code: it is outside of a run, on a real loop, or in a
-            thread of a run.
-
-    Example:
-        >>> import simloop
-        >>> async def main():
-        ...     loop = simloop.current_loop()
-        ...     await loop.advance(60)
-        ...     return loop.time()
-        >>> simloop.run(main())
-        60.0
-    """
-    loop = asyncio._get_running_loop()
-    if isinstance(loop, SimLoop):
-        return loop
-    raise UsageError(
-        f"current_loop(): no simulated loop runs this code, but {loop!r}; call it in a coroutine or"
-        " a callback of a run, as simloop.run(main()) and the pytest mark simloop make one"
-    )
-
-
-def current_world() -> World:
-    """Return the world of the run that the calling code is in, on a loop or in a thread of it.
-
-    Raises:
-        UsageError: The code is outside of a run.
-
-    Example:
-        >>> import simloop
-        >>> async def main():
-        ...     simloop.current_world().names.add("db.internal", "10.0.0.5")
-        >>> simloop.run(main())
-    """
-    loop = asyncio._get_running_loop()
-    if isinstance(loop, SimLoop):
-        world: World = loop.world
-        return world
-    context = current()
-    if context is None or not isinstance(context.identity, Process):
-        raise UsageError(
-            "current_world(): this code is in no run; outside of one make a world by"
-            " simloop.World(), and give it to simloop.run(main(), world=world)"
-        )
-    # A process knows its world weakly: what a method is bound to is the world itself.
-    strong: World = context.identity.world.limit.__self__  # type: ignore[attr-defined]
-    return strong
 
 
 def _find_host() -> Host | None:

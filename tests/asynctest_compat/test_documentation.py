@@ -33,7 +33,7 @@ def play(session: str) -> None:
     names = {"asyncio": asyncio, "asynctest": asynctest, **vars(asynctest.mock)}
     test = doctest.DocTestParser().get_doctest(session, names, "session", None, 0)
     told: list[str] = []
-    doctest.DocTestRunner().run(test, out=told.append)
+    doctest.DocTestRunner(verbose=False).run(test, out=told.append)
     assert not told, "".join(told)
 
 

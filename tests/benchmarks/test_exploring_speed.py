@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 if str(ROOT) not in sys.path:  # The benchmarks are no part of what is installed.
     sys.path.append(str(ROOT))
 
+import simloop  # noqa: E402 - as its subject is
 from benchmarks import exploring  # noqa: E402 - found by the line above
 
 
@@ -19,6 +20,27 @@ from benchmarks import exploring  # noqa: E402 - found by the line above
 def test_a_program_is_explored_to_the_end(program):
     """No program fails under any schedule, which would end a measurement early."""
     assert exploring.by_simloop(exploring.PROGRAMS[program], 30) == 30
+
+
+def test_the_tiny_program_has_its_steps_and_is_swept_to_the_end():
+    """The program that is swept has 63 steps, as the goals say, and each of its seeds is run."""
+
+    async def main():
+        await exploring.sleeps(exploring.Here())
+
+    assert simloop.simulate(main).steps == 63
+    assert exploring.sweep_by_simloop(exploring.sleeps, 20) == 20
+    assert exploring.measure("simloop", exploring.SWEPT, 20) > 0
+    with pytest.raises(RuntimeError, match="has no sweep"):
+        exploring.measure("simloop-pypi", exploring.SWEPT, 20)
+
+
+def test_a_schedule_is_told_by_a_run_of_the_same_program(capsys, monkeypatch):
+    """Where the tiny program is asked for, its cost by one simulate of it is told."""
+    monkeypatch.setattr(exploring, "measure_apart", lambda *_: 0.001)
+    monkeypatch.setattr(exploring, "by_one_run", lambda *_: 0.75)
+    exploring.main(["--only", "sleeps", "--rounds", "1"])
+    assert capsys.readouterr().out.splitlines()[-1].endswith("one simulate of it: 0.75")
 
 
 def test_a_program_that_fails_is_refused():

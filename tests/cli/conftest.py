@@ -24,9 +24,26 @@ def interpreter(monkeypatch, tmp_path):
     importlib.invalidate_caches()
     yield
     for name in list(sys.modules):
-        if name not in modules:
+        if name not in modules and not name.startswith("simloop."):  # Two of ours would not mix.
             del sys.modules[name]
     sys.modules.update(modules)
+
+
+@pytest.fixture
+def command_on(interpreter, tmp_path, capsys):
+    """Make what runs a line of the command, in this process, beside a program in a file."""
+
+    def command_on(name, source):
+        (tmp_path / name).write_text(source)
+
+        def simloop(*line):
+            status = main(line)
+            said = capsys.readouterr()
+            return SimpleNamespace(status=status, out=said.out, err=said.err)
+
+        return simloop
+
+    return command_on
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from simloop.cli._arguments import RunArguments, ShowArguments, parse
+from simloop.cli._format import say, wants_color
 
 
 def test_the_defaults_are_a_plain_run():
@@ -156,3 +158,67 @@ def test_completion_says_what_it_needs(monkeypatch, capsys):
         parse(["--print-completion", "zsh"])
     assert caught.value.code == 2
     assert "pip install 'simloop-engine[completion]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("explor app.py", "did you mean explore?"),
+        ("run app.py --sed 3", "did you mean --seed?"),
+        ("explore app.py --shedules=5", "did you mean --schedules?"),
+        ("sweep rnu app.py", "did you mean run?"),
+        ("sweep run app.py --jbos 2", "did you mean --jobs?"),
+        ("run app.py --seed 0-9", "for many seeds there is `simloop check PROGRAM --seeds 0-9`"),
+    ],
+)
+def test_a_slip_is_told_with_what_was_meant(line, hint, capsys):
+    """A command or an option that is nearly one ends with status 2, and names that one."""
+    with pytest.raises(SystemExit) as caught:
+        parse(line.split())
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.rstrip().endswith(hint)
+
+
+def test_what_is_like_nothing_gets_no_hint(capsys):
+    """A word that resembles no command is told without a guess; hidden options are none."""
+    for line in ("xyzzy", "run app.py --qqq", "run app.py --reprot x"):
+        with pytest.raises(SystemExit):
+            parse(line.split())
+    assert "did you mean" not in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "env", "wanted"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (Terminal(), {"NO_COLOR": ""}, True),
+        (Terminal(), {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {}, False),
+        (io.StringIO(), {"FORCE_COLOR": "1"}, True),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(stream, env, wanted):
+    """A terminal has colours unless NO_COLOR or its kind says no; a pipe only if it is forced."""
+    assert wants_color(stream, env) is wanted
+
+
+def test_an_error_is_red_where_there_are_colours(monkeypatch, capsys):
+    """On a terminal our name is dim and the word of an error red; else the line is plain."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    say("error: there is no file")
+    assert capsys.readouterr().err == "simloop: error: there is no file\n"
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    say("LimitError: too late")
+    assert capsys.readouterr().err == (
+        "\x1b[2msimloop:\x1b[0m \x1b[31mLimitError:\x1b[0m too late\n"
+    )

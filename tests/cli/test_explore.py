@@ -7,11 +7,10 @@ import io
 import json
 import re
 import sys
-from types import SimpleNamespace
 
 import pytest
 
-from simloop.cli import ExitStatus, main
+from simloop.cli import ExitStatus
 from simloop.cli._arguments import parse
 from simloop.cli._exploring.exploring_arguments import (
     DiffArguments,
@@ -42,30 +41,64 @@ def plain():
 """
 
 
+LOSSY = """
+from pathlib import Path
+import simloop
+
+async def main():
+    Path("made").write_text("x")
+    simloop.current_world().disk.crash()
+    Path("made").stat()
+"""
+
+
 @pytest.fixture
-def simloop(interpreter, tmp_path, capsys):
+def simloop(command_on):
     """Run the command on the program, in this process."""
-    (tmp_path / "race.py").write_text(RACE)
-
-    def simloop(*line):
-        status = main(line)
-        said = capsys.readouterr()
-        return SimpleNamespace(status=status, out=said.out, err=said.err)
-
-    return simloop
+    return command_on("race.py", RACE)
 
 
 def test_the_options_are_read():
     """Each option reaches its record."""
     line = "explore a.py --schedules 1e3 --seconds 2 --seed 7 --strategy dfs:2 --strategy pos"
     line += " --sleeps 3 --stop 2 --save d --page p.html --json p.json"
+    line += " --jobs 3 --real-run-limit 5 --memory-limit 64 --journal j --resume --disk"
     assert parse(line.split()) == ExploreArguments(
-        "a.py", 1000, 2.0, 7, ("dfs:2", "pos"), 3.0, 2, "d", "p.html", "p.json"
+        "a.py",
+        1000,
+        2.0,
+        7,
+        ("dfs:2", "pos"),
+        3.0,
+        2,
+        "d",
+        "p.html",
+        "p.json",
+        3,
+        5.0,
+        64,
+        "j",
+        True,
+        True,
     )
+    assert parse(["explore", "a.py", "--jobs", "auto"]).jobs == "auto"
     assert parse(["explore", "a.py"]) == ExploreArguments("a.py")
     line = "replay x.json a.py:main --trace t.json --break-at 7"
     assert parse(line.split()) == ReplayArguments("x.json", "a.py:main", "t.json", 7)
     assert parse(["diff", "x.json", "undisturbed"]) == DiffArguments("x.json", "undisturbed")
+
+
+def test_workers_find_the_same(simloop):
+    """With several processes the report is the one of one process, but for its speed."""
+    one, two = (
+        re.sub(
+            r"[0-9]+ a second",
+            "",
+            simloop("explore", "race.py", "--jobs", jobs, "--save", jobs).out,
+        )
+        for jobs in ("1", "2")
+    )
+    assert one.replace(" 1/", " 2/") == two
 
 
 def test_a_failure_is_explained_kept_and_replayed(simloop, tmp_path):
@@ -83,6 +116,17 @@ def test_a_failure_is_explained_kept_and_replayed(simloop, tmp_path):
     assert "TimeoutError" in by_file.err
     assert (tmp_path / "run.json").stat().st_size > 0
     assert "in 2 schedules" in simloop("explore", "race.py").out
+
+
+def test_a_program_is_explored_on_a_disk(command_on, tmp_path):
+    """With --disk a lost file is found, told in words and replayed, and nothing became real."""
+    simloop = command_on("lossy.py", LOSSY)
+    explored = simloop("explore", "lossy.py", "--disk")
+    assert explored.status == ExitStatus.FAILED
+    assert "the power cut took the last 1 of the changes of folders" in explored.out
+    (kept,) = (tmp_path / ".simloop").iterdir()
+    assert "FileNotFoundError" in simloop("replay", str(kept)).err
+    assert not (tmp_path / "made").exists()
 
 
 def test_two_schedules_are_shown_side_by_side(simloop, tmp_path):
@@ -150,6 +194,10 @@ def test_nothing_found_is_status_0(simloop):
         ("replay gone.json race.py", "no schedule can be read"),
         ("explore race.py --save race.py", "race.py is no folder"),
         ("explore race.py --save race.py/below", "race.py is no folder"),
+        ("explore race.py --page no/such/folder/race.html", "there is no folder 'no/such/folder'"),
+        ("explore race.py --json no/race.json", "there is no folder 'no'"),
+        ("explore race.py --json -", "it takes the name of a file"),
+        ("explore race.py --page .", "that is a folder"),
     ],
 )
 def test_a_wrong_call_is_told(simloop, line, message):
@@ -157,6 +205,14 @@ def test_a_wrong_call_is_told(simloop, line, message):
     told = simloop(*line.split())
     assert told.status == ExitStatus.USAGE
     assert message in told.err
+
+
+@pytest.mark.parametrize("sleeps", ["-1", "long", "nan", "inf"])
+def test_a_wrong_factor_of_sleeps_is_told(simloop, capsys, sleeps):
+    """As every argument that can't be read: it is no duration, and the message says what it is."""
+    with pytest.raises(SystemExit):
+        simloop("explore", "race.py", f"--sleeps={sleeps}")
+    assert f"{sleeps!r} says how many times longer a sleep may take" in capsys.readouterr().err
 
 
 def test_a_schedule_of_a_script_s_own_main_needs_its_program(simloop, tmp_path):
@@ -202,7 +258,49 @@ def test_a_finding_is_drawn_and_told_as_values(simloop, tmp_path):
 
 def test_a_file_that_cannot_be_written_is_told(simloop):
     """What was found is shown all the same."""
-    explored = simloop("explore", "race.py", "--page", "no/such/folder/race.html")
+    explored = simloop("explore", "race.py", "--page", "/dev/full")
     assert explored.status == ExitStatus.USAGE
     assert "It fails when this happens" in explored.out
     assert "can't be written to a file" in explored.err
+
+
+CHECKED = """
+import asyncio, random
+
+async def main():
+    await asyncio.sleep(random.random())
+
+async def fails():
+    assert random.random() < 0.9
+
+async def differs():
+    await asyncio.sleep(id(object()) % 1000 + len(str(id(object()))))
+    runs.append(1)
+    await asyncio.sleep(len(runs))
+
+runs = []
+"""
+
+
+def test_seeds_are_checked(simloop, tmp_path):
+    """0 where all is the same, 1 where the program fails, 82 where runs differ, 2 for nonsense."""
+    (tmp_path / "checked.py").write_text(CHECKED)
+    fine = simloop("check", "checked.py", "--seeds", "0-9,20", "--jobs", "2", "--runs", "3")
+    assert fine.status == ExitStatus.OK
+    assert "check: equal, 11 seeds, 3 runs of each" in fine.err
+    failing = simloop("check", "checked.py:fails", "--seeds", "0-30")
+    assert failing.status == ExitStatus.FAILED
+    assert "the program fails with seed" in failing.err
+    differing = simloop("check", "checked.py:differs", "--seeds", "3")
+    assert differing.status == ExitStatus.DIFFERS
+    assert "runs 1 and 2 of seed 3 differ" in differing.err
+    assert simloop("check", "nothing.py").status == ExitStatus.USAGE
+
+
+@pytest.mark.parametrize(("seeds", "why"), [("x", "no range"), ("5-3", "ends before it begins")])
+def test_wrong_seeds_are_told(simloop, capsys, seeds, why):
+    """A range that is none names itself."""
+    with pytest.raises(SystemExit) as ended:
+        simloop("check", "race.py", "--seeds", seeds)
+    assert ended.value.code == ExitStatus.USAGE
+    assert why in capsys.readouterr().err

@@ -319,6 +319,17 @@ def test_the_command_fixes_the_hash_seed(command, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_suite_that_takes_warnings_for_errors_runs(command, tmp_path, monkeypatch):
+    """Pytest in a run warns of nothing, where simloop is among the plugins that it loads."""
+    (tmp_path / "test_sleep.py").write_text(
+        "import asyncio\ndef test_sleep():\n    asyncio.run(asyncio.sleep(3600))\n"
+    )
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    ended = command("run", "pytest", "--", "-W", "error", "-p", "simloop", "test_sleep.py")
+    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
+
+
+@pytest.mark.slow
 def test_the_status_leaves_the_process(command, tmp_path):
     """The command's status is the program's, and output keeps its order when it is piped."""
     (tmp_path / "app.py").write_text("async def main():\n    print('out')\n    return 9\n")

@@ -73,9 +73,6 @@ SelectEventLoopTests test_read_pty_output test_write_pty test_bidirectional_pty
 SelectEventLoopTests test_write_named_fifo_unread_data
 UnixPipeObjectSupportTests test_read_fifo test_write_fifo
 UnixPipeObjectSupportTests test_read_character_device test_write_character_device""",
-            "Has the real machine send a signal after some real time; in a world, a timer of the"
-            " loop delivers it.": """
-SelectEventLoopTests test_signal_handling_args test_signal_handling_while_selecting""",
             "Counts the selector loop's own descriptors and turns.": """
 SelectEventLoopTests test_internal_fds test_timeout_rounding""",
         }

@@ -15,6 +15,20 @@ ROOT = str(Path(simloop.__file__).parents[1])
 
 
 @pytest.fixture
+def run_tool():
+    """Run one of the repository's own tools; skip where the tree came without them."""
+
+    def run_tool(name, *line):
+        tool = Path(__file__).parents[2] / ".ci" / name
+        if not tool.exists():
+            pytest.skip("this tree came without its CI")
+        command = [sys.executable, str(tool), *map(str, line)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run_tool
+
+
+@pytest.fixture
 def processes(tmp_path):
     """Run a command line of Python in several processes at once; return what each wrote.
 

@@ -318,6 +318,20 @@ PROGRAMS = {
 }
 
 
+# What each program needs, by the name of its module.
+NEEDS = {
+    "aiohttp": ["aiohttp"],
+    "httpx and uvicorn": ["httpx", "uvicorn"],
+    "websockets": ["websockets"],
+    "redis": ["redis"],
+    "anyio": ["anyio"],
+    "tenacity": ["tenacity"],
+    "apscheduler": ["apscheduler"],
+    "janus": ["janus"],
+    "anyio threads": ["anyio"],
+}
+
+
 def run(name, seed):
     """Run a program and print what it came to."""
     outcome = simloop.simulate(PROGRAMS[name], seed=seed)

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -158,3 +160,20 @@ async def fails_oddly():
 if __name__ == "__main__":
     simloop.check(globals()[sys.argv[1]], seeds=[5, 6])
     print("the same")  # noqa: T201
+
+
+async def leaves_a_file():
+    descriptor, path = tempfile.mkstemp()
+    os.close(descriptor)
+    await nap(path)
+    sys.stdout.write(f"{path}\n")
+
+
+async def strings_beside_a_file():
+    await leaves_a_file()
+    await set_of_strings()
+
+
+async def addresses_beside_a_file():
+    await leaves_a_file()
+    await set_of_objects()

@@ -116,8 +116,8 @@ async def escape_by_client():
     urllib.request.urlopen("http://192.0.2.1/")
 
 
-async def escape_by_alarm():
-    signal.alarm(1)
+async def escape_by_wait():
+    signal.sigwait([signal.SIGUSR1])
 
 
 async def escape_in_a_job():
@@ -175,7 +175,7 @@ ENDINGS = {
     leave: SystemExit,
     escape_by_process: simloop.EscapeError,
     escape_by_client: simloop.EscapeError,
-    escape_by_alarm: simloop.EscapeError,
+    escape_by_wait: simloop.EscapeError,
     escape_in_a_job: simloop.EscapeError,
     lose_a_connection: ConnectionResetError,
     be_refused: ConnectionRefusedError,

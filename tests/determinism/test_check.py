@@ -13,13 +13,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
 import simloop
-from simloop.world.fresh_process import FreshProcess
+from simloop.world.fresh.fresh_process import FreshProcess
 
 from . import suspects
 
@@ -309,6 +310,44 @@ def test_an_error_is_raised_with_its_seed(kind):
     simloop.check(main, seeds=range(20), processes=False, errors=False)
 
 
+@pytest.mark.parametrize("kind", [LookupError, SystemExit, Unpicklable])
+def test_seeds_are_shared_by_processes(kind):
+    """With several processes the same seeds fail, by the program's own error and traceback."""
+
+    async def main():
+        await asyncio.sleep(1)
+        if random.random() > 0.5:
+            raise kind("the bug")
+
+    told = []
+    for jobs in (1, 2):
+        with pytest.raises(kind) as caught:
+            simloop.check(main, seeds=range(20), processes=False, jobs=jobs)
+        told.append(caught.value.__notes__)
+        assert caught.traceback[-1].name == "main"
+    assert told[0] == told[1]
+    simloop.check(main, seeds=range(20), jobs=2, errors=False)
+    with pytest.raises(simloop.UsageError, match="jobs="):
+        simloop.check(main, seeds=range(20), jobs=0)
+
+
+def test_a_difference_is_found_by_several_processes():
+    """The first seed whose runs differ is the one that one process finds."""
+    count = []
+
+    async def main():
+        if random.random() > 0.7:
+            count.append(1)
+            await asyncio.sleep(len(count))
+
+    said = []
+    for jobs in (1, 2):
+        with pytest.raises(simloop.NondeterminismError) as caught:
+            simloop.check(main, seeds=range(20), processes=False, jobs=jobs)
+        said.append(str(caught.value).partition(";")[0])
+    assert said[0] == said[1]
+
+
 def test_a_good_exit_is_no_error():
     """A program that ends by ``sys.exit()`` has done its work."""
 
@@ -417,3 +456,44 @@ def test_a_set_of_objects_is_named(name):
     assert "which hash by address" in text
     assert re.search(r"^line \d+ of stdout differs:$", text, re.MULTILINE)  # By the addresses.
     assert re.search(r"Looked for in \d+ more runs, whose output is not shown", text)
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    """Let temporary files lie in a folder of the test's."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_file_that_a_run_leaves_behind_is_told(own_folder):
+    """Its temporary name is taken when the next run draws it; the cause is what was left."""
+    text = told("leaves_a_file", runs=2)
+    assert "Likely cause: state that the first run left behind (in fresh processes" in text
+    assert "remove it at the end" in text
+    assert "tempfile.mkstemp()" in text
+    assert list(own_folder.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "cause", "line"),
+    [
+        ("strings_beside_a_file", "hash order", "set_of_strings"),
+        ("addresses_beside_a_file", "id() order", "set_of_objects"),
+    ],
+)
+@pytest.mark.usefixtures("own_folder")
+def test_a_name_that_is_taken_hides_no_cause(name, cause, line):
+    """Processes that look for the cause find no files of each other's, nor of the runs here."""
+    text = told(name)
+    assert f"Likely cause: {cause} (" in text
+    assert f"It begins at {HERE}:{line_of(line)}, in {line}" in text
+
+
+@pytest.mark.slow
+def test_fresh_processes_do_not_stand_in_each_others_way(own_folder):
+    """Names that are taken by files of another process are no difference between processes."""
+    simloop.check(suspects.leaves_a_file, seeds=[5, 6], processes=True)
+    assert list(own_folder.iterdir())

@@ -8,20 +8,9 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = Path(__file__).with_name("programs.py")
+from .programs import NEEDS
 
-# What each program needs, by the name of its module.
-NEEDS = {
-    "aiohttp": ["aiohttp"],
-    "httpx and uvicorn": ["httpx", "uvicorn"],
-    "websockets": ["websockets"],
-    "redis": ["redis"],
-    "anyio": ["anyio"],
-    "tenacity": ["tenacity"],
-    "apscheduler": ["apscheduler"],
-    "janus": ["janus"],
-    "anyio threads": ["anyio"],
-}
+PROGRAMS = Path(__file__).with_name("programs.py")
 
 
 @pytest.mark.slow

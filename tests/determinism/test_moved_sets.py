@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+import functools
 
 import pytest
-
-TOOL = Path(__file__).parents[2] / ".ci" / "moved_sets.py"
 
 PROGRAM = """
 import asyncio
@@ -31,20 +27,16 @@ async def main():
     return [0 for holder in holders for peer in holder.peers]
 """
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not TOOL.exists(), reason="this tree came without its CI"),
-]
+pytestmark = pytest.mark.slow
 
 
-def run(*line: object) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def run(run_tool):
     """Run the tool."""
-    return subprocess.run(
-        [sys.executable, str(TOOL), *map(str, line)], capture_output=True, text=True, check=False
-    )
+    return functools.partial(run_tool, "moved_sets.py")
 
 
-def test_it_names_the_sets_that_move(tmp_path):
+def test_it_names_the_sets_that_move(run, tmp_path):
     """A set of objects that hash by address is reported, by its holder and its class."""
     program = tmp_path / "program.py"
     program.write_text(f"{PROGRAM}\nKINDS = [Peer, Told]\n")
@@ -55,7 +47,7 @@ def test_it_names_the_sets_that_move(tmp_path):
     assert lines[1].startswith("moved       set program.Holder.peers of program.Told")
 
 
-def test_it_is_content_with_numbers(tmp_path):
+def test_it_is_content_with_numbers(run, tmp_path):
     """A set of asyncio's objects, and one of a class that was named, are not."""
     program = tmp_path / "program.py"
     named = "import simloop\nsimloop.hash_by_number(Peer)"
@@ -65,7 +57,7 @@ def test_it_is_content_with_numbers(tmp_path):
     assert "Peer" not in done.stdout
 
 
-def test_the_sets_of_libraries_stay():
+def test_the_sets_of_libraries_stay(run):
     """Servers and clients of each library with many peers are one run in different heaps."""
     pytest.importorskip("websockets")
     done = run("--processes", 3, "tests/libraries/test_many_peers.py")

@@ -51,7 +51,7 @@ SLOW = ("simloop.errors", "simloop.world.checking")
 def test_examples_in_docstrings_run(name):
     """Each example in a docstring of the module gives what it shows."""
     said = []
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
     for test in doctest.DocTestFinder().find(load(name), name):
         if test.examples:
             runner.run(test, out=said.append)
@@ -100,8 +100,10 @@ def test_a_public_name_says_what_it_is(module, name):
     assert not silent
 
 
-# Needs a simulator to run under, which a docstring has not; examples/cocotb_mailbox is run.
-SHOWN_ELSEWHERE = ("Bench",)
+SHOWN_ELSEWHERE = (
+    "Bench",  # It needs a simulator to run under; examples/cocotb_mailbox is run.
+    "Process",  # A program is given one: Programs.register shows that.
+)
 
 
 @pytest.mark.parametrize(("module", "name"), EXPORTED)

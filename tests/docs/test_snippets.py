@@ -82,7 +82,7 @@ for line, language, text in json.loads(pathlib.Path(page).read_text()):
                 test = doctest.DocTestParser().get_doctest(text, {}, name, name, line)
                 test.globs = namespace
                 flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-                doctest.DocTestRunner(optionflags=flags).run(test, clear_globs=False)
+                doctest.DocTestRunner(verbose=False, optionflags=flags).run(test, clear_globs=False)
             else:
                 exec(compile("\n" * (line - 1) + text, name, "exec"), namespace)
         except BaseException:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import fcntl
 import importlib.util
 import inspect
+import mmap
 import os
 import select
 import selectors
 import signal
 import socket
+import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
@@ -168,7 +172,7 @@ def test_methods_of_the_loop_are_ours(name):
 @pytest.mark.parametrize("row", SECTIONS["socket.socket"], ids=lambda row: row.name)
 def test_methods_of_sockets_are_ours(row):
     """A method of a virtual socket is its own, or Python's on top of its own."""
-    on_top = {"close", "makefile", "sendmsg_afalg"}  # _real_close, recv_into; an error.
+    on_top = {"close", "detach", "makefile", "sendmsg_afalg"}  # On ours below it; an error.
     ours = maker_of(VirtualSocket, row.name).startswith("simloop.")
     assert ours is (row.name not in on_top)
 
@@ -211,8 +215,6 @@ WAYS = {
     "os.spawnv": lambda: os.spawnv(os.P_WAIT, "/bin/true", ["true"]),  # noqa: S606 - the same
     "os.execv": lambda: os.execv("/bin/true", ["true"]),  # noqa: S606 - the same
     "sethostname": lambda: socket.sethostname("never"),
-    "signal.alarm": lambda: signal.alarm(1000),
-    "signal.setitimer": lambda: signal.setitimer(signal.ITIMER_REAL, 1000),
     "signal.pause": signal.pause,
     "signal.sigwait": lambda: signal.sigwait([signal.SIGUSR1]),
     "signal.sigwaitinfo": lambda: signal.sigwaitinfo([signal.SIGUSR1]),
@@ -221,7 +223,6 @@ WAYS = {
     "signal.pthread_kill": lambda: signal.pthread_kill(threading.get_ident(), signal.SIGCONT),
     "epoll.fileno": lambda: select.epoll().fileno(),
     "epoll.fromfd": lambda: on_a_socket(select.epoll.fromfd),
-    "os.dup2": lambda: on_a_socket(os.dup2, 99),
     "os.fchmod": lambda: on_a_socket(os.fchmod, 0o600),
     "os.fchown": lambda: on_a_socket(os.fchown, -1, -1),
     "os.lockf": lambda: on_a_socket(os.lockf, os.F_LOCK, 1),
@@ -257,6 +258,32 @@ WAYS = {
 }
 
 
+WAYS_ON_A_DISK = {
+    "os.mkfifo": lambda: os.mkfifo("never"),
+    "os.chroot": lambda: os.chroot("never"),
+    "mmap.mmap (of a file)": lambda: mapped("never"),
+    "sqlite3.connect (of a file)": lambda: sqlite3.connect("never"),
+    "sqlite3: ATTACH": lambda: run_sql("ATTACH 'never' AS x"),
+    "VACUUM INTO": lambda: run_sql("VACUUM INTO 'never'"),
+    "ssl.SSLContext.keylog_filename": lambda: setattr(
+        ssl.create_default_context(), "keylog_filename", "never"
+    ),
+}
+
+
+def run_sql(statement):
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(statement)
+
+
+def mapped(path):
+    """Map a new file into memory."""
+    with Path(path).open("w+b") as file:
+        file.write(b"x")
+        file.flush()
+        mmap.mmap(file.fileno(), 0)
+
+
 def on_a_socket(call, *args):
     """Make a call on the descriptor of a new socket."""
     with socket.socket() as sock:
@@ -269,17 +296,20 @@ REFUSED = [row for _, row in ROWS if row.verdict == "refused" and here(row)]
 @pytest.mark.parametrize("row", REFUSED, ids=lambda row: row.name)
 def test_what_is_refused_is_refused(row):
     """A call that the table calls refused raises one of our errors, inside a run."""
+    way = WAYS.get(row.name) or WAYS_ON_A_DISK[row.name]
 
     async def main():
-        WAYS[row.name]()
+        way()
 
     with pytest.raises((simloop.UnsupportedError, simloop.EscapeError)):
-        simloop.run(main())
+        simloop.run(main(), disk=row.name in WAYS_ON_A_DISK)
 
 
 def test_nothing_else_is_tried():
     """Each refusal that is tried here has its row."""
-    assert sorted(WAYS) == sorted({row.name for _, row in ROWS if row.verdict == "refused"})
+    assert sorted([*WAYS, *WAYS_ON_A_DISK]) == sorted(
+        {row.name for _, row in ROWS if row.verdict == "refused"}
+    )
 
 
 # -- small promises of the table -------------------------------------------------------------------
@@ -348,7 +378,6 @@ def test_questions_about_real_signals_are_answered():
         return (
             signal.strsignal(signal.SIGTERM),
             len(signal.valid_signals()),
-            signal.getitimer(signal.ITIMER_REAL),
             signal.pthread_sigmask(signal.SIG_BLOCK, []),
             signal.sigpending(),
         )

@@ -282,12 +282,6 @@ def test_an_error_whose_text_raises_is_a_finding_too() -> None:
     assert "OddError" in found.failures[0].explain()
 
 
-def test_workers_are_refused_with_the_way_out() -> None:
-    """One process is what there is; another number is refused, not ignored."""
-    with pytest.raises(simloop.UnsupportedError, match="in this process alone"):
-        simloop.explore(plain, jobs=2)
-
-
 def test_a_partial_is_a_program() -> None:
     """Arguments are bound before; the report names the function."""
     found = simloop.explore(functools.partial(taking, 1), schedules=3)

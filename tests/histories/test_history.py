@@ -96,7 +96,7 @@ def test_recording_loads_no_engine():
         "print(sorted(m for m in sys.modules if m.startswith(('simloop.world', 'simloop._'))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['simloop._presence', 'simloop._version']"
+    assert done.stdout.strip() == "['simloop._only_copy', 'simloop._presence', 'simloop._version']"
 
 
 @pytest.mark.parametrize("op", [None, 3, "", ("write", 1)])

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GLOSSARY = ROOT / "docs/reference/glossary.md"
-FOLDERS = ("simloop", "net", "trace", "world", "testing", "embed", "show", "errors")
+FOLDERS = ("simloop", "net", "disk", "trace", "world", "testing", "embed", "show", "errors")
 
 
 def terms():

@@ -33,6 +33,7 @@ class Loop:
     """A loop that keeps what ran when."""
 
     _stopping = False
+    _stash = None
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -42,6 +43,9 @@ class Loop:
     @property
     def _wheel(self):
         return self.kernel.wheel
+
+    def _takes_exit(self, error):
+        return False
 
     def _step_into(self) -> None:
         """Run."""
@@ -92,6 +96,29 @@ def test_a_late_wake_runs_two_deadlines_in_one_turn() -> None:
     """The loop that wakes late finds the next deadline due as well, in order of deadline."""
     kernel = disturbed(late=[RANKS + 1])
     assert ran(kernel, ("at", 50), ("at", 70)) == [(71, 0), (71, 1)]
+
+
+@pytest.mark.parametrize("answers", [{"late": [RANKS + 1]}, {"hold": [LOG_FIRST]}])
+def test_a_deadline_that_is_past_when_it_is_set_is_due(answers) -> None:
+    """After a late wake, or a release, the kernel knows what is past, and never waits for it."""
+    kernel = disturbed(**answers)
+    loop = Loop(kernel)
+
+    def behind() -> None:
+        loop.at(kernel.now_ns - 1, "past")
+        loop.soon("first")
+        kernel.call_soon(lambda: loop.soon("last"))
+
+    far_ns = 10**9  # In a slot of the wheel that is not the first.
+    if "late" in answers:
+        kernel.gate.answerer.answers["late"] = [log_code(far_ns)]
+        kernel.call_at_ns(50, behind)
+    else:
+        kernel.gate.answerer.answers["hold"] = [log_code(far_ns)]
+        kernel.io_ready.append(Handle(behind, (), CONTEXT, loop))
+    kernel.run_until(2 * far_ns)
+    kernel.check()
+    assert [what for _, what in loop.log] == ["first", "past", "last"]
 
 
 def test_what_is_held_comes_before_timers_of_its_instant() -> None:

@@ -33,6 +33,7 @@ class Loop:
         self.log: list[tuple[int, object]] = []
         self.errors: list[BaseException] = []
         self._stopping = False
+        self._stash: list[object] | None = None
         self.entered = 0
         kernel.attach()
 
@@ -58,6 +59,9 @@ class Loop:
     @property
     def _wheel(self):
         return self.kernel.wheel
+
+    def _takes_exit(self, error):
+        return False
 
     def _step_into(self) -> None:
         self.entered += 1
@@ -235,11 +239,11 @@ DEEDS = ["nothing", "watch", "leave", "attach", "cancel", "fail", "interrupt", "
 
 
 class Thorough(Kernel):
-    """A kernel that has no shorter way for one observer."""
+    """A kernel that has no shorter way for one observer, or for several loops."""
 
     def _rewatch(self) -> None:
         super()._rewatch()
-        self._sole_observer = None
+        self._sole_observer = self._many = None
 
 
 def heard(kernel: Kernel, program: list[tuple[str, int]]) -> tuple[object, ...]:
@@ -518,3 +522,29 @@ def test_what_arrived_comes_behind_what_is_ready(drive) -> None:
         getattr(kernel, drive)()
     assert [what for _, what in loop.log] == ["ready", "arrived", "due", "a turn later"]
     assert not kernel.has_work()
+
+
+@pytest.mark.parametrize("way", ["plainly", "with an observer", "by steps"])
+def test_callbacks_of_a_paused_loop_wait_in_its_stash(way):
+    """What is due while a loop is paused runs after it, late and in order; others go on."""
+    kernel = Kernel()
+    paused, other = Loop(kernel), Loop(kernel)
+    if way == "with an observer":
+        kernel.observe(Watcher())
+
+    def resume() -> None:
+        stash, paused._stash = paused._stash, None
+        kernel.ready.extend(stash or ())
+
+    paused._stash = []
+    paused.soon(paused.note, "soon")
+    paused.at(2, paused.note, "timer")
+    other.soon(other.note, "soon")
+    other.at(2, other.note, "timer")
+    other.at(5, resume)
+    while way == "by steps" and kernel.step():
+        pass
+    kernel.run_until_idle()
+    assert other.log == [(0, "soon"), (2, "timer")]
+    assert paused.log == [(5, "soon"), (5, "timer")]
+    assert kernel.steps == 5

@@ -1,8 +1,8 @@
-"""Running a handle is spelt four times, for speed: one table holds the copies equal.
+"""Running a handle is spelt five times, for speed: one table holds the copies equal.
 
 The rule is ``Handle._run``; the plain turn (``Kernel._turns``), the turn for one observer
-(``Kernel._turns_with_sole_observer``) and the one of an explored run
-(``DisturbedKernel._turns``) have it spelt out.
+(``turns_with_sole_observer``), that of several loops (``turns_of_many_loops``) and the one of an
+explored run (``DisturbedKernel._turns``) have it spelt out.
 """
 
 from __future__ import annotations
@@ -29,11 +29,15 @@ class Loop:
     """A loop that keeps what is reported to it."""
 
     _stopping = False
+    _stash = None
 
     def __init__(self, kernel: Kernel) -> None:
         self._wheel = kernel.wheel
         self.reports: list[dict[str, object]] = []
         kernel.attach()
+
+    def _takes_exit(self, error: BaseException) -> bool:
+        return False
 
     def _step_into(self) -> None:
         """Run."""
@@ -86,6 +90,10 @@ WAYS = {
     "a disturbed turn with an observer": (lambda kernel: kernel.observe(Watcher()), turns),
     "debug mode": (lambda kernel: kernel.measure(enabled=True), turns),
     "two loops": (lambda kernel: kernel.attach(), turns),
+    "two loops and an observer": (
+        lambda kernel: [kernel.attach(), kernel.observe(Watcher())],
+        turns,
+    ),
     "single steps": (lambda _: None, single_steps),
 }
 

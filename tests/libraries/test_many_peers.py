@@ -11,6 +11,7 @@ import weakref
 
 import pytest
 
+from ..loop_io.certificates import HERE as CERTIFICATES  # noqa: TID252 - shared by two folders
 from .bodies import HERE, measure
 from .test_databases import store_at
 from .test_mail_and_names import SERVICE, printer
@@ -424,3 +425,107 @@ def test_asyncssh_ends(live):
             return order, await in_order(receive, processes, stop)
 
     live(main, is_same=False)
+
+
+def test_fastapi_answers(live):
+    """Requests at once, with dependencies in threads and work that goes on in the background."""
+    fastapi = pytest.importorskip("fastapi")
+    httpx = pytest.importorskip("httpx")
+
+    async def main():
+        told: list[int] = []
+        application = fastapi.FastAPI()
+
+        def user(number: int) -> str:  # No coroutine function: it runs in a thread.
+            return f"user {number}"
+
+        async def look(number, tasks, who=fastapi.Depends(user)):  # noqa: B008 - as FastAPI has it
+            await asyncio.sleep((7 * number) % COUNT / 100)
+            tasks.add_task(told.append, number)
+            return {"who": who}
+
+        # As strings, which annotations of this file are, FastAPI looks their names up in globals.
+        look.__annotations__ = {"number": int, "tasks": fastapi.BackgroundTasks, "who": str}
+        user.__annotations__ = {"number": int}
+        application.get("/{number}")(look)
+        transport = httpx.ASGITransport(application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            answers = await asyncio.gather(*[client.get(f"/{each}") for each in range(COUNT)])
+        return [answer.json()["who"] for answer in answers], told
+
+    live(main)
+
+
+def test_aioquic_ends(live):
+    """A server of QUIC closes its connections, which it keeps by their identifiers."""
+    pytest.importorskip("aioquic")
+    from aioquic.asyncio import connect, serve
+    from aioquic.quic.configuration import QuicConfiguration
+
+    async def main():
+        certificate = CERTIFICATES / "localhost.pem"
+        ours = QuicConfiguration(is_client=False, alpn_protocols=["x"])
+        ours.load_cert_chain(certificate, certificate)
+        server = await serve(HERE, 4433, configuration=ours)
+        async with contextlib.AsyncExitStack() as stack:
+            clients = []
+            for _ in range(COUNT):
+                theirs = QuicConfiguration(alpn_protocols=["x"], server_name="localhost")
+                theirs.load_verify_locations(str(CERTIFICATES / "ca.pem"))
+                client = connect(HERE, 4433, configuration=theirs)
+                clients.append(await stack.enter_async_context(client))
+            assert len({*clients, *clients}) == COUNT
+
+            async def stop():
+                server.close()
+
+            return await in_order(lambda client: client.wait_closed(), clients, stop)
+
+    live(main)
+
+
+async def serve_nats(reader, writer, subscribers):
+    """Be a NATS server for one client: as much of the protocol as publishing takes."""
+    writer.write(
+        b'INFO {"server_id":"here","version":"2","max_payload":1048576,"headers":true}\r\n'
+    )
+    with contextlib.suppress(OSError):
+        while line := await reader.readline():
+            verb, *words = line.split()
+            if verb == b"PING":
+                writer.write(b"PONG\r\n")
+            elif verb == b"SUB":
+                subscribers.append((words[0], words[-1], writer))
+            elif verb == b"PUB":
+                data = await reader.readexactly(int(words[-1]) + 2)
+                for subject, number, each in subscribers:
+                    if subject == words[0]:
+                        told = b" ".join([b"MSG", subject, number, words[-1]])
+                        each.write(told + b"\r\n" + data)
+    writer.close()
+
+
+def test_nats_tells_its_subscribers(live):
+    """Many clients of one server, which hear of what one publishes, and drain."""
+    nats = pytest.importorskip("nats")
+
+    async def main():
+        subscribers: list = []
+        server = await asyncio.start_server(
+            lambda reader, writer: serve_nats(reader, writer, subscribers), HERE, 4222
+        )
+        clients = [await nats.connect(f"nats://{HERE}:4222") for _ in range(COUNT)]
+        subscriptions = [await client.subscribe("news") for client in clients]
+        for client in clients:
+            await client.flush()
+
+        async def speak():
+            await clients[3].publish("news", b"hello")
+
+        heard = await in_order(lambda it: it.next_msg(timeout=60), subscriptions, speak)
+        for client in set(clients):
+            await client.close()
+        server.close()
+        return heard
+
+    live(main)

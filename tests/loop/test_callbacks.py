@@ -199,6 +199,18 @@ def test_not_a_number_is_no_time(loop, call) -> None:
     assert loop.peek() == math.inf
 
 
+@pytest.mark.parametrize(
+    "when",
+    [0, 7, 5e-324, 1e-300, 0.1 + 0.2, 0.12345678912345, 100.00000000000001, 2.0**53 + 2, 1e300],
+)
+def test_a_handle_tells_the_time_that_it_was_set_for(either, when) -> None:
+    """``when()`` is the number that ``call_at`` was given, also where no nanosecond shows it."""
+    handle = either.call_at(when, print)
+    assert handle.when() == when
+    assert type(handle.when()) is type(when)
+    handle.cancel()
+
+
 def test_call_later_infinity_never_comes(loop) -> None:
     """A callback at infinity waits without end, and can be cancelled."""
     handle = loop.call_later(math.inf, print)
@@ -324,6 +336,7 @@ REPORTS = {
 @pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
 def test_reports_go_to_the_logger_that_base_events_holds(either, monkeypatch, report) -> None:
     """CPython's own tests, and others after them, replace ``asyncio.base_events.logger``."""
+    gc.collect()  # What other tests have left reports to the real one.
     logger = Mock()
     monkeypatch.setattr("asyncio.base_events.logger", logger)
     report(either)

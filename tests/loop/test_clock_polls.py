@@ -60,6 +60,150 @@ def test_a_wait_by_a_clock_ends(name):
     assert 3 <= outcome.time < (4.01 if name == "time.localtime" else 3.01)
 
 
+@pytest.mark.parametrize("name", ["loop.time", "time.monotonic", "datetime.now"])
+def test_a_poll_over_many_turns_ends(name):
+    """``while loop.time() < end: await asyncio.sleep(0)`` ends, and is the same twice."""
+
+    async def main():
+        read = CLOCKS[name]()
+        end = read() + 0.1
+        while read() < end:
+            await asyncio.sleep(0)
+        return read() - end
+
+    outcome = same_twice(main, clock_reads=500)
+    assert 0 <= outcome.value < 0.001
+
+
+def poll_by_a_function(end):
+    """Poll within a coroutine that another one awaits."""
+
+    def is_over():
+        return time.monotonic() >= end
+
+    async def poll():
+        while not is_over():
+            await asyncio.sleep(0)
+
+    async def within():
+        await poll()
+
+    return within()
+
+
+async def poll_counting(end):
+    """Poll, changing a variable each time."""
+    rounds = 0
+    while time.monotonic() < end:
+        await asyncio.sleep(0)
+        rounds += 1
+
+
+async def poll_by_callbacks(end):
+    """Poll by a callback that schedules itself."""
+    done = asyncio.Event()
+
+    def tick():
+        if time.monotonic() < end:
+            asyncio.get_running_loop().call_soon(tick)
+        else:
+            done.set()
+
+    tick()
+    await done.wait()
+
+
+async def poll_twice_a_turn(end):
+    """Poll by two reads of each turn."""
+    while time.monotonic() < end and time.monotonic() < end:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "poll", [poll_by_a_function, poll_counting, poll_by_callbacks, poll_twice_a_turn]
+)
+def test_every_kind_of_poll_over_turns_ends(poll):
+    """Polls end by functions, counters, callbacks; several of them, each at its time."""
+
+    async def until(end):
+        await poll(end)
+        return time.monotonic() - end
+
+    async def main():
+        timed = asyncio.create_task(asyncio.sleep(0.05))
+        late = await asyncio.gather(until(0.1), until(0.05), until(0.08))
+        assert timed.done()
+        return late
+
+    late = same_twice(main, clock_reads=100).value
+    assert all(0 <= each < 0.001 for each in late)
+
+
+def test_much_at_one_instant_is_no_poll():
+    """Many tasks read the clock at one instant, over many turns: their sleeps stay exact."""
+
+    async def one():
+        start = time.monotonic()
+        for _ in range(3):
+            async with asyncio.timeout(5):
+                await asyncio.sleep(0)
+        await asyncio.sleep(1)
+        return time.monotonic() - start
+
+    async def in_a_row(count):
+        start = time.monotonic()
+        if count:
+            await asyncio.create_task(in_a_row(count - 1))
+        return time.monotonic() - start
+
+    async def main():
+        row = await in_a_row(150)
+        return {row, *await asyncio.gather(*(one() for _ in range(400)))}
+
+    assert simloop.run(main(), clock_reads=100) == {0.0, 1.0}
+
+
+def test_a_wait_in_one_step_ends_beside_a_poll():
+    """Who waits in one step is not kept up by who polls over turns."""
+
+    async def poll():
+        while time.monotonic() < 0.1:
+            await asyncio.sleep(0)
+
+    async def wait():
+        await asyncio.sleep(0.02)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            pass
+
+    async def main():
+        await asyncio.gather(poll(), wait())
+
+    assert 1.02 <= same_twice(main, clock_reads=200).time < 1.03
+
+
+def test_a_poll_that_no_time_ends_is_told():
+    """It is a LimitError that names the line, after ``livelock_steps`` turns."""
+
+    async def main():
+        while time.monotonic() >= 0:
+            await asyncio.sleep(0)
+
+    with pytest.raises(simloop.LimitError, match=r"in 2001 turns(.|\n)*in .*main: while time.mono"):
+        simloop.run(main(), clock_reads=100, livelock_steps=2000)
+
+
+def test_a_poll_ends_at_the_limit_of_time():
+    """Time that passes for a poll does not pass ``max_time``."""
+
+    async def main():
+        while time.monotonic() < 100:
+            await asyncio.sleep(0)
+
+    with pytest.raises(simloop.LimitError, match="turn after turn"):
+        simloop.run(main(), clock_reads=100, max_time=0.01)
+
+
 def test_a_wait_by_a_clock_within_a_function_ends():
     """It does so where the loop asks a function that reads the clock."""
 

@@ -313,6 +313,14 @@ def test_debug_mode_remembers_where_a_handle_was_made(loop) -> None:
         assert context["source_traceback"][-1].filename == __file__
 
 
+def test_a_patched_default_turns_debug_mode_on(monkeypatch) -> None:
+    """As CPython's tests of runners patch it (Lib/test/test_asyncio/test_runners.py)."""
+    monkeypatch.setattr("asyncio.coroutines._is_debug_mode", lambda: True)
+    loop = simloop.SimLoop()
+    assert loop.get_debug()
+    loop.close()
+
+
 def test_the_environment_turns_debug_mode_on(monkeypatch) -> None:
     """PYTHONASYNCIODEBUG means for a simulated loop what it means for any."""
     monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")

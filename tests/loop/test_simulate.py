@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -113,6 +114,9 @@ def test_simulate_calls_the_function_itself() -> None:
 
 def test_a_keyboard_interrupt_is_not_an_outcome() -> None:
     """The user's interrupt comes out of simulate."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()  # What earlier tests have left: its warnings are not of this one.
 
     async def main() -> None:
         raise KeyboardInterrupt
@@ -348,3 +352,15 @@ def test_check_wants_seeds(seeds) -> None:
     """Without any seed nothing would be checked, and the call would pass."""
     with pytest.raises(simloop.UsageError, match=r"it takes some seeds: \[7\], or range\(10\)"):
         simloop.check(nap, seeds=seeds)
+
+
+@pytest.mark.parametrize("call", [simloop.check, simloop.sweep])
+@pytest.mark.parametrize(
+    ("seeds", "told"),
+    [(iter(int, 1), "more than 3; give so many as a range"), ([1, 2.5], "2.5 among seeds=")],
+)
+def test_seeds_that_mean_nothing_are_told_at_the_call(call, seeds, told, monkeypatch) -> None:
+    """An iterator without end would fill the memory before the first run."""
+    monkeypatch.setattr("simloop.world.seeds._LISTED_MAX", 3)
+    with pytest.raises(simloop.UsageError, match=told):
+        call(nap, seeds=seeds)

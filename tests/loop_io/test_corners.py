@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import pathlib
 import socket
+from unittest import mock
 
 import pytest
 
@@ -18,6 +20,128 @@ async def settled(turns=5):
     """Let some turns pass, in real time too, for the real kernel."""
     for _ in range(turns):
         await asyncio.sleep(0.001)
+
+
+# -- patches ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["bind", "listen", "setsockopt", "setblocking"])
+def test_a_patch_of_the_class_is_met(same, name):
+    """What a test puts in the place of a method of ``socket.socket`` is called by a server."""
+
+    async def body(record):
+        error = OSError(errno.EPERM, "not today")
+        with mock.patch.object(socket.socket, name, side_effect=error) as patched:
+            try:
+                await asyncio.start_server(lambda *_: None, LOCAL, 0)
+            except OSError as raised:
+                record.note("raised", (raised.errno, str(raised)))
+            record.note("called", bool(patched.call_count))
+        async with await asyncio.start_server(lambda *_: None, LOCAL, 0) as server:
+            record.note("then", len(server.sockets))
+
+    same(body)
+
+
+def test_a_patched_socket_sends_by_the_patch(same):
+    """A blocking program's calls go to what stands on the class, and to the real method again."""
+
+    async def body(record):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            with mock.patch.object(socket.socket, "send", return_value=3) as patched:
+                record.note("sent", ours.send(b"abcd"))
+                record.note("with", patched.call_args)
+            record.note("sent", ours.send(b"abcd"))
+            with mock.patch.object(socket.socket, "recv", return_value=b"mine"):
+                record.note("received", theirs.recv(2))
+            record.note("received", theirs.recv(9))
+
+    same(body)
+
+
+def _talk_unbound(record, ours, theirs):
+    """Call the methods of ``socket.socket`` with sockets, as a subclass of the old style does."""
+    of = socket.socket
+    record.note("sent", [of.send(ours, b"one"), of.sendall(ours, b"two"), of.sendmsg(ours, [b"3"])])
+    record.note("received", of.recv(theirs, 3))
+    room = bytearray(2)
+    record.note("into", (of.recv_into(theirs, room), bytes(room)))
+    record.note("from", of.recvfrom(theirs, 1)[0])
+    record.note("message", of.recvmsg(theirs, 9)[0])
+    of.settimeout(ours, 3)
+    record.note("timeout", (of.gettimeout(ours), ours.timeout, of.getblocking(ours)))
+    record.note("number", of.fileno(ours) == ours.fileno())
+    record.note("peer", of.getpeername(ours) == of.getsockname(theirs))
+    record.note("kind", of.getsockopt(ours, socket.SOL_SOCKET, socket.SO_TYPE))
+    of.setsockopt(ours, socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    of.shutdown(ours, socket.SHUT_WR)
+    record.note("end", of.recv(theirs, 1))
+
+
+def test_methods_are_called_unbound(same):
+    """``socket.socket.recv(sock, n)`` is ``sock.recv(n)``, for every method of a socket."""
+
+    async def body(record):
+        with socket.create_server((LOCAL, 0)) as server, socket.socket() as ours:
+            socket.socket.connect(ours, socket.socket.getsockname(server))
+            with server.accept()[0] as theirs:
+                _talk_unbound(record, ours, theirs)
+            record.note("again", socket.socket.connect_ex(ours, server.getsockname()) > 0)
+        for name in ("fileno", "getsockname", "getpeername"):
+            try:
+                record.note(name, getattr(socket.socket, name)(ours))
+            except OSError as error:
+                record.note(name, error.errno)
+
+    same(body)
+
+
+@pytest.mark.parametrize("name", ["send", "recv", "connect", "fileno"])
+def test_a_method_is_put_back_by_hand(same, name):
+    """Sockets are as they were after a test that saves a method of the class and sets it again."""
+    saved = getattr(socket.socket, name)
+
+    async def body(record):
+        setattr(socket.socket, name, saved)
+        try:
+            with socket.create_server((LOCAL, 0)) as server, socket.socket() as ours:
+                ours.connect(server.getsockname())
+                with server.accept()[0] as theirs:
+                    record.note("sent", ours.send(b"abc"))
+                    record.note("received", theirs.recv(9))
+                    record.note("open", ours.fileno() >= 0)
+        finally:
+            delattr(socket.socket, name)
+
+    same(body)
+
+
+def test_a_subclass_calls_its_parent_by_name(same):
+    """A class of the old style goes on to ``socket.socket`` by its name, not by ``super``."""
+
+    class Counting(socket.socket):
+        def connect(self, address):
+            self.calls = ["connect"]
+            return socket.socket.connect(self, address)
+
+        def send(self, data):
+            self.calls.append("send")
+            return socket.socket.send(self, data)
+
+        def detach(self):
+            self.calls.append("detach")
+            return socket.socket.detach(self)
+
+    async def body(record):
+        with socket.create_server((LOCAL, 0)) as server, Counting() as ours:
+            ours.connect(server.getsockname())
+            record.note("sent", ours.send(b"abc"))
+            number = ours.detach()
+            record.note("closed", (ours.fileno(), number >= 0, ours.calls))
+            socket.close(number)
+
+    same(body)
 
 
 # -- pipes -----------------------------------------------------------------------------------------
@@ -197,6 +321,43 @@ def test_calls_on_a_socket_of_a_transport(same):
         again.close()
         await both.close()
         await record.do("after", loop.remove_reader, fd)
+
+    same(body)
+
+
+def test_sockets_of_descriptors_that_are_none(same, tmp_path):
+    """A file is no socket (ENOTSOCK), a number that is not open no file (EBADF)."""
+
+    async def body(record):
+        with (tmp_path / "file").open("wb") as file:
+            await record.do("file", lambda: socket.socket(fileno=file.fileno()))
+            await record.do("typed", lambda: socket.socket(2, 1, 0, fileno=file.fileno()))
+        reading, writing = os.pipe()
+        await record.do("pipe", lambda: socket.socket(fileno=reading))
+        os.close(reading)
+        os.close(writing)
+        await record.do("closed", lambda: socket.socket(fileno=1_900_000))
+
+    same(body)
+
+
+def test_errors_of_the_system_have_no_context(same, tmp_path):
+    """What a call of the system raises is no consequence of another error."""
+
+    async def body(record):
+        path = tmp_path / "file"
+        path.touch()
+        with socket.socket(socket.AF_UNIX) as sock:
+            for name, call in (
+                ("a name", lambda: socket.getaddrinfo("nowhere.invalid", 1)),
+                ("a protocol", lambda: socket.getprotobyname("nothing")),
+                ("a descriptor", lambda: os.read(1_900_000, 1)),
+                ("closing", lambda: os.close(1_900_000)),
+                ("a path", lambda: sock.bind(str(path))),
+            ):
+                with pytest.raises(OSError, match=r".") as caught:
+                    call()
+                record.note(name, (caught.value.errno, caught.value.__context__))
 
     same(body)
 

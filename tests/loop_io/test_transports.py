@@ -38,6 +38,156 @@ class Buffered(asyncio.BufferedProtocol):
         self.lost.set_result(exc)
 
 
+class Slow(socket.socket):
+    """A socket of a program's own: it counts what passes, and sends three bytes at a time."""
+
+    def __init__(self, *args, **kwargs):
+        self.calls = dict.fromkeys(("recv", "recv_into", "send"), 0)
+        self.broken = None
+        super().__init__(*args, **kwargs)
+
+    def _count(self, call):
+        self.calls[call] += 1
+        if self.broken == call:
+            raise ValueError(call)
+
+    def recv(self, *args):
+        self._count("recv")
+        return super().recv(*args)
+
+    def recv_into(self, *args):
+        self._count("recv_into")
+        return super().recv_into(*args)
+
+    def send(self, data, *args):
+        self._count("send")
+        return super().send(data[:3], *args)
+
+    def sendmsg(self, buffers, *args):
+        self._count("send")
+        return super().sendmsg([next(iter(buffers))[:3]], *args)
+
+
+def of_own_class(family):
+    """Return a connected socket of a class of one's own, and its plain peer."""
+    plain, peer = socket.socketpair(family)
+    sock = Slow(family, socket.SOCK_STREAM, fileno=plain.detach())
+    sock.setblocking(False)
+    peer.setblocking(False)
+    return sock, peer
+
+
+@pytest.mark.parametrize("cls", [Noting, Buffered])
+def test_a_socket_of_ones_own_class_is_called(arm, cls):
+    """A transport sends and receives by the calls of its socket, however little one takes."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        sock, peer = of_own_class(socket.AF_UNIX)
+        transport, protocol = await loop.connect_accepted_socket(cls, sock)
+        transport.write(b"ten bytes!")
+        transport.write(b"more")
+        received = b""
+        while len(received) < 14:
+            received += await loop.sock_recv(peer, 100)
+        assert received == b"ten bytes!more"
+        await loop.sock_sendall(peer, b"answer")
+        peer.close()
+        await protocol.lost
+        assert sock.calls["send"] >= 5
+        assert sock.calls["recv_into" if cls is Buffered else "recv"] >= 2
+
+    arm.run(main)
+
+
+@pytest.mark.parametrize("call", ["recv", "send"])
+def test_what_a_socket_of_ones_own_raises_ends_the_connection(arm, caplog, call):
+    """The protocol hears of it; so does the log, for an error that is no OSError."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        sock, peer = of_own_class(socket.AF_UNIX)
+        transport, protocol = await loop.connect_accepted_socket(Noting, sock)
+        sock.broken = call
+        transport.write(b"x")
+        if call == "recv":
+            await loop.sock_sendall(peer, b"answer")
+        error = await protocol.lost
+        assert (type(error), str(error)) == (ValueError, call)
+        peer.close()
+
+    arm.run(main)
+    fatal = "Fatal read error" if call == "recv" else "Fatal write error"
+    assert f"{fatal} on socket transport" in caplog.text
+
+
+def test_datagrams_pass_the_calls_of_a_socket_of_ones_own_class(arm):
+    """A datagram transport calls ``sendto``, or ``send`` if connected, and ``recvfrom``."""
+    calls: list[str] = []
+
+    class Telling(socket.socket):
+        def send(self, data):
+            calls.append("send")
+            return super().send(data)
+
+        def sendto(self, data, address):
+            calls.append("sendto")
+            return super().sendto(data, address)
+
+        def recvfrom(self, size):
+            calls.append("recvfrom")
+            return super().recvfrom(size)
+
+    class Answering(asyncio.DatagramProtocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def datagram_received(self, data, address):
+            if data == b"ping":
+                self.transport.sendto(b"pong", address)
+            else:
+                done.set_result(data)
+
+    async def main():
+        nonlocal done
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        server, client = (Telling(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        server.bind(("127.0.0.1", 0))
+        client.connect(server.getsockname())
+        ends = [await loop.create_datagram_endpoint(Answering, sock=it) for it in (server, client)]
+        ends[1][0].sendto(b"ping")
+        assert await done == b"pong"
+        for transport, _ in ends:
+            transport.close()
+
+    done = None
+    arm.run(main)
+    assert calls == ["send", "recvfrom", "sendto", "recvfrom"]
+
+
+def test_a_patch_of_a_call_is_met_by_transports(arm, monkeypatch):
+    """What a tool sets on ``socket.socket`` is called by the transports that are made then."""
+    sent: list[bytes] = []
+    real = socket.socket.send
+
+    def send(self, data, *args):
+        sent.append(bytes(data))
+        return real(self, data, *args)
+
+    async def main():
+        monkeypatch.setattr(socket.socket, "send", send, raising=False)
+        pair = await connected()
+        pair.client.transport.write(b"abc")
+        pair.client.transport.close()
+        await pair.peer.lost
+        monkeypatch.undo()
+        await pair.close()
+
+    arm.run(main)
+    assert b"abc" in sent
+
+
 def test_events_of_a_connection_come_in_order(arm):
     """A protocol sees made, data, eof and lost, each at its time and the ends once."""
 

@@ -26,16 +26,17 @@ from simloop.net import (
     make_socketpair,
     set_host_finder,
 )
+from simloop.net.linux import select_names
 
 EVENTS = {
-    select.POLLIN: "in",
-    select.POLLOUT: "out",
-    select.POLLRDHUP: "rdhup",
-    select.POLLERR: "err",
-    select.POLLHUP: "hup",
-    select.POLLNVAL: "nval",
+    select_names.POLLIN: "in",
+    select_names.POLLOUT: "out",
+    select_names.POLLRDHUP: "rdhup",
+    select_names.POLLERR: "err",
+    select_names.POLLHUP: "hup",
+    select_names.POLLNVAL: "nval",
 }
-ASKED = select.POLLIN | select.POLLOUT | select.POLLRDHUP
+ASKED = select_names.POLLIN | select_names.POLLOUT | select_names.POLLRDHUP
 LOW_PORTS = 1024
 AUTOBOUND = re.compile(rb"\0[0-9a-f]{5}")  # unix(7): Linux draws them, here they count up.
 

@@ -39,6 +39,21 @@ class Descriptors(RuleBasedStateMachine):
         self.model[expected] = file
 
     @precondition(lambda self: self.model)
+    @rule(data=st.data(), fd=st.integers(98, 130))
+    def put(self, data, fd):
+        file = self.table.get(data.draw(st.sampled_from(list(self.model))))
+        before = self.model.get(fd)
+        if fd < 100:
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                self.table.put(fd, file)
+            return
+        self.table.put(fd, file)
+        self.model[fd] = file
+        for each in (file, before):
+            if each is not None:
+                assert each.references == list(self.model.values()).count(each)
+
+    @precondition(lambda self: self.model)
     @rule(data=st.data())
     def close(self, data):
         fd = data.draw(st.sampled_from(list(self.model)))

@@ -88,13 +88,20 @@ FILTERS = [
 ]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", None])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1", None])
 @pytest.mark.parametrize("port", [80, "domain", None])
 @pytest.mark.parametrize("filters", FILTERS, ids=repr)
 def test_lookups_are_filtered_as_by_glibc(host, port, filters):
     """Family, type, protocol and flags leave the entries that the real getaddrinfo leaves."""
     mine = outcome(NamesTable().getaddrinfo, host, port, **filters)
     assert mine == outcome(socket.getaddrinfo, host, port, **filters)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.1", "::FFFF:10.0.0.5"])
+def test_the_canonical_name_is_glibcs(host):
+    """A name is told as the table has it, a number as it was asked for."""
+    asked = (host, 80, 0 if ":" in host else V4, STREAM, 0, socket.AI_CANONNAME)
+    assert outcome(NamesTable().getaddrinfo, *asked) == outcome(socket.getaddrinfo, *asked)
 
 
 REVERSE = [

@@ -250,8 +250,14 @@ def test_wrong_arguments(arm) -> None:
         with pytest.raises(TypeError):
             await asyncio.create_subprocess_exec(1)
         process = await asyncio.create_subprocess_exec("sleep", "1000")
-        with pytest.raises((ValueError, OSError)):
-            process.send_signal(1000)
+        for number in (1000, -1):
+            with pytest.raises(OSError, match="Invalid argument"):
+                process.send_signal(number)
+            with pytest.raises(OSError, match="Invalid argument"):
+                os.kill(process.pid, number)
+        for number in ("SIGTERM", None, 1.5):
+            with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+                process.send_signal(number)
         process.kill()
         await process.wait()
 
@@ -287,3 +293,51 @@ def test_a_missing_program() -> None:
         assert process.returncode == 127
 
     simloop.run(main())
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_start_that_is_cancelled(arm, turns) -> None:
+    """Wherever the start is given up, the process is killed, and the loop has nothing to report."""
+
+    async def main() -> None:
+        loop, told = asyncio.get_running_loop(), []
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        start = loop.subprocess_exec(asyncio.SubprocessProtocol, "sleep", "1000")
+        task = loop.create_task(start)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():  # It was there already.
+            task.result()[0].close()
+        await asyncio.sleep(0.01)
+        assert told == []
+
+    arm.run(main)
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "words"),
+    [
+        (("cat\0",), {}, "embedded null byte"),
+        (("cat", "a\0b"), {}, "embedded null byte"),
+        (("cat", b"a\0b"), {}, "embedded null byte"),
+        (("cat",), {"executable": "cat\0"}, "embedded null byte"),
+        (("cat",), {"cwd": "/\0"}, "embedded null byte"),
+        (("cat",), {"env": {"NAME": "x\0"}}, "embedded null byte"),
+        (("cat",), {"env": {"NAME\0": "x"}}, "embedded null byte"),
+        (("cat",), {"env": {"NAME=": "x"}}, "illegal environment variable name"),
+        (("cat",), {"env": {b"=NAME": b"x"}}, "illegal environment variable name"),
+    ],
+)
+def test_texts_that_no_process_can_have(arm, command, options, words) -> None:
+    """A NUL in what a process is given, and a name with "=", are errors in Python's words."""
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match=words):
+            await asyncio.create_subprocess_exec(*command, **options)
+        if not options and len(command) == 1:
+            with pytest.raises(ValueError, match=words):
+                await asyncio.create_subprocess_shell(command[0])
+
+    arm.run(main)

@@ -395,7 +395,10 @@ assert asyncio.run(simloop.cut_short(asyncio.sleep(0, "done"))) == "done"
 print(sorted(name for name in sys.modules if name.startswith(("simloop.world", "simloop._"))))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.stdout.strip(), done.stderr) == ("['simloop._presence', 'simloop._version']", "")
+    assert (done.stdout.strip(), done.stderr) == (
+        "['simloop._only_copy', 'simloop._presence', 'simloop._version']",
+        "",
+    )
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ def answer(name):
 class FakeSockets:
     """Names and descriptors of a world; ``calls`` tells what was asked."""
 
+    files = None
     socket_class = FakeSocket
     paths = FakePaths()
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import pickle
 import sys
+import types
 import warnings
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 import pytest
+
+from simloop._sandbox.patching import registry
 
 
 @dataclass
@@ -139,3 +142,14 @@ def test_outside_all_is_real():
     assert type(vars(datetime)["now"]).__name__ == "classmethod_descriptor"
     assert Record().created.year > 2024
     assert held_now().year > 2024
+
+
+def test_a_held_method_is_redirected_once(monkeypatch):
+    """However often modules come and go; the real function beside it looks as the held one does."""
+
+    def look(name):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+        with registry.sealed():
+            return len(registry._redirects)
+
+    assert look("first_to_come") == look("second_to_come") == look("third_to_come")

@@ -163,6 +163,7 @@ def test_tls_is_drawn_from_the_seed(make, tmp_path):
 def test_an_unknown_openssl_leaves_handshakes_random(make, monkeypatch):
     """Where OpenSSL's method is out of reach, what Python draws from it still follows."""
     monkeypatch.setattr(patches, "_redirects", [*patches._redirects])
+    monkeypatch.setattr(patches, "_by_target", {**patches._by_target})
     monkeypatch.setattr(patches, "_patches", [p for p in patches._patches if "tls" not in repr(p)])
     monkeypatch.setattr(patches, "_memory_patch", patches._memory_patch)
     monkeypatch.setattr(patches, "_counted", patches._counted)

@@ -395,3 +395,18 @@ def test_against_a_naive_model(steps) -> None:  # noqa: C901 - a branch for each
 
     with tempfile.TemporaryDirectory() as folder:
         run(main, Path(folder))
+
+
+def test_links_are_copied_with_their_status(tmp_path) -> None:
+    """``shutil`` finds that ``os.stat`` knows links, in a run as outside, and copies a tree."""
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "file").write_text("here")
+    (tmp_path / "from" / "link").symlink_to("file")
+
+    async def main() -> tuple[bool, bool, str]:
+        shutil.copytree(tmp_path / "from", tmp_path / "to", symlinks=True)
+        link = tmp_path / "to" / "link"
+        known = {os.stat, os.utime} <= os.supports_follow_symlinks
+        return known, link.is_symlink(), link.read_text()
+
+    assert simloop.run(main()) == (True, True, "here")

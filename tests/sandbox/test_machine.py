@@ -139,6 +139,55 @@ def test_numbers_agree_with_files():
     simloop.run(main())
 
 
+def test_files_of_the_program_s_user_are_its_own(tmp_path):
+    """What a run writes belongs to the user that it is told it runs as, however that is asked."""
+    path = tmp_path / "file"
+
+    async def main():
+        path.write_text("x")
+        with path.open() as file, os.scandir(tmp_path) as entries:
+            status = [
+                *(path.stat(), path.lstat(), os.fstat(file.fileno()), tmp_path.stat()),
+                *(entry.stat() for entry in entries),
+            ]
+        assert path.owner() == getpass.getuser()
+        return {(each.st_uid, each.st_gid) for each in status}, (os.getuid(), os.getgid())
+
+    owners, user = simloop.run(main())
+    assert owners == {user}
+    real = path.stat()
+    assert (real.st_uid, real.st_gid) == (os.getuid(), os.getgid())
+
+
+@pytest.mark.parametrize("how", ["positions", "names", "descriptor"])
+def test_giving_a_file_to_the_program_s_user_keeps_it(tmp_path, how):
+    """``os.chown`` takes the user of the run for the real one, to whom the file belongs anyway."""
+    path = tmp_path / "file"
+
+    async def main():
+        path.touch()
+        if how == "positions":
+            os.chown(path, os.getuid(), os.getgid())
+        elif how == "names":
+            os.chown(path=path, uid=os.getuid(), gid=-1)
+        else:
+            with path.open() as file:
+                os.fchown(file.fileno(), os.getuid(), os.getgid())
+
+    simloop.run(main())
+    assert path.stat().st_uid == os.getuid()
+
+
+def test_files_have_their_real_owner_where_the_machine_is_allowed(tmp_path):
+    """Where a program asks for the real user, it finds that user's files."""
+
+    async def main():
+        with simloop.allow("machine"):
+            return tmp_path.stat().st_uid == os.getuid()
+
+    assert simloop.run(main())
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_to_read_a_file_reads_the_world_s(way):
     """A text of the world is read in whatever way a file can be opened; seeking works."""

@@ -65,6 +65,26 @@ class Guarded(asyncio.Event):
         super().__setattr__(name, value)
 
 
+class Shifted(asyncio.Protocol):
+    """A protocol whose own hash builds on what its base says."""
+
+    def __hash__(self):
+        return super().__hash__() + 1000
+
+
+class Meta(type):
+    """A metaclass whose classes are equal to all, and cannot be hashed."""
+
+    def __eq__(cls, other):
+        return True
+
+    __hash__ = None
+
+
+class Strange(asyncio.Protocol, metaclass=Meta):
+    """A protocol of such a class."""
+
+
 def tls_object():
     context = ssl.create_default_context()
     return context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="here")
@@ -575,3 +595,50 @@ def test_a_module_may_have_several_that_wait_for_it(tmp_path, monkeypatch):
     assert simloop.run(main()) == [1, 2]
     assert seen == ["late_module_of_test"]
     sys.modules.pop("late_module_of_test")
+
+
+@pytest.mark.parametrize("slots", [None, ("__weakref__",), ()], ids=["dict", "slots", "no room"])
+def test_what_told_its_address_in_its_own_way_still_does(slots):
+    """As distributed's TaskState, which sets have when its library is noticed: ``id(self)``."""
+
+    def hash_of_state(self) -> int:
+        return id(self)
+
+    body: dict = {} if slots is None else {"__slots__": slots}
+    cls = type("State", (), {**body, "__hash__": hash_of_state})
+    before = cls()
+    known = {before}
+    hashes.name_class(cls)
+    assert before in known
+    assert hash(before) == id(before)
+    later = cls()
+    assert hash(later) == id(later)
+
+    async def main() -> None:
+        known.remove(before)
+        assert hash(later) == id(later)
+
+    simloop.run(main())
+
+
+def test_a_hash_that_builds_on_the_base_s():
+    """A class whose ``__hash__`` asks ``super()`` gets the number, and no endless recursion."""
+
+    async def main():
+        first, second = Shifted(), Shifted()
+        return hash(second), hash(first), hash(second)
+
+    one, two, again = simloop.run(main())
+    assert two == one + 1
+    assert again == one
+    assert hash(Shifted()) != one
+
+
+def test_a_class_that_cannot_be_hashed_itself():
+    """Instances hash by number where their class has a metaclass without a hash."""
+
+    async def main():
+        return [hash(Strange()) for _ in range(3)]
+
+    one, *others = simloop.run(main())
+    assert others == [one + 1, one + 2]

@@ -7,11 +7,13 @@ import gc
 import sys
 import time
 import types
+from _thread import LockType, allocate_lock
 
 import pytest
 
 from simloop._sandbox.patching import c_functions as module
 from simloop._sandbox.patching.c_functions import (
+    MethodRedirect,
     Redirect,
     check_layout,
     clone,
@@ -19,29 +21,62 @@ from simloop._sandbox.patching.c_functions import (
     type_dict,
     type_modified,
 )
-from simloop._sandbox.patching.memory import address_of, memory
+from simloop._sandbox.patching.memory import MemoryPatch, address_of, memory
 from simloop.errors import UnsupportedError
 
+ANY = [((), {}), ((1,), {}), ((1, 2), {"key": 3})]
+
 # One of each calling convention: no arguments, one, a tuple, an array, an array with keywords.
-FUNCTIONS = [time.thread_time, time.sleep, time.mktime, divmod, sorted, ctypes.resize]
+FUNCTIONS = [
+    (time.thread_time, ANY[:1]),
+    (time.mktime, ANY[1:2]),
+    (ctypes.resize, ANY),
+    (divmod, ANY),
+    (sorted, ANY),
+]
 
 
 def held(function=time.thread_time):
     return function()
 
 
-@pytest.mark.parametrize("target", FUNCTIONS, ids=lambda function: function.__name__)
-def test_every_calling_convention_arrives(target):
-    """A redirected function hands on arguments and keywords, whatever its convention."""
+@pytest.mark.parametrize(("target", "possible"), FUNCTIONS)
+def test_every_calling_convention_arrives(target, possible):
+    """A redirected function hands on what it can be called with, and refuses the rest as ever."""
     calls = []
     redirect = Redirect(target, lambda *args, **kwargs: calls.append((args, kwargs)) or "ours")
     redirect.on()
     try:
-        answers = [target(), target(1), target(1, 2, key=3)]
+        for args, kwargs in ANY:
+            if (args, kwargs) in possible:
+                assert target(*args, **kwargs) == "ours"
+            else:
+                with pytest.raises(TypeError, match=target.__name__):
+                    target(*args, **kwargs)
     finally:
         redirect.off()
-    assert answers == ["ours"] * 3
-    assert calls == [((), {}), ((1,), {}), ((1, 2), {"key": 3})]
+    assert calls == possible
+
+
+def test_methods_of_classes_in_c_follow():
+    """A redirected method is ours by each way to it, held before too, and then C's again."""
+    lock, held = allocate_lock(), LockType.acquire
+    redirect = MethodRedirect(type_dict(LockType)["acquire"], lambda *args: ("ours", *args[1:]))
+    words = MemoryPatch(redirect.words)
+
+    def call():
+        return lock.acquire(False)
+
+    assert [call() for _ in range(20)] == [True] + [False] * 19  # Specialised byte code.
+    words.on()
+    try:
+        answers = [call(), held(lock), LockType.acquire(lock, 1), lock.acquire()]
+        assert redirect.real(lock, False) is False
+    finally:
+        words.off()
+    assert answers == [("ours", False), ("ours",), ("ours", 1), ("ours",)]
+    assert call() is held(lock, False) is False
+    gc.collect()
 
 
 def test_references_follow():

@@ -6,10 +6,12 @@ import ctypes
 import gc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import simloop
 from simloop._sandbox.patching import python_functions as rewrite
-from simloop._sandbox.patching.memory import MemoryPatch, Word
+from simloop._sandbox.patching.memory import WORD_SIZE, MemoryPatch, Word
 from simloop._sandbox.patching.python_functions import Rewrite
 
 
@@ -57,18 +59,21 @@ def test_keywords_arrive() -> None:
     assert add(1, third=9) == 12
 
 
-def test_words_are_written_where_they_lie() -> None:
-    """Each word gets its own value; of two for one place the later counts."""
-    cells = [ctypes.c_size_t(number) for number in range(100)]
+@given(named=st.lists(st.integers(0, 30), min_size=1))
+def test_words_are_written_where_they_lie(named) -> None:
+    """Each gets its own value, neighbours or not; of two for one place the later one counts."""
+    cells = (ctypes.c_size_t * 31)(*range(31))
+    there = {index: 2**64 - number for number, index in enumerate(named, 1)}
     words = MemoryPatch(
-        [Word(ctypes.addressof(cell), cell.value, 2**64 - 1 - cell.value) for cell in cells]
-        + [Word(ctypes.addressof(cells[0]), 0, 7)]
+        Word(ctypes.addressof(cells) + index * WORD_SIZE, index, 2**64 - number)
+        for number, index in enumerate(named, 1)
     )
-    assert len(words) == 101
-    words.on()
-    assert [cell.value for cell in cells[:3]] == [7, 2**64 - 2, 2**64 - 3]
-    words.off()
-    assert [cell.value for cell in cells] == list(range(100))
+    assert len(words) == len(there)
+    for _ in range(2):
+        words.on()
+        assert list(cells) == [there.get(index, index) for index in range(31)]
+        words.off()
+        assert list(cells) == list(range(31))
 
 
 def test_no_words_are_fine() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 from socket import AF_INET, AF_UNIX, SOCK_DGRAM, SOCK_STREAM
 from socket import getaddrinfo as held_getaddrinfo
 from socket import socket as held_socket
+from unittest import mock
 
 import pytest
 
+import simloop
 from simloop._sandbox import allow
 
 
@@ -94,3 +98,20 @@ def test_outside_sockets_are_real(make, fake_sockets):
         assert type(made) is socket.socket
         assert type(traced) is Traced
         assert made.fileno() >= 0
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_mock_made_by_the_class_of_sockets_takes_its_calls(sealed) -> None:
+    """``create_autospec`` looks at methods in C, which are others while a run is on."""
+
+    async def main() -> None:
+        mocked = mock.create_autospec(socket.socket, spec_set=True, instance=True)
+        mocked.connect(("127.0.0.1", 80))
+        mocked.getpeername()
+        mocked.setblocking(False)
+        mocked.recv(10, 2)
+        mocked.recv.assert_called_once_with(10, 2)
+        lock = mock.create_autospec(threading.Lock(), instance=True)
+        lock.acquire(blocking=False)
+
+    simloop.run(main()) if sealed else asyncio.run(main())

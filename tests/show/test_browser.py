@@ -484,6 +484,8 @@ def test_a_finding_shows_both_runs_where_they_part(browser, tmp_path):
     assert [text.partition(" of ")[0] for text in told] == [told[0].partition(" of ")[0]] * 2
     assert told[0].startswith("Step ")
     assert [each.evaluate("chart.marks.length") for each in (plain, failing)] == [0, 1]
+    assert [each.is_visible("#failing") for each in (plain, failing)] == [False, True]
+    assert page.locator("svg.sequence .fails").count() == 2
     assert page.locator("ol.deviations li").count() == 1
     assert not errors
     page.close()

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+import simloop
 from simloop.cli import ExitStatus
 from simloop.cli import main as command
 from simloop.show import TraceError, page, read
@@ -184,3 +185,17 @@ def test_showing_loads_no_engine(traced, tmp_path):
     line = [sys.executable, "-c", source, str(traced(program, "light"))]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_power_cut_is_in_the_picture(traced, tmp_path):
+    """What befell a machine is told with its time, as one of the moments of the world."""
+
+    async def main():
+        (tmp_path / "log").write_text("x")
+        await asyncio.sleep(1)
+        simloop.current_world().disk.crash()
+
+    picture = read(traced(main, "cut", disk=True))
+    (cut,) = picture.moments
+    assert cut.text.startswith("power cut, lost: ")
+    assert cut.at_us == 1_000_000

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
+import queue
 import signal
 import socket
+import threading
+import time
 
 import pytest
 
@@ -155,6 +159,72 @@ def test_handlers_are_the_main_threads(run, send) -> None:
     assert seen == [True]
 
 
+def test_a_thread_adds_no_handler_to_the_loop(run) -> None:
+    """``add_signal_handler`` of another thread is asyncio's RuntimeError, and sets nothing."""
+
+    async def main() -> object:
+        loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGUSR1)
+        with pytest.raises(RuntimeError, match="only works in main thread"):
+            await asyncio.to_thread(loop.add_signal_handler, signal.SIGUSR1, print)
+        assert signal.getsignal(signal.SIGUSR1) == before
+        return loop.remove_signal_handler(signal.SIGUSR1)
+
+    assert run(main) is False
+
+
+WAITS = {
+    "time.sleep": lambda: time.sleep(3600),
+    "Lock.acquire": lambda: [lock.acquire() for lock in [threading.Lock()] * 2],
+    "Event.wait": lambda: threading.Event().wait(),
+    "Queue.get": lambda: queue.Queue().get(),
+    "Future.result": lambda: concurrent.futures.Future().result(),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_a_threads_signal_breaks_off_what_blocks(run, wait) -> None:
+    """Where the main thread blocks, a handler runs there, and what it raises ends the wait."""
+
+    async def main() -> None:
+        def refuse(_number: int, _frame: object) -> None:
+            raise ZeroDivisionError
+
+        signal.signal(signal.SIGUSR1, refuse)
+        # Not raise_signal: it reaches a thread's own system call, and wakes no other.
+        thread = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGUSR1))
+        with pytest.raises(ZeroDivisionError):
+            await_blocking(thread, wait)
+        thread.join()
+        await asyncio.sleep(0.001)
+
+    def await_blocking(thread: threading.Thread, wait) -> None:
+        thread.start()
+        wait()
+
+    run(main)
+
+
+def test_a_wait_goes_on_after_a_threads_signal(run) -> None:
+    """A handler that raises nothing runs before the wait ends, and the wait ends as it would."""
+    seen = []
+
+    async def main() -> None:
+        signal.signal(signal.SIGUSR1, lambda *_: seen.append("handler"))
+        box: queue.Queue[str] = queue.Queue()
+
+        def work() -> None:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            box.put("put")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        seen.append(box.get())
+        thread.join()
+
+    run(main)
+    assert seen == ["handler", "put"]
+
+
 def test_a_deadly_signal_is_an_error_at_its_line(send) -> None:
     """Where nobody handles the signal, the call says what it would do."""
 
@@ -174,6 +244,55 @@ def test_ctrl_c_sent_by_the_program(send) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         simloop.run(main())
+
+
+def test_pythons_own_handler_of_ctrl_c_raises_at_once(run, send) -> None:
+    """``default_int_handler`` set by the program stands in the place of the runner's handler."""
+
+    async def main() -> list[object]:
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        is_runners = callable(before) and before is not signal.default_int_handler
+        is_own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGINT)
+        await asyncio.sleep(0.001)
+        return [is_runners, is_own]
+
+    assert run(main) == [True, True]
+
+
+def test_the_runners_handler_of_ctrl_c_is_put_back(run, send) -> None:
+    """What ``signal.signal`` returned for SIGINT cancels the main task again, once it is set."""
+    seen = []
+
+    async def main() -> None:
+        before = signal.signal(signal.SIGINT, lambda *_: seen.append("own"))
+        send(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
+        send(signal.SIGINT)
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    with pytest.raises(KeyboardInterrupt):
+        run(main)
+    assert seen == ["own", "cancelled"]
+
+
+def test_a_removed_handler_of_ctrl_c_leaves_pythons_own(run, send) -> None:
+    """After ``remove_signal_handler`` SIGINT raises at once, and cancels no task."""
+
+    async def main() -> bool:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, print)
+        loop.remove_signal_handler(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGINT)
+        return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    assert run(main)
 
 
 def test_the_hosts_number_and_the_group_are_its_own_too() -> None:

@@ -11,6 +11,7 @@ import unittest
 from typing import ClassVar
 
 import pytest
+from hypothesis import given, strategies
 
 import simloop
 from simloop.testing import SimTestCase, virtual_time
@@ -228,6 +229,13 @@ def test_virtual_time_refuses_what_it_cannot_run() -> None:
     """A plain function and an unknown option are errors where they stand."""
     with pytest.raises(simloop.UsageError, match="decorates an async function, not <function"):
         virtual_time(lambda: None)
+    with pytest.raises(simloop.UsageError, match="write @given above @virtual_time"):
+
+        @virtual_time(explore=5)
+        @given(strategies.integers())
+        async def below(_number: int) -> None:
+            """Is never run."""
+
     with pytest.raises(simloop.UsageError, match=r"virtual_time\(\) got speed=3; it takes seed,"):
         virtual_time(speed=3)
 

@@ -129,6 +129,29 @@ def test_inputs_of_a_property_are_shrunk_first_then_the_schedule(suite) -> None:
     again.assert_outcomes(failed=1)
 
 
+def test_properties_that_are_methods_are_explored(suite) -> None:
+    """Each example of each method of a class, with what it was given explicitly."""
+    source = """
+    import asyncio
+    import pytest
+    from hypothesis import example, given, strategies
+
+    @pytest.mark.simloop(explore=5)
+    class TestSleeps:
+        @given(number=strategies.integers(1, 9))
+        @example(number=3)
+        async def test_one(self, number):
+            await asyncio.sleep(number)
+
+        @given(number=strategies.integers(1, 9))
+        async def test_other(self, number):
+            assert number < 5
+    """
+    result = suite(source, "-p", "_hypothesis_pytestplugin")
+    result.assert_outcomes(passed=1, failed=1)
+    assert "number=5" in result.stdout.str()
+
+
 def test_a_property_is_not_explored_by_time(suite) -> None:
     """No two examples would be explored alike, and Hypothesis would call the test flaky."""
     result = suite(PROPERTY.replace("MARK", "seconds=1"), "-p", "_hypothesis_pytestplugin")

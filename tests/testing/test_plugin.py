@@ -28,6 +28,7 @@ def suite(pytester, monkeypatch):
     """Return a function that writes a file of tests and runs pytest on it, in this process."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p simloop.testing.plugin")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("CI", raising=False)  # pytest shortens its summary elsewhere.
 
     def run(source, *args):
         pytester.makepyfile(test_suite=HEAD + textwrap.dedent(source))
@@ -68,6 +69,27 @@ def test_the_mark_takes_the_options_of_run(suite) -> None:
     """)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*LimitError: the next deadline is at 11.0 s*"])
+
+
+@pytest.mark.parametrize("options", [[], ["--simloop-explore=3"]])
+def test_a_test_finds_its_world(suite, options) -> None:
+    """The fixture is the world that the test runs in, with hosts; an explored test has many."""
+    result = suite(
+        """
+    @pytest.mark.simloop
+    async def test_it(simloop_world):
+        from simloop import current_world
+        assert simloop_world is current_world()
+        assert not simloop_world.hosts
+        host = simloop_world.add_host("db", asyncio.sleep, args=(5,))
+        assert await host.processes[0].exited() == 0
+
+    def test_from_outside(simloop_world, simloop_loop):
+        assert simloop_world is simloop_loop.world
+    """,
+        *options,
+    )
+    result.assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize("arguments", ["seeds=3", "7"])
@@ -270,13 +292,17 @@ async def test_of_one_seed(simloop_seed):
 
 def test_plain(simloop_seed):
     pass
+
+@pytest.mark.simloop
+def test_from_outside(simloop_loop, simloop_seed):
+    assert simloop_loop.world.seed == simloop_seed
 """
 
 
 def test_each_test_runs_with_each_seed_of_a_range(suite) -> None:
     """One test a seed, with a name that replays; a mark that names a seed keeps that one."""
     result = suite(SEEDS, "--simloop-seeds=0-7,9,9")
-    result.assert_outcomes(passed=16, failed=4)
+    result.assert_outcomes(passed=25, failed=4)
     text = result.stdout.str()
     line = re.search(r"replay: pytest '(\S+)' (--simloop-seeds=\d+)", text)
     assert line is not None
@@ -290,6 +316,8 @@ def test_each_test_runs_with_each_seed_of_a_range(suite) -> None:
         ("--simloop-seeds=9-1", "'9-1' ends before it begins"),
         ("--simloop-seeds=1,x", "'x' is no range of seeds; write 0-49, or 1,5,10-19"),
         ("--simloop-seeds=1 --simloop-seed=2", "give one of them"),
+        ("--simloop-seeds=0-99999999", "makes more than 100,000 tests of each one"),
+        ("--simloop-seeds=0-60000,70000-999999", "makes more than 100,000 tests of each one"),
     ],
 )
 def test_a_wrong_range_of_seeds_is_told(suite, line, message) -> None:
@@ -297,6 +325,53 @@ def test_a_wrong_range_of_seeds_is_told(suite, line, message) -> None:
     result = suite(SEEDS, *line.split())
     assert message in result.stderr.str()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+SOME_FAIL = """
+@pytest.mark.simloop
+@pytest.mark.parametrize("to", ["a", "seed3"])
+async def test_transfer(to):
+    world = asyncio.get_running_loop().world
+    assert world.seed not in (3, 5) or to == "a"
+
+@pytest.mark.simloop
+async def test_fine():
+    pass
+"""
+
+
+def test_seeds_that_failed_are_told_together(suite) -> None:
+    """How many of a test's seeds failed, and a line that repeats the first, by itself."""
+    result = suite(SOME_FAIL, "--simloop-seeds=0-7")
+    result.assert_outcomes(passed=22, failed=2)
+    lines = result.stdout.lines
+    told = next(number for number, line in enumerate(lines) if "= simloop: seeds =" in line)
+    assert lines[told + 1].endswith("::test_transfer[seed3]: 2 of 8 seeds failed, the first with 3")
+    line = re.fullmatch(r"  replay: pytest '(\S+)' (--simloop-seeds=3)", lines[told + 2])
+    assert line is not None
+    suite(SOME_FAIL, line[1], line[2]).assert_outcomes(failed=1)
+    quiet = suite(SOME_FAIL, "--simloop-seeds=0-2")
+    assert "simloop: seeds" not in quiet.stdout.str()
+
+
+def test_seeds_that_failed_run_first_the_next_time(suite) -> None:
+    """They are kept until they pass, also where others ran since, and tests are shuffled."""
+    suite(SOME_FAIL, "--simloop-seeds=0-7")
+    suite(SOME_FAIL, "--simloop-seeds=0-2").assert_outcomes(passed=9)
+    again = suite(SOME_FAIL, "--simloop-seeds=0-7", "-x", "-p", "randomly")
+    again.assert_outcomes(failed=1)
+    mended = SOME_FAIL.replace("(3, 5)", "(5,)")
+    suite(mended, "--simloop-seeds=0-7", "-x").assert_outcomes(passed=1, failed=1)
+    suite(mended, "--simloop-seeds=0-7", "-x").assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize("options", ["-p no:cacheprovider", "-p xdist -n2"])
+def test_failing_seeds_are_told_by_any_runner(suite, options) -> None:
+    """Where pytest keeps nothing, they are told all the same, and by workers of xdist, too."""
+    result = suite(SOME_FAIL, "--simloop-seeds=0-7", *options.split())
+    result.stdout.fnmatch_lines(
+        ["*test_transfer[[]seed3[]]: 2 of 8 seeds failed, the first with 3"]
+    )
 
 
 def test_strict_mode_leaves_unmarked_tests_alone(suite) -> None:
@@ -325,9 +400,9 @@ def test_auto_mode_takes_what_nobody_claims(suite, pytester) -> None:
 
 
 def test_another_mode_is_refused(suite) -> None:
-    """The ini option is strict or auto."""
+    """The ini option is one of three words."""
     result = suite("", "-o", "simloop_mode=loose")
-    result.stderr.fnmatch_lines(["*simloop_mode is 'loose'; it is strict or auto"])
+    result.stderr.fnmatch_lines(["*simloop_mode is 'loose'; it is strict, auto or all"])
 
 
 def test_our_mark_wins_over_pytest_asyncios_auto_mode(suite) -> None:
@@ -526,8 +601,8 @@ class Stock(unittest.IsolatedAsyncioTestCase):
 
 
 def test_cases_of_unittest_run_themselves(suite) -> None:
-    """The auto mode leaves them alone; a SimTestCase tells its own seed and its own line."""
-    result = suite(CASES, "-o", "simloop_mode=auto")
+    """The strict mode leaves them alone; a SimTestCase tells its own seed and its own line."""
+    result = suite(CASES)
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(["*assert 5 == 4", "*simloop: seed 5, virtual time 3.0 s, * steps"])
     result.stdout.fnmatch_lines(
@@ -539,6 +614,10 @@ def test_cases_of_unittest_run_themselves(suite) -> None:
         ]
     )
     result.stdout.no_fnmatch_line("replay:*")
+    result = suite(CASES, "-o", "simloop_mode=auto")
+    result.assert_outcomes(failed=3)  # The stock one has our loop, too.
+    result.stdout.fnmatch_lines(["*simloop: seed 5, virtual time 3.0 s, * steps"])
+    result.stdout.fnmatch_lines(["replay: pytest test_suite.py::Stock::test_stock *"])
 
 
 def test_a_mark_that_can_do_nothing_is_refused(suite) -> None:
@@ -698,6 +777,7 @@ def test_the_engine_is_loaded_before_fixtures_replace_what_it_patches(pytester, 
     """A fixture of the session may put something of its own in the place of a clock."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p simloop.testing.plugin")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("CI", raising=False)  # pytest shortens its summary elsewhere.
     pytester.makepyfile("""
     import time
     import pytest
@@ -713,3 +793,40 @@ def test_the_engine_is_loaded_before_fixtures_replace_what_it_patches(pytester, 
         assert time.perf_counter() == 42.0
     """)
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+WITH_DISK = """
+    import os, simloop
+
+    @pytest.fixture
+    async def store(tmp_path):
+        (tmp_path / "made").write_text("by a fixture")
+        yield tmp_path
+        assert (tmp_path / "kept").read_text() == "by the test"
+
+    @pytest.mark.simloop(disk=True, MORE)
+    async def test_files(store):
+        assert (store / "made").read_text() == "by a fixture"
+        (store / "kept").write_text("by the test")
+        with open("beside", "w") as file:
+            file.write("x")
+        CRASH
+
+    def test_nothing_is_real(tmp_path_factory):
+        folder = tmp_path_factory.getbasetemp()
+        assert [name for _, _, files in os.walk(folder) for name in files] == [".lock"]
+        assert not os.path.exists("beside")
+"""
+
+
+def test_a_marked_test_may_have_a_disk(suite) -> None:
+    """With ``disk=True`` the test and its fixtures share a disk, and nothing becomes real."""
+    suite(WITH_DISK.replace("MORE", "").replace("CRASH", "")).assert_outcomes(passed=2)
+
+
+def test_an_explored_test_may_have_a_disk(suite) -> None:
+    """With ``explore=`` each schedule has a disk of its own, whose losses are searched, too."""
+    crash = "simloop.current_world().disk.crash()"
+    result = suite(WITH_DISK.replace("MORE", "explore=100").replace("CRASH", crash))
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*the power cut took the last * of the changes of folders*"])

@@ -141,6 +141,26 @@ def test_what_another_process_holds_is_waited_for_in_real_time(take, tmp_path):
         assert simloop.run(main()) == 0
 
 
+@pytest.mark.slow  # It starts a process, and waits for it in vain.
+def test_what_another_process_does_not_let_go_is_told_with_the_limit(tmp_path):
+    """After ``real_wait_limit`` seconds, which can be set, the error names both limit and cause."""
+    path = tmp_path / "lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+
+        async def main():
+            asyncio.get_running_loop().real_wait_limit = 0.05
+            with path.open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+
+        with pytest.raises(
+            simloop.LimitError, match=r"another process .* 0\.05 s.*real_wait_limit"
+        ):
+            simloop.run(main())
+
+
 def _locks():
     return {
         "Lock": multiprocessing.Lock(),

@@ -7,6 +7,7 @@ import gc
 import logging
 import logging.handlers
 import queue
+import sys
 import threading
 import time
 import weakref
@@ -16,6 +17,8 @@ from multiprocessing.pool import ThreadPool
 import pytest
 
 import simloop
+
+from .kept_log import Kept
 
 RUNS = {"s": simloop.run, "r": asyncio.run}
 ORDERS = ("ss", "rs", "sr", "rsr", "srs", "sssrrr")
@@ -147,6 +150,24 @@ def test_a_job_of_a_pool_that_a_run_has_not_ended_is_an_error():
     pool.join()
 
 
+def test_a_job_of_an_executor_that_a_run_has_not_ended_is_an_error():
+    """Its result is an error that says so, and no SystemExit, which would end the program."""
+    executor = ThreadPoolExecutor(2)
+    left = []
+
+    async def main():
+        left.append(executor.submit(threading.Event().wait))
+        left.append(executor.submit(sys.exit, 3))
+        await asyncio.sleep(1)
+
+    simloop.run(main())
+    with pytest.raises(simloop.UsageError, match="had not ended"):
+        left[0].result(5)
+    with pytest.raises(SystemExit):  # The program's own.
+        left[1].result(5)
+    executor.shutdown()
+
+
 @pytest.mark.parametrize("kind", [ThreadPoolExecutor, ThreadPool])
 def test_a_pool_that_a_run_shuts_down_stays_so(kind):
     """Closing a module's pool in a run ends its threads from outside, too."""
@@ -188,17 +209,6 @@ def test_a_pool_of_a_run_goes_with_it():
     assert threading.active_count() == before
 
 
-class Kept(logging.Handler):
-    """Keeps what is logged."""
-
-    def __init__(self):
-        super().__init__()
-        self.lines = []
-
-    def emit(self, record):
-        self.lines.append(record.getMessage())
-
-
 @pytest.mark.parametrize("started", ["in a run", "outside"])
 @pytest.mark.parametrize("order", ["s", *ORDERS])
 def test_a_listener_of_a_log_loses_no_line(order, started):
@@ -236,3 +246,18 @@ def test_a_listener_of_a_run_that_was_stopped_leaves_no_thread():
 
     simloop.run(main())
     assert threading.active_count() == before
+
+
+def test_a_pool_that_serves_a_run_takes_jobs_of_the_loop_too():
+    """``run_in_executor`` behind ``submit`` on one pool: one line of jobs, in virtual time."""
+    pool = ThreadPoolExecutor(3)
+
+    async def main():
+        for _ in range(6):
+            pool.submit(time.sleep, 0.5)
+        value = await asyncio.get_running_loop().run_in_executor(pool, sum, (1, 2))
+        return value, time.monotonic()
+
+    with pool:
+        assert simloop.run(main()) == (3, 1.0)
+        assert pool.submit(sum, (1, 2)).result() == 3

@@ -235,3 +235,16 @@ def test_a_thread_that_cancels_a_running_callback_waits_for_its_end(run_either, 
         assert seen[:2] == ["ended", True]
 
     run_either(main())
+
+
+def test_threads_of_jobs_are_no_daemons(run_either) -> None:
+    """Nor are those that a job starts; both as in asyncio's default executor."""
+
+    def job() -> tuple[bool, bool]:
+        thread = threading.Thread(target=int)
+        return threading.current_thread().daemon, thread.daemon
+
+    async def main() -> tuple[bool, bool]:
+        return await asyncio.to_thread(job)
+
+    assert run_either(main()) == (False, False)

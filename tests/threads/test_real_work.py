@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures as cf
 import ctypes
+import itertools
 import subprocess
 import sys
 import threading
@@ -13,6 +14,8 @@ import time
 import pytest
 
 import simloop
+from simloop._threads import thread_scheduler
+from simloop._threads.thread_position import queueing_time_s
 
 block_unseen = ctypes.CDLL(None).usleep
 """Waits in C, where nobody sees it."""
@@ -161,6 +164,27 @@ def test_computing_is_no_standstill() -> None:
         return await asyncio.to_thread(job)
 
     assert simloop.run(main()) == sum(range(6_000_000))
+
+
+@pytest.mark.slow
+def test_a_thread_without_a_processor_is_no_standstill(monkeypatch) -> None:
+    """On a busy machine a job may get no CPU time for longer than the limit, and still compute."""
+    queued = itertools.count()
+    monkeypatch.setattr(thread_scheduler, "computing_time_s", lambda _ident: 0.0)
+    monkeypatch.setattr(thread_scheduler, "queueing_time_s", lambda _ident: float(next(queued)))
+
+    async def main() -> None:
+        asyncio.get_running_loop().real_wait_limit = 0.05
+        await asyncio.to_thread(block_unseen, 300_000)
+
+    simloop.run(main())
+    assert next(queued) > 1
+
+
+def test_the_system_tells_how_long_a_thread_queued() -> None:
+    """A number that does not fall; 0 where the system tells none."""
+    first = queueing_time_s(threading.get_ident())
+    assert 0 <= first <= queueing_time_s(threading.get_ident())
 
 
 @pytest.mark.slow

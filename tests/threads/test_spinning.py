@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import sys
 import threading
 import time
+from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
+
+import simloop
+from simloop._threads.spinning import Spin
 
 pytestmark = pytest.mark.skipif(
     sys.gettrace() is not None and not hasattr(sys, "monitoring"),
@@ -71,6 +77,133 @@ def test_a_thread_sees_the_flag_that_another_sets(spin, setter, simulate):
         assert [sys.monitoring.get_tool(each) for each in (3, 4)] == [None, None]
 
 
+def spin_on_a_dictionary(flag, event, box):
+    while not flag.get("is set"):
+        pass
+
+
+def spin_on_a_future(flag, event, box):
+    while not box.future.done():
+        pass
+
+
+def spin_on_a_queue(flag, event, box):
+    while box.queue.empty():
+        pass
+
+
+def spin_for_a_lock(flag, event, box):
+    while not box.lock.acquire(blocking=False):
+        pass
+
+
+LOOP_SPINS = (
+    *SPINS,
+    spin_on_a_dictionary,
+    spin_on_a_future,
+    spin_on_a_queue,
+    spin_for_a_lock,
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spin", LOOP_SPINS)
+def test_the_loops_own_thread_sees_the_flag_that_a_thread_sets(spin, simulate):
+    """A coroutine that spins lets threads of the run go on, and the run is the same each time."""
+    # Where it yields, what a round calls has given back its locks, which the thread may want.
+
+    async def main():
+        flag, event, box = {}, threading.Event(), Flag()
+        box.lock, box.queue, box.future = threading.Lock(), queue.Queue(), Future()
+
+        def put_later():
+            with box.lock:
+                time.sleep(3)
+            box.queue.put(1)
+            box.future.set_result(1)
+            event.set()
+            flag["is set"] = box.is_set = True
+
+        thread = threading.Thread(target=put_later)
+        thread.start()
+        await asyncio.sleep(1)
+        spin(flag, event, box)
+        seen = time.monotonic()
+        thread.join()
+        await asyncio.sleep(1)
+        return seen
+
+    first, again = simulate(main), simulate(main)
+    assert 3 <= first.value < 3.01
+    assert (first.value, first.digest) == (again.value, again.digest)
+
+
+def test_a_debugger_that_went_on_hides_no_spin():
+    """The mark that pdb leaves on the outermost frame is no tool that traces the program."""
+
+    async def main():
+        flag = []
+        thread = threading.Thread(target=lambda: (time.sleep(3), flag.append(1)))
+        thread.start()
+        await asyncio.sleep(1)
+        while not flag:
+            pass
+        return time.monotonic()
+
+    outermost = sys._getframe()
+    while outermost.f_back is not None:
+        outermost = outermost.f_back
+    before, outermost.f_trace = outermost.f_trace, lambda *_: None
+    try:
+        assert 3 <= simloop.run(main()) < 3.01
+    finally:
+        outermost.f_trace = before
+
+
+@pytest.mark.slow
+def test_the_loops_thread_ends_with_its_line_when_no_thread_can_set_the_flag():
+    """Where every thread of the run has ended, what spins is an error that names the line."""
+
+    async def main():
+        flag = []
+        await asyncio.to_thread(flag.clear)
+        while not flag:
+            pass
+
+    with pytest.raises(simloop.LimitError, match="the loop's own thread goes round") as caught:
+        simloop.run(main(), max_time=10)
+    assert "test_spinning.py" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_callbacks_that_repeat_are_no_spin(simulate):
+    """The loop's thread is looked at in one step only: the same callback again is no round."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        left, done = [200_000], loop.create_future()
+
+        def work():
+            number = 0
+            while number < 3_000_000:
+                number += 1
+
+        def again():
+            left[0] -= 1
+            if left[0]:
+                loop.call_soon(again)
+            else:
+                done.set_result(None)
+
+        threading.Thread(target=time.sleep, args=(9,)).start()
+        work()
+        again()
+        await done
+        return loop.time()
+
+    assert simulate(main).value == 0
+
+
 @pytest.mark.slow  # It computes for longer than a thread may before it is looked at.
 @pytest.mark.parametrize("kind", ["local", "attribute", "items"])
 def test_a_thread_that_computes_is_left_alone(kind, simulate):
@@ -96,3 +229,41 @@ def test_a_thread_that_computes_is_left_alone(kind, simulate):
         return await asyncio.to_thread(work)
 
     assert simulate(main).value == 0
+
+
+def spin_by_a_loop_of_calls():
+    for _ in iter(int, 1):
+        pass
+
+
+def spin_in_a_comprehension():
+    return [each for each in iter(int, 1) if each]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spin", [spin_by_a_loop_of_calls, spin_in_a_comprehension])
+def test_a_thread_that_goes_round_for_ever_ends_with_its_line(spin):
+    """Its error comes where it spins, and says where that is; no error of the interpreter's."""
+    with pytest.raises(
+        simloop.LimitError, match=r"goes round and round|has computed for"
+    ) as caught:
+        simloop.run(asyncio.to_thread(spin), real_step_limit=5)
+    assert "test_spinning.py" in str(caught.value)
+
+
+def test_a_jump_without_a_line_is_passed_over():
+    """The compiler's own jumps stand on no line, before, within and after a round."""
+
+    class Thread:
+        spin = None
+
+        @staticmethod
+        def is_in_turn():
+            return True
+
+    spin = Spin(Thread(), lambda: None)
+    frame = SimpleNamespace(f_globals={}, f_lineno=None)
+    spin.line(frame)
+    spin.line(sys._getframe())
+    frame.f_back = sys._getframe()
+    spin.line(frame)

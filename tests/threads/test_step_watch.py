@@ -156,8 +156,7 @@ def test_the_watch_keeps_no_deadlock_waiting():
         lock.acquire()
         lock.acquire()
 
-    world = simloop.World()
-    assert not world.threads.real_work.describe()
     with pytest.raises(simloop.DeadlockError) as caught:
         simloop.run(main(), real_step_limit=60)
-    assert "outside of the run" not in str(caught.value)
+    # Where tests share a process with other threads (pytest-xdist's), these may be listed.
+    assert "_threads/step_watch" not in str(caught.value)

@@ -180,6 +180,38 @@ async def test_socket_disabled(socket_disabled):
     await asyncio.sleep(5)
 
 
+@pytest.mark.allow_hosts(["10.0.0.0/8", "127.0.0.1"])
+async def test_hosts_that_are_allowed():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        client.close()
+
+
+@pytest.mark.allow_hosts(["10.0.0.1"])
+async def test_hosts_that_are_not_allowed():
+    import pytest_socket
+
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with pytest.warns(UserWarning), pytest.raises(pytest_socket.SocketConnectBlockedError):
+            socket.create_connection(server.getsockname())
+        with socket.socket() as client:
+            client.setblocking(False)
+            await loop.sock_connect(client, server.getsockname())
+        _, writer = await asyncio.open_connection(*server.getsockname())
+        writer.close()
+
+
+async def test_a_mock_of_connect(mocker):
+    connect = mocker.patch("socket.socket.connect")
+    with socket.socket() as client:
+        client.connect(("10.0.0.1", 80))
+    connect.assert_called_once_with(("10.0.0.1", 80))
+    mocker.stopall()
+    with socket.socket() as client, pytest.raises(ConnectionRefusedError):
+        client.connect(("127.0.0.1", 80))
+
+
 async def test_responses():
     import requests
     import responses
@@ -214,7 +246,7 @@ def test_mocks(pytester, monkeypatch):
     plugins = ("simloop.testing.plugin", "pytest_mock", "pytest_socket", _SUBPROCESS)
     options = [word for name in plugins for word in ("-p", name)]
     result = pytester.runpytest_subprocess(*options, "-p", "no:cacheprovider")
-    result.assert_outcomes(passed=11)
+    result.assert_outcomes(passed=14)
 
 
 def test_the_real_functions_are_back():

@@ -128,6 +128,54 @@ def test_an_error_anywhere_ends_the_run(program, error):
         assert raise_within(program, after, raised) is raised
 
 
+DRIVING = {
+    "step": lambda loop: loop.step(),
+    "run_for": lambda loop: loop.run_for(0.002),
+    "run_until": lambda loop: loop.run_until(loop.time() + 0.002),
+    "run_ready": lambda loop: (loop.step(), loop.run_ready()),
+}
+
+
+@pytest.mark.parametrize("call", DRIVING)
+def test_an_error_in_a_loop_that_is_driven_loses_nothing(call):
+    """A handler that raises is heard once by the driver, which finds every task where it was."""
+    for after in range(1, 200, 7):
+        raised = TimedOut(after)
+
+        def handler(_signum, _frame, raised=raised):
+            raise raised
+
+        before, outer = signal.signal(signal.SIGALRM, handler), sys.gettrace()
+        loop, heard = simloop.SimLoop(), []
+        try:
+            task = loop.create_task(passing_on())
+            loop.run_for(0.01)
+            loop.call_soon(sys.settrace, Tracing(after))
+            for _ in range(60):
+                try:
+                    DRIVING[call](loop)
+                except TimedOut as error:
+                    heard.append(error)
+            sys.settrace(outer)
+            assert heard in ([], [raised])
+            assert signal.getsignal(signal.SIGALRM) is handler
+            if not task.done():  # It was in the task's own line, otherwise.
+                now = loop.time()
+                loop.run_for(1)
+                assert loop.time() == now + 1
+                assert not task.done()
+            for left in asyncio.all_tasks(loop):
+                left.cancel()
+            loop.run_until_idle()
+            with suppress(BaseException):
+                task.result()
+            assert not asyncio.all_tasks(loop)
+        finally:
+            sys.settrace(outer)
+            loop.close()
+            signal.signal(signal.SIGALRM, before)
+
+
 def test_a_program_that_never_gives_its_turn_back():
     """A step that asks for the time for ever is ended in its next line, not before a next turn."""
 

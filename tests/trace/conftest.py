@@ -8,7 +8,7 @@ import json
 import pytest
 
 import simloop
-from simloop.cli._running.trace_file import writing_trace
+from simloop.world.tracing.trace_file import writing_trace
 
 
 class Trace:
@@ -92,8 +92,11 @@ def check_format(events):
             stack.append(event)
         elif event["ph"] == "E":
             assert stack.pop()["ts"] <= event["ts"]
+        elif event["ph"] == "i":
+            assert event["s"] in ("p", "g")
+            assert event["name"]
         else:
-            assert stack[-1]["cat"] in ("step", "lost")
+            assert stack[-1]["cat"] in ("step", "lost", "packet", "lost packet")
             flow = (event["cat"], event["name"], event["id"])
             if event["ph"] == "s":
                 assert flow not in flows
@@ -110,8 +113,8 @@ def check_format(events):
 def trace(tmp_path):
     """Run a coroutine function with a trace; its error is swallowed."""
 
-    def trace(main, *, seed=0, name="run.json", **options):
-        world = simloop.World(seed=seed)
+    def trace(main, *, seed=0, name="run.json", disk=False, **options):
+        world = simloop.World(seed=seed, disk=disk)
         with (
             writing_trace(world, str(tmp_path / name), "program"),
             contextlib.suppress(Exception),

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import simloop
-from simloop.cli._running.trace_file import writing_trace
 from simloop.trace import Digest
+from simloop.world.tracing.trace_file import writing_trace
 
 CHANNELS = 3
 delays = st.sampled_from([0, 0, 0.001, 1, 3600])

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 import simloop
-from simloop.cli._running.trace_file import writing_trace
 from simloop.trace import ChromeTrace, EventFile
 from simloop.trace.messages import PENDING_MAX
+from simloop.world.tracing.trace_file import writing_trace
 
 COMMAND = [sys.executable, "-m", "simloop", "run"]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "day_in_the_life.py"
@@ -366,7 +366,7 @@ def test_the_run_does_not_notice(trace, main, tmp_path):
         if name is None:
             simloop.run(main(), world=world)
         else:
-            with simloop.cli._running.trace_file.writing_trace(world, str(tmp_path / name), "p"):
+            with simloop.world.tracing.trace_file.writing_trace(world, str(tmp_path / name), "p"):
                 simloop.run(main(), world=world)
         digests.append(digest.hexdigest())
     assert digests[0] == digests[1] == digests[2]
@@ -498,3 +498,26 @@ def test_the_example_gives_a_trace(tmp_path, format_checker):
     assert "localhost" in names
     flows = [each for each in content["traceEvents"] if each["ph"] == "s"]
     assert any(each["args"].get("begins", "").startswith("POST /readings/") for each in flows)
+
+
+def test_a_power_cut_is_an_instant_of_its_step(trace, tmp_path):
+    """What a power cut took, and which call of a disk failed, stand where they happened."""
+
+    async def main():
+        world = simloop.current_world()
+        host = world.add_host("db")
+        (tmp_path / "f").write_text("x")
+        await asyncio.sleep(5)
+        world.disk.crash()
+        world.disk.configure(read_error=1.0)
+        (tmp_path / "f").write_text("y")
+        with pytest.raises(OSError, match="Input/output"):
+            (tmp_path / "f").read_text()
+        host.crash()
+
+    events = trace(main, disk=True).events
+    moments = [event for event in events if event["ph"] == "i" and event["cat"] == "disk"]
+    cut, failed = moments
+    assert (cut["ts"], cut["s"]) == (5_000_000, "g")
+    assert cut["name"].startswith("power cut, lost: ")
+    assert failed["name"] == "read error of f"

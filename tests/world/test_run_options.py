@@ -257,6 +257,7 @@ def test_a_world_has_its_limits_back() -> None:
         "time_max_ns": 100 * 10**9,
         "livelock_steps": 1_000_000,
         "clock_reads": 10_000,
+        "clock_tick_ns": 0,
     }
 
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Protocol
 from simloop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
 
 __all__ = ["Answerer", "ChoiceGate", "Names"]
 
@@ -135,8 +135,17 @@ class ChoiceGate:
         """Take note that the delay that was asked for last has an effect: from when to when."""
         self.spent_ns += until_ns - now_ns
 
+    def teller(self) -> Callable[[str, int, int], None]:
+        """Return what takes what came of the last answer: words, and from when to when."""
+        return _forget
+
     def name_of(self, kind: str, thing: object) -> str:
         """Return the name of a thing."""
         if type(thing) is str or self.names is None:
             return str(thing)
         return self.names.name_of(kind, thing)
+
+
+def _forget(words: str, from_ns: int, to_ns: int) -> None:
+    """Drop what a search has no use for."""
+    del words, from_ns, to_ns

@@ -55,10 +55,9 @@ class _AskingReads:
     if TYPE_CHECKING:  # The transport's.
         _file: Any
         _loop: Any
-        _protocol: Any
         _is_awake: Any
         _is_reading: Any
-        _fatal_error: Any
+        _give: Any
         _wake: Any
 
     def _part(self, most: int) -> int:
@@ -77,15 +76,7 @@ class _AskingReads:
         if not part:
             return False
         self._is_awake = False
-        data = self._file.recv(part)
-        try:
-            self._protocol.data_received(data)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - the connection ends, the loop goes on
-            self._fatal_error(error, "Fatal error: protocol.data_received() call failed.")
-            return True
-        if self._is_reading:
+        if self._give(self._file.recv(part)):
             self._wake()
         return True
 

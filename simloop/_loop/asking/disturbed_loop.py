@@ -57,6 +57,13 @@ class _Disturbed(SimLoop):
         self.__class__ = _PLAIN[type(self)]  # The schedule of a thread is its own, undisturbed.
         self.detach_schedule()
 
+    def take_clock(self) -> None:
+        """Go by the machine's clock, and ask as before."""
+        plain: Any = self
+        plain.__class__ = _PLAIN[type(self)]
+        plain.take_clock()
+        disturb(plain)
+
     async def _take(self, kind: str, thing: object) -> None:
         """Wait as long as something takes, if it takes any time."""
         ns = self._kernel.delay_ns(kind, thing)

@@ -13,7 +13,6 @@ Invariant: a name holds no address of an object, no ephemeral port and no time.
 from __future__ import annotations
 
 from asyncio.futures import _set_result_unless_cancelled  # type: ignore[attr-defined]
-from collections import Counter
 from typing import Any
 
 from simloop.net.files.open_file import File
@@ -29,7 +28,7 @@ class ThingNames:
     """The names of one world's things."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
         self._listeners: dict[tuple[str, Any], str] = {}
         # By the two ends of a connection, for packets that are still on their way.
         self._ends: dict[tuple[Any, Any], str] = {}
@@ -110,8 +109,8 @@ class ThingNames:
         return self._numbered(str(kind))
 
     def _numbered(self, name: str) -> str:
-        self._counts[name] += 1
-        return f"{name} #{self._counts[name]}"
+        self._counts[name] = number = self._counts.get(name, 0) + 1
+        return f"{name} #{number}"
 
     def _listener_name(self, kind: str, endpoint: Any) -> str:
         found = self._listeners.get((kind, endpoint))

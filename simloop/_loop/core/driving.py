@@ -8,6 +8,7 @@ Invariants:
 - A driving call leaves the thread as it found it: running loop, current task, generator hooks.
 - Driving a loop from inside itself, or from inside another loop of its world, is refused.
 - However a program is driven, its steps are the same and in the same order.
+- A signal's handler that raises loses none of them: it is called between two.
 - A float that the clock shows is that moment, also where floats are too coarse for nanoseconds:
   ``run_until(peek())`` runs something, and ``run_until(time())`` is not in the past.
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NS_PER_SECOND, nanoseconds, seconds, shown
 from simloop._loop.state import LoopState
+from simloop._sandbox import shield, unshield
 from simloop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -292,8 +294,8 @@ class Driving(LoopState):
         """
         _check_callback("inject", callback)
         _, when_ns, _ = self._moment("inject", when)
-        if when_ns / NS_PER_SECOND < when:
-            return self._call_at_float(when, when_ns, callback, args, None, "inject")
+        if when_ns / NS_PER_SECOND != when:
+            return self._call_at_given(when, when_ns, callback, args, None, "inject")
         return self._call_at_ns(when_ns, callback, args, None, "inject")
 
     def _moment(self, call: str, time: float) -> tuple[int, int, int]:
@@ -315,12 +317,18 @@ class Driving(LoopState):
         self._check_closed()
         if self._kernel.is_running:
             raise UsageError(f"{call}() drives the loop from outside, and {self._who_runs()}")
-        with self._world.inside():
-            outer = self._begin()
-            try:
-                yield
-            finally:
-                self._end(outer)
+        limits = self._kernel.limits
+        shields = shield(limits.defer)
+        try:
+            with self._world.inside():
+                outer = self._begin()
+                try:
+                    yield
+                finally:
+                    self._end(outer)
+        finally:
+            unshield(shields)
+            limits.make_deferred()
 
     def _check_drivable(self, call: str) -> None:
         """Refuse to let a driver have a loop that a thread of the run has."""

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from simloop._loop.state import LoopState
+from simloop._sandbox import serves_run
 from simloop._threads.job_cost import JobCost
 from simloop._threads.real_threads import RealJob
 from simloop._threads.thread_pool import Workers
@@ -32,7 +33,11 @@ class Executors(LoopState):
     """The part of a loop that runs functions in executors."""
 
     real_wait_limit: float = 10.0
-    """For how many real seconds a thread may stand still in a way that the loop can't see."""
+    """For how many real seconds a thread may stand still in a way that the loop can't see.
+
+    For so long is waited, too, for threads outside of the run before a thread's deadlock is told (a
+    fifth of it before a deadlock of tasks), and for a lock that another process holds.
+    """
 
     _default_executor: ThreadPoolExecutor | None = None
     _executor_shutdown_called = False
@@ -75,6 +80,9 @@ class Executors(LoopState):
     def _run_for_real(
         self, executor: Any, func: Callable[..., Any], args: tuple[Any, ...]
     ) -> asyncio.Future[Any]:
+        if serves_run(executor):
+            # Behind jobs that wait in virtual time, real work would be waited for for ever.
+            return futures.wrap_future(executor.submit(func, *args), loop=self)
         real_work = self._scheduler.real_work
         job = RealJob(real_work, func, executor)
         with self._scheduler.for_real():

@@ -88,17 +88,19 @@ class Lifecycle(LoopState):
         """
         self._check_closed()
         self._check_running()
-        with self._world.inside():
-            previous = self._begin()
-            limits = self._kernel.limits
-            shields = shield(limits.defer)
-            try:
-                self._kernel.run(self)
-                limits.make_deferred()
-            finally:
-                if shields:
-                    unshield(shields)
-                self._end(previous)
+        limits = self._kernel.limits
+        shields = shield(limits.defer)
+        try:
+            with self._world.inside():
+                previous = self._begin()
+                try:
+                    self._kernel.run(self)
+                finally:
+                    self._end(previous)
+        finally:
+            if shields:
+                unshield(shields)
+            limits.make_deferred()
 
     def _begin(self) -> _Outer:
         """Become the loop that runs in this thread; return what was there before."""
@@ -116,6 +118,8 @@ class Lifecycle(LoopState):
         self._stopping = False
         self._thread_id = None
         self._kernel.is_running = False
+        if self._kernel.current is not self:
+            self._world.step_into(self._process, self)  # A step of another process was the last.
         self._kernel.current = None
         if self._origin_tracking_depth is not None:
             self._track_origins(enabled=False)
@@ -128,6 +132,11 @@ class Lifecycle(LoopState):
             _ORIGINS if self._debug else self._world.origins_outside
         )
 
+    def _takes_exit(self, error: BaseException) -> bool:
+        """Return False: a SystemExit of the program of a run is the run's end."""
+        del error
+        return False
+
     def run_until_complete(self, future: Generator[Any, None, _T] | Awaitable[_T]) -> _T:
         """Run until the future, or the coroutine as a task, is done, and return its result.
 
@@ -138,9 +147,11 @@ class Lifecycle(LoopState):
         self._check_closed()
         self._check_running()
         is_new = not futures.isfuture(future)
-        task = tasks.ensure_future(future, loop=self)  # type: ignore[arg-type]  # typeshed's union
+        task: Any = future
+        if type(task) is not asyncio.Task or task.get_loop() is not self:  # Not the runner's.
+            task = tasks.ensure_future(future, loop=self)  # type: ignore[arg-type]  # typeshed's union
         if is_new:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]  # the error says it
+            task._log_destroy_pending = False  # The error says it.
         if self._broken_off is task:
             self._broken_off = None
         task.add_done_callback(_stop_when_done)
@@ -155,7 +166,8 @@ class Lifecycle(LoopState):
             task.remove_done_callback(_stop_when_done)
         if not task.done():
             raise RuntimeError("Event loop stopped before Future completed.")
-        return task.result()
+        result: _T = task.result()
+        return result
 
     def stop(self) -> None:
         """End the run after the callbacks of this turn."""

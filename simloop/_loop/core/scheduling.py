@@ -26,8 +26,10 @@ from simloop._kernel import (
     ShownContext,
     ThreadSafeHandle,
     TimerHandle,
+    ToldContext,
     first_shown,
     nanoseconds,
+    seconds,
 )
 from simloop._loop.state import LoopState
 from simloop._sandbox import read_again
@@ -149,8 +151,8 @@ class Scheduling(LoopState):
         if when is None:
             raise TypeError("when cannot be None")
         when_ns = nanoseconds(when)
-        if when_ns / NS_PER_SECOND < when or when_ns > COARSE_NS:
-            return self._call_at_float(when, when_ns, callback, args, context, "call_at")
+        if when_ns / NS_PER_SECOND != when or when_ns > COARSE_NS or type(when) is int:
+            return self._call_at_given(when, when_ns, callback, args, context, "call_at")
         if self._debug or self._closed:
             return self._call_at_ns(when_ns, callback, args, context, "call_at")
         if context is None:
@@ -161,7 +163,7 @@ class Scheduling(LoopState):
         self._wheel.add(handle)
         return handle
 
-    def _call_at_float(
+    def _call_at_given(
         self,
         when: float,
         when_ns: int,
@@ -170,7 +172,7 @@ class Scheduling(LoopState):
         context: Context | None,
         caller: str,
     ) -> TimerHandle:
-        """Set a timer for a float that its nanosecond does not show, or not alone."""
+        """Set a timer for what its nanosecond does not show, or not alone; ``when()`` tells it."""
         if COARSE_NS < when_ns < NEVER:
             when_ns = first_shown(when)
         if callback is None and not self._debug:
@@ -178,6 +180,8 @@ class Scheduling(LoopState):
         handle = self._call_at_ns(when_ns, callback, args, context, caller)
         if when_ns / NS_PER_SECOND < when and when_ns < NEVER:
             handle._context = ShownContext(handle._context, self, float(when))  # type: ignore[assignment]  # it runs, too
+        elif seconds(when_ns) != when or type(when) is int:
+            handle._context = ToldContext(handle._context, self, when)  # type: ignore[assignment]  # as above
         return handle
 
     def _call_at_ns(

@@ -67,7 +67,7 @@ class SecondaryLoop(LoopState):
                 scheduler.waiter(self, 0).park()
             return
         timeout_ns = None if until_ns >= NEVER else until_ns - now_ns
-        self._waiter = waiter = scheduler.waiter(self, timeout_ns)
+        self._waiter = waiter = scheduler.waiter(self, timeout_ns, is_true=True)
         try:
             if not self._kernel.has_work():
                 waiter.park()

@@ -40,7 +40,7 @@ class Signals(LoopState):
             RuntimeError: The signal cannot be caught, or the loop is not the main thread's, as
                 asyncio has it.
         """
-        if self._is_detached and self._scheduler.current is not None:
+        if not self._process.runs_in_thread(self._scheduler.current):
             raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
         if is_coroutine(callback):
             raise TypeError("coroutines cannot be used with add_signal_handler()")

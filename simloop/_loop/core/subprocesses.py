@@ -121,16 +121,16 @@ class _Start:
             self._group = 0
         _check_options(options)
         source = os.environ if env is None else env
-        self.env = {as_text(key): as_text(value) for key, value in source.items()}
-        self.cwd = os.getcwd() if cwd is None else as_text(cwd)  # noqa: PTH109 - a string is wanted
+        self.env = {_name(key): _c_text(value) for key, value in source.items()}
+        self.cwd = os.getcwd() if cwd is None else _c_text(cwd)  # noqa: PTH109 - a string is wanted
         if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112 - real files are there
             code = errno.ENOTDIR if os.path.exists(cwd) else errno.ENOENT  # noqa: PTH110
             raise OSError(code, os.strerror(code), cwd)
         if is_shell:
-            self._find_shell(loop.world.programs, as_text(args))
+            self._find_shell(loop.world.programs, _c_text(args))
         else:
-            self.argv = [as_text(each) for each in args]
-            path = self.argv[0] if executable is None else as_text(executable)
+            self.argv = [_c_text(each) for each in args]
+            path = self.argv[0] if executable is None else _c_text(executable)
             self.main = loop.world.programs.find(path, f"subprocess_exec({path!r}, ...)")
 
     def group_of(self, pid: int) -> int | None:
@@ -152,6 +152,29 @@ class _Start:
             self.env.update(assignments)
             self.argv = words
             self.main = programs.find(words[0], f"subprocess_shell({command!r})")
+
+
+def _c_text(value: Any) -> str:
+    """Return a text as the process sees it; none holds the character that ends a string of C.
+
+    Raises:
+        ValueError: It does; the words are those of CPython's _posixsubprocess.c.
+    """
+    text = as_text(value)
+    if "\0" in text:
+        raise ValueError("embedded null byte")
+    return text
+
+
+def _name(key: Any) -> str:
+    """Return the name of a variable of the environment, which ends at the first "=" there.
+
+    Raises:
+        ValueError: It holds one (``Popen._execute_child`` in CPython's subprocess.py).
+    """
+    if "=" in (name := _c_text(key)):
+        raise ValueError("illegal environment variable name")
+    return name
 
 
 async def _do_nothing(_process: Process) -> int:

@@ -63,7 +63,7 @@ def explain_deadlock(world: WorldPort) -> DeadlockError:
     deadline_ns = kernel.wheel.next_ns()
     now = seconds(kernel.now_ns)
     listed = "".join(f"\n\n{wait}" for wait in waits) or "\n\n  no task is pending at all"
-    listed += world.threads.describe_threads()
+    listed += world.threads.describe_threads() + world.describe_hosts()
     if not kernel.autojump and seconds(deadline_ns) != float("inf"):
         return DeadlockError(
             f"nothing is ready at {now} s of virtual time, the next deadline is at"

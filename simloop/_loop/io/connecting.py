@@ -54,19 +54,32 @@ class Connecting(LoopState):
         The arguments and the errors are asyncio's own.
         """
         check_ssl_options(ssl, ssl_handshake_timeout, ssl_shutdown_timeout, server_hostname)
-        if server_hostname is None and ssl:
-            if not host:
-                raise ValueError("You must set server_hostname when using ssl without a host")
-            server_hostname = host  # type: ignore[assignment]  # bytes are asyncio's problem
+        if ssl and server_hostname is None:
+            server_hostname = _name_for_tls(host)
         if sock is not None:
             refuse_ssl_socket(sock)
         if host is not None or port is not None:
             if sock is not None:
                 raise ValueError("host/port and sock can not be specified at the same time")
-            resolve = {"family": family, "type": socket.SOCK_STREAM, "proto": proto, "flags": flags}
-            sock = await self._connect_any(
-                (host, port), local_addr, resolve, happy_eyeballs_delay, interleave, all_errors
-            )
+            info = None  # A number is one address: all that ``_connect_any`` does for it is here.
+            if local_addr is None and happy_eyeballs_delay is None and not interleave:
+                info = numeric_info(host, port, family, socket.SOCK_STREAM, proto)
+            if info is not None:
+                errors: list[list[Exception]] = []
+                with contextlib.suppress(OSError):  # Raised below, not as its own context.
+                    sock = await self._connect_one(errors, info, None)
+                if sock is None:
+                    _raise_combined(errors, all_errors)
+            else:
+                resolve = {
+                    "family": family,
+                    "type": socket.SOCK_STREAM,
+                    "proto": proto,
+                    "flags": flags,
+                }
+                sock = await self._connect_any(
+                    (host, port), local_addr, resolve, happy_eyeballs_delay, interleave, all_errors
+                )
         elif sock is None:
             raise ValueError("host and port was not specified and no sock specified")
         elif sock.type != socket.SOCK_STREAM:
@@ -114,10 +127,8 @@ class Connecting(LoopState):
             sock = (await staggered.staggered_race(attempts, delay, loop=self))[0]
             if sock is not None:
                 return sock
-        try:
-            raise _combined([error for group in errors for error in group], all_errors)
-        finally:
-            errors.clear()  # The error's traceback holds this frame.
+        _raise_combined(errors, all_errors)
+        return None
 
     async def _connect_one(
         self,
@@ -173,6 +184,13 @@ class Connecting(LoopState):
         )
 
 
+def _name_for_tls(host: Any) -> Any:
+    """Return the name that the server's certificate has to bear; bytes are asyncio's problem."""
+    if not host:
+        raise ValueError("You must set server_hostname when using ssl without a host")
+    return host
+
+
 def _bind_local(
     sock: VirtualSocket,
     family: int,
@@ -192,6 +210,14 @@ def _bind_local(
     if errors:
         raise errors.pop()
     raise OSError(f"no matching local address with {family=} found")
+
+
+def _raise_combined(errors: list[list[Exception]], all_errors: bool) -> None:  # noqa: FBT001
+    """Raise the one error that tells of all."""
+    try:
+        raise _combined([error for group in errors for error in group], all_errors)
+    finally:
+        errors.clear()  # The error's traceback holds this frame, and that of the caller.
 
 
 def _combined(errors: list[Exception], all_errors: bool) -> Exception:  # noqa: FBT001 - a leaf

@@ -20,8 +20,10 @@ from asyncio import selector_events
 from typing import TYPE_CHECKING, Any
 
 from simloop._loop.state import LoopState
+from simloop._loop.transports.calling_transports import fitting
 from simloop._loop.transports.stream_transport import StreamTransport, UnixStreamTransport
 from simloop.net.addressing.addresses import canonical, is_plain
+from simloop.net.linux import socket_names
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ __all__ = [
     "refuse_ssl_socket",
 ]
 
+_TCP = int(socket.IPPROTO_TCP)
+_UNIX = int(socket_names.AF_UNIX)
 _NODELAY = (int(socket.IPPROTO_TCP), int(socket.TCP_NODELAY))
 _PROTOCOLS = {
     int(socket.SOCK_STREAM): int(socket.IPPROTO_TCP),
@@ -66,14 +70,16 @@ class Connections(LoopState):
         if isinstance(sock, VirtualSocket):
             if sock.fileno() in self._transports:
                 self._ensure_fd_no_transport(sock)
-            if sock.proto == socket.IPPROTO_TCP:
-                options = sock.file.options
-                if options is None:
-                    options = sock.file.options = {}
-                options[_NODELAY] = 1  # As asyncio does.
-            elif sock.family == socket.AF_UNIX:
-                return self._unix_transport(self, sock, protocol, waiter, extra, server)
-            return self._stream_transport(self, sock, protocol, waiter, extra, server)
+            file = sock.file
+            cls: type[StreamTransport] = self._stream_transport
+            if sock._proto == _TCP:
+                if file.options is None:
+                    file.options = {_NODELAY: 1}  # As asyncio does.
+                else:
+                    file.options[_NODELAY] = 1
+            elif sock._family == _UNIX:
+                cls = self._unix_transport
+            return fitting(cls, sock)(self, sock, protocol, waiter, extra, server)
         self._ensure_fd_no_transport(sock)
         return selector_events._SelectorSocketTransport(  # type: ignore[attr-defined,no-any-return]
             self, sock, protocol, waiter, extra, server

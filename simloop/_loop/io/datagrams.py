@@ -14,7 +14,12 @@ from asyncio import base_events, selector_events
 from typing import TYPE_CHECKING, Any
 
 from simloop._loop.state import LoopState
+from simloop._loop.transports.calling_transports import (
+    CallingDatagramTransport,
+    has_own_datagram_calls,
+)
 from simloop._loop.transports.datagram_transport import DatagramTransport
+from simloop.net.linux import socket_names
 from simloop.net.syscalls.socket_calls import make_socket
 from simloop.net.syscalls.virtual_socket import VirtualSocket
 
@@ -42,7 +47,8 @@ class Datagrams(LoopState):
         """Make the transport that fits the socket."""
         self._ensure_fd_no_transport(sock)
         if isinstance(sock, VirtualSocket):
-            return DatagramTransport(self, sock, protocol, address, waiter, extra)
+            cls = CallingDatagramTransport if has_own_datagram_calls(sock) else DatagramTransport
+            return cls(self, sock, protocol, address, waiter, extra)
         return selector_events._SelectorDatagramTransport(  # type: ignore[attr-defined]
             self, sock, protocol, address, waiter, extra
         )
@@ -99,7 +105,7 @@ class Datagrams(LoopState):
             if family == 0:
                 raise ValueError("unexpected address family")
             return [((family, proto), [None, None])]
-        if family == socket.AF_UNIX:
+        if family == socket_names.AF_UNIX:
             return [((family, proto), self._unix_pair(local, remote))]
         found: dict[tuple[int, int], list[Any]] = {}
         for side, address in enumerate((local, remote)):

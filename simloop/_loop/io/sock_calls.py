@@ -188,7 +188,10 @@ def _try(future: asyncio.Future[_T], call: Callable[[], _T]) -> None:
 def _connect(sock: Any, address: Any) -> bool:
     """Call connect(); return whether its outcome is still to come."""
     try:
-        sock.connect(address)
+        if type(sock) is VirtualSocket:
+            sock.connect_by_loop(address)
+        else:
+            sock.connect(address)
     except _WOULD_BLOCK:
         return True
     return False

@@ -5,8 +5,8 @@ Owns: ``create_unix_connection``, ``create_unix_server``, ``connect_read_pipe`` 
 path takes it over from one that is gone, and from Python 3.13 on removes it when it closes (CPython
 3.14 Lib/asyncio/unix_events.py: ``create_unix_server``, ``_stop_serving``).
 
-Pipes use asyncio's own transports: they ask ``os`` to read and write, and inside a run ``os``
-answers for virtual descriptors.
+Pipes use asyncio's own transports, and ours where it has none: they ask ``os`` to read and write,
+and inside a run ``os`` answers for virtual descriptors.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import os
 import socket
 import stat
 import sys
-from asyncio import unix_events
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from simloop._loop.state import LoopState
 from simloop.errors import UnsupportedError
+from simloop.net.linux import socket_names
 from simloop.net.syscalls.socket_calls import make_socket
 
 from .connections import check_ssl_options
@@ -33,6 +33,19 @@ if TYPE_CHECKING:
     from simloop.net.syscalls.virtual_socket import VirtualSocket
 
 __all__ = ["Pipes", "Unix"]
+
+_ReadTransport: Any
+_WriteTransport: Any
+try:
+    from asyncio import unix_events
+except ImportError:  # Windows.
+    from simloop._loop.transports import pipe_transport
+
+    _ReadTransport = pipe_transport.PipeReadTransport
+    _WriteTransport = pipe_transport.PipeWriteTransport
+else:
+    _ReadTransport = unix_events._UnixReadPipeTransport  # type: ignore[attr-defined]  # private
+    _WriteTransport = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]  # private
 
 _CLEANS_UP = sys.version_info >= (3, 13)
 
@@ -63,7 +76,7 @@ class Unix(LoopState):
         if path is not None:
             if sock is not None:
                 raise ValueError("path and sock can not be specified at the same time")
-            sock = make_socket(self.host, socket.AF_UNIX, socket.SOCK_STREAM, 0)
+            sock = make_socket(self.host, socket_names.AF_UNIX, socket.SOCK_STREAM, 0)
             try:
                 sock.setblocking(False)
                 await self.sock_connect(sock, os.fspath(path))
@@ -127,7 +140,7 @@ class Unix(LoopState):
             raise ValueError("embedded null byte")
         if not name.startswith("\0") and self.host.unix.exists(name):
             self.host.unix.unlink(name)
-        sock = make_socket(self.host, socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = make_socket(self.host, socket_names.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.bind(path)
         except BaseException as error:
@@ -160,21 +173,13 @@ class Pipes(LoopState):
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], pipe: Any
     ) -> tuple[Any, Any]:
         """Give a protocol what comes out of a pipe; return ``(transport, protocol)``."""
-        return await self._connect_pipe(
-            unix_events._UnixReadPipeTransport,  # type: ignore[attr-defined]  # private
-            protocol_factory,
-            pipe,
-        )
+        return await self._connect_pipe(_ReadTransport, protocol_factory, pipe)
 
     async def connect_write_pipe(
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], pipe: Any
     ) -> tuple[Any, Any]:
         """Give a protocol a pipe to write into; return ``(transport, protocol)``."""
-        return await self._connect_pipe(
-            unix_events._UnixWritePipeTransport,  # type: ignore[attr-defined]  # private
-            protocol_factory,
-            pipe,
-        )
+        return await self._connect_pipe(_WriteTransport, protocol_factory, pipe)
 
     async def _connect_pipe(
         self, kind: Any, protocol_factory: Callable[[], asyncio.BaseProtocol], pipe: Any
@@ -208,6 +213,6 @@ def _is_pipe(fd: int) -> bool:
 
 
 def _check_unix_stream(sock: Any) -> None:
-    if sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM:
+    if sock.family != socket_names.AF_UNIX or sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A UNIX Domain Stream Socket was expected, got {sock!r}")
     sock.setblocking(False)

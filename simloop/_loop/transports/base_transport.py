@@ -88,14 +88,14 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         self._high_water = _HIGH_WATER
         self._low_water = _HIGH_WATER // 4
         self._sock = sock
-        self._sock_fd = sock.fileno()
-        self._file = sock.file
+        self._sock_fd = fd = sock.fileno()
+        self._file = file = sock.file
         self._extra = extra = {} if extra is None else extra
         extra["socket"] = trsock.TransportSocket(sock)
-        extra["sockname"] = self._file.getsockname()
+        extra["sockname"] = file.getsockname()
         if "peername" not in extra:
             try:
-                extra["peername"] = self._file.getpeername()
+                extra["peername"] = file.getpeername()
             except OSError:
                 extra["peername"] = None
         self._closing = False
@@ -111,7 +111,7 @@ class SocketTransport(transports._FlowControlMixin, transports.Transport):
         self._server = server
         if server is not None:
             server._attach(self)
-        loop._transports[self._sock_fd] = self
+        loop._transports[fd] = self
         loop.call_soon(protocol.connection_made, self)
         loop.call_soon(self._begin, waiter)
 

@@ -101,6 +101,17 @@ class StreamTransport(FastWriter, SocketTransport):
         if (chunks or file.is_shut_read) and self._is_reading:
             self._wake()
 
+    def _give(self, data: bytes) -> bool:
+        """Give the protocol some data; return whether it wants more."""
+        try:
+            self._protocol.data_received(data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the connection ends, the loop goes on
+            self._fatal_error(error, "Fatal error: protocol.data_received() call failed.")
+            return False
+        return self._is_reading
+
     def _receive(self) -> bytes:
         """Receive by the long way; b"" if there is nothing for the protocol, or the end came."""
         try:
@@ -173,6 +184,8 @@ class StreamTransport(FastWriter, SocketTransport):
     # Writing -----------------------------------------------------------------------------------
 
     def _write_slowly(self, data: Any) -> None:
+        if self._is_flowing and type(data) is bytes and self._file.send_quietly(data):
+            return
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data argument must be a {_BYTES_LIKE}, not {type(data).__name__!r}")
         self._check_writable("write")
@@ -204,10 +217,12 @@ class StreamTransport(FastWriter, SocketTransport):
         unsent = self._unsent
         if unsent is None or not unsent.size:
             try:
-                sent = self._file.send(data)
+                sent = self._send(data)
             except BlockingIOError:
                 sent = 0
-            except OSError as error:
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - of a socket of the program's, too
                 self._fatal_error(error, "Fatal write error on socket transport")
                 return
             if sent == len(data):
@@ -217,6 +232,14 @@ class StreamTransport(FastWriter, SocketTransport):
         assert self._unsent is not None
         self._unsent.append(data)
         self._maybe_pause_protocol()  # type: ignore[attr-defined]  # typeshed: private
+
+    def _send(self, data: bytes) -> int:
+        sent: int = self._file.send(data)
+        return sent
+
+    def _send_some(self, unsent: ByteQueue, room: int) -> None:
+        """Send as much of what waits as there is room for."""
+        self._file.send(unsent.take(room))
 
     def _start_writing(self) -> None:
         """Wait for room; the short way is closed meanwhile."""
@@ -254,10 +277,12 @@ class StreamTransport(FastWriter, SocketTransport):
             file.check_sending()
             room = file.room()
             if room > 0:
-                file.send(unsent.take(room))
+                self._send_some(unsent, room)
         except BlockingIOError:
             return
-        except OSError as error:
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - of a socket of the program's, too
             waiter = self._empty_waiter
             self._fatal_error(error, "Fatal write error on socket transport")
             if waiter is not None:

@@ -25,6 +25,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import RandomStreams
+from simloop._sandbox.patching.c_functions import clone_method
 from simloop._sandbox.patching.module_state import Start, Values, exchange, give_back
 from simloop._sandbox.patching.registry import entry, redirect, rewrite
 from simloop._sandbox.run_context import by_thread, get_ident
@@ -56,7 +57,7 @@ class _Saved:
 _entered: list[_Saved] = []
 """Of all runs that are on, in whatever thread, in the order in which they began."""
 _lock = allocate_lock()
-_acquire, _release = LockType.acquire, LockType.release  # Real ones, held before any run.
+_acquire, _release = clone_method(LockType, "acquire"), clone_method(LockType, "release")
 
 
 class Entropy:

@@ -119,6 +119,14 @@ def switch(before: Drawer, drawer: Drawer) -> None:
     Raises:
         ValueError: The first one does not draw.
     """
+    if _entered[-1] is before and before.generator is None and not _is_shared():
+        # What the lines below come to, for the most common case.
+        attributes = _hidden.__dict__
+        before.state, before.gauss = bytes(_in_place), attributes["gauss_next"]
+        _in_place[:] = drawer.state
+        attributes["gauss_next"] = drawer.gauss
+        _entered[-1] = drawer
+        return
     at = max(at for at, each in enumerate(_entered) if each is before)
     is_in_place = at == len(_entered) - 1 and not _is_shared()
     if is_in_place:

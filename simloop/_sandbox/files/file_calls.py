@@ -1,10 +1,12 @@
-"""Calls that write files or ask for their times, inside a run.
+"""Calls that write files or ask for their status, inside a run.
 
-Owns: telling the world's :class:`.file_times.FileTimes` what the program does to real files, and
-showing the program the times that are kept there. What changes a file by its path is announced by
-Python's audit events; what is written through a file object or a descriptor is told of where it is
-written: ``FileIO.write`` is what every buffered file ends in (``_bufferedwriter_raw_write`` in
-CPython's Modules/_io/bufferedio.c).
+Owns: showing the files of the real user as the user's whom a run has (:mod:`..process.machine`), as
+a program finds its own files outside, which compares ``st_uid`` with ``os.getuid()``; telling the
+world's :class:`.file_times.FileTimes` what the program does to real files, and showing the program
+the times that are kept there. What changes a file by its path is announced by Python's audit
+events; what is written through a file object or a descriptor is told of where it is written:
+``FileIO.write`` is what every buffered file ends in (``_bufferedwriter_raw_write`` in CPython's
+Modules/_io/bufferedio.c).
 
 Must not know: what is shown.
 
@@ -17,14 +19,17 @@ from __future__ import annotations
 import _io
 import math
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NS_PER_SECOND
 from simloop._sandbox.io import descriptors  # noqa: F401 - ours stand in front of theirs
 from simloop._sandbox.io.socket_paths import FolderScan
-from simloop._sandbox.patching.registry import entry, redirect
+from simloop._sandbox.patching.c_functions import clone_method
+from simloop._sandbox.patching.registry import method, redirect, redirect_present
 from simloop._sandbox.process import effects
+from simloop._sandbox.process.machine import OWN_GID, OWN_UID, UID, run_on_machine
 from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
@@ -41,8 +46,44 @@ _IMPORTS = "importlib._bootstrap_external"
 # What is shown ---------------------------------------------------------------------------------
 
 
+_OWN_UID = _OWN_GID = -1
+"""The user and group whose files are shown as the run's; -1 where they have its numbers anyway."""
+if (OWN_UID, OWN_GID) != (UID, UID):
+    _OWN_UID, _OWN_GID = OWN_UID, OWN_GID
+
+
 def _shown(run: RunContext, status: os.stat_result) -> os.stat_result:
-    return run.files.shown(status, run.start_ns + run.clock.now_ns)
+    if run.files.has_any:
+        status = run.files.shown(status, run.start_ns + run.clock.now_ns)
+    if _is_own(status) and run_on_machine() is not None:
+        return _owned(status)
+    return status
+
+
+def _is_own(status: os.stat_result) -> bool:
+    return status.st_uid == _OWN_UID or status.st_gid == _OWN_GID
+
+
+def _owned(status: os.stat_result) -> os.stat_result:
+    """Return a copy of a status in which the run's user stands for the real one."""
+    parts: Any = status.__reduce__()  # The class, and what it is made of.
+    values, further = list(parts[1][0]), parts[1][1]
+    for index, own in ((stat.ST_UID, _OWN_UID), (stat.ST_GID, _OWN_GID)):
+        if values[index] == own:
+            values[index] = UID
+    return os.stat_result(values, further)
+
+
+def _module_of_caller() -> Any:
+    """Return the name of the module that asks, past what stands in front where a run has a disk."""
+    frame = sys._getframe(2)
+    name = frame.f_globals.get("__name__")
+    if name == _OF_DISKS and frame.f_back is not None:
+        return frame.f_back.f_globals.get("__name__")
+    return name
+
+
+_OF_DISKS = "simloop._sandbox.disk.disk_functions"
 
 
 def _redirect_status(name: str) -> None:
@@ -51,16 +92,16 @@ def _redirect_status(name: str) -> None:
     def ask(*args: Any, **kwargs: Any) -> Any:
         status = real(*args, **kwargs)
         run = by_thread.get(get_ident())
-        if run is None or not run.files.has_any:
+        if run is None or not (run.files.has_any or _is_own(status)):
             return status
         if name == "stat" and args and type(args[0]) is int:
             return status  # Of fstat, which has shown it so already.
-        if sys._getframe(1).f_globals.get("__name__") == _IMPORTS:
+        if _module_of_caller() == _IMPORTS:
             return status
         return _shown(run, status)
 
     ask.__name__ = ask.__qualname__ = name
-    real = redirect(getattr(os, name), ask)
+    real = redirect_present(os, name, ask)
 
 
 for _name in ("stat", "lstat", "fstat"):
@@ -68,7 +109,7 @@ for _name in ("stat", "lstat", "fstat"):
 
 
 class _TimedEntry:
-    """What ``os.scandir`` gives for a file that the run wrote: as the real ``os.DirEntry``."""
+    """What ``os.scandir`` gives for a file that the run wrote or owns: as ``os.DirEntry``."""
 
     __slots__ = ("_real", "_run", "name", "path")
 
@@ -83,7 +124,7 @@ class _TimedEntry:
         return self._real.inode()
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """Return the status, with the times of the run."""
+        """Return the status, with the times and the owner of the run."""
         return _shown(self._run, self._real.stat(follow_symlinks=follow_symlinks))
 
     def is_dir(self, *, follow_symlinks: bool = True) -> bool:
@@ -112,14 +153,16 @@ class _TimedEntry:
 def _timed(real: Any, run: RunContext) -> Iterator[Any]:
     for each in real:
         is_real = type(each) is os.DirEntry
-        may_know = is_real and (each.is_symlink() or run.files.may_know(each.inode()))
+        may_know = is_real and (
+            _OWN_UID >= 0 or each.is_symlink() or run.files.may_know(each.inode())
+        )
         yield _TimedEntry(each, run) if may_know else each
 
 
 def _scandir(*args: Any, **kwargs: Any) -> Any:
     entries = _real_scandir(*args, **kwargs)
     run = by_thread.get(get_ident())
-    if run is None or not run.files.has_any:
+    if run is None or not (run.files.has_any or _OWN_UID >= 0):
         return entries
     return FolderScan(entries, _timed(entries, run))
 
@@ -127,10 +170,31 @@ def _scandir(*args: Any, **kwargs: Any) -> Any:
 _real_scandir = redirect(os.scandir, _scandir)
 
 
+def _redirect_chown(name: str) -> None:
+    """Let a function that sets owners take the run's user for the real one."""
+
+    def chown(*args: Any, **kwargs: Any) -> Any:
+        if run_on_machine() is not None:
+            for index, (key, own) in enumerate((("uid", _OWN_UID), ("gid", _OWN_GID)), start=1):
+                if kwargs.get(key) == UID:
+                    kwargs[key] = own
+                elif len(args) > index and args[index] == UID:
+                    args = (*args[:index], own, *args[index + 1 :])
+        return real(*args, **kwargs)
+
+    chown.__name__ = chown.__qualname__ = name
+    real = redirect_present(os, name, chown)
+
+
+if _OWN_UID >= 0:
+    for _name in ("chown", "lchown", "fchown"):
+        _redirect_chown(_name)
+
+
 # What is written through a file object ---------------------------------------------------------
 
-_real_write: Any = _io.FileIO.write
-_real_truncate: Any = _io.FileIO.truncate
+_real_write: Any = clone_method(_io.FileIO, "write")
+_real_truncate: Any = clone_method(_io.FileIO, "truncate")
 _telling_write = effects.telling_raw_write(_real_write)
 
 
@@ -154,8 +218,8 @@ def _truncate(self: _io.FileIO, size: Any = None, /) -> Any:
 
 _write.__name__, _write.__qualname__ = "write", "FileIO.write"
 _truncate.__name__, _truncate.__qualname__ = "truncate", "FileIO.truncate"
-entry(_io.FileIO, "write", _write)
-entry(_io.FileIO, "truncate", _truncate)
+method(_io.FileIO, "write", _write)
+method(_io.FileIO, "truncate", _truncate)
 
 
 # What is done to paths -------------------------------------------------------------------------

@@ -19,8 +19,10 @@ Invariants:
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +36,13 @@ __all__ = ["FileTimes"]
 
 _stat: Callable[..., os.stat_result] = clone(os.stat)
 _lstat: Callable[..., os.stat_result] = clone(os.lstat)
-_gettime: Callable[[int], int] = clone(time.clock_gettime_ns)
 _COARSE = 5
 """Linux's CLOCK_REALTIME_COARSE, by which it stamps files (current_time in fs/inode.c)."""
+_stamp_ns: Callable[[], int] = (
+    functools.partial(clone(time.clock_gettime_ns), _COARSE)
+    if sys.platform == "linux"
+    else clone(time.time_ns)
+)
 
 _PENDING_MAX = 1000
 
@@ -62,7 +68,7 @@ class _Created:
     def __init__(self, path: str, now_ns: int, *, is_new: bool) -> None:
         self.path = path
         self.now_ns = now_ns
-        self.real_ns = _gettime(_COARSE)
+        self.real_ns = _stamp_ns()
         self.is_new = is_new
 
 
@@ -160,7 +166,7 @@ class FileTimes:
     def starts_process(self) -> None:
         """Take note that a real process is about to begin, which may write files."""
         if self._processes_since_ns is None:
-            self._processes_since_ns = _gettime(_COARSE)
+            self._processes_since_ns = _stamp_ns()
             self.has_any = True
 
     # What they show ------------------------------------------------------------------------

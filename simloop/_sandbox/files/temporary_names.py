@@ -23,7 +23,10 @@ from simloop._sandbox.run_context import by_thread, get_ident
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__: list[str] = []
+__all__ = ["passed_over"]
+
+passed_over: list[None] = []
+"""Grows with each name that a run of this process passes over."""
 
 _listdir = clone(os.listdir)
 
@@ -41,12 +44,14 @@ def _names_in(folder: Any) -> list[str]:
 def _register(module: ModuleType) -> None:
     def next_name(names: Any) -> Any:
         name = real_next(names)
-        if get_ident() not in by_thread:
-            return name
+        run = by_thread.get(get_ident())
+        if run is None or (run.sockets is not None and run.sockets.files is not None):
+            return name  # Nothing that a run leaves on a disk is there for the next one.
         # mkstemp, mkdtemp and mktemp all call it ``dir`` (CPython 3.11 to 3.14, Lib/tempfile.py).
         folder = sys._getframe(_TO_CALLER).f_locals.get("dir") or module.tempdir
         there = _names_in(folder)
         while any(name in each for each in there):
+            passed_over.append(None)
             name = real_next(names)
         return name
 

@@ -18,7 +18,8 @@ few thousand instructions, too; this way a run pays when it hashes something.
 Invariants:
 
 - A hash never changes. What was hashed outside of every run, or lived when its class was named,
-  hashes by its address for good, in runs, too.
+  hashes by its address for good, in runs, too; where its class told that in a method of its own,
+  as the method tells it.
 - A number is kept in the object, as :data:`HASH`, where it takes attributes; else, like the note
   that an object hashes by its address, in a table that holds it weakly. So nothing is kept alive,
   and nothing is written into an object outside of runs.
@@ -82,10 +83,24 @@ It has as many entries as there were such objects at one time, or a few more.
 """
 
 
-def _forget(note: Any) -> None:
+_told: dict[type, _Hash] = {}
+"""The ``__hash__`` that a class had of its own, which told the address in a way of its own."""
+
+
+_settled: dict[int, ref[type]] = {}
+"""By address, classes whose instances are known to keep a number, from the first that did.
+
+Weakly, for runs make classes; by address, for a metaclass may make its classes equal or unhashable.
+A class is looked at once: what its bases are given later does not count.
+"""
+_MANY = 1024  # Classes that are remembered at most.
+_ABSENT: Any = object()
+
+
+def _forget(note: Any, notes: dict[int, _Note] = _notes) -> None:
     place: int = note.place
-    if _notes.get(place) is note:
-        del _notes[place]
+    if notes.get(place) is note:  # The module's name for it goes first when the process ends.
+        del notes[place]
 
 
 def _remember(thing: Any, value: int) -> None:
@@ -98,6 +113,14 @@ def _remember(thing: Any, value: int) -> None:
     note.hash = value
     note.place = _by_address(thing)
     _notes[note.place] = note
+
+
+def _outside(thing: Any) -> int:
+    """Hash as outside of runs: ``object`` and a method that returns ``id(self)`` do not agree."""
+    for cls, told in _told.items():
+        if cls in type(thing).__mro__:
+            return told(thing)
+    return _by_address(thing)
 
 
 def _hash(self: Any) -> int:
@@ -141,23 +164,32 @@ def _first_hash(thing: Any, *, stays_in_run: bool = False) -> int:
     if note is not None:
         return note.hash
     cls = type(thing)
-    owner = _owner_of_hash(cls)
+    run = by_thread.get(get_ident())
+    if run is not None:
+        settled = _settled.get(_by_address(cls))
+        if settled is not None and settled() is cls:
+            number = run.next_number()
+            _set_attribute(thing, HASH, number)
+            return number
+    owner = _owner_of_hash(cls, is_asked_by_class=True)
     if owner is not object:
         other = vars(owner)["__hash__"]
         if other is None:
             raise TypeError(f"unhashable type: {cls.__name__!r}")
         return other.__get__(thing, cls)()  # type: ignore[no-any-return]
-    run = by_thread.get(get_ident())
     if not cls.__dictoffset__ and not cls.__weakrefoffset__:
-        value = _by_address(thing) if run is None else 0
+        value = _outside(thing) if run is None else 0
         return value if stays_in_run else _of_places.setdefault(_by_address(thing), value)
     if run is None:
-        address = _by_address(thing)
-        _remember(thing, address)
-        return address
+        value = _outside(thing)
+        _remember(thing, value)
+        return value
     number = run.next_number()
     if cls.__dictoffset__ and _keeps_attributes(cls):
         _set_attribute(thing, HASH, number)
+        if len(_settled) >= _MANY:
+            _settled.clear()
+        _settled[_by_address(cls)] = ref(cls)
     else:
         _remember(thing, number)
     return number
@@ -168,13 +200,21 @@ def _keeps_attributes(cls: type) -> bool:
     return cls.__setattr__ is _set_attribute and cls.__getattribute__ is _plain.__getattribute__
 
 
-def _owner_of_hash(cls: type) -> type:
-    """Return the class that says how instances hash, ours left out: ``object`` if none does."""
+def _owner_of_hash(cls: type, *, is_asked_by_class: bool = False) -> type:
+    """Return the class that says how instances hash, ours left out: ``object`` if none does.
+
+    Args:
+        cls: The class of the instances.
+        is_asked_by_class: Whether a ``__hash__`` in front of ours was called already, and asks for
+            what its ``super()`` says.
+    """
     for each in cls.__mro__:
-        found = vars(each).get("__hash__", _hash)
+        found = vars(each).get("__hash__", _ABSENT)
         if found is _hash_as_told:
             break
-        if found not in _OURS:
+        if found in _OURS:
+            is_asked_by_class = False
+        elif found is not _ABSENT and not is_asked_by_class:
             return each
     return object
 
@@ -197,8 +237,12 @@ def name_class(cls: Any, *, stays_in_run: bool = False) -> None:
         cls: The class, which may be written in C.
         stays_in_run: Whether no instance is in a set both in a run and outside.
     """
-    function = _hash_in_runs if stays_in_run else _hash
-    _install(cls, _hash_as_told if "__hash__" in vars(cls) else function)
+    own = vars(cls).get("__hash__")
+    if own is None:
+        _install(cls, _hash_in_runs if stays_in_run else _hash)
+    else:
+        _told[cls] = own
+        _install(cls, _hash_as_told)
 
 
 def _install(cls: Any, function: _Hash) -> None:
@@ -229,7 +273,7 @@ def _look_for_instances() -> None:
         if is_wanted is None:
             is_wanted = is_named[cls] = any(each in named for each in type.mro(cls))
         if is_wanted and _by_address(thing) not in _notes and not _has_hash(thing):
-            _remember(thing, _by_address(thing))
+            _remember(thing, _outside(thing))
 
 
 def _has_hash(thing: Any) -> bool:

@@ -112,10 +112,10 @@ def _name_all() -> None:
         if cls is not None:
             name_class(cls)
     for name, loaded in tuple(sys.modules.items()):
-        if _is_ours(name):
+        if _is_ours(name) and loaded is not None:  # None blocks an import.
             _name_classes(loaded)
     for name in LATE:
-        if name not in sys.modules:
+        if sys.modules.get(name) is None:
             when_loaded(name, _name_classes)
 
 

@@ -17,7 +17,7 @@ import io
 import os
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.registry import entry, redirect
+from simloop._sandbox.patching.registry import method, redirect
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from .descriptors import refuse_waiting
@@ -32,14 +32,13 @@ _RANDOM_FILES = ("/dev/urandom", "/dev/random")
 
 def _guard_method(name: str) -> None:
     """Let a method of files refuse to wait, in a run."""
-    real = vars(io.FileIO)[name]
 
-    def method(self: io.FileIO, *args: Any) -> Any:
+    def read(self: io.FileIO, *args: Any) -> Any:
         if get_ident() in by_thread and (fd := self.fileno()):
             refuse_waiting(f"{name}() of {self!r}", fd)
         return real(self, *args)
 
-    entry(io.FileIO, name, method)
+    real = method(io.FileIO, name, read)
 
 
 def _guard_function(name: str) -> None:

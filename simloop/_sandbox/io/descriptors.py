@@ -22,10 +22,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds
-from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.patching.registry import redirect, redirect_present
 from simloop._sandbox.permissions import escape, is_allowed
 from simloop._sandbox.process import effects
 from simloop._sandbox.run_context import by_thread, get_ident
+from simloop.net.linux import select_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -55,7 +56,7 @@ def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | No
                 waiter.wake()
         return written
 
-    real = redirect(getattr(os, name), function)
+    real = redirect_present(os, name, function)
     return real
 
 
@@ -71,9 +72,7 @@ def refuse_waiting(call: str, fd: int) -> None:
         return
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode) or is_allowed("pipes"):
         return
-    poll = _real_poll()
-    poll.register(fd, select.POLLIN)
-    if not poll.poll(0) and os.get_blocking(fd) and not is_allowed("subprocess"):
+    if not _real_events(fd, select_names.POLLIN) and _blocks(fd) and not is_allowed("subprocess"):
         raise escape(call, "the descriptor is real and has nothing to read", "pipes")
 
 
@@ -178,7 +177,7 @@ def _select(
     if timeout is not None and timeout < 0:
         raise ValueError("timeout must be non-negative")
     sides = [list(readers), list(writers), list(others)]
-    masks = (_READABLE, _WRITABLE, select.POLLPRI)
+    masks = (_READABLE, _WRITABLE, select_names.POLLPRI)
 
     def ready() -> Any:
         found = [
@@ -193,21 +192,38 @@ def _select(
     return tuple(found or ([], [], []))
 
 
-_READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
-_WRITABLE = select.POLLOUT | select.POLLERR
+_READABLE = select_names.POLLIN | select_names.POLLHUP | select_names.POLLERR
+_WRITABLE = select_names.POLLOUT | select_names.POLLERR
 
 
 def events_of(run: RunContext, fd: int, mask: int) -> int:
     """Return which of the events in ``mask`` a descriptor has now, be it virtual or real."""
     if run.sockets is not None and run.sockets.owns(fd):
         return run.sockets.poll(fd) & mask
-    poll = _real_poll()
-    poll.register(fd, mask)
-    for _, events in poll.poll(0):
-        if events & select.POLLNVAL:
-            raise OSError(9, os.strerror(9))
-        return int(events) & mask
-    return 0
+    events = _real_events(fd, mask)
+    if events & select_names.POLLNVAL:
+        raise OSError(9, os.strerror(9))
+    return events & mask
+
+
+def _real_events(fd: int, mask: int) -> int:
+    """Return the events that a real descriptor has now, of those in ``mask`` and of errors."""
+    if _real_poll is not None:
+        poll = _real_poll()
+        poll.register(fd, mask)
+        return next((int(events) for _, events in poll.poll(0)), 0)
+    # Windows, whose select() takes sockets alone; whatever else is open there makes no one wait.
+    readers, writers = [fd] * bool(mask & _READABLE), [fd] * bool(mask & _WRITABLE)
+    try:
+        to_read, to_write, _ = _real_select(readers, writers, [], 0)
+    except OSError:
+        return mask & (_READABLE | _WRITABLE)
+    return (select_names.POLLIN if to_read else 0) | (select_names.POLLOUT if to_write else 0)
+
+
+def _blocks(fd: int) -> bool:
+    """Return whether a read of a real descriptor waits."""
+    return not hasattr(os, "get_blocking") or os.get_blocking(fd)
 
 
 class _Poll:
@@ -217,7 +233,10 @@ class _Poll:
         self._masks: dict[int, int] = {}
 
     def register(
-        self, fd: Any, eventmask: int = select.POLLIN | select.POLLPRI | select.POLLOUT, /
+        self,
+        fd: Any,
+        eventmask: int = select_names.POLLIN | select_names.POLLPRI | select_names.POLLOUT,
+        /,
     ) -> None:
         """Watch a descriptor for these events."""
         self._masks[number_of(fd)] = eventmask
@@ -244,7 +263,7 @@ class _Poll:
         return found
 
     def _ready(self, run: RunContext) -> list[tuple[int, int]]:
-        always = select.POLLERR | select.POLLHUP | select.POLLNVAL
+        always = select_names.POLLERR | select_names.POLLHUP | select_names.POLLNVAL
         events = [(fd, events_of(run, fd, mask | always)) for fd, mask in self._masks.items()]
         return [pair for pair in events if pair[1]]
 
@@ -266,7 +285,7 @@ def _new_poll() -> Any:
 _real_pipe = redirect(os.pipe, _pipe)
 _real_open = redirect(builtins.open, _open)
 _real_select = redirect(select.select, _select)
-_real_poll = redirect(select.poll, _new_poll)
+_real_poll = redirect_present(select, "poll", _new_poll)
 _real_fstat = _redirect_descriptor("fstat")
 _redirect_descriptor("read", _refuse_waiting)
 for _name in ("write", "close", "dup", "set_blocking", "get_blocking", "isatty"):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import select
 import selectors
+import stat
 from typing import TYPE_CHECKING, Any, Self
 
 from simloop._kernel import nanoseconds
@@ -21,6 +22,7 @@ from simloop._sandbox.patching.registry import entry
 from simloop._sandbox.permissions import is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import UnsupportedError
+from simloop.net.linux import select_names
 
 from .descriptors import events_of, number_of, wait
 
@@ -31,13 +33,13 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_ALWAYS = select.EPOLLERR | select.EPOLLHUP
+_ALWAYS = select_names.EPOLLERR | select_names.EPOLLHUP
 _DISABLED = -1  # One-shot, and told: until it is modified.
-_REFUSED = select.EPOLLET
+_REFUSED = select_names.EPOLLET
 _REAL = ("pipes", "sockets", "subprocess")
-_ALL = select.EPOLLIN | select.EPOLLPRI | select.EPOLLOUT
+_ALL = select_names.EPOLLIN | select_names.EPOLLPRI | select_names.EPOLLOUT
 
-_real_epoll: Any = select.epoll
+_real_epoll: Any = getattr(select, "epoll", None)
 
 
 class VirtualEpoll:
@@ -92,12 +94,15 @@ class VirtualEpoll:
         """Watch a descriptor for these events.
 
         Raises:
-            OSError: EBADF, it is not open; EEXIST, it is watched already.
+            OSError: EBADF, it is not open; EPERM, it is a file or a folder, which is always ready
+                (epoll_ctl(2)); EEXIST, it is watched already.
             UnsupportedError: The events are edge-triggered.
         """
         self._check()
         number = number_of(fd)
-        os.fstat(number)  # EBADF
+        mode = os.fstat(number).st_mode  # EBADF
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            raise PermissionError(1, os.strerror(1))
         if number in self._masks:
             raise FileExistsError(17, os.strerror(17))
         self._masks[number] = _checked(eventmask)
@@ -124,7 +129,7 @@ class VirtualEpoll:
         )
         found = ready if maxevents < 0 else ready[:maxevents]
         for fd, _ in found:
-            if self._masks[fd] & select.EPOLLONESHOT:  # It was not disabled: it was found.
+            if self._masks[fd] & select_names.EPOLLONESHOT:  # It was not disabled: it was found.
                 self._masks[fd] = _DISABLED
         return found
 
@@ -173,5 +178,6 @@ class _Epoll:
         return _real_epoll.fromfd(fd)
 
 
-entry(select, "epoll", _Epoll)
-entry(selectors.EpollSelector, "_selector_cls", _Epoll)
+if _real_epoll is not None:  # Of Linux.
+    entry(select, "epoll", _Epoll)
+    entry(selectors.EpollSelector, "_selector_cls", _Epoll)

@@ -9,12 +9,12 @@ Must not know: which flags there are.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.patching.registry import redirect, redirect_present
 from simloop._sandbox.run_context import by_thread, get_ident
+from simloop.net.linux import os_names, platform_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,8 +44,15 @@ def _number(fileobj: Any) -> int | None:
     return number if isinstance(number, int) else None
 
 
-for _function in (fcntl.fcntl, fcntl.ioctl, os.get_inheritable, os.set_inheritable):
-    _redirect_control(_function)
+_fcntl = platform_module("fcntl")  # Of Unix; so is pipe2(2), of Linux.
+for _module, _name in (
+    (_fcntl, "fcntl"),
+    (_fcntl, "ioctl"),
+    (os, "get_inheritable"),
+    (os, "set_inheritable"),
+):
+    if hasattr(_module, _name):
+        _redirect_control(getattr(_module, _name))
 
 
 def _pipe2(flags: int, /) -> Any:
@@ -54,9 +61,9 @@ def _pipe2(flags: int, /) -> Any:
         return _real_pipe2(flags)
     ends = os.pipe()  # Real where those are allowed.
     for fd in ends:
-        os.set_blocking(fd, not flags & os.O_NONBLOCK)
-        os.set_inheritable(fd, not flags & os.O_CLOEXEC)
+        os.set_blocking(fd, not flags & os_names.O_NONBLOCK)
+        os.set_inheritable(fd, not flags & os_names.O_CLOEXEC)
     return ends
 
 
-_real_pipe2 = redirect(os.pipe2, _pipe2)
+_real_pipe2 = redirect_present(os, "pipe2", _pipe2)

@@ -18,7 +18,9 @@ import stat
 from typing import TYPE_CHECKING
 
 from simloop._sandbox.patching.c_functions import clone
+from simloop._sandbox.process.machine import UID
 from simloop._sandbox.run_context import by_thread, get_ident
+from simloop.net.linux import os_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +31,9 @@ _stat: Callable[..., os.stat_result] = clone(os.stat)
 _lstat: Callable[..., os.stat_result] = clone(os.lstat)
 _access: Callable[..., bool] = clone(os.access)
 _readlink: Callable[..., str] = clone(os.readlink)
-_statvfs: Callable[..., os.statvfs_result] = clone(os.statvfs)
+_statvfs: Callable[..., os.statvfs_result] | None = (
+    clone(os.statvfs) if hasattr(os, "statvfs") else None  # Of Unix.
+)
 
 _NO_NAMES = ("", ".", "..")
 
@@ -108,7 +112,11 @@ class RealTree:
         folder = posixpath.dirname(path.rstrip("/")) or "."
         may_write = os.W_OK | os.X_OK
         if not _access(folder, may_write, dir_fd=dir_fd, effective_ids=True):
-            is_read_only = dir_fd is None and _statvfs(folder).f_flag & os.ST_RDONLY
+            is_read_only = (
+                dir_fd is None
+                and _statvfs is not None
+                and _statvfs(folder).f_flag & os_names.ST_RDONLY
+            )
             raise _fault(errno.EROFS if is_read_only else errno.EACCES)
 
     def check_other(self, path: str) -> None:
@@ -122,7 +130,7 @@ class RealTree:
 
     def owner(self) -> tuple[int, int]:
         """Return the user and group of the program, to which its files belong."""
-        return os.geteuid(), os.getegid()
+        return getattr(os, "geteuid", lambda: UID)(), getattr(os, "getegid", lambda: UID)()
 
     def wall_ns(self) -> int:
         """Return the time of the run that the calling thread is in; 0 outside of runs."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from simloop._sandbox.contracts import Identity
     from simloop._sandbox.run_context import RunContext
 
-__all__ = ["refuse_machine_file"]
+__all__ = ["refuse_machine_file", "tells_of_machine"]
 
 _HERE = ("/proc/", "/sys/", "/etc/", "/dev/", "/usr/share/zoneinfo/localtime", "/var/lib/dbus/")
 """Where such files lie."""
@@ -201,12 +201,21 @@ def _find(run: RunContext, path: str) -> Callable[[RunContext], str | bytes] | N
     return made
 
 
+_ARE_HERE = hasattr(os, "memfd_create")
+"""Whether this is Linux, whose files these are."""
+
+
 def _path_of(file: Any) -> str:
-    """Return a path that may be one of these, or nothing."""
-    if not isinstance(file, (str, bytes, os.PathLike)):
+    """Return a path that may be one of these, or nothing; on other systems there are none."""
+    if not _ARE_HERE or not isinstance(file, (str, bytes, os.PathLike)):
         return ""
     path = os.path.normpath(os.fsdecode(file))
     return path if f"{path}/".startswith(_HERE) else ""
+
+
+def tells_of_machine(file: Any) -> bool:
+    """Return whether a path is one that has a text here."""
+    return _path_of(file) in _FILES
 
 
 def _in_memory(text: str | bytes) -> int:

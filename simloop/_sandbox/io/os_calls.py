@@ -10,16 +10,18 @@ under it.
 
 from __future__ import annotations
 
-import fcntl
 import os
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.patching.registry import entry, redirect
 from simloop._sandbox.process import effects
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import UnsupportedError
+from simloop.net.linux import platform_module
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
     from simloop._sandbox.run_context import RunContext
@@ -28,7 +30,7 @@ __all__: list[str] = []
 
 _SENT_MAX = 0x7FFF_F000  # What Linux sends at most in one call.
 
-_ANSWERED = ("device_encoding", "readinto", "readv", "writev")
+_ANSWERED = ("device_encoding", "dup2", "readinto", "readv", "writev")
 """What the world's sockets do; the rest is an error on each socket and pipe, or refused."""
 
 _WRITES = ("pwrite", "pwritev", "writev")
@@ -36,7 +38,6 @@ _WRITES = ("pwrite", "pwritev", "writev")
 
 _WAYS_OUT = {
     "copy_file_range": "read the one and write the other",
-    "dup2": "os.dup(fd) gives a second number of the world's choice",
     "eventfd_read": "read it by os.read",
     "eventfd_write": "write to it by os.write",
     "fchmod": "set the mode of a socket's path by os.chmod(path, mode)",
@@ -120,5 +121,35 @@ for _name in (
     "writev",
 ):
     _redirect_call(os, _name)
-_redirect_call(fcntl, "flock")
-_redirect_call(fcntl, "lockf")
+_fcntl = platform_module("fcntl")
+_redirect_call(_fcntl, "flock")
+_redirect_call(_fcntl, "lockf")
+
+
+class _Supported(AbstractSet[Any]):
+    """Functions of ``os``, found by which they are.
+
+    A builtin function hashes by the C function that it calls, so one that is redirected is not
+    where a real set keeps it: ``shutil.copystat`` would find that none knows ``follow_symlinks``.
+    """
+
+    def __init__(self, functions: Iterable[Any]) -> None:
+        self._functions = sorted(functions, key=lambda each: str(each.__name__))
+
+    def __contains__(self, function: object) -> bool:
+        return any(function is each for each in self._functions)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+
+for _name in (
+    "supports_dir_fd",
+    "supports_effective_ids",
+    "supports_fd",
+    "supports_follow_symlinks",
+):
+    entry(os, _name, _Supported(getattr(os, _name)))

@@ -19,9 +19,10 @@ import posixpath
 import stat
 from typing import TYPE_CHECKING, Any, Self
 
-from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.patching.registry import redirect, redirect_present
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import UnsupportedError
+from simloop.net.linux import os_names
 
 from .file_tree import folder_key
 
@@ -98,7 +99,7 @@ def _redirect_path(name: str, answer: Callable[..., Any], *, follow: bool = True
         left = {key: value for key, value in kwargs.items() if key not in _OF_PATHS}
         return answer(_paths(), entry, path, dir_fd, *args[1:], **left)
 
-    real: Callable[..., Any] = redirect(getattr(os, name), function)
+    real: Callable[..., Any] = redirect_present(os, name, function)
 
 
 _OF_PATHS = ("path", "dir_fd", "follow_symlinks", "effective_ids")
@@ -185,9 +186,9 @@ def _error_of_opening(path: Any, flags: int) -> Exception:
     """Return the error of open(2) at a socket: none can be opened."""
     if flags & _NEW == _NEW:
         return _fault(errno.EEXIST, path)
-    if flags & os.O_DIRECTORY:
+    if flags & os_names.O_DIRECTORY:
         return _fault(errno.ENOTDIR, path)
-    if flags & os.O_PATH:
+    if flags & os_names.O_PATH:
         return UnsupportedError(
             f"os.open({path!r}) with O_PATH: no descriptor can stand for the path of a virtual"
             " socket; use the path"
@@ -243,7 +244,7 @@ def _redirect_pair(name: str, answer: Callable[..., Any]) -> None:
             return real(*args, **kwargs)
         return answer(lambda: real(*args, **kwargs), paths, *_two(args, kwargs))
 
-    real: Callable[..., Any] = redirect(getattr(os, name), function)
+    real: Callable[..., Any] = redirect_present(os, name, function)
 
 
 def _rename(

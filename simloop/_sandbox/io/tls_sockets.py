@@ -20,7 +20,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.registry import entry, when_loaded
+from simloop._sandbox.patching.registry import method, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
@@ -160,15 +160,13 @@ class MemoryTLS:
 
 
 def _register(ssl: ModuleType) -> None:
-    real = ssl.SSLContext._wrap_socket
-
     def _wrap_socket(self: Any, sock: Any, *args: Any, **options: Any) -> Any:
         run = by_thread.get(get_ident())
         if run is not None and run.sockets is not None and run.sockets.owns(sock.fileno()):
             return MemoryTLS(ssl, self, sock, *args, **options)
         return real(self, sock, *args, **options)
 
-    entry(ssl.SSLContext, "_wrap_socket", _wrap_socket)
+    real = method(ssl._ssl._SSLContext, "_wrap_socket", _wrap_socket)
 
 
 when_loaded("ssl", _register)

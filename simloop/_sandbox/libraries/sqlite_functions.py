@@ -22,7 +22,8 @@ import datetime as dt
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.registry import entry, redirect, when_loaded
+from simloop._sandbox.patching.c_functions import clone_method
+from simloop._sandbox.patching.registry import method, redirect, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ class _Functions:
     def __init__(self, module: ModuleType) -> None:
         self._connect: Callable[..., Any] = redirect(module.connect, self._connected)
         self._error: type[Exception] = module.OperationalError
-        self._execute: Callable[..., Any] = module.Connection.execute
+        self._execute: Callable[..., Any] = clone_method(module.Connection, "execute")
         for name in ("cursor", "execute", "executemany", "executescript"):
-            entry(module.Connection, name, self._looking(name, getattr(module.Connection, name)))
+            real = clone_method(module.Connection, name)
+            method(module.Connection, name, self._looking(name, real))
 
     @cache  # noqa: B019 - one for each process
     def _plain(self) -> Any:

@@ -8,6 +8,11 @@ reference to it follows: ``from time import monotonic``, a default argument, a c
 ``default_factory`` held by an extension. Swapping names in modules reaches only the first of
 these, and has to search all modules for it.
 
+A method of a class written in C is one object too, the descriptor in the class's namespace. While
+a redirect is on, that is an ``instancemethod``, which binds any callable, or a ``classmethod``: its
+type and its first fields are exchanged. To put a function in its place would mean to tell the
+class, which then forgets what it knows of each look-up.
+
 Why not a library: time-machine (3.0) swaps C functions in the same way, but its wall clock is a
 float number of seconds, it gave up ``monotonic``, does not know ``sleep`` or the CPU clocks, and
 holds for all threads. freezegun swaps names and classes: default arguments stay real and
@@ -30,6 +35,7 @@ from __future__ import annotations
 import builtins
 import ctypes
 import gc
+import inspect
 import sys
 import types
 from contextlib import suppress
@@ -37,22 +43,34 @@ from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError, UsageError
 
-from .memory import HEAD_SIZE, MemoryPatch, address_of, interpreter, words_between
+from .memory import (
+    HEAD_SIZE,
+    WORD_SIZE,
+    MemoryPatch,
+    address_of,
+    interpreter,
+    word_of,
+    words_between,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "METHOD_TYPES",
+    "MethodRedirect",
     "Redirect",
     "behind",
     "check_layout",
     "clone",
+    "clone_method",
     "is_builtin",
     "type_dict",
     "type_modified",
 ]
 
-_METH_FASTCALL_KEYWORDS = 0x80 | 0x02
+_METH_VARARGS, _METH_KEYWORDS, _METH_NOARGS, _METH_O, _METH_FASTCALL = 0x01, 0x02, 0x04, 0x08, 0x80
+"""How a function written in C takes its arguments; see "Common Object Structures" of CPython."""
 
 
 class _Definition(ctypes.Structure):
@@ -84,16 +102,47 @@ _FIELDS = (
     HEAD_SIZE + _Builtin.vectorcall.offset,
 )
 
+_FIRST_FIELDS = (HEAD_SIZE - WORD_SIZE, HEAD_SIZE, HEAD_SIZE + WORD_SIZE)
+"""An object's type, and the first fields: the class and the name in ``PyDescrObject``, the callable
+in ``PyInstanceMethodObject``, the callable and the namespace in a ``classmethod``."""
+
+_DEFINITION_OF_METHOD_AT = HEAD_SIZE + 3 * WORD_SIZE
+"""Where CPython's ``PyMethodDescrObject`` has its ``PyMethodDef``."""
+
 _new_builtin = interpreter.PyCFunction_NewEx
 _new_builtin.restype = ctypes.py_object
 _new_builtin.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
 
-# By address, which is what a call that is made many times a run costs least with.
+_new_method = interpreter.PyDescr_NewMethod
+_new_class_method = interpreter.PyDescr_NewClassMethod
+for _new in (_new_method, _new_class_method):
+    _new.restype = ctypes.py_object
+    _new.argtypes = (ctypes.py_object, ctypes.c_void_p)
+
+_new_binding = interpreter.PyInstanceMethod_New
+_new_binding.restype = ctypes.py_object
+_new_binding.argtypes = (ctypes.py_object,)
+
 type_modified = interpreter.PyType_Modified
 type_modified.restype = None
 type_modified.argtypes = (ctypes.c_void_p,)
 
-_call_python = ctypes.cast(interpreter.PyObject_Vectorcall, ctypes.c_void_p).value
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+_CALLS = {
+    _METH_NOARGS: (_METH_NOARGS, _address(interpreter.PyObject_CallNoArgs)),
+    _METH_O: (_METH_O, _address(interpreter.PyObject_CallOneArg)),
+    _METH_VARARGS: (_METH_VARARGS | _METH_KEYWORDS, _address(interpreter.PyObject_Call)),
+}
+"""By how a function takes its arguments: what hands them on in the same way, and how that does.
+
+Its caller then stays as it is: one word less to write.
+"""
+
+_ANY_CALL = _METH_FASTCALL | _METH_KEYWORDS, _address(interpreter.PyObject_Vectorcall)
 
 _immortal: list[Any] = []
 
@@ -172,6 +221,28 @@ def clone(function: Any) -> Any:
     return made
 
 
+def clone_method(owner: type, name: str) -> Any:
+    """Make another descriptor around a method of a class in C, out of reach of redirects.
+
+    Example:
+        >>> from _thread import LockType, allocate_lock
+        >>> acquire, release = (clone_method(LockType, name) for name in ("acquire", "release"))
+        >>> lock = allocate_lock()
+        >>> acquire(lock); release(lock)
+        True
+    """
+    return _clone_method(behind(type_dict(owner)[name], METHOD_TYPES))
+
+
+METHOD_TYPES = types.MethodDescriptorType, types.ClassMethodDescriptorType
+"""What a method of a class written in C is, and a class method."""
+
+
+def _clone_method(target: Any) -> Any:
+    make = _new_class_method if isinstance(target, METHOD_TYPES[1]) else _new_method
+    return make(target.__objclass__, word_of(target, _DEFINITION_OF_METHOD_AT))
+
+
 def type_dict(cls: type) -> dict[str, Any]:
     """Return a class's own namespace, even of one written in C; changing it wants a word after."""
     # A mapping proxy refers to one thing: the dictionary that it protects.
@@ -203,7 +274,8 @@ class Redirect:
         self.function = function
         self.real = clone(target)
         original = _Definition.from_address(_fields_of(target).definition or 0)
-        definition = _Definition(original.name, _call_python, _METH_FASTCALL_KEYWORDS, original.doc)
+        flags, call = _CALLS.get(original.flags & ~_METH_KEYWORDS, _ANY_CALL)
+        definition = _Definition(original.name, call, flags, original.doc)
         model = _new_builtin(ctypes.addressof(definition), function, None)
         # The second reference is the one that the target's struct holds while the redirect is on.
         _immortal.extend((definition, model, function, target))
@@ -220,6 +292,45 @@ class Redirect:
         self._words.off()
 
 
+class MethodRedirect:
+    """A method of a class written in C that goes to a Python function while the redirect is on.
+
+    Args:
+        target: The descriptor in the class's namespace.
+        function: What is called instead, with the object and the caller's arguments.
+    """
+
+    __slots__ = ("function", "real", "target", "words")
+
+    def __init__(self, target: Any, function: Callable[..., Any]) -> None:
+        self.target, self.function = target, function
+        self.real = _clone_method(target)
+        function.__signature__ = _ANY  # type: ignore[attr-defined]
+        if isinstance(target, METHOD_TYPES[1]):
+            model: Any = classmethod(function)
+            interpreter.Py_IncRef(ctypes.py_object(vars(model)))
+            fields = 3
+        else:
+            model, fields = _new_binding(function), 2
+        # The second references are those that the target's struct holds while the redirect is on.
+        interpreter.Py_IncRef(ctypes.py_object(function))
+        _immortal.extend((model, function, target))
+        self.words = words_between(target, model, _FIRST_FIELDS[:fields])
+
+
+_ANY = inspect.Signature(
+    [
+        inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+        inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+    ]
+)
+"""What a redirected method tells of its arguments.
+
+A mock that is made by a class (``_must_skip`` in Lib/unittest/mock.py) takes methods in C for any
+callable, and asks Python functions, which these are meanwhile, for a signature that calls must fit.
+"""
+
+
 def check_layout() -> None:
     """Refuse to go on where builtin functions are not laid out as they are written to.
 
@@ -233,9 +344,29 @@ def check_layout() -> None:
         or fields.self != address_of(builtins)
         or type(builtins.len).__basicsize__ < HEAD_SIZE + ctypes.sizeof(_Builtin)
         or _Definition.from_address(fields.definition or 0).name != b"len"
+        or not _has_known_methods()
     ):
         raise UnsupportedError(
             f"sealing a run needs CPython 3.11 to 3.14, and this is {sys.implementation.name} "
             f"{sys.version.split()[0]}, whose builtin functions are laid out otherwise; run "
             "under one of those"
         )
+
+
+def _has_known_methods() -> bool:
+    method, class_method = list.append, vars(dict)["fromkeys"]
+    binding, class_binding = _new_binding(len), classmethod(_closure)
+    known: list[tuple[Any, ...]] = [
+        (method, list),
+        (class_method, dict),
+        (binding, len),
+        (class_binding, _closure, vars(class_binding)),
+    ]
+    return all(
+        word_of(thing, at) == address_of(field)
+        for thing, *fields in known
+        for at, field in zip(_FIRST_FIELDS, (type(thing), *fields), strict=False)
+    ) and all(
+        _Definition.from_address(word_of(each, _DEFINITION_OF_METHOD_AT)).name == name
+        for each, name in ((method, b"append"), (class_method, b"fromkeys"))
+    )

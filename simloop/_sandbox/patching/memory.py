@@ -5,8 +5,9 @@ words that lie all over the process (:mod:`.redirect`, :mod:`.rewrite`); one by 
 times as long as all the rest.
 
 How it works. The buffer protocol knows arrays whose rows are found through a table of pointers, as
-imaging libraries lay them out. A memory view over such a table, its rows one word long, makes an
-assignment to the whole of it a loop in C that writes each word where its pointer says.
+imaging libraries lay them out. A memory view over such a table, its rows one item long, makes an
+assignment to the whole of it a loop in C that writes each item where its pointer says. An item is
+a word, or two that are neighbours.
 
 Must not know: what the words mean.
 
@@ -14,17 +15,20 @@ Invariants:
 
 - Nothing is written but through a view that was made from the objects themselves, which live as
   long as the process.
-- An assignment is one step under the GIL: no other thread sees half of it.
+- All is written in one step under the GIL, a loop in C: no other thread sees half of it.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections import deque
 from functools import partial
+from itertools import pairwise
+from operator import call
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 __all__ = [
     "HEAD_SIZE",
@@ -35,6 +39,7 @@ __all__ = [
     "interpreter",
     "memory",
     "memory_at",
+    "word_of",
     "words_between",
 ]
 
@@ -95,56 +100,107 @@ class Word(NamedTuple):
 
 
 def words_between(target: Any, model: Any, offsets: Iterable[int]) -> tuple[Word, ...]:
-    """List the words that make ``target`` like ``model``: those at ``offsets`` of its struct."""
-    ours, theirs = address_of(target), address_of(model)
-    read = ctypes.c_size_t.from_address
+    """List the words that make ``target`` like ``model``, of those at ``offsets`` of its struct."""
     return tuple(
-        Word(ours + offset, read(ours + offset).value, read(theirs + offset).value)
+        Word(address_of(target) + offset, ours, theirs)
         for offset in offsets
+        if (ours := word_of(target, offset)) != (theirs := word_of(model, offset))
     )
 
 
-class MemoryPatch:
-    """MemoryPatch that are written together. Where one is named twice, the later one counts."""
+def word_of(target: Any, offset: int) -> int:
+    """Return a word of an object's struct."""
+    return ctypes.c_size_t.from_address(address_of(target) + offset).value
 
-    __slots__ = ("_off", "_on", "_table", "_view")
+
+class MemoryPatch:
+    """Words that are written together. Where one is named twice, the later one counts."""
+
+    __slots__ = ("_count", "_off", "_on", "_tables")
 
     def __init__(self, words: Iterable[Word]) -> None:
-        listed = list(words)
-        count = len(listed)
-        self._table = (ctypes.c_void_p * count)(*[word.address for word in listed])
-        self._off = _array([word.off for word in listed])
-        self._on = _array([word.on for word in listed])
-        one = ctypes.c_ssize_t * 1
-        self._view: memoryview = _new_view(
-            _Buffer(
-                buf=ctypes.addressof(self._table),
-                len=count * WORD_SIZE,
-                itemsize=WORD_SIZE,
-                ndim=1,
-                format=_FORMAT,
-                shape=one(count),
-                strides=one(WORD_SIZE),
-                suboffsets=one(0),
-            )
-        )
+        off: dict[int, int] = {}
+        on: dict[int, int] = {}
+        for word in words:
+            off.setdefault(word.address, word.off)
+            on[word.address] = word.on
+        self._count = len(on)
+        pairs = list(_neighbours(sorted(on)))
+        paired = {address for pair in pairs for address in pair}
+        singles = [(address,) for address in on if address not in paired]
+        self._tables = [_Table(each) for each in (pairs, singles) if each]
+        self._on = [table.writing(on) for table in self._tables]
+        self._off = [table.writing(off) for table in self._tables]
 
     def __len__(self) -> int:
-        return len(self._table)
+        return self._count
 
     def on(self) -> None:
         """Write what they hold in runs."""
-        self._view[:] = self._on
+        deque(map(call, self._on), maxlen=0)
 
     def off(self) -> None:
         """Write what they hold outside of runs."""
-        self._view[:] = self._off
+        deque(map(call, self._off), maxlen=0)
 
-    def steps_off(self) -> tuple[Callable[[], object], ...]:
-        """Return the call of a C function that does the same."""
-        return (partial(self._view.__setitem__, slice(None), self._off),)
+    def steps_off(self) -> list[Callable[[], object]]:
+        """Return calls of C functions that do the same."""
+        return self._off
 
 
-def _array(values: list[int]) -> Any:
-    array = (ctypes.c_size_t * len(values))(*values)
-    return memoryview(array).cast("B").cast(_FORMAT.decode())  # type: ignore[call-overload]
+class _Table:
+    """Items of memory, each of as many words in a row as the others.
+
+    An item costs the same however wide it is, so neighbours are written as one.
+    """
+
+    __slots__ = ("_pointers", "_view", "places")
+
+    def __init__(self, places: Sequence[tuple[int, ...]]) -> None:
+        self.places = places
+        self._pointers = (ctypes.c_void_p * len(places))(*[place[0] for place in places])
+        width = len(places[0]) * WORD_SIZE
+        self._view = _view(self._pointers, len(places), width, WORD_SIZE, suboffset=0)
+
+    def writing(self, values: Mapping[int, int]) -> Callable[[], object]:
+        """Return the call of a C function that writes these, by address."""
+        words = [values[address] for place in self.places for address in place]
+        array = (ctypes.c_size_t * len(words))(*words)
+        width = len(self.places[0]) * WORD_SIZE
+        return partial(self._view.__setitem__, slice(None), _view(array, len(self.places), width))
+
+
+def _neighbours(addresses: list[int]) -> Iterator[tuple[int, int]]:
+    """Give pairs of sorted addresses that lie side by side, none of them twice."""
+    last = 0
+    for first, second in pairwise(addresses):
+        if second - first == WORD_SIZE and first != last:
+            last = second
+            yield first, second
+
+
+_arrays: list[Any] = []
+"""What views are made over lives as long as the process."""
+
+
+def _view(array: Any, count: int, width: int, stride: int = 0, suboffset: int = -1) -> memoryview:
+    """Make a view of items; with a suboffset of 0 the array holds pointers to them.
+
+    A slice is assigned to if the formats are equal, of one character, and the items as wide; so an
+    item may be wider than its format says (CPython, Objects/memoryobject.c).
+    """
+    _arrays.append(array)
+    one = ctypes.c_ssize_t * 1
+    view: memoryview = _new_view(
+        _Buffer(
+            buf=ctypes.addressof(array),
+            len=count * width,
+            itemsize=width,
+            ndim=1,
+            format=_FORMAT,
+            shape=one(count),
+            strides=one(stride or width),
+            suboffsets=one(suboffset),
+        )
+    )
+    return view

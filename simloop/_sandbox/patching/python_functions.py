@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
 
-from .memory import HEAD_SIZE, WORD_SIZE, Word, address_of, interpreter, words_between
+from .memory import HEAD_SIZE, WORD_SIZE, Word, address_of, interpreter, word_of, words_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,12 +96,10 @@ def check_functions() -> None:
         return keyword
 
     sample.__code__ = sample.__code__
-    words = words_between(sample, sample, (_CODE_AT, _DEFAULTS_AT, _VERSION_AT))
-    code, defaults, version = (word.off for word in words)
     if (
-        code != address_of(sample.__code__)
-        or defaults != address_of(sample.__kwdefaults__)
-        or version & 0xFFFF_FFFF > 1
+        word_of(sample, _CODE_AT) != address_of(sample.__code__)
+        or word_of(sample, _DEFAULTS_AT) != address_of(sample.__kwdefaults__)
+        or word_of(sample, _VERSION_AT) & 0xFFFF_FFFF > 1
     ):
         raise UnsupportedError(
             "sealing a run needs CPython 3.11 to 3.14, and the functions of this Python are laid"

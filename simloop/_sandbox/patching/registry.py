@@ -10,23 +10,29 @@ Invariants:
 - Everything is patched exactly while at least one run is on, in whatever thread.
 - Undoing puts back what was there when patching began. Applying and undoing may be repeated: a
   walk that is interrupted half-way is undone whole.
-- A name is either an entry or an attribute of its owner, and owned by one of us.
+- A name of an owner is set by one of us.
 - Patches for modules that are not loaded cost one dictionary look-up and never load them.
 """
 
 from __future__ import annotations
 
-import operator
 import sys
-import types
-from _thread import allocate_lock
+from _thread import LockType, allocate_lock
 from collections import deque
 from contextlib import contextmanager
-from functools import partial
+from operator import call
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .c_functions import Redirect, behind, type_dict, type_modified
-from .memory import MemoryPatch, address_of
+from .c_functions import (
+    METHOD_TYPES,
+    MethodRedirect,
+    Redirect,
+    behind,
+    clone,
+    clone_method,
+    type_dict,
+)
+from .memory import MemoryPatch
 from .python_functions import Rewrite
 
 if TYPE_CHECKING:
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Patch",
-    "attribute",
+    "apply_new",
     "awaits",
     "before_install",
     "entry",
@@ -43,8 +49,12 @@ __all__ = [
     "is_loaded_without_patches",
     "load_without_patches",
     "loaded",
+    "method",
+    "original",
     "patch",
     "redirect",
+    "redirect_present",
+    "registering",
     "rewrite",
     "uninstall",
     "when_any_loaded",
@@ -52,7 +62,10 @@ __all__ = [
     "without_patches",
 ]
 
-_redirects: list[Redirect | Rewrite] = []
+_redirects: list[Redirect | MethodRedirect | Rewrite] = []
+_by_target: dict[int, Redirect | MethodRedirect] = {}
+"""By identity of what is redirected, which lives as long as the process: the latest one."""
+
 _memory_patch = MemoryPatch(())
 _counted = 0
 """Of how many redirects ``_memory_patch`` are."""
@@ -68,22 +81,11 @@ _modules_seen = 0
 
 _searches: list[Callable[[], None]] = []
 _lock = allocate_lock()
+_acquire, _release = clone_method(LockType, "acquire"), clone_method(LockType, "release")
+"""Out of reach of redirects, which would make a lock of runs of it: each run comes by twice."""
 _users = 0
 
 _MISSING: Any = object()
-
-_IMMUTABLE = 1 << 8
-"""The flag of a class that refuses changes."""
-
-_IN_C = (
-    types.MethodDescriptorType,
-    types.ClassMethodDescriptorType,
-    types.WrapperDescriptorType,
-    types.GetSetDescriptorType,
-    types.MemberDescriptorType,
-    types.BuiltinFunctionType,
-)
-"""What such a class has."""
 
 
 class Patch(Protocol):
@@ -97,13 +99,13 @@ class Patch(Protocol):
 
 
 class Attribute:
-    """A name of a class written in Python that it must be told of, for instance ``__new__``."""
+    """A name of a class written in Python."""
 
     __slots__ = ("_before", "_name", "_namespace", "_owner", "_value")
 
     def __init__(self, owner: Any, name: str, value: Any) -> None:
         self._owner = owner
-        self._namespace = owner.__dict__
+        self._namespace = vars(owner)
         self._name = name
         self._value = value
         self._before = _MISSING
@@ -125,78 +127,44 @@ class Attribute:
             setattr(self._owner, self._name, self._before)
 
 
-class _Names:
-    """Names of modules and classes, written to directly; what caches a class's is told."""
+class _ModuleNames:
+    """Names of modules, written to directly."""
 
-    __slots__ = ("_before", "_classes", "_entries", "_methods")
+    __slots__ = ("_before", "_entries")
 
     def __init__(self) -> None:
-        self._entries: list[tuple[dict[str, Any], str, Any]] = []
+        self._entries: list[tuple[int, dict[str, Any], str, Any]] = []
         self._before: list[Any] = []
-        # Of classes written in C: they refuse changes by others, so all of one go at once.
-        self._methods: dict[int, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {}
-        self._classes: dict[int, type] = {}
 
-    def add(self, owner: Any, name: str, value: Any) -> None:
+    def add(self, module: ModuleType, name: str, value: Any) -> None:
         """Put one more there in runs."""
-        namespace = owner.__dict__
-        if isinstance(owner, type):
-            self._classes[address_of(owner)] = owner
-            namespace = type_dict(owner)
-            if owner.__flags__ & _IMMUTABLE:
-                _, ours, theirs = self._methods.setdefault(address_of(owner), (namespace, {}, {}))
-                ours[name], theirs[name] = value, behind(namespace[name], _IN_C)
-                return
-        self._entries.append((namespace, name, value))
+        self._entries.append((len(self._entries), vars(module), name, value))
         self._before.append(_MISSING)
 
     def on(self) -> None:
         """Put our values there."""
-        self._before = [  # What we find may be ours, put back by a tool that patched it in a run.
-            before if (found := namespace.get(name, _MISSING)) is value else found
-            for (namespace, name, value), before in zip(self._entries, self._before, strict=True)
-        ]
-        for namespace, name, value in self._entries:
-            namespace[name] = value
-        self.on_methods()
-
-    def on_methods(self) -> None:
-        """Put those of classes written in C there."""
-        for namespace, ours, _ in self._methods.values():
-            namespace.update(ours)
-        for address in self._classes:
-            type_modified(address)
-
-    def steps_on(self) -> list[Callable[[], object]]:
-        """Return calls of C functions that put methods of classes written in C there."""
-        steps = [partial(namespace.update, ours) for namespace, ours, _ in self._methods.values()]
-        return [*steps, *self._tell()]
-
-    def steps_off(self) -> list[Callable[[], object]]:
-        """Return calls of C functions that put back the methods of these classes."""
-        steps = [partial(space.update, theirs) for space, _, theirs in self._methods.values()]
-        return [*steps, *self._tell()]
-
-    def _tell(self) -> list[Callable[[], object]]:
-        return [partial(type_modified, address) for address in self._classes]
+        before, missing = self._before, _MISSING
+        for number, namespace, name, value in self._entries:
+            found = namespace.get(name, missing)
+            if found is not value:  # It may be ours, put back by a tool that patched it in a run.
+                before[number] = found
+                namespace[name] = value
 
     def off(self) -> None:
         """Put back what was there."""
-        for (namespace, name, value), before in zip(self._entries, self._before, strict=True):
+        all_before, missing = self._before, _MISSING
+        for number, namespace, name, value in self._entries:
             if namespace.get(name) is not value:
                 continue  # Never put there, or another tool's patch came later: its own to undo.
-            if before is _MISSING:
+            before = all_before[number]
+            if before is missing:
                 del namespace[name]
             else:
                 namespace[name] = before
-        for namespace, _, theirs in self._methods.values():
-            namespace.update(theirs)
-        for address in self._classes:
-            type_modified(address)
 
 
-_names = _Names()
-_patches.append(_names)
+_module_names = _ModuleNames()
+_patches.append(_module_names)
 
 
 def redirect(target: Any, function: Callable[..., Any]) -> Any:
@@ -207,11 +175,47 @@ def redirect(target: Any, function: Callable[..., Any]) -> Any:
     Raises:
         UsageError: The name no longer holds the builtin, because it was replaced.
     """
-    target = behind(target)
-    earlier = [each for each in _redirects if isinstance(each, Redirect) and each.target is target]
-    made = Redirect(target, function)
+    return _add(Redirect(behind(target), function))
+
+
+def redirect_present(module: Any, name: str, function: Callable[..., Any]) -> Any:
+    """Redirect a function that not every platform has; returns None where this one has not."""
+    target = getattr(module, name, None)
+    return None if target is None else redirect(target, function)
+
+
+def method(owner: type, name: str, function: Callable[..., Any]) -> Any:
+    """Send a method of a class written in C to a Python function during runs; see above."""
+    return _add(MethodRedirect(behind(type_dict(owner)[name], METHOD_TYPES), function))
+
+
+def _add(made: Redirect | MethodRedirect) -> Any:
+    earlier = _by_target.get(id(made.target))
+    _by_target[id(made.target)] = made
     _redirects.append(made)
-    return earlier[-1].function if earlier else made.real
+    return made.real if earlier is None else earlier.function
+
+
+def original(function: Any) -> Any:
+    """Return the function itself, out of reach of redirects, also in the middle of a run."""
+    for each in _redirects:
+        if isinstance(each, Redirect) and each.target is function:
+            return each.real
+    return clone(function)
+
+
+@contextmanager
+def registering() -> Iterator[None]:
+    """Apply what the block registers at once where runs are on: it comes late."""
+    known = len(_patches)
+    yield
+    with _lock:
+        if _users:
+            _look_for_awaited()
+            for each in _patches[known:]:
+                each.on()
+            _module_names.on()
+            _memory_patch_of_all().on()
 
 
 def patch(each: Patch) -> None:
@@ -227,16 +231,11 @@ def rewrite(function: Any, replacement: Callable[..., Any]) -> Any:
 
 
 def entry(owner: Any, name: str, value: Any) -> None:
-    """Set a name of a module or a class during runs, also of a class written in C.
-
-    Names that a class must be told of, such as operators, want :func:`attribute`.
-    """
-    _names.add(owner, name, value)
-
-
-def attribute(owner: type, name: str, value: Any) -> None:
-    """Set an operator or constructor of a Python class during runs."""
-    patch(Attribute(owner, name, value))
+    """Set a name of a module, or of a class written in Python, during runs."""
+    if isinstance(owner, type):
+        patch(Attribute(owner, name, value))
+    else:
+        _module_names.add(owner, name, value)
 
 
 def when_loaded(module: str, register: Callable[[ModuleType], None]) -> None:
@@ -280,7 +279,14 @@ def loaded(module: ModuleType) -> None:
         if _users and registers:
             for each in _patches[known:]:
                 each.on()
-            _names.on()
+            _module_names.on()
+            _memory_patch_of_all().on()
+
+
+def apply_new() -> None:
+    """Apply what was redirected and rewritten since the runs that are on began, if any are."""
+    with _lock:
+        if _users:
             _memory_patch_of_all().on()
 
 
@@ -292,7 +298,8 @@ def before_install(search: Callable[[], None]) -> None:
 def install() -> None:
     """Patch, unless it is done already; each call wants one of :func:`uninstall`."""
     global _users  # noqa: PLW0603 - the state of the process, kept where it is used
-    with _lock:
+    _acquire(_lock)
+    try:
         if not _users:
             try:
                 _apply()
@@ -300,32 +307,35 @@ def install() -> None:
                 _undo()
                 raise
         _users += 1
+    finally:
+        _release(_lock)
 
 
 def uninstall() -> None:
     """Undo when the last run has left."""
     global _users  # noqa: PLW0603 - as above
-    with _lock:
+    _acquire(_lock)
+    try:
         _users -= 1
         if not _users:
             _undo()
+    finally:
+        _release(_lock)
 
 
-def without_patches(call: Callable[[], object]) -> None:
-    """Call a function written in C while C functions and classes are as they are outside of runs.
+def without_patches(function: Callable[[], object]) -> None:
+    """Call a function written in C while what is written in C is as it is outside of runs.
 
     All is one loop in C: no other thread, of a run or not, sees them so. For tools that write into
     C functions themselves.
     """
     if not _users:
-        call()
+        function()
         return
     words = _memory_patch_of_all()
     try:
-        steps = (words.steps_off(), _names.steps_off(), (call,), _names.steps_on())
-        deque(map(operator.call, [step for some in steps for step in some]), maxlen=0)
+        deque(map(call, (*words.steps_off(), function)), maxlen=0)
     finally:
-        _names.on_methods()
         words.on()
 
 
@@ -369,7 +379,7 @@ def _undo() -> None:
 def _look_for_awaited() -> None:
     global _modules_seen  # noqa: PLW0603 - as above
     _modules_seen = len(sys.modules)
-    for name in [name for name in _awaited if name in sys.modules]:
+    for name in [name for name in _awaited if sys.modules.get(name) is not None]:
         for register in _awaited.pop(name):
             register(sys.modules[name])
     for name, module in tuple(sys.modules.items()):

@@ -348,6 +348,9 @@ def _is_of_process(frame: FrameType | None) -> bool:
     while frame is not None and (is_importing or depth < _DEPTH):
         code = frame.f_code
         name = frame.f_globals.get("__name__")
+        if name == _OF_DISKS:  # It stands in front where a run has a disk, or had.
+            frame = frame.f_back
+            continue
         if name in _RUNNERS:
             return False
         if name in _OF_PROCESS or (name == "tempfile" and code.co_name == "_get_default_tempdir"):
@@ -358,6 +361,8 @@ def _is_of_process(frame: FrameType | None) -> bool:
         depth += 1
     return False
 
+
+_OF_DISKS = "simloop._sandbox.disk.disk_functions"
 
 _DEPTH = 3
 """How far the caller is looked for where no module is being imported."""

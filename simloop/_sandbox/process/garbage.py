@@ -36,7 +36,14 @@ from simloop._sandbox.run_context import by_thread, get_ident
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["collect", "collect_between_runs", "freeze_garbage", "tidy"]
+__all__ = [
+    "collect",
+    "collect_between_runs",
+    "collect_now",
+    "freeze_garbage",
+    "objects_of_runs",
+    "tidy",
+]
 
 _VERSION = sys.version_info[:2]
 _FROZEN_AT_START = 1_000 if _VERSION == (3, 12) else 0
@@ -133,6 +140,25 @@ def collect() -> None:
         _collector.has_set_aside = True
     _collector.begin()
     _collect_now(full=True)
+
+
+def collect_now() -> None:
+    """Collect all that the run has dropped by now, whatever its program said of the collector.
+
+    What a process had dropped before it was killed is finalized before that, and not later.
+    """
+    _real_collect(2)
+
+
+def objects_of_runs() -> list[Any] | None:
+    """Return the objects that runs have made, of those that the collector knows.
+
+    None where they can't be told from the rest of the process: in one that had frozen objects, and
+    where a run has set some aside.
+    """
+    if not _collector.is_on or not _collector._freezes or _collector.has_set_aside:
+        return None
+    return None if _collector.has_unfrozen else gc.get_objects()
 
 
 def collect_between_runs() -> None:

@@ -27,7 +27,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.registry import redirect, rewrite, when_loaded
+from simloop._sandbox.patching.registry import redirect, redirect_present, rewrite, when_loaded
 from simloop._sandbox.permissions import is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
 
@@ -95,9 +95,9 @@ def _uname() -> Any:
 
 real_pid = redirect(os.getpid, _getpid)
 _real_getppid = redirect(os.getppid, _getppid)
-_real_getpgrp = redirect(os.getpgrp, _getpgrp)
-_real_getsid = redirect(os.getsid, _getsid)
-_real_uname = redirect(os.uname, _uname)
+_real_getpgrp = redirect_present(os, "getpgrp", _getpgrp)
+_real_getsid = redirect_present(os, "getsid", _getsid)
+_real_uname = redirect_present(os, "uname", _uname)
 
 
 def _platform_uname() -> Any:

@@ -43,8 +43,9 @@ _SIGNALS = tuple(
 )
 """Those by which tools interrupt a program; each one more costs every run."""
 
-_ENGINE = ("simloop.", "asyncio.", "sortedcontainers.")
-"""How the names of modules begin that must not be broken off."""
+_ENGINE = ("simloop.", "asyncio.", "sortedcontainers.", "contextlib")
+"""How the names of modules begin that must not be broken off; the last stands between two frames of
+the engine's where one of its contexts is entered or left."""
 
 _WAITS = ("simloop._threads.real_threads", "simloop.world.realtime")
 """But these, which wait for the real world as long as that takes."""
@@ -79,7 +80,8 @@ class Deferring:
         except (Exception, KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
-            self._defer(_Raise(error))
+            if _is_in_turn(sys._getframe()):
+                self._defer(_Raise(error))
             raise
 
 
@@ -142,6 +144,15 @@ def _caller_of_engine(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
+def _is_in_turn(frame: FrameType | None) -> bool:
+    """Return whether a task may be what an error is raised in; not in code that drives a loop."""
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith(_TURNS):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _trace_nothing(_frame: FrameType, _event: str, _arg: Any) -> None:
     """Trace no new frame."""
 
@@ -157,7 +168,8 @@ def shield(defer: Defer) -> dict[int, Deferring]:
         return shields
     for signum in _SIGNALS:
         handler = _getsignal(signum)
-        if not callable(handler) or isinstance(handler, Deferring):
+        # A number is the system's own way, the case of most signals in every run.
+        if type(handler) is int or not callable(handler) or isinstance(handler, Deferring):
             continue
         with suppress(ValueError):  # An interpreter that was embedded without signals.
             shields[signum] = made = Deferring(handler, defer)

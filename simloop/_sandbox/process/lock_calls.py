@@ -16,18 +16,23 @@ locks, and all of this is theirs.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NS_PER_SECOND, nanoseconds
-from simloop._sandbox.patching.c_functions import clone
-from simloop._sandbox.patching.registry import attribute, entry, redirect, when_loaded
+from simloop._sandbox.patching.c_functions import clone, clone_method
+from simloop._sandbox.patching.registry import (
+    entry,
+    method,
+    redirect_present,
+    when_loaded,
+)
 from simloop._sandbox.permissions import escape, is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop._sandbox.time import real_clock
-from simloop.errors import DeadlockError
+from simloop.errors import DeadlockError, LimitError
+from simloop.net.linux import fcntl_names, os_names, platform_module
 
 from .threads import threads_of_caller, wait_in_line, wake, wake_all
 
@@ -47,7 +52,7 @@ _real_fstat = clone(os.fstat)
 
 def _register_semaphores(module: ModuleType) -> None:
     kind: Any = module._multiprocessing.SemLock
-    real_acquire, real_release = kind.acquire, kind.release
+    real_acquire, real_release = clone_method(kind, "acquire"), clone_method(kind, "release")
 
     def acquire(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT002 - its signature
         threads = _waiting_threads()
@@ -65,14 +70,14 @@ def _register_semaphores(module: ModuleType) -> None:
     def leave(self: Any, *_exc: object) -> None:
         release(self)
 
-    entry(kind, "acquire", acquire)
-    entry(kind, "__enter__", acquire)
-    entry(kind, "release", release)
-    entry(kind, "__exit__", leave)
+    method(kind, "acquire", acquire)
+    method(kind, "__enter__", acquire)
+    method(kind, "release", release)
+    method(kind, "__exit__", leave)
     # A lock holds both methods bound, which those made before the run would go on with.
     for name in ("acquire", "release"):
-        attribute(module.SemLock, name, _held_by("_semlock", name))
-        attribute(module.Condition, name, _held_by("_lock", name))
+        entry(module.SemLock, name, _held_by("_semlock", name))
+        entry(module.Condition, name, _held_by("_lock", name))
 
 
 def _held_by(holder: str, name: str) -> property:
@@ -109,9 +114,8 @@ _PAUSE_NS_MAX = NS_PER_SECOND
 _TRIES = 10_000
 """After so many it is a deadlock."""
 
-_REAL_TRIES = 500
 _REAL_PAUSE_S = 0.01
-"""How often, and how long, it is waited for what another process holds."""
+"""How often it is looked whether another process holds a lock still."""
 
 _BUSY = (errno.EAGAIN, errno.EACCES)
 
@@ -121,6 +125,7 @@ def _take(call: str, fd: Any, attempt: Callable[[], Any]) -> Any:
 
     Raises:
         DeadlockError: It never will.
+        LimitError: Another process has held it for too long.
     """
     got: list[Any] = []
 
@@ -138,10 +143,15 @@ def _take(call: str, fd: Any, attempt: Callable[[], Any]) -> Any:
     blocks_loop = by_thread[get_ident()].blocks_loop
     if has_it():
         return got[0]
-    for _ in range(_REAL_TRIES):
-        if not _is_held_elsewhere(fd):
-            break
+    left_s = threads.limit_s()
+    while _is_held_elsewhere(fd):
+        if left_s <= 0:
+            raise LimitError(
+                f"{call}: another process of the machine holds the lock, and {threads.limit_s()} s"
+                " of real time (loop.real_wait_limit, which can be raised) have not ended that"
+            )
         real_clock.sleep(_REAL_PAUSE_S)
+        left_s -= _REAL_PAUSE_S
         if has_it():
             return got[0]
     pause_ns = _PAUSE_NS
@@ -151,7 +161,7 @@ def _take(call: str, fd: Any, attempt: Callable[[], Any]) -> Any:
         pause_ns = min(2 * pause_ns, _PAUSE_NS_MAX)
     raise DeadlockError(
         f"{call}: the lock was not had in {_TRIES} tries, in which virtual time passed; something"
-        " of the run holds it, or another process does. Ask for it without waiting (LOCK_NB), or"
+        " of the run holds it. Ask for it without waiting (LOCK_NB), or"
         " wait for real by simloop.allow('subprocess')"
     )
 
@@ -175,30 +185,35 @@ def _is_held_elsewhere(fd: Any) -> bool:
 
 
 def _flock(fd: Any, operation: int, /) -> Any:
-    if _waiting_threads() is None or operation & fcntl.LOCK_NB:
+    if _waiting_threads() is None or operation & fcntl_names.LOCK_NB:
         return _real_flock(fd, operation)
-    if operation & fcntl.LOCK_UN:
+    if operation & fcntl_names.LOCK_UN:
         result = _real_flock(fd, operation)
         wake_all(_line)
         return result
-    return _take(f"fcntl.flock({fd!r})", fd, lambda: _real_flock(fd, operation | fcntl.LOCK_NB))
+    return _take(
+        f"fcntl.flock({fd!r})", fd, lambda: _real_flock(fd, operation | fcntl_names.LOCK_NB)
+    )
 
 
 def _lockf(fd: Any, cmd: int, *args: Any) -> Any:
-    if _waiting_threads() is None or cmd & (fcntl.LOCK_NB | fcntl.LOCK_UN):
+    if _waiting_threads() is None or cmd & (fcntl_names.LOCK_NB | fcntl_names.LOCK_UN):
         return _real_lockf(fd, cmd, *args)
-    return _take(f"fcntl.lockf({fd!r})", fd, lambda: _real_lockf(fd, cmd | fcntl.LOCK_NB, *args))
+    return _take(
+        f"fcntl.lockf({fd!r})", fd, lambda: _real_lockf(fd, cmd | fcntl_names.LOCK_NB, *args)
+    )
 
 
 def _os_lockf(fd: int, command: int, length: int, /) -> Any:
-    if _waiting_threads() is None or command != os.F_LOCK:
+    if _waiting_threads() is None or command != os_names.F_LOCK:
         return _real_os_lockf(fd, command, length)
-    return _take(f"os.lockf({fd})", fd, lambda: _real_os_lockf(fd, os.F_TLOCK, length))
+    return _take(f"os.lockf({fd})", fd, lambda: _real_os_lockf(fd, os_names.F_TLOCK, length))
 
 
-_WITHOUT_WAITING = {fcntl.F_SETLKW: fcntl.F_SETLK}
-if hasattr(fcntl, "F_OFD_SETLKW"):
-    _WITHOUT_WAITING[fcntl.F_OFD_SETLKW] = fcntl.F_OFD_SETLK
+_fcntl_module = platform_module("fcntl")
+_WITHOUT_WAITING = {fcntl_names.F_SETLKW: fcntl_names.F_SETLK}
+if hasattr(_fcntl_module, "F_OFD_SETLKW"):
+    _WITHOUT_WAITING[_fcntl_module.F_OFD_SETLKW] = _fcntl_module.F_OFD_SETLK
 
 
 def _fcntl(fd: Any, cmd: int, *args: Any) -> Any:
@@ -208,10 +223,10 @@ def _fcntl(fd: Any, cmd: int, *args: Any) -> Any:
     return _take(f"fcntl.fcntl({fd!r}, {cmd})", fd, lambda: _real_fcntl(fd, at_once, *args))
 
 
-_real_flock = redirect(fcntl.flock, _flock)
-_real_lockf = redirect(fcntl.lockf, _lockf)
-_real_os_lockf = redirect(os.lockf, _os_lockf)
-_real_fcntl = redirect(fcntl.fcntl, _fcntl)
+_real_flock = redirect_present(_fcntl_module, "flock", _flock)
+_real_lockf = redirect_present(_fcntl_module, "lockf", _lockf)
+_real_os_lockf = redirect_present(os, "lockf", _os_lockf)
+_real_fcntl = redirect_present(_fcntl_module, "fcntl", _fcntl)
 
 
 def refuse_fifo(path: Any, flags: int) -> None:
@@ -220,7 +235,11 @@ def refuse_fifo(path: Any, flags: int) -> None:
     Raises:
         EscapeError: It would.
     """
-    if isinstance(path, int) or flags & os.O_NONBLOCK or flags & os.O_ACCMODE == os.O_RDWR:
+    if (
+        isinstance(path, int)
+        or flags & os_names.O_NONBLOCK
+        or flags & os_names.O_ACCMODE == os.O_RDWR
+    ):
         return
     try:
         is_fifo = stat.S_ISFIFO(_real_stat(path).st_mode)

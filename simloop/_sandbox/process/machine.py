@@ -18,11 +18,8 @@ Invariants:
 from __future__ import annotations
 
 import _locale
-import grp
 import locale
 import os
-import pwd
-import resource
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +28,8 @@ from simloop._sandbox.patching.module_state import keeper
 from simloop._sandbox.patching.registry import patch, redirect, rewrite, when_loaded
 from simloop._sandbox.permissions import escape, is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
+from simloop._sandbox.time.clock_polls import read
+from simloop.net.linux import platform_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +38,17 @@ if TYPE_CHECKING:
     from simloop._sandbox.patching.module_state import Start
     from simloop._sandbox.run_context import RunContext
 
-__all__ = ["CPUS", "HOME", "MEMORY_PAGES", "RESIDENT_PAGES", "UID", "USER", "run_on_machine"]
+__all__ = [
+    "CPUS",
+    "HOME",
+    "MEMORY_PAGES",
+    "OWN_GID",
+    "OWN_UID",
+    "RESIDENT_PAGES",
+    "UID",
+    "USER",
+    "run_on_machine",
+]
 
 CPUS = 4
 MEMORY_PAGES = 2 << 20
@@ -77,34 +86,41 @@ def _answer(module: ModuleType, name: str, answer: Callable[..., Any]) -> Any:
 # Processors, memory, load -----------------------------------------------------------------------
 
 
+_SYSCONF_NAMES: dict[str, int] = getattr(os, "sysconf_names", {})  # Of Unix.
+
+
 def _sysconf(name: Any, /) -> Any:
-    number: Any = os.sysconf_names.get(name, name) if isinstance(name, str) else name
+    number: Any = _SYSCONF_NAMES.get(name, name) if isinstance(name, str) else name
     return _SYSTEM.get(number) or _real_sysconf(name)
 
 
 _SYSTEM = {
-    os.sysconf_names[name]: value
+    _SYSCONF_NAMES[name]: value
     for name, value in (
         ("SC_NPROCESSORS_CONF", CPUS),
         ("SC_NPROCESSORS_ONLN", CPUS),
         ("SC_PHYS_PAGES", MEMORY_PAGES),
         ("SC_AVPHYS_PAGES", MEMORY_PAGES // 2),
     )
+    if name in _SYSCONF_NAMES
 }
+
+
+_resource = platform_module("resource")
 
 
 def _getrusage(who: int, /) -> Any:
     _real_getrusage(who)  # Raises what an unknown one raises.
     run = by_thread[get_ident()]
-    used_s = run.clock.now_ns / NS_PER_SECOND if who != resource.RUSAGE_CHILDREN else 0.0
-    return resource.struct_rusage((used_s, 0.0, RESIDENT_PAGES * _PAGE_KB, *[0] * 13))
+    used_s = read(run) / NS_PER_SECOND if who != _resource.RUSAGE_CHILDREN else 0.0
+    return _resource.struct_rusage((used_s, 0.0, RESIDENT_PAGES * _PAGE_KB, *[0] * 13))
 
 
 _answer(os, "cpu_count", lambda: CPUS)
 _answer(os, "sched_getaffinity", lambda _pid, /: set(range(CPUS)))
 _answer(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
 _real_sysconf = _answer(os, "sysconf", _sysconf)
-_real_getrusage = _answer(resource, "getrusage", _getrusage)
+_real_getrusage = _answer(_resource, "getrusage", _getrusage)
 
 
 # The user ---------------------------------------------------------------------------------------
@@ -117,12 +133,27 @@ for _name in ("getresuid", "getresgid"):
 _answer(os, "getgroups", lambda: [UID])
 _answer(os, "getlogin", lambda: USER)
 
-_real_uid, _real_gid = os.getuid(), os.getgid()
-_USERS = [
-    pwd.struct_passwd((USER, "x", UID, UID, USER, HOME, "/bin/sh")),
-    pwd.struct_passwd(("root", "x", 0, 0, "root", "/root", "/bin/sh")),
-]
-_GROUPS = [grp.struct_group((USER, "x", UID, [])), grp.struct_group(("root", "x", 0, []))]
+OWN_UID: int = getattr(os, "getuid", lambda: UID)()
+OWN_GID: int = getattr(os, "getgid", lambda: UID)()
+"""The real user and group; those of runs where the platform numbers none."""
+
+
+def _records(module: Any, kind: str, rows: list[tuple[Any, ...]]) -> list[Any]:
+    """Make the records of a module; none where the platform lacks it."""
+    make = getattr(module, kind, None)
+    return [] if make is None else [make(row) for row in rows]
+
+
+_pwd, _grp = platform_module("pwd"), platform_module("grp")
+_USERS = _records(
+    _pwd,
+    "struct_passwd",
+    [
+        (USER, "x", UID, UID, USER, HOME, "/bin/sh"),
+        ("root", "x", 0, 0, "root", "/root", "/bin/sh"),
+    ],
+)
+_GROUPS = _records(_grp, "struct_group", [(USER, "x", UID, []), ("root", "x", 0, [])])
 
 
 def _by_name(kind: str, records: list[Any]) -> Callable[[str], Any]:
@@ -149,12 +180,12 @@ def _by_number(kind: str, records: list[Any], real: int) -> Callable[[Any], Any]
     return find
 
 
-_answer(pwd, "getpwuid", _by_number("getpwuid(): uid", _USERS, _real_uid))
-_answer(pwd, "getpwnam", _by_name("getpwnam", _USERS))
-_answer(pwd, "getpwall", lambda: list(_USERS))
-_answer(grp, "getgrgid", _by_number("getgrgid(): gid", _GROUPS, _real_gid))
-_answer(grp, "getgrnam", _by_name("getgrnam", _GROUPS))
-_answer(grp, "getgrall", lambda: list(_GROUPS))
+_answer(_pwd, "getpwuid", _by_number("getpwuid(): uid", _USERS, OWN_UID))
+_answer(_pwd, "getpwnam", _by_name("getpwnam", _USERS))
+_answer(_pwd, "getpwall", lambda: list(_USERS))
+_answer(_grp, "getgrgid", _by_number("getgrgid(): gid", _GROUPS, OWN_GID))
+_answer(_grp, "getgrnam", _by_name("getgrnam", _GROUPS))
+_answer(_grp, "getgrall", lambda: list(_GROUPS))
 
 _LOGIN = ("LOGNAME", "USER", "LNAME", "USERNAME")
 """Where ``getpass`` looks for the user's name (CPython ``Lib/getpass.py``)."""
@@ -230,7 +261,7 @@ class _Locale:
         if value is not None:
             self.is_neutral = False
             _real_setlocale(_locale.LC_ALL, value)
-        elif self.get() is not None:
+        elif not self.is_neutral and self.get() is not None:
             _real_setlocale(_locale.LC_ALL, "C")
             _neutral[0] = _set_to_default(_locale.LC_CTYPE)
             self.is_neutral = True

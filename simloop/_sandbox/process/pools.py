@@ -8,8 +8,6 @@ works in real time, so neither can serve the other side.
   those from outside back afterwards. What a run has not begun is done by those.
 - ``multiprocessing.pool.ThreadPool``: in a run it has the insides of a pool that was made there;
   one that was made in a run gets new ones when it is next used.
-- ``logging.handlers.QueueListener``: one that was started in a run goes on outside when the run is
-  over; one from outside works beside the run.
 
 A job that a run has begun and not ended is an error where its result is asked for.
 
@@ -28,7 +26,7 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.registry import entry, when_loaded
+from simloop._sandbox.patching.registry import entry, rewrite, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import UsageError
 
@@ -38,10 +36,10 @@ if TYPE_CHECKING:
 
     from simloop._sandbox.contracts import Threads
 
-__all__: list[str] = []
+__all__ = ["serves_run", "threads_of_run"]
 
 
-def _threads_of_run() -> Threads | None:
+def threads_of_run() -> Threads | None:
     """Return what the calling thread's run says of threads, or None outside of runs."""
     run = by_thread.get(get_ident())
     return None if run is None else run.threads
@@ -97,17 +95,28 @@ class _WorkQueue(queue.SimpleQueue[Any]):
             return None
 
 
-def _register_thread_pools(module: ModuleType) -> None:
-    real_submit = module.ThreadPoolExecutor.submit
+def serves_run(executor: Any) -> bool:
+    """Return whether the workers of an executor are threads of the run, by a ``submit`` in it."""
+    return isinstance(getattr(executor, "_work_queue", None), _WorkQueue)
 
-    @functools.wraps(real_submit)
+
+def _register_thread_pools(module: ModuleType) -> None:
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        threads = _threads_of_run()
+        threads = threads_of_run()
         if threads is not None and not isinstance(self._idle_semaphore, _IdleWorkers):
             _take_over(self, threads)
-        return real_submit(self, fn, *args, **kwargs)
+        future = real_submit(self, fn, *args, **kwargs)
+        if threads is not None:
+            future.add_done_callback(functools.partial(_say_if_lost, threads))
+        return future
 
-    entry(module.ThreadPoolExecutor, "submit", submit)
+    real_submit = rewrite(module.ThreadPoolExecutor.submit, submit)
+
+
+def _say_if_lost(threads: Threads, future: Any) -> None:
+    """Exchange the error of a job that was broken off, which would end whoever asks for it."""
+    if threads.is_ending() and isinstance(future._exception, SystemExit):
+        future._exception = _lost("a job of a ThreadPoolExecutor")
 
 
 def _take_over(executor: Any, threads: Threads) -> None:
@@ -157,12 +166,12 @@ def _register_pool(module: ModuleType) -> None:
     @functools.wraps(real_init)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         real_init(self, *args, **kwargs)
-        threads = _threads_of_run()
+        threads = threads_of_run()
         if threads is not None:
             _revive_later(self, threads)
 
     def check_running(self: Any) -> None:
-        threads = _threads_of_run()
+        threads = threads_of_run()
         if (
             threads is not None
             and isinstance(self, module.ThreadPool)
@@ -243,38 +252,3 @@ def _revive(find: Any) -> None:
 
 
 when_loaded("multiprocessing.pool", _register_pool)
-
-
-# logging.handlers.QueueListener --------------------------------------------------------------
-
-
-def _register_listener(module: ModuleType) -> None:
-    real_start = module.QueueListener.start
-
-    @functools.wraps(real_start)
-    def start(self: Any) -> None:
-        real_start(self)
-        threads = _threads_of_run()
-        if threads is not None:
-            _go_on_later(self, threads)
-
-    entry(module.QueueListener, "start", start)
-
-
-def _go_on_later(listener: Any, threads: Threads) -> None:
-    """Let a listener of the run go on outside when that is over, if it was not stopped."""
-    find, thread = weakref.ref(listener), listener._thread
-
-    def give_back() -> bool:
-        if thread.is_alive():
-            return False
-        found = find()
-        if found is not None and found._thread is thread:
-            found._thread = None
-            found.start()
-        return True
-
-    threads.when_ended(give_back)
-
-
-when_loaded("logging.handlers", _register_listener)

@@ -17,7 +17,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.c_functions import clone
-from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.patching.registry import redirect, redirect_present
 from simloop._sandbox.permissions import escape, is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
 
@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from simloop._sandbox.contracts import Signals
     from simloop._sandbox.run_context import RunContext
 
-__all__ = ["interrupt", "leave_interrupts", "take_interrupts"]
+__all__ = ["interrupt_handler", "leave_interrupts", "take_interrupts"]
 
 
-_ANSWERED = ("getsignal", "raise_signal", "set_wakeup_fd", "siginterrupt", "signal")
+_ANSWERED = (
+    *("alarm", "getitimer", "getsignal", "raise_signal"),
+    *("set_wakeup_fd", "setitimer", "siginterrupt", "signal"),
+)
 """What the world's signals do; the others are escapes, or harmless."""
 
 
@@ -66,7 +69,9 @@ def _redirect_signal(name: str, *, harmless: bool = False) -> None:
             return real(*args, **kwargs)
         signals = _signals_of(run)
         if signals is not None and name in _ANSWERED:
-            return getattr(signals, name)(*args, **kwargs)
+            result = getattr(signals, name)(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
         if harmless:
             return real(*args, **kwargs)
         shown = ", ".join(str(arg) for arg in args)
@@ -102,17 +107,15 @@ def leave_interrupts(handler: Callable[[int, Any], object]) -> None:
         _real_signal(_signal.SIGINT, _signal.default_int_handler)
 
 
-def interrupt() -> None:
-    """Do what Ctrl-C does to the real process: tell asyncio's runner, or raise.
+def interrupt_handler() -> Any:
+    """Return what Ctrl-C calls in the real process: the handler of asyncio's runner, as a rule.
 
-    Raises:
-        KeyboardInterrupt: No runner has taken Ctrl-C over, or this is its second one.
+    Where it is not this thread's to handle, or is ignored, that is what Python has by itself.
     """
     handler = _real_getsignal(_signal.SIGINT)
     if callable(handler) and threading.current_thread() is threading.main_thread():
-        handler(_signal.SIGINT, None)
-    else:
-        raise KeyboardInterrupt
+        return handler
+    return _signal.default_int_handler
 
 
 for _name in (
@@ -120,7 +123,7 @@ for _name in (
     *("sigwait", "sigwaitinfo", "sigtimedwait"),
 ):
     _redirect_signal(_name)
-for _name in ("getsignal", "siginterrupt", "set_wakeup_fd"):
+for _name in ("getitimer", "getsignal", "siginterrupt", "set_wakeup_fd"):
     _redirect_signal(_name, harmless=True)
 _redirect_signal("pidfd_send_signal")
 
@@ -139,7 +142,7 @@ def _redirect_process(name: str) -> None:
                 return result
         return real(*args, **kwargs)
 
-    real = redirect(getattr(os, name), function)
+    real = redirect_present(os, name, function)
 
 
 for _name in ("kill", "killpg", "getpgid", "waitpid"):

@@ -30,8 +30,9 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds
+from simloop._sandbox.patching.c_functions import clone_method
 from simloop._sandbox.patching.module_state import keeper, variable
-from simloop._sandbox.patching.registry import entry, redirect, rewrite, when_loaded
+from simloop._sandbox.patching.registry import entry, method, redirect, rewrite, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from .debuggers import is_debugger, loaded
@@ -55,14 +56,14 @@ _lines: dict[int, list[Waiter]] = {}
 _guard = allocate_lock()
 _address: Any = vars(object)["__hash__"]  # Like id(), which every audit hook hears of.
 
-_real_acquire: Any = LockType.acquire
-_real_release: Any = LockType.release
-_real_reacquire: Any = RLock.acquire
-_real_rerelease: Any = RLock.release
-_real_save: Any = RLock._release_save  # type: ignore[attr-defined] # What Condition calls.
-_real_restore: Any = RLock._acquire_restore  # type: ignore[attr-defined] # The same.
-_real_get: Any = SimpleQueue.get
-_real_put: Any = SimpleQueue.put
+_real_acquire: Any = clone_method(LockType, "acquire")
+_real_release: Any = clone_method(LockType, "release")
+_real_reacquire: Any = clone_method(RLock, "acquire")
+_real_rerelease: Any = clone_method(RLock, "release")
+_real_save: Any = clone_method(RLock, "_release_save")  # What Condition calls.
+_real_restore: Any = clone_method(RLock, "_acquire_restore")  # The same.
+_real_get: Any = clone_method(SimpleQueue, "get")
+_real_put: Any = clone_method(SimpleQueue, "put")
 _TIMEOUT_MAX = threading.TIMEOUT_MAX
 
 
@@ -117,6 +118,16 @@ def _leave(thing: object, line: list[Waiter], waiter: Waiter) -> None:
     line.remove(waiter)
     if not line:
         del _lines[_address(thing)]
+    _real_release(_guard)
+
+
+def leave_lines(belongs: Callable[[Waiter], bool]) -> None:
+    """Take waiters out of every line: their threads never go on, and leave no line themselves."""
+    _real_acquire(_guard)
+    for address, line in tuple(_lines.items()):
+        line[:] = [waiter for waiter in line if not belongs(waiter)]
+        if not line:
+            del _lines[address]
     _real_release(_guard)
 
 
@@ -192,17 +203,17 @@ def _acquire_restore(self: Any, state: Any) -> None:
 for _cls, _enter, _exit in ((LockType, _acquire, _release), (RLock, _reacquire, _rerelease)):
     for _name in ("acquire", "__enter__", "acquire_lock"):
         if _name in vars(_cls):
-            entry(_cls, _name, _enter)
+            method(_cls, _name, _enter)
 
     def _leave_with(self: Any, *_exc: object, release: Any = _exit) -> None:
         release(self)
 
-    entry(_cls, "release", _exit)
-    entry(_cls, "__exit__", _leave_with)
+    method(_cls, "release", _exit)
+    method(_cls, "__exit__", _leave_with)
     if "release_lock" in vars(_cls):
-        entry(_cls, "release_lock", _exit)
-entry(RLock, "_release_save", _release_save)
-entry(RLock, "_acquire_restore", _acquire_restore)
+        method(_cls, "release_lock", _exit)
+method(RLock, "_release_save", _release_save)
+method(RLock, "_acquire_restore", _acquire_restore)
 
 
 def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT002 - its signature
@@ -240,9 +251,9 @@ def _put_nowait(self: Any, item: Any) -> None:
     _put(self, item)
 
 
-entry(SimpleQueue, "get", _get)
-entry(SimpleQueue, "put", _put)
-entry(SimpleQueue, "put_nowait", _put_nowait)
+method(SimpleQueue, "get", _get)
+method(SimpleQueue, "put", _put)
+method(SimpleQueue, "put_nowait", _put_nowait)
 
 
 def _start_new_thread(*args: Any) -> Any:
@@ -298,6 +309,8 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
         return
     end = threads.ended(self)
     if end is None:
+        if not self.is_alive():
+            threads.check_join(self)
         with threads.for_real():
             _real_join(self, timeout)
         return
@@ -323,8 +336,7 @@ def _join_handle(self: Any, timeout: float | None = None) -> None:
 
 
 if hasattr(_thread, "_ThreadHandle"):
-    _real_join_handle: Any = _thread._ThreadHandle.join
-    entry(_thread._ThreadHandle, "join", _join_handle)
+    _real_join_handle: Any = method(_thread._ThreadHandle, "join", _join_handle)
 
 
 def join_for_real(function: object) -> None:

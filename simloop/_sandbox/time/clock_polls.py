@@ -16,6 +16,11 @@ become due).
   less than it does outside. Only after 100,000 of them do the steps grow, for a wait that counts
   its own rounds.
 
+- A poll over many turns, each of which yields to the loop, is :mod:`.turn_polls`'.
+
+With ``clock_tick`` each read takes time, as it does outside, and is looked at for that. What waits
+by reading is found as without it: by counting the reads between which nothing else moved the clock.
+
 Must not know: which threads there are, and what runs when the clock moves.
 
 Invariants: what is decided depends on counts, never on real time; a program that reads a clock
@@ -25,7 +30,6 @@ less than ``clock_reads`` times in a step sees no difference; a wait ends or is 
 from __future__ import annotations
 
 import itertools
-import linecache
 import sys
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
@@ -33,6 +37,9 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import NS_PER_SECOND, seconds
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import LimitError
+
+from .reading_frames import is_same, position_of, reader, state_of
+from .turn_polls import TurnPolls
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -65,14 +72,13 @@ _WAIT_MAX_NS = 366 * 86_400 * NS_PER_SECOND
 
 _UNLIMITED = 1 << 62
 
-_PLAIN = (int, float, str, bytes, bool, type(None))
-"""Types whose values are compared by what they are worth; others by which object it is."""
-
 
 class ClockPolls:
     """What one thread's reads have come to."""
 
-    __slots__ = ("_began_ns", "_count", "_is_wait", "_now_ns", "_seen", "_step")
+    __slots__ = (
+        "_began_ns", "_count", "_is_wait", "_now_ns", "_seen", "_step", "_ticks_left", "_turns"
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._step: tuple[int, int] = (-1, -1)
@@ -82,6 +88,10 @@ class ClockPolls:
         self._is_wait = False
         # What the last read found, between two reads that are compared; else it keeps nothing.
         self._seen: list[Any] | None = None
+        # What the reads of many steps at one instant have come to.
+        self._turns: TurnPolls | None = None
+        # How many reads take the tick alone, before one is looked at.
+        self._ticks_left = 0
 
     def again(self, run: RunContext) -> int:
         """Look at a read, and let time pass if the thread polls; return how many come unseen now.
@@ -89,14 +99,32 @@ class ClockPolls:
         Raises:
             LimitError: A wait that no time ends, or that would pass ``max_time``.
         """
+        if run.clock.limits.clock_tick_ns:
+            return self._tick(run)
+        return self._look(run)
+
+    def _tick(self, run: RunContext) -> int:
+        """Let a read take its time; look at it when as many came as would come unseen."""
         clock = run.clock
-        reads = clock.limits.clock_reads
-        step = _step_of(clock)
-        if step != self._step or clock.now_ns != self._now_ns:
-            self._step, self._now_ns = step, clock.now_ns
-            self._count, self._seen = 0, None
-            self._is_wait = False
-            return reads
+        self._ticks_left -= 1
+        if self._ticks_left < 0 or clock.now_ns != self._now_ns:
+            self._ticks_left = self._look(run)
+        self._pass(run, clock.limits.clock_tick_ns, "in one step")
+        return 0
+
+    def _look(self, run: RunContext) -> int:
+        clock = run.clock
+        if clock.now_ns != self._now_ns:
+            self._now_ns, self._turns = clock.now_ns, None
+            return self._begin(clock)
+        turns = self._turns
+        if turns is not None and (turns.is_comparing or turns.is_polling):
+            return self._look_at_turn(run, turns)
+        if _step_of(clock) != self._step:
+            if turns is None:
+                turns = self._turns = TurnPolls()
+            turns.begin()
+            return 0
         count = self._count
         self._count = count + 1
         if count % _LOOK_AGAIN < _LOOKS:
@@ -105,12 +133,38 @@ class ClockPolls:
         self._let_pass(run)
         return 0 if self._is_wait else _WORK_BATCH - 1
 
+    def _begin(self, clock: Clock) -> int:
+        """Begin to count the reads of a step; return how many come unseen."""
+        self._step = _step_of(clock)
+        self._count, self._seen = 0, None
+        self._is_wait = False
+        return clock.limits.clock_reads
+
+    def _look_at_turn(self, run: RunContext, turns: TurnPolls) -> int:
+        """Look at a read of one of many turns at one instant, as :meth:`again` does."""
+        clock, frame = run.clock, reader()
+        if turns.is_comparing:
+            turns.compare(frame, clock.steps)
+        else:
+            step_ns = turns.passes_ns(frame, clock.steps, clock.limits.clock_reads)
+            if step_ns and turns.polled > clock.limits.livelock_steps:
+                raise LimitError(
+                    f"the program has read the clock in {turns.polled} turns, and still waits at"
+                    f" {seconds(clock.now_ns):.0f} s of virtual time, at\n"
+                    f"    {position_of(frame)}\n"
+                    "Let it sleep until then (asyncio.sleep with a delay above 0), or raise"
+                    " livelock_steps"
+                )
+            if step_ns:
+                self._pass(run, step_ns, "turn after turn")
+        return 0 if turns.is_comparing or turns.is_polling else self._begin(clock)
+
     def _compare(self, look: int, now_ns: int) -> None:
         """Find out whether the program is where it was at the last read."""
-        seen, self._seen = self._seen, _state_of(_reader())
+        seen, self._seen = self._seen, state_of(reader())
         if look == 0:
             return
-        is_wait = _same(seen, self._seen)
+        is_wait = is_same(seen, self._seen)
         if is_wait and not self._is_wait and look == 1:
             self._began_ns = now_ns
         self._is_wait = is_wait and (self._is_wait or look == 1)
@@ -126,25 +180,29 @@ class ClockPolls:
                 raise LimitError(
                     f"the program reads the clock again and again in one step, and"
                     f" {seconds(passed_ns):.0f} s of virtual time have not ended that, at\n"
-                    f"    {_position(_reader())}\n"
+                    f"    {position_of(reader())}\n"
                     "What it waits for is no time: await it, or let it sleep (time.sleep, which is"
                     " virtual)"
                 )
             step_ns = max(_STEP_NS, passed_ns // _GROWTH)
         else:
             step_ns = _WORK_BATCH * _STEP_NS * (1 + self._count // _WORK_LOOKS)
-        if now_ns + step_ns > clock.limits.time_max_ns:
+        self._pass(run, step_ns, "in one step")
+        if clock.steps != self._step[0]:
+            self._step = _step_of(clock)  # Others had steps of their own meanwhile.
+
+    def _pass(self, run: RunContext, step_ns: int, how: str) -> None:
+        clock = run.clock
+        if clock.now_ns + step_ns > clock.limits.time_max_ns:
             raise LimitError(
-                f"the program reads the clock again and again in one step, and time has passed up"
+                f"the program reads the clock again and again {how}, and time has passed up"
                 f" to the limit of {seconds(clock.limits.time_max_ns)} s, at\n"
-                f"    {_position(_reader())}\n"
+                f"    {position_of(reader())}\n"
                 "Raise max_time to go on"
             )
         if run.threads is None or not run.threads.waits_for_real_work():
             clock.block(step_ns)
         self._now_ns = clock.now_ns
-        if clock.steps != self._step[0]:
-            self._step = _step_of(clock)  # Others had steps of their own meanwhile.
 
 
 def read(run: RunContext) -> int:
@@ -184,44 +242,3 @@ def _step_of(clock: Clock) -> tuple[int, int]:
                 return clock.steps, length_hint(rest)
         frame = frame.f_back
     return clock.steps, 0
-
-
-def _reader() -> FrameType | None:
-    """Return the frame of the program that reads the clock."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_ours(frame):
-        frame = frame.f_back
-    return frame
-
-
-def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).startswith("simloop.")
-
-
-def _state_of(frame: FrameType | None) -> list[Any]:
-    """Return where the program stands, and what its variables hold, up to where we called it."""
-    state: list[Any] = []
-    while frame is not None and not _is_ours(frame):
-        state += (frame.f_code, frame.f_lasti)
-        state.extend(frame.f_locals.values())
-        frame = frame.f_back
-    return state
-
-
-def _same(before: list[Any] | None, after: list[Any]) -> bool:
-    return before is not None and len(before) == len(after) and all(map(_is_same, before, after))
-
-
-def _is_same(before: Any, after: Any) -> bool:
-    if before is after:
-        return True
-    return type(before) is type(after) and type(before) in _PLAIN and bool(before == after)
-
-
-def _position(frame: FrameType | None) -> str:
-    """Return ``file:line in function: source`` of a frame, for people."""
-    if frame is None:
-        return "no line of Python"
-    code = frame.f_code
-    source = linecache.getline(code.co_filename, frame.f_lineno).strip()
-    return f"{code.co_filename}:{frame.f_lineno} in {code.co_qualname}: {source}"

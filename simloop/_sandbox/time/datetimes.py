@@ -4,10 +4,10 @@ Owns: ``datetime.now`` and ``datetime.utcnow``. ``today`` of both classes needs 
 ``time.time``.
 
 How. The classes stay the ones they are, so ``type(datetime.now()) is datetime``, subclasses,
-pickles and everything keyed by class work; two entries of the class's own namespace are replaced
-while runs are on. Methods that a program holds bound (``default_factory=datetime.now``) are
-builtin functions of their own: the collector is asked who refers to the class, whenever new
-modules have been loaded, and each one found is redirected as well.
+pickles and everything keyed by class work; two methods go to ours while runs are on. Methods that
+a program holds bound (``default_factory=datetime.now``) are builtin functions of their own: the
+collector is asked who refers to the class, whenever new modules have been loaded, and each one
+found is redirected as well.
 
 Must not know: clocks. It asks for the run's wall clock and cuts it to microseconds.
 
@@ -22,8 +22,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.c_functions import is_builtin
-from simloop._sandbox.patching.registry import before_install, entry, redirect
+from simloop._sandbox.patching.c_functions import clone_method, is_builtin
+from simloop._sandbox.patching.registry import before_install, method, redirect
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from .clock_polls import read
@@ -44,8 +44,8 @@ class _Real:
     )
 
 
-_real_now: Any = vars(_Real.Date)["now"]
-_real_utcnow: Any = vars(_Real.Date)["utcnow"]
+_real_now: Any = clone_method(_Real.Date, "now")
+_real_utcnow: Any = clone_method(_Real.Date, "utcnow")
 _UTC = dt.UTC
 
 
@@ -106,11 +106,12 @@ def _make(
     return made.replace(fold=1) if moment.fold else made
 
 
-entry(_Real.Date, "now", classmethod(_now))
-entry(_Real.Date, "utcnow", classmethod(_utcnow))
+method(_Real.Date, "now", _now)
+method(_Real.Date, "utcnow", _utcnow)
 
 _bound = {"now": _now, "utcnow": _utcnow}
-_found: list[Any] = []
+_known: dict[int, Any] = {}
+"""By identity: each bound method that was found, and the real function that stands for it."""
 _modules_seen = 0
 
 
@@ -121,11 +122,11 @@ def _find_bound() -> None:
         return
     _modules_seen = len(sys.modules)
     for function in gc.get_referrers(*_classes(_Real.Date)):
-        if not is_builtin(function) or not _is_ours(function.__self__, function.__name__):
+        if id(function) in _known or not is_builtin(function):
             continue
-        if not any(function is each for each in _found):
-            _found.append(function)
-            redirect(function, _bound[function.__name__].__get__(function.__self__))
+        if _is_ours(function.__self__, function.__name__):
+            real = redirect(function, _bound[function.__name__].__get__(function.__self__))
+            _known.update({id(function): function, id(real): real})
 
 
 def _classes(cls: type) -> Iterator[type]:

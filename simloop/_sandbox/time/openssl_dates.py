@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NS_PER_SECOND
 from simloop._sandbox.patching.memory import HEAD_SIZE, address_of
-from simloop._sandbox.patching.registry import entry, when_loaded
+from simloop._sandbox.patching.registry import method, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
@@ -83,7 +83,6 @@ def _register(module: ModuleType) -> None:
         dates = _Dates(ctypes.CDLL(getattr(module, "__file__", None)))
     except (OSError, AttributeError):  # Linked in some other way: it goes by the real date.
         return
-    real = vars(module._SSLContext)["_wrap_bio"]
 
     def _wrap_bio(self: Any, *args: Any, **options: Any) -> Any:
         run = by_thread.get(get_ident())
@@ -96,8 +95,7 @@ def _register(module: ModuleType) -> None:
         finally:
             dates.clear(param)
 
-    entry(module._SSLContext, "_wrap_bio", _wrap_bio)
-    real_handshake = vars(module._SSLSocket)["do_handshake"]
+    real = method(module._SSLContext, "_wrap_bio", _wrap_bio)
 
     def do_handshake(self: Any) -> Any:
         try:
@@ -108,7 +106,7 @@ def _register(module: ModuleType) -> None:
                 error.add_note(_told(run))
             raise
 
-    entry(module._SSLSocket, "do_handshake", do_handshake)
+    real_handshake = method(module._SSLSocket, "do_handshake", do_handshake)
 
 
 def _told(run: RunContext) -> str:

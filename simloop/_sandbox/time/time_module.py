@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import operator
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NS_PER_SECOND, date_seconds, nanoseconds
-from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.patching.registry import redirect, redirect_present
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from .clock_polls import read, read_again
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["WALL_CLOCKS"]
 
-WALL_CLOCKS = (time.CLOCK_REALTIME, getattr(time, "CLOCK_TAI", 11), 5)
-"""Clocks that tell the date; 5 is Linux's coarse one, which Python has no name for."""
+_LINUX_WALL_CLOCKS = (11, 5) if sys.platform == "linux" else ()
+WALL_CLOCKS = (getattr(time, "CLOCK_REALTIME", 0), *_LINUX_WALL_CLOCKS)
+"""Clocks that tell the date; of Linux CLOCK_TAI and the coarse one, which Python does not name."""
 
 
 def _redirect_seconds(name: str) -> None:
@@ -172,8 +174,8 @@ def _times() -> Any:
 _real_times: Callable[[], os.times_result] = redirect(os.times, _times)
 _real_time: Callable[[], float] = redirect(time.time, _time)
 _real_time_ns: Callable[[], int] = redirect(time.time_ns, _time_ns)
-_real_clock_gettime = redirect(time.clock_gettime, _clock_gettime)
-_real_clock_gettime_ns = redirect(time.clock_gettime_ns, _clock_gettime_ns)
+_real_clock_gettime = redirect_present(time, "clock_gettime", _clock_gettime)
+_real_clock_gettime_ns = redirect_present(time, "clock_gettime_ns", _clock_gettime_ns)
 _real_sleep = redirect(time.sleep, _sleep)
 _real_asctime = redirect(time.asctime, _asctime)
 _real_strftime = redirect(time.strftime, _strftime)

@@ -23,15 +23,22 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simloop._sandbox.patching.c_functions import clone
 from simloop._sandbox.patching.module_state import keeper
-from simloop._sandbox.patching.registry import redirect
+from simloop._sandbox.patching.registry import redirect_present
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import UsageError
 
 if TYPE_CHECKING:
     from simloop._sandbox.patching.module_state import Start
 
-__all__ = ["UTC", "check_zone", "zone_file", "zone_of_run"]
+__all__ = [
+    "UTC",
+    "check_zone",
+    "time_zone",
+    "zone_file",
+    "zone_of_run",
+]
 
 UTC = "UTC"
 """The zone of a run that was not told another one."""
@@ -78,6 +85,10 @@ def check_zone(zone: object) -> str:
     )
 
 
+_environ: Any = os.environ
+"""The real one; a test may have put something of its own in its place, without the variable."""
+
+
 class _TimeZone:
     """The zone that the C library goes by, and the variable that says so."""
 
@@ -85,17 +96,21 @@ class _TimeZone:
 
     def __init__(self) -> None:
         self.applied = _OWN
+        self.leaves_variable = False
+        """Whether the variable stays, because the whole environment is exchanged beside."""
 
     def get(self) -> Any:
         """Return the variable, and the zone."""
-        return os.environ._data.get(_VARIABLE), self.applied  # type: ignore[attr-defined]
+        return _environ._data.get(_VARIABLE), self.applied
 
     def set(self, value: Any, /) -> None:
         """Put both in place."""
         variable, zone = value
         # To write there, beside os.environ, costs a run a tenth of a call of putenv.
-        kept: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
-        if variable is not None:
+        kept: dict[bytes, bytes] = _environ._data
+        if self.leaves_variable:
+            pass
+        elif variable is not None:
             kept[_VARIABLE] = variable
         else:
             kept.pop(_VARIABLE, None)
@@ -106,24 +121,28 @@ class _TimeZone:
         """Put the zone of a new world in place."""
         zone = start.zone
         is_there = zone == UTC and self.applied == _OWN and _is_utc()
-        self.set((_UTC if zone == UTC else os.fsencode(zone), _OWN if is_there else zone))
+        self.set((_UTC if zone == UTC else _environ.encodevalue(zone), _OWN if is_there else zone))
 
     def apply(self, zone: str) -> None:
         """Let the C library go by a zone."""
         self.applied = zone
         own = self.get()[0]
         if zone != _OWN:
-            os.putenv("TZ", _for_the_library(zone))
+            _putenv("TZ", _for_the_library(zone))
         elif own is None:
-            os.unsetenv("TZ")
+            _unsetenv("TZ")
         else:
-            os.putenv(_VARIABLE, own)
-        _real_tzset()
+            _putenv(_VARIABLE, own)
+        if _real_tzset is not None:
+            _real_tzset()
 
 
-_VARIABLE = b"TZ"
-_UTC = b"UTC"
-_time_zone = _TimeZone()
+# The C library's, also where a process has an environment of its own.
+_putenv: Any = clone(os.putenv)
+_unsetenv: Any = clone(os.unsetenv)
+_VARIABLE: Any = _environ.encodekey("TZ")  # Bytes on Unix, a string on Windows.
+_UTC: Any = _environ.encodevalue("UTC")
+time_zone = _TimeZone()
 
 
 def _is_utc() -> bool:
@@ -143,10 +162,10 @@ def zone_of_run() -> str:
 
 def _tzset() -> None:
     if get_ident() in by_thread:
-        _time_zone.apply(zone_of_run())  # Without the variable the machine's would come.
+        time_zone.apply(zone_of_run())  # Without the variable the machine's would come.
     else:
         _real_tzset()
 
 
-_real_tzset = redirect(time.tzset, _tzset)
-keeper(_time_zone)
+_real_tzset = redirect_present(time, "tzset", _tzset)  # Not of Windows, whose zone stays.
+keeper(time_zone)

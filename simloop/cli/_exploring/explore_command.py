@@ -5,39 +5,41 @@ Owns: progress, report and exit status. Must not know how schedules are made.
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.time import real_clock
-from simloop.cli._format import count, say
+from simloop.cli._format import say
 from simloop.cli._program import NoProgramError, find_function
 from simloop.cli._status import ExitStatus
-from simloop.errors import NondeterminismError, UsageError
+from simloop.errors import NondeterminismError, UnsupportedError, UsageError
 from simloop.exploration import Delays, Found
 from simloop.exploration.exploring import Exploration
 from simloop.exploration.keeping import KeptSchedules
 from simloop.exploration.program import Program, quiet
 from simloop.exploration.strategies import strategy_of
+from simloop.sweeps.worker_options import WorkerOptions
+
+from .sweep_progress import SweepProgress, add_summary, check_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .exploring_arguments import ExploreArguments
 
 __all__ = ["carry_out"]
 
 _SCHEDULES = 1000
-_PAUSE_S = 0.2
 
 
 def carry_out(arguments: ExploreArguments) -> int:
     """Explore, tell what was found, and return the exit status."""
     try:
         found, kept, tried = _explore(arguments)
-    except (NoProgramError, UsageError, NondeterminismError) as error:
+    except (NoProgramError, UsageError, UnsupportedError, NondeterminismError) as error:
         say(f"error: {error}")
         return ExitStatus.USAGE
     sys.stdout.write(f"{found}\n")
+    add_summary(arguments.program, str(found))
     for failure, path in zip(found.failures, kept.update(tried, found), strict=True):
         sys.stdout.write(f"\n{failure.explain()}\n")
         sys.stdout.write(f"        simloop replay {path}\n")
@@ -45,7 +47,7 @@ def carry_out(arguments: ExploreArguments) -> int:
         return ExitStatus.USAGE
     if found.interrupted:
         return ExitStatus.INTERRUPTED
-    return ExitStatus.FAILED if found.failures else ExitStatus.OK
+    return ExitStatus.FAILED if found.failures or found.lost else ExitStatus.OK
 
 
 def _write_files(arguments: ExploreArguments, found: Found) -> bool:
@@ -64,43 +66,61 @@ def _write_files(arguments: ExploreArguments, found: Found) -> bool:
     return True
 
 
+def _check_files(arguments: ExploreArguments) -> None:
+    """Refuse files that can't be written, before anything is searched for.
+
+    Raises:
+        UsageError: Their folder is not there, or no file may be made in it.
+    """
+    for option, name in (("--page", arguments.page), ("--json", arguments.json)):
+        if name is None:
+            continue
+        path = Path(name)
+        if name == "-":
+            reason = "it takes the name of a file; the report is what goes to the terminal"
+        elif path.is_dir():
+            reason = "that is a folder; give the name of a file in it"
+        elif not path.parent.is_dir():
+            reason = f"there is no folder {str(path.parent)!r}; make it first"
+        elif not os.access(path if path.exists() else path.parent, os.W_OK):
+            reason = "it can't be written to"
+        else:
+            continue
+        raise UsageError(f"{option} {name}: {reason}")
+
+
 def _explore(arguments: ExploreArguments) -> tuple[Found, KeptSchedules, list[Any]]:
+    _check_files(arguments)
     main = find_function(arguments.program)
     delays = Delays(sleeps=arguments.sleeps)
     names = list(arguments.strategy)
     strategy = strategy_of(names[0] if len(names) == 1 else names, sleeps=delays.sleeps > 0)
-    options = {"seed": arguments.seed} if arguments.seed else {}
+    options: dict[str, Any] = {"seed": arguments.seed} if arguments.seed else {}
+    if arguments.disk:
+        options["disk"] = True
     program = Program(main, options, delays, name=arguments.program)
     program.replay_line = f"simloop replay {{token}} {arguments.program}"
     kept = KeptSchedules(arguments.save, arguments.program)
     kept.check()
-    tried = kept.load()
+    check_journal(arguments.journal, resume=arguments.resume)
+    # A journal has what was found before, and its numbers must not depend on what else is known.
+    tried = kept.load() if arguments.journal is None else []
     schedules = arguments.schedules
     if schedules is None and arguments.seconds is None and not names[0].startswith("dfs"):
         schedules = _SCHEDULES
-    exploration = Exploration(program, strategy, arguments.seed, stop=arguments.stop)
+    workers = WorkerOptions.of(
+        arguments.jobs, arguments.real_run_limit, arguments.memory_limit << 20
+    )
+    exploration = Exploration(
+        program,
+        strategy,
+        arguments.seed,
+        stop=arguments.stop,
+        workers=workers,
+        journal=arguments.journal,
+    )
     with quiet():
-        found = exploration.run(schedules, arguments.seconds, first=tried, progress=_progress())
+        progress = SweepProgress("schedules", schedules, arguments.seconds)
+        found = exploration.run(schedules, arguments.seconds, first=tried, progress=progress)
+        progress.end()
     return found, kept, tried
-
-
-def _progress() -> Callable[[Found], object] | None:
-    """Return what shows progress on a terminal, or None where there is none."""
-    if not sys.stderr.isatty():
-        return None
-    shown_s = [real_clock.monotonic()]
-
-    def show(found: Found) -> None:
-        now_s = real_clock.monotonic()
-        if now_s - shown_s[0] < _PAUSE_S:
-            return
-        shown_s[0] = now_s
-        rate = found.ran / found.seconds if found.seconds else 0.0
-        line = (
-            f"{count(found.ran)} schedules, {rate:.0f} a second, {count(found.interleavings or 0)}"
-            f" orders of steps, {len(found.failures)} failures"
-        )
-        sys.stderr.write(f"\r{line}\x1b[K")
-        sys.stderr.flush()
-
-    return show

@@ -5,11 +5,25 @@ Owns: their options, texts and records. As :mod:`simloop.cli._arguments` it stay
 
 from __future__ import annotations
 
+import argparse
+import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from simloop.cli._subcommand import add_command
+
+from .sweep_arguments import (
+    CheckArguments,
+    SweepArguments,
+    add_check,
+    add_disk,
+    add_journal,
+    add_program,
+    add_sweep,
+    add_workers,
+    read_sweep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +41,10 @@ _EXPLORE_EPILOG = """\
 examples:
   simloop explore service.py:main                      a thousand schedules
   simloop explore tests.crash:main --seconds 60        for a minute
+  simloop explore service.py:main --jobs auto          by every processor
   simloop explore service.py:main --strategy dfs       every order of what is ready, as a proof
 
-exit status: 0 nothing found   1 a failure was found   2 wrong call
+exit status: 0 nothing found   1 a failure was found, or a run broke its process   2 wrong call
 """
 
 _REPLAY_DESCRIPTION = """\
@@ -75,6 +90,12 @@ class ExploreArguments:
     save: str = ".simloop"
     page: str | None = None
     json: str | None = None
+    jobs: int | str = 1
+    real_run_limit: float = 60.0
+    memory_limit: int = 1024
+    journal: str | None = None
+    resume: bool = False
+    disk: bool = False
 
 
 @attrs.frozen
@@ -109,6 +130,8 @@ def add_commands(
     _add_explore(commands, count, seconds)
     _add_replay(commands, count)
     _add_diff(commands)
+    add_check(commands, count)
+    add_sweep(commands, count, seconds)
 
 
 def _add_explore(
@@ -122,11 +145,12 @@ def _add_explore(
         description=_EXPLORE_DESCRIPTION,
         epilog=_EXPLORE_EPILOG,
     )
+    add_program(explore)
     add = explore.add_argument
-    add("program", metavar="FILE.py|MODULE[:FUNCTION]", help="what to run: a coroutine function")
     add("--schedules", type=count, metavar="N", help="how many schedules (1000, if no --seconds)")
     add("--seconds", type=seconds, metavar="S", help="go on for S seconds")
     add("--seed", type=int, default=0, metavar="N", help="where the schedules come from (0)")
+    add_disk(explore)
     add(
         "--strategy",
         action="append",
@@ -136,7 +160,7 @@ def _add_explore(
     )
     add(
         "--sleeps",
-        type=seconds,
+        type=_times,
         default=0.0,
         metavar="X",
         help="let each sleep, as it stands for I/O, take up to X times longer",
@@ -149,6 +173,25 @@ def _add_explore(
         help="draw the first failure beside the undisturbed run, as a page",
     )
     add("--json", metavar="FILE", help="write what explains each failure to FILE")
+    add_workers(explore, count, seconds)
+    add_journal(explore)
+
+
+def _times(text: str) -> float:
+    """Read a factor from 0 on.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    try:
+        times = float(text)
+    except ValueError:
+        times = math.nan
+    if not 0 <= times < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} says how many times longer a sleep may take; give a number from 0 on, say 2"
+        )
+    return times
 
 
 def _add_replay(commands: Any, count: Callable[[str], int]) -> None:
@@ -184,8 +227,12 @@ def _add_diff(commands: Any) -> None:
 
 def read(
     command: str, options: dict[str, Any]
-) -> DiffArguments | ExploreArguments | ReplayArguments:
+) -> CheckArguments | DiffArguments | ExploreArguments | ReplayArguments | SweepArguments:
     """Return the record of what was asked."""
+    if command == "sweep":
+        return read_sweep(options)
+    if command == "check":
+        return CheckArguments(**options)
     if command == "diff":
         return DiffArguments(**options)
     if command == "replay":

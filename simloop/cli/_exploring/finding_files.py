@@ -11,11 +11,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simloop.cli._running.trace_file import writing_trace
+from simloop._kernel.safe_looks import message_of
 from simloop.exploration.explaining import explanation_of
 from simloop.exploration.gates import ByKey
 from simloop.exploration.program import quiet
 from simloop.show import finding_page, read
+from simloop.world.tracing.trace_file import writing_trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from simloop.exploration import Failure
     from simloop.exploration.explored_run import ExploredWorld
     from simloop.show import Picture
+    from simloop.trace import EventFile
 
 __all__ = ["write_json", "write_page"]
 
@@ -57,12 +59,13 @@ def write_json(failures: Sequence[Failure], path: str) -> None:
 def _traced(failure: Failure, pick: ByKey, path: Path) -> Picture:
     program = failure.program
     with ExitStack() as stack:
+        files: list[EventFile] = []
 
         def prepare(world: ExploredWorld, _gate: object) -> None:
-            file = stack.enter_context(writing_trace(world, str(path), program.name))
-            file.tell(seed=world.seed)
+            files.append(stack.enter_context(writing_trace(world, str(path), program.name)))
 
         with quiet():
             ran, _ = program.play(pick, permuted=failure.schedule.permuted, prepare=prepare)
-    del ran
+        if ran.error is not None:
+            files[0].tell(error=message_of(ran.error))
     return read(path)

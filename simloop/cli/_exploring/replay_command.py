@@ -10,14 +10,15 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from simloop._kernel.safe_looks import message_of
 from simloop.cli._format import count, say, virtual
 from simloop.cli._program import NoProgramError, find_function
 from simloop.cli._running.execution import print_error
-from simloop.cli._running.trace_file import writing_trace
 from simloop.cli._status import ExitStatus
 from simloop.errors import UsageError
 from simloop.exploration.replaying import replay_program, schedule_of
 from simloop.exploration.same_failure import is_foreign
+from simloop.world.tracing.trace_file import writing_trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from simloop.exploration.explored_run import ExploredWorld
     from simloop.exploration.schedules.schedule import Schedule
+    from simloop.trace import EventFile
     from simloop.world.outcome import Outcome
 
     from .exploring_arguments import ReplayArguments
@@ -58,13 +60,17 @@ def _replay(arguments: ReplayArguments) -> Outcome[Any]:
     main = find_function(target)
     stop = None if arguments.break_at is None else _Breakpoint(arguments.break_at)
     with ExitStack() as stack:
+        files: list[EventFile] = []
 
         def prepare(world: ExploredWorld, _gate: object) -> None:
             if arguments.trace is not None:
-                stack.enter_context(writing_trace(world, arguments.trace, target))
+                files.append(stack.enter_context(writing_trace(world, arguments.trace, target)))
 
         watchers = () if stop is None else (stop,)
         outcome = replay_program(main, schedule, watchers=watchers, prepare=prepare, name=target)
+        if outcome.error is not None:
+            for file in files:
+                file.tell(error=message_of(outcome.error))
     if stop is not None and stop.is_ahead:
         say(f"--break-at {arguments.break_at} was not reached: the run has {outcome.steps} steps")
     return outcome

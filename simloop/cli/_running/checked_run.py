@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from simloop.cli._format import say
 from simloop.trace.causes import diagnose
 from simloop.trace.recorder import first_difference, first_output_difference, tell_difference
-from simloop.world.fresh_process import attempt, without_aslr
+from simloop.world.fresh.fresh_process import attempt, emptied, without_aslr
 
 from .step_file import read_steps
 
@@ -32,6 +32,11 @@ __all__ = ["is_same_again", "write_report"]
 
 _HASH_SEED = "PYTHONHASHSEED"
 _HASH_SEEDS = 2**32
+
+_LEFT_BEHIND = (
+    "Runs in more processes, each with an empty folder for temporary files, are the same. Likely"
+    " cause: a file that the first run left behind; or the real time, or another process."
+)
 
 
 def write_report(path: str, ending: Ending) -> None:
@@ -79,22 +84,30 @@ def _cause(arguments: RunArguments, folder: str) -> str:
         line = [*_command(arguments), "--look", str(seen), "--memory", memory]
         if number is not None:
             line += ["--number", str(number)]
-        _run_elsewhere(line, arguments, hash_seed, still=memory == "still")
+        where = emptied(Path(folder, "tmp"))
+        _run_elsewhere(line, arguments, hash_seed, where, still=memory == "still")
         # What it holds was written by ourselves, in the other process.
         return pickle.loads(seen.read_bytes()) if seen.exists() else None  # noqa: S301
 
     others = ("2", "3", "4")
     diagnosis = diagnose(ask, tuple(dict.fromkeys([*_two_hash_seeds(), *others])))
-    return f"\n{diagnosis}" if diagnosis is not None and diagnosis.differs else ""
+    if diagnosis is None:
+        return ""
+    return f"\n{diagnosis}" if diagnosis.differs else f"\n{_LEFT_BEHIND}"
 
 
 def _run_elsewhere(
-    line: list[str], arguments: RunArguments, hash_seed: str, *, still: bool = False
+    line: list[str],
+    arguments: RunArguments,
+    hash_seed: str,
+    environ: dict[str, str] | None = None,
+    *,
+    still: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *line, "--", *arguments.program_args]
     return subprocess.run(  # noqa: S603 - ourselves
         without_aslr(command) if still else command,
-        env={**os.environ, _HASH_SEED: hash_seed},
+        env={**os.environ, **(environ or {}), _HASH_SEED: hash_seed},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -117,10 +130,14 @@ def _command(arguments: RunArguments) -> list[str]:
         line += ["--max-time", repr(arguments.max_time)]
     if arguments.max_steps is not None:
         line += ["--max-steps", str(arguments.max_steps)]
+    if arguments.clock_tick is not None:
+        line += ["--clock-tick", repr(arguments.clock_tick)]
     if arguments.start_date is not None:
         line += ["--start-date", arguments.start_date.isoformat()]
     if arguments.tz is not None:
         line += ["--tz", arguments.tz]
+    if arguments.disk:
+        line.append("--disk")
     return line
 
 

@@ -14,7 +14,7 @@ from simloop.trace import Recorder
 from simloop.trace.address_order import OrderLook
 from simloop.trace.causes import Observed
 from simloop.trace.lines import LineRecorder
-from simloop.world.fresh_process import move_memory
+from simloop.world.fresh.fresh_process import move_memory
 
 from .execution import Ending, Execution
 

@@ -169,7 +169,8 @@ class _FailingRun:
         for each in self._failure.schedule.deviations:
             span = spans.get(each.key)
             at = "" if span is None else f"at {span[0] / 1e9:.6g} s "
-            lines.append(at + sentence(each, span, self._untils.get(each.key, "")))
+            words = self._gate.words.get(each.key)  # Of what knows itself what it did: a fault.
+            lines.append(at + (words or sentence(each, span, self._untils.get(each.key, ""))))
         return lines
 
 

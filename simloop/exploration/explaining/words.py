@@ -77,12 +77,32 @@ def sentence(deviation: Deviation, span_ns: tuple[int, int] | None, until: str) 
     if span_ns is not None and kind in _DELAYED:
         text = _DELAYED[kind](name, duration(span_ns[1] - span_ns[0]))
         return f"{text}{f', {until}' if until else ''}"
-    if kind == "order":
-        return f"number {value + 1} of what had arrived was told before {_file(name)}"
-    if kind == "split":
-        return f"a read of {_file(name)} returned {_PARTS[value]}"
-    if kind == "short":
-        return f"a write to {_file(name)} took {_PARTS[value]}"
-    if kind == "ready":
-        return f"task {value + 1} of those ready ran in place of {name} (stricter than asyncio)"
+    if kind in _OTHERWISE:
+        return _OTHERWISE[kind](name, value)
     return f"{kind} {name!r}, time {deviation.nth}: option {value}"
+
+
+def _of_disk(name: str, value: int) -> str:
+    """Return what a disk did, by the name of the question."""
+    what, _, part = name.rpartition(": ")
+    if part == "folders":
+        whose = f" of {what}" if what else ""
+        return f"the power cut took the last {value} of the changes of folders{whose}"
+    if part == "size":
+        return f"the power cut took what changed the size of {what}, or a part (outcome {value})"
+    if "overwrite" in part:
+        return f"the power cut took {part} of {what}, or a part (outcome {value})"
+    return f"{name} (outcome {value})"
+
+
+_OTHERWISE: dict[str, Callable[[str, int], str]] = {
+    "order": lambda name, value: (
+        f"number {value + 1} of what had arrived was told before {_file(name)}"
+    ),
+    "split": lambda name, value: f"a read of {_file(name)} returned {_PARTS[value]}",
+    "short": lambda name, value: f"a write to {_file(name)} took {_PARTS[value]}",
+    "ready": lambda name, value: (
+        f"task {value + 1} of those ready ran in place of {name} (stricter than asyncio)"
+    ),
+    "fault.disk": _of_disk,
+}

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from .history import History, Operation
 from .list_append import ListAppend
-from .models import Counter, KeyValue, Model, Mutex, Queue, Register, Set
+from .models import Call, Counter, KeyValue, Model, Mutex, Queue, Register, Set
 from .verdict import Verdict
 
 __all__ = [
+    "Call",
     "Counter",
     "History",
     "KeyValue",

@@ -42,7 +42,16 @@ ANY = _Any()
 
 
 class Call(NamedTuple):
-    """What a model sees of an operation."""
+    """What a model sees of an operation.
+
+    Example:
+        >>> import simloop
+        >>> class Bell(simloop.Model):
+        ...     def step(self, state, call: simloop.Call):
+        ...         return (state, "ding") if call.op == "ring" else self.refuse(call, "ring()")
+        >>> simloop.Call("ring", ("twice",), None).args
+        ('twice',)
+    """
 
     op: str
     """Its name."""
@@ -89,7 +98,7 @@ class Model:
         """Return the state in which the service starts."""
         return None
 
-    def step(self, state: Any, call: Call) -> Any:  # noqa: ARG002 - for subclasses
+    def step(self, state: Any, call: Call, /) -> Any:  # noqa: ARG002 - for subclasses
         """Return what an operation does, as a pair: the state afterwards, and the answer.
 
         A list of such pairs where several things may happen; an empty one where the operation

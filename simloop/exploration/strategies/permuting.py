@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from .strategy import Strategy
+from .strategy import LEARNT, Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -47,6 +47,7 @@ class Permuting(Strategy):
     kinds: Container[str] = ("ready", "choice", "buggify", "cut")
     is_stricter = True
     names_things = False
+    is_in_order = False
     _last: object = None
     _in_a_row = 0
 
@@ -74,7 +75,34 @@ class Permuting(Strategy):
         """Let a task that yields for ever wait."""
 
 
-class Pct(Permuting):
+class Learning(Permuting):
+    """A strategy that learns from the first runs; heirs say what by ``learn``."""
+
+    learns_until = LEARNT
+    _number = 0
+
+    def begin(self, number: int) -> bool:
+        """Take note of the schedule's number."""
+        self._number = number
+        return True
+
+    def measured(self, measure: Measure) -> None:
+        """Learn from the undisturbed run."""
+        del measure
+        self.learn()
+
+    def ended(self, *, has_failed: bool) -> None:
+        """Learn from one of the first schedules."""
+        del has_failed
+        if self._number <= LEARNT:
+            self.learn()
+
+    def learn(self) -> None:
+        """Learn from the run that has ended."""
+        raise NotImplementedError
+
+
+class Pct(Learning):
     """Priorities, and a few moments at which they change."""
 
     def __init__(self, depth: int = 3) -> None:
@@ -92,12 +120,15 @@ class Pct(Permuting):
 
     def begin(self, number: int) -> bool:
         """Draw priorities and moments."""
-        del number
-        self._seen = max(self._seen, self._decisions)
+        super().begin(number)
         k = max(_K_FLOOR, round(_K_FACTOR * self._seen))
         self._ranks, self._decisions = {}, 0
         self._changes = {self.random.randint(1, k): -float(at) for at in range(1, self._depth)}
         return True
+
+    def learn(self) -> None:
+        """Keep the largest number of decisions."""
+        self._seen = max(self._seen, self._decisions)
 
     def pick(self, names: list[str]) -> int:
         """Return the task of the highest priority."""
@@ -141,7 +172,7 @@ class Pos(Permuting):
         return names.index(best)
 
 
-class Surw(Permuting):
+class Surw(Learning):
     """A walk in which a task is the likelier the more steps it has left."""
 
     name = "surw"
@@ -157,11 +188,14 @@ class Surw(Permuting):
             self._done[thing[0]] += 1
 
     def begin(self, number: int) -> bool:
-        """Keep the largest counts seen."""
-        del number
-        self._known |= self._done
+        """Begin to count."""
+        super().begin(number)
         self._done = Counter()
         return True
+
+    def learn(self) -> None:
+        """Keep the largest counts seen."""
+        self._known |= self._done
 
     def pick(self, names: list[str]) -> int:
         """Return a task, weighed by the steps that it is thought to have left."""
@@ -171,7 +205,7 @@ class Surw(Permuting):
         return index
 
 
-class DelayBounded(Permuting):
+class DelayBounded(Learning):
     """The undisturbed order, in which a few steps are postponed behind the next task."""
 
     def __init__(self, delays: int) -> None:
@@ -188,11 +222,14 @@ class DelayBounded(Permuting):
 
     def begin(self, number: int) -> bool:
         """Draw where steps are postponed."""
-        del number
-        self._seen = max(self._seen, self._decisions)
+        super().begin(number)
         self._decisions = 0
         self._at = Counter(self.random.randint(1, max(1, self._seen)) for _ in range(self._delays))
         return True
+
+    def learn(self) -> None:
+        """Keep the largest number of decisions."""
+        self._seen = max(self._seen, self._decisions)
 
     def pick(self, names: list[str]) -> int:
         """Return the first task, or the one behind those that are postponed here."""
@@ -206,6 +243,8 @@ class Dfs(Permuting):
     Args:
         bound: How many decisions of one run may differ from the undisturbed one; None: all.
     """
+
+    is_in_order = True  # Each path is the one before with its last decision exchanged.
 
     def __init__(self, bound: int | None = None) -> None:
         self.name: str = "dfs" if bound is None else f"dfs:{bound}"

@@ -46,6 +46,16 @@ class Portfolio(Strategy):
         return self._now.names_things
 
     @property
+    def is_in_order(self) -> bool:  # type: ignore[override]
+        """Whether a schedule of one of them may depend on the one before."""
+        return any(each.is_in_order for each in self._all)
+
+    @property
+    def learns_until(self) -> int:  # type: ignore[override]
+        """The number of the last schedule that one of them learns from."""
+        return max(each.learns_until for each in self._all)
+
+    @property
     def random(self) -> random.Random:
         """Where randomness comes from."""
         return self._now.random
@@ -78,6 +88,15 @@ class Portfolio(Strategy):
         while self._left:
             self._now = self._left.pop(0)
             if self._now.begin(number):
+                self._left.append(self._now)
+                return True
+        return False
+
+    def skip(self, number: int) -> bool:
+        """Pass over a schedule of the next one that has any left."""
+        while self._left:
+            self._now = self._left.pop(0)
+            if self._now.skip(number):
                 self._left.append(self._now)
                 return True
         return False

@@ -8,6 +8,7 @@ Must not know: programs.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel.gate import LOG_FIRST, PER_DECADE, RANKS
@@ -39,24 +40,43 @@ class Single(Strategy):
 
     name = "single"
     names_things = False
+    is_in_order = False
 
     def __init__(self, *, sleeps: bool = False) -> None:
         self.kinds: Container[str] = _kinds(sleeps=sleeps)
+        self._points: tuple[Point, ...] = ()
         self._left: Iterator[tuple[int, int]] = iter(())
+        self._begun = 0
         self._position = self._at = self._answer = 0
         self._is_over = False
 
     def measured(self, measure: Measure) -> None:
         """List the deviations."""
+        self._points = measure.points
         self._left = _deviations(measure.points)
+        self._begun = 0
 
     def begin(self, number: int) -> bool:
         """Take the next deviation."""
         del number
         self._position = 0
         self._at, self._answer = next(self._left, (0, 0))
+        self._begun += 1
         self._is_over = not self._at
         return not self._is_over
+
+    def skip(self, number: int) -> bool:
+        """Leave out the next deviation."""
+        return self.begin(number)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the iterator, of which a copy has one at the same place."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_left"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Go to the place that the deviations have come to."""
+        vars(self).update(state)
+        self._left = islice(_deviations(self._points), self._begun, None)
 
     def answer(self, kind: str, thing: object, options: int) -> int:
         """Return the deviation at its point, and 0 elsewhere."""
@@ -90,6 +110,7 @@ class RandomAnswers(Strategy):
 
     name = "random"
     names_things = False
+    is_in_order = False
 
     def __init__(self, *, sleeps: bool = False) -> None:
         self.kinds: Container[str] = _kinds(sleeps=sleeps)

@@ -6,13 +6,18 @@ undisturbed run: there ``observe`` is called in place of ``answer``, and ``measu
 
 Must not know: how answers are kept. A strategy may forget what it said.
 
-Invariant: what a strategy says depends on ``random``, on the number of the schedule and on what it
-was told, and on nothing else, so that the same seed explores the same schedules.
+Invariants:
+
+- What a strategy says depends on ``random``, on the number of the schedule and on what it was told,
+  and on nothing else, so that the same seed explores the same schedules.
+- Where several processes share the schedules, each has a copy that runs some and skips the others.
+  A strategy that is not ``is_in_order`` says the same there: it learns from the first schedules
+  alone, which one process runs in order before there are others.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -24,10 +29,13 @@ if TYPE_CHECKING:
 
     from simloop.exploration.gates import Point
 
-__all__ = ["DELAY_KINDS", "Measure", "Strategy", "Undisturbed"]
+__all__ = ["DELAY_KINDS", "LEARNT", "Measure", "Strategy", "Undisturbed"]
 
 DELAY_KINDS = ("stall", "late", "hold", "job", "done", "name", "exit", "signal", "cpu", "sleep")
 """The kinds whose answer is a delay code."""
+
+LEARNT = 20
+"""The number of the last schedule from which a strategy that learns does so."""
 
 
 @attrs.frozen
@@ -70,6 +78,12 @@ class Strategy:
     names_things = True
     """Whether ``answer`` is given the name of a thing, which takes time, or the thing itself."""
 
+    is_in_order: bool = True
+    """Whether a schedule may depend on the one before, so that one process has to run them all."""
+
+    learns_until: int = 0
+    """The number of the last schedule that it learns from, besides the undisturbed one."""
+
     name_of: Callable[[str, object], str]
     """Names a thing, given the kind of question; set for each run."""
 
@@ -84,6 +98,15 @@ class Strategy:
 
         Args:
             number: Its number; 2 is the first after the undisturbed run.
+        """
+        del number
+        return True
+
+    def skip(self, number: int) -> bool:
+        """Pass over a schedule that another process runs; false where there is none left.
+
+        Args:
+            number: Its number.
         """
         del number
         return True
@@ -108,17 +131,29 @@ class Strategy:
         """Return whether every schedule that the strategy has was run."""
         return False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process has, which is given a generator of its own."""
+        return {name: value for name, value in vars(self).items() if name not in _OF_A_RUN}
+
+
+_OF_A_RUN = ("name_of", "random")
+
 
 class Undisturbed(Strategy):
     """The plain run, each time; with other seeds of the world it is another."""
 
     name = "undisturbed"
     kinds: Container[str] = ()
+    is_in_order = False
 
     def begin(self, number: int) -> bool:
         """Return False: there is one such run."""
         del number
         return False
+
+    def skip(self, number: int) -> bool:
+        """Return False: there is one such run."""
+        return self.begin(number)
 
     def answer(self, kind: str, thing: object, options: int) -> int:
         """Return 0."""

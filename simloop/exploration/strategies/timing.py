@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel.gate import RANKS, log_code
 from simloop.exploration.gates import Kinds
 
-from .strategy import DELAY_KINDS, Strategy
+from .strategy import Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -62,9 +62,8 @@ _SPLIT = _table((0.0, 0.3), (70, 30))
 _OWN = _table((False, True), (50, 50))  # Whether each file has a class of its own.
 _LOW = _table((1e-6, 0.1), (20, 80))
 _CHOICE = _table((0.0, 0.3, 0.9), (25, 35, 40))
+_SHAPE = 0.75  # That a fault is not of the plainest shape, where it is drawn at all.
 _SLEEP = _table((0.0, 0.3, 1.0), (20, 40, 40))
-
-_OF_HOLD = ("hold", "job", "done", "name", "exit", "signal")
 
 
 def delay_code(rng: Any, scale_ns: float, low: float) -> int:
@@ -77,6 +76,7 @@ class Timing(Strategy):
 
     name = "timing"
     names_things = False
+    is_in_order = False
 
     def __init__(self, *, sleeps: bool = False) -> None:
         self._has_sleeps = sleeps
@@ -86,6 +86,7 @@ class Timing(Strategy):
         self._plain: dict[str, float] = {}  # Of delays that are alike for all things.
         self._classes: dict[object, tuple[float, float]] = {}
         self._faults: dict[object, bool] = {}
+        self._codes: dict[float, tuple[int, int]] = {}  # Of each scale: the first, and how many.
         self.kinds: Container[str] = Kinds(self._off(("ready", "cpu")))
 
     def _off(self, kinds: Sequence[str]) -> tuple[str, ...]:
@@ -100,36 +101,48 @@ class Timing(Strategy):
     def begin(self, number: int) -> bool:
         """Draw what the run is like."""
         del number
-        draw = self._draw
+        draw = self.random.random  # One value of each table, without a call of ours for each.
         while True:
-            stall, late, hold = draw(_STALL), draw(_LATE), draw(_HOLD)
+            stall = _STALL[int(_HUNDRED * draw())]
+            late = _LATE[int(_HUNDRED * draw())]
+            hold = _HOLD[int(_HUNDRED * draw())]
             if stall or late or hold:
                 break
         self._scale_ns = self._draw_scale()
-        self._exact, self._next, self._past = draw(_EXACT), draw(_NEXT), draw(_PAST)
-        self._order, self._low = draw(_ORDER), draw(_LOW)
-        self._has_classes = draw(_OWN)
+        self._exact = _EXACT[int(_HUNDRED * draw())]
+        self._next = _NEXT[int(_HUNDRED * draw())]
+        self._past = _PAST[int(_HUNDRED * draw())]
+        self._order = _ORDER[int(_HUNDRED * draw())]
+        self._low = _LOW[int(_HUNDRED * draw())]
+        self._has_classes = _OWN[int(_HUNDRED * draw())]
         self._classes.clear()
         self._faults.clear()
-        split, choice = draw(_SPLIT), draw(_CHOICE)
-        self._p = p = dict.fromkeys(_OF_HOLD, max(hold, 0.2))
-        p.update(stall=stall, late=late, hold=hold, cpu=draw(_CPU), split=split, short=split)
-        p.update(choice=choice, buggify=choice, cut=choice / 3, sleep=draw(_SLEEP))
-        self._plain = {kind: p[kind] for kind in _PLAIN}
+        self._codes.clear()
+        split = _SPLIT[int(_HUNDRED * draw())]
+        choice = _CHOICE[int(_HUNDRED * draw())]
+        cpu = _CPU[int(_HUNDRED * draw())]
+        sleep = _SLEEP[int(_HUNDRED * draw())]
+        held = max(hold, 0.2)
+        self._p = p = {
+            "hold": hold, "job": held, "done": held, "name": held, "exit": held, "signal": held,
+            "stall": stall, "late": late, "cpu": cpu, "split": split, "short": split,
+            "choice": choice, "buggify": choice, "cut": choice / 3, "sleep": sleep,
+            "fault.shape": _SHAPE,
+        }  # fmt: skip
+        self._plain = plain = {
+            "late": late, "stall": stall, "name": held, "exit": held, "signal": held,
+            "cpu": cpu, "sleep": sleep,
+        }  # fmt: skip
         if not self._has_classes:
-            self._plain.update({kind: p[kind] for kind in _OF_FILES})
+            plain.update(hold=hold, job=held, done=held)
         off = [kind for kind, probability in p.items() if not probability]
         if self._order == "as they are":
             off.append("order")
         self.kinds = Kinds(self._off((*off, "ready")))
         return True
 
-    def _draw(self, table: tuple[Any, ...]) -> Any:
-        """Draw one value of a table."""
-        return table[int(_HUNDRED * self.random.random())]
-
     def _draw_scale(self) -> float:
-        scale = self._draw(_SCALE)
+        scale = _SCALE[int(_HUNDRED * self.random.random())]
         if isinstance(scale, str):
             gap_ns = self.random.choice(self._gaps_ns) if self._gaps_ns else _NS // 100
             scale_ns: float = {
@@ -169,7 +182,14 @@ class Timing(Strategy):
         """Draw a delay of the run's lengths."""
         if self._exact and self.random.random() < self._exact:
             return self._rank()
-        return delay_code(self.random, scale_ns, max(self._low, 1000 / scale_ns))
+        # As delay_code, of a scale whose codes are looked for once in a run; what random.randint
+        # draws is drawn without its two calls. Most deviations of most searches come by here.
+        codes = self._codes.get(scale_ns)
+        if codes is None:
+            low = max(self._low, 1000 / scale_ns)
+            first, last = log_code(scale_ns * low), log_code(scale_ns)
+            codes = self._codes[scale_ns] = first, last + 1 - first
+        return codes[0] + int(self.random._randbelow(codes[1]))  # type: ignore[attr-defined]
 
     def _rank(self) -> int:
         rng, rank = self.random, 1
@@ -197,4 +217,3 @@ class Timing(Strategy):
 
 
 _OF_FILES = ("hold", "job", "done")
-_PLAIN = tuple(kind for kind in DELAY_KINDS if kind not in _OF_FILES)

@@ -35,6 +35,8 @@ from .addresses import (
 from .service_names import port_of, service_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     AddressInfo: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, SocketAddress]
 
 __all__ = ["NamesTable"]
@@ -101,6 +103,8 @@ class NamesTable:
         self._names: dict[str, str] = {LOOPBACK: "localhost", LOOPBACK6: "localhost"}
         self._failures: dict[str, int] = {}
         self._delays: dict[str, float] = {}
+        # What is wrong with a name for a while: an error or 0, seconds, and other addresses.
+        self._disturbed: dict[str, tuple[int, float, list[str]]] = {}
 
     # -- the table -----------------------------------------------------------------------------
 
@@ -186,18 +190,46 @@ class NamesTable:
         """Return the seconds that a lookup of ``host`` takes; numbers and None take none."""
         if isinstance(host, bytes | bytearray):
             host = bytes(host).decode("latin-1")
-        return self._delays.get(host.lower(), 0.0) if isinstance(host, str) else 0.0
+        if not isinstance(host, str):
+            return 0.0
+        late_s = self._disturbed[host.lower()][1] if host.lower() in self._disturbed else 0.0
+        return self._delays.get(host.lower(), 0.0) + late_s
+
+    def disturb(
+        self, name: str, *, code: int = 0, seconds: float = 0.0, addresses: Iterable[str] = ()
+    ) -> None:
+        """Let lookups of a name go wrong until :meth:`calm`, whatever the table says of it.
+
+        Args:
+            name: A host name.
+            code: What they fail by, as :meth:`fail` takes it; 0 for nothing.
+            seconds: How much longer they take.
+            addresses: What they answer in place of the table; nothing for what it says.
+        """
+        self._disturbed[name.lower()] = code, seconds, list(addresses)
+
+    def calm(self, name: str) -> None:
+        """Let lookups of a name be what the table says again."""
+        self._disturbed.pop(name.lower(), None)
+
+    def names_of(self, addresses: Iterable[str]) -> list[str]:
+        """Return the names that lead to one of these addresses, in the order of adding."""
+        own = list(addresses)
+        return [name for name, ips in self._addresses.items() if any(ip in own for ip in ips)]
 
     def addresses_of(self, name: str) -> list[str]:
         """Return all addresses of a name; raises what was asked for by ``fail``, or EAI_NONAME."""
         key = name.lower()
         code = self._failures.get(key, 0)
+        addresses = self._addresses.get(key)
+        if key in self._disturbed:
+            disturbed = self._disturbed[key]
+            code, addresses = disturbed[0] or code, disturbed[2] or addresses
         if code:
             raise gai_error(code) if code < 0 else OSError(code, os.strerror(code))
-        try:
-            return list(self._addresses[key])
-        except KeyError:
-            raise gai_error(EAI_NONAME) from None
+        if addresses is None:
+            raise gai_error(EAI_NONAME)
+        return list(addresses)
 
     def name_of(self, ip: str) -> str | None:
         """Return the name that was added first for an address, or None."""
@@ -250,10 +282,11 @@ class NamesTable:
             addresses = _own(family, flags)
         else:
             addresses = self._addresses_for(text, family, flags)
-        canon = text if text is not None and flags & socket.AI_CANONNAME else ""
+        canon = _canonical_name(text) if flags & socket.AI_CANONNAME else ""
         found: list[AddressInfo] = []
         for ip in addresses:
-            shown = AF_INET6 if is_ipv6(ip) or family == AF_INET6 or _is_mapped(text) else AF_INET
+            is_six = is_ipv6(ip) or family == AF_INET6 or (family == 0 and _is_mapped(text))
+            shown = AF_INET6 if is_six else AF_INET
             for kind, protocol, number in kinds:
                 name = canon if not found else ""
                 where = show_inet(shown, (ip, number))
@@ -398,6 +431,13 @@ def _numeric(host: str) -> str | None:
         return None
 
 
+def _canonical_name(host: str | None) -> str:
+    """Return a name as the table has it, in lower case, and a number as it was written."""
+    if host is None:
+        return ""
+    return host if _numeric(host) is not None else host.lower()
+
+
 def _is_mapped(host: str | None) -> bool:
     """Whether a numeric host was written as an IPv6 address: '::ffff:10.0.0.5'."""
     return host is not None and ":" in host
@@ -406,7 +446,7 @@ def _is_mapped(host: str | None) -> bool:
 def _fit(ip: str, host: str, family: int, flags: int) -> str:
     """Check that a numeric address can be had in the family that is asked for."""
     was_ipv6 = _is_mapped(host)
-    if family == AF_INET and was_ipv6:
+    if family == AF_INET and is_ipv6(ip):
         raise gai_error(EAI_ADDRFAMILY)
     if family == AF_INET6 and not was_ipv6 and not flags & socket.AI_V4MAPPED:
         raise gai_error(EAI_ADDRFAMILY)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from simloop.net.fabric import Endpoint
 
 __all__ = [
+    "BOUND",
     "FIRST_EPHEMERAL",
     "LAST_EPHEMERAL",
     "Holder",
@@ -49,6 +50,7 @@ __all__ = [
     "TimeWait",
     "may_share_tcp",
     "may_share_udp",
+    "sharing_of",
 ]
 
 FIRST_EPHEMERAL = 32_768
@@ -60,7 +62,7 @@ _TIME_WAIT_NS = 60_000_000_000
 _LARGE = 1024  # Bytes of a dict that is worth shrinking.
 _ABSENT: Any = object()
 _HALVED = 4  # A range this small is not halved.
-_BOUND, _REUSE_ADDRESS, _REUSE_PORT, _V6ONLY = 1, 2, 4, 8  # What a TimeWait keeps of its sockets.
+BOUND, _REUSE_ADDRESS, _REUSE_PORT, _V6ONLY = 1, 2, 4, 8  # What a TimeWait keeps of its sockets.
 _STEPS = 8  # The next port for a destination is so many even ones further, at most.
 _DESTINATIONS = 1024  # So many are remembered.
 
@@ -154,7 +156,14 @@ class TimeWait:
     @property
     def shared_remote(self) -> Endpoint | None:
         """The peer, where connect() chose the port."""
-        return None if self._flags & _BOUND else self.remote
+        return None if self._flags & BOUND else self.remote
+
+
+def sharing_of(socket: Holder) -> int:
+    """Return by which options a socket shares its port, as ``TimeWait`` keeps them."""
+    flags = _REUSE_ADDRESS if socket.reuse_address else 0
+    flags |= _REUSE_PORT if socket.reuse_port else 0
+    return flags | (_V6ONLY if socket.is_v6only else 0)
 
 
 def may_share_tcp(new: Holder, old: Holder) -> bool:
@@ -320,7 +329,9 @@ class PortTable(Generic[H]):
             if len(offsets) >= _DESTINATIONS:
                 offsets.clear()
             offset = draw(self.last + 1 - first) & ~1
-        port = self._free_port(first + offset)
+        port = first + offset
+        if port > self.last or port in self.holders or port == self._last:
+            port = self._free_port(port)
         offsets[remote] = port - first + 2 + 2 * draw(_STEPS)
         return port
 
@@ -364,7 +375,7 @@ class PortTable(Generic[H]):
     def _port_of_others(self, ip: str, remote: Endpoint) -> int:
         """Return the next ephemeral port that only connections to other peers hold."""
         for _ in range(self.first, self.last + 1):
-            port = self._shared_cursor
+            port = max(self._shared_cursor, self.first)
             self._shared_cursor = self.first if port >= self.last else port + 1
             if all(
                 other.shared_remote is not None
@@ -389,25 +400,20 @@ class PortTable(Generic[H]):
 
     # -- what closed connections leave behind ----------------------------------------------------
 
-    def wait(
-        self, socket: H, port: int, remote: Endpoint, *, is_bound: bool, is_plain: bool
-    ) -> None:
+    def wait(self, local: Endpoint | None, remote: Endpoint | None, flags: int) -> None:
         """Let the port stay held for 60 seconds from now, on behalf of a connection that is over.
 
         Args:
-            socket: This end of the connection.
-            port: Its port.
+            local: The address and port of this end of the connection.
             remote: The other end.
-            is_bound: Whether bind() gave the port, so that no connection shares it.
-            is_plain: Whether no option was ever set, so that none need be asked for.
+            flags: What ``sharing_of`` says of the socket, with BOUND if bind() gave the port, so
+                that no connection shares it.
         """
-        flags = _BOUND if is_bound else 0
-        if not is_plain:
-            flags |= _REUSE_ADDRESS if socket.reuse_address else 0
-            flags |= _REUSE_PORT if socket.reuse_port else 0
-            flags |= _V6ONLY if socket.is_v6only else 0
-        key = (port, socket.held_ip, flags)
+        assert local is not None
+        ip, port = local
+        key = (port, ip, flags)
         now = self._surroundings.now_ns()
+        until = now + _TIME_WAIT_NS
         waits = self._waits
         if waits is None:
             waits = self._waits = OrderedDict()
@@ -416,13 +422,13 @@ class PortTable(Generic[H]):
         wait = waits.get(key)
         if wait is None:
             if not waits:
-                self._next_end = now + _TIME_WAIT_NS
-            wait = waits[key] = TimeWait(key[1], flags)
+                self._next_end = until
+            wait = waits[key] = TimeWait(ip, flags)
             self.hold(cast("H", wait), port)  # A holder like others, to the rules.
-        elif wait.until_ns != now + _TIME_WAIT_NS:
+        elif wait.until_ns != until:
             waits.move_to_end(key)
         wait.remote = remote
-        wait.until_ns = now + _TIME_WAIT_NS
+        wait.until_ns = until
 
     def _forget_ended(self, now: int) -> None:
         """Give back the ports whose time is up."""

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 from simloop.net.errnos import os_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .open_file import File
 
 __all__ = ["FIRST_DESCRIPTOR", "DescriptorTable"]
@@ -38,12 +40,18 @@ class DescriptorTable:
     100
     """
 
-    __slots__ = ("_files", "_free", "_inheritable", "_next", "_peak", "base", "limit")
+    __slots__ = (
+        *("_files", "_free", "_inheritable", "_next", "_peak"),
+        *("base", "is_over", "limit", "look_up"),
+    )
 
     def __init__(self, base: int = FIRST_DESCRIPTOR, limit: int = 1_000_000) -> None:
         self.base: int = base
         self.limit: int = limit
+        self.is_over: bool = False
         self._files: dict[int, File] = {}
+        self.look_up: Callable[[int], File | None] = self._files.get
+        """Returns the file that a number names, or None: the dictionary's own method, for speed."""
         self._free: list[int] = []
         self._inheritable: dict[int, None] = {}
         self._next = base
@@ -79,19 +87,41 @@ class DescriptorTable:
         file.references += 1
         return fd
 
+    def put(self, fd: int, file: File) -> None:
+        """Let a number of one's choice name ``file``, as dup2(2) does; EBADF beyond the limit.
+
+        What it named before is closed. If that is ``file`` itself, nothing happens.
+        """
+        if not self.base <= fd < self.base + self.limit:
+            raise os_error(errno.EBADF)
+        if self._files.get(fd) is file:
+            return
+        file.references += 1  # It may be open by this number alone.
+        if fd in self._files:
+            self.close(fd)
+        free = [each for each in self._free if each < self._next and each != fd]
+        free += range(self._next, fd)
+        heapq.heapify(free)
+        self._free = free
+        self._next = max(self._next, fd + 1)
+        self._files[fd] = file
+        self._peak = max(self._peak, len(self._files))
+
     def get(self, fd: int) -> File:
         """Return the file that ``fd`` names; EBADF if there is none."""
         try:
             return self._files[fd]
         except KeyError:
-            raise os_error(errno.EBADF) from None
+            pass  # Raised outside, as an error of the system has no other as its context.
+        raise os_error(errno.EBADF)
 
     def close(self, fd: int) -> None:
         """Free the number; the file is released with its last one. EBADF if there is none."""
-        try:
-            file = self._files.pop(fd)
-        except KeyError:
-            raise os_error(errno.EBADF) from None
+        file = self._files.pop(fd, None)
+        if file is None:
+            if self.is_over:
+                return
+            raise os_error(errno.EBADF)
         if self._inheritable:
             self._inheritable.pop(fd, None)
         if fd == self._next - 1:
@@ -99,9 +129,19 @@ class DescriptorTable:
         else:
             heapq.heappush(self._free, fd)
         if self._peak > _SMALL and len(self._files) * 8 < self._peak:
-            self._files = dict(self._files)  # Dicts don't shrink by themselves.
-            self._peak = len(self._files)
+            left = dict(self._files)  # Dicts don't shrink by themselves.
+            self._files.clear()
+            self._files.update(left)
+            self._peak = len(left)
         file.drop()
+
+    def end(self) -> None:
+        """Take note that the process has ended: what is left is forgotten, closing is no error.
+
+        Objects of the process may be freed later, by others, and close what they think is open.
+        """
+        self.is_over = True
+        self._files.clear()
 
     def is_inheritable(self, fd: int) -> bool:
         """Return whether a started process would inherit the number: only if set (PEP 446)."""

@@ -6,14 +6,13 @@ Owns: the commands, and what each means for an open file or its number. Must not
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import struct
-import termios
 from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UnsupportedError
 from simloop.net.errnos import os_error
+from simloop.net.linux import fcntl_names, os_names
 
 from .pipes import PipeReader, PipeWriter
 
@@ -32,20 +31,20 @@ def control(host: Host, fd: int, cmd: int, arg: Any = 0) -> int:
         UnsupportedError: The command makes no sense where there is one process and no files.
     """
     file = host.file(fd)
-    if cmd == fcntl.F_GETFL:
+    if cmd == fcntl_names.F_GETFL:
         flags = {PipeReader: os.O_RDONLY, PipeWriter: os.O_WRONLY}.get(type(file), os.O_RDWR)
-        return flags | (0 if file.is_blocking else os.O_NONBLOCK)
-    if cmd == fcntl.F_SETFL:
-        file.is_blocking = not int(arg) & os.O_NONBLOCK
+        return flags | (0 if file.is_blocking else os_names.O_NONBLOCK)
+    if cmd == fcntl_names.F_SETFL:
+        file.is_blocking = not int(arg) & os_names.O_NONBLOCK
         return 0
-    if cmd == fcntl.F_GETFD:
-        return 0 if host.descriptors.is_inheritable(fd) else fcntl.FD_CLOEXEC
-    if cmd == fcntl.F_SETFD:
-        host.descriptors.set_inheritable(fd, inheritable=not int(arg) & fcntl.FD_CLOEXEC)
+    if cmd == fcntl_names.F_GETFD:
+        return 0 if host.descriptors.is_inheritable(fd) else fcntl_names.FD_CLOEXEC
+    if cmd == fcntl_names.F_SETFD:
+        host.descriptors.set_inheritable(fd, inheritable=not int(arg) & fcntl_names.FD_CLOEXEC)
         return 0
-    if cmd in (fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC):
+    if cmd in (fcntl_names.F_DUPFD, fcntl_names.F_DUPFD_CLOEXEC):
         twin = host.dup(fd)
-        host.descriptors.set_inheritable(twin, inheritable=cmd == fcntl.F_DUPFD)
+        host.descriptors.set_inheritable(twin, inheritable=cmd == fcntl_names.F_DUPFD)
         return twin
     raise UnsupportedError(
         f"fcntl({fd}, {cmd}): of a virtual descriptor there are F_GETFL and F_SETFL (O_NONBLOCK),"
@@ -67,14 +66,14 @@ def control_device(
         UnsupportedError: There is no such device here.
     """
     file = host.file(fd)
-    if request == termios.FIONBIO:
+    if request == fcntl_names.FIONBIO:
         value = int.from_bytes(arg, "little") if isinstance(arg, (bytes, bytearray)) else int(arg)
         file.is_blocking = not value
         return 0
-    if request in (termios.FIOCLEX, termios.FIONCLEX):
-        host.descriptors.set_inheritable(fd, inheritable=request == termios.FIONCLEX)
+    if request in (fcntl_names.FIOCLEX, fcntl_names.FIONCLEX):
+        host.descriptors.set_inheritable(fd, inheritable=request == fcntl_names.FIONCLEX)
         return 0
-    if request == termios.FIONREAD:
+    if request == fcntl_names.FIONREAD:
         if isinstance(arg, int):
             raise os_error(errno.EFAULT)
         count = _INT.pack(file.count_unread())

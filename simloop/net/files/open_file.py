@@ -20,11 +20,11 @@ released once, when the count falls to 0.
 from __future__ import annotations
 
 import errno
-import select
 import sys
 from typing import TYPE_CHECKING
 
 from simloop.net.errnos import os_error
+from simloop.net.linux import select_names as select
 
 if TYPE_CHECKING:
     from collections.abc import Callable

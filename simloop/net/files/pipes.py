@@ -15,12 +15,12 @@ reader is gone there are none.
 from __future__ import annotations
 
 import errno
-import select
 from collections import deque
 from typing import TYPE_CHECKING
 
 from simloop.net.errnos import os_error
 from simloop.net.inet.buffers import ByteQueue
+from simloop.net.linux import select_names as select
 
 from .open_file import ERR, HUP, IN, OUT, File
 

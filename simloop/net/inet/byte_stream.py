@@ -69,7 +69,7 @@ class StreamSocket(SocketFile):
     def __init__(
         self, host: Host, family: int, type_: int, proto: int, sndbuf: int, rcvbuf: int
     ) -> None:
-        super().__init__(host, family, type_, proto, sndbuf, rcvbuf)
+        SocketFile.__init__(self, host, family, type_, proto, sndbuf, rcvbuf)
         self.state: State = CLOSED
         self.peer: StreamSocket | None = None
         self.inbox: ByteQueue = ByteQueue()
@@ -126,7 +126,8 @@ class StreamSocket(SocketFile):
         if len(data) > room:
             data = data[:room]
         fabric = self.fabric
-        fabric.observe(self.kind, *self._flow(), data, self.peer)
+        if not fabric.direct:
+            fabric.observe(self.kind, *self._flow(), data, self._receiver())
         peer = self.peer
         if (
             self.direct
@@ -144,6 +145,14 @@ class StreamSocket(SocketFile):
         if self.unsent_size < queued:
             self.notify_writable()  # The peer closed meanwhile, and its full inbox is gone.
         return len(data)
+
+    def send_quietly(self, _data: bytes) -> bool:
+        """Send all of it by a short way that is not the fast path, if there is one."""
+        return False
+
+    def _receiver(self) -> StreamSocket | None:
+        """Return the file into which what is sent goes, if it is known."""
+        return self.peer
 
     def check_sending(self) -> None:
         """Raise what a send answers where the stream can take nothing; EAGAIN while connecting."""

@@ -11,12 +11,12 @@ Values are stored as integers, or as bytes for structures. Must not know sockets
 from __future__ import annotations
 
 import errno
-import socket
 import struct
 import sys
 from typing import TYPE_CHECKING, TypeAlias
 
 from simloop.net.errnos import os_error
+from simloop.net.linux import socket_names as socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable

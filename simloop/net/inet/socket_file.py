@@ -14,7 +14,6 @@ while the socket has no name.
 from __future__ import annotations
 
 import errno
-import socket
 import struct
 from typing import TYPE_CHECKING, ClassVar
 
@@ -33,6 +32,7 @@ from simloop.net.addressing.addresses import (
 )
 from simloop.net.errnos import os_error
 from simloop.net.files.open_file import File
+from simloop.net.linux import socket_names as socket
 
 from . import options as opt
 
@@ -46,8 +46,10 @@ __all__ = [
     "AF_INET6",
     "AF_UNIX",
     "MSG_ERRQUEUE",
+    "SOL_SOCKET",
     "SO_RCVBUF",
     "SO_SNDBUF",
+    "V6ONLY",
     "Ancillary",
     "InetSocket",
     "Message",
@@ -121,7 +123,7 @@ class SocketFile(File):
     def __init__(
         self, host: Host, family: int, type_: int, proto: int, sndbuf: int, rcvbuf: int
     ) -> None:
-        super().__init__()
+        File.__init__(self)  # Not by super(): each connection pays for two such chains.
         self.host: Host = host
         self.fabric: Fabric = host.network.fabric
         self.family: int = family

@@ -20,7 +20,6 @@ connected sockets without descriptors, at most backlog + 1 of them; a client bey
 from __future__ import annotations
 
 import errno
-import socket
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -35,10 +34,12 @@ from simloop.net.addressing.addresses import (
     is_multicast,
     is_wildcard,
 )
-from simloop.net.addressing.port_tables import TimeWait
+from simloop.net.addressing.port_tables import BOUND, TimeWait, sharing_of
 from simloop.net.errnos import os_error
+from simloop.net.linux import socket_names as socket
 
-from .socket_file import AF_INET, InetSocket
+from .byte_stream import StreamSocket
+from .socket_file import AF_INET, SOL_SOCKET, V6ONLY, InetSocket
 from .tcp_options import RCVBUF, SNDBUF, SO_LINGER, is_zero
 from .tcp_readiness import TcpReadiness
 from .tcp_states import (
@@ -47,7 +48,6 @@ from .tcp_states import (
     CLOSING,
     CONNECTED_STATES,
     ENDING_STATES,
-    FIN_WAIT_2,
     LEGAL_PHASES,
     LISTEN,
     ON_CLOSE,
@@ -70,11 +70,15 @@ if TYPE_CHECKING:
     from simloop.net.host import Host
 
     from .buffers import ByteQueue
-    from .byte_stream import StreamSocket
 
 __all__ = ["TcpSocket"]
 
 _BACKLOG_MAX = 4_096  # net.core.somaxconn
+
+# Whether a port is shared goes by these (``Holder``).
+_SHARING = dict.fromkeys(
+    ((SOL_SOCKET, int(socket.SO_REUSEADDR)), (SOL_SOCKET, int(socket.SO_REUSEPORT)), V6ONLY)
+).keys()
 
 _SHUT_READ = (int(socket.SHUT_RD), int(socket.SHUT_RDWR))
 _SHUT_WRITE = (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
@@ -83,7 +87,8 @@ _SHUT_WRITE = (int(socket.SHUT_WR), int(socket.SHUT_RDWR))
 class TcpSocket(TcpReadiness):
     """One end of a TCP connection, or a listener."""
 
-    __slots__ = ("backlog", "bound", "phase", "queue", "table", "waiting")
+    # ``connection`` is there while the other end is on another host: see ``RemoteTcpSocket``.
+    __slots__ = ("backlog", "bound", "connection", "phase", "queue", "table", "waiting")
 
     kind: ClassVar[str] = "tcp"
     # Inherited, and said again where this class sets them: type checkers infer each its own.
@@ -100,7 +105,7 @@ class TcpSocket(TcpReadiness):
     peer: StreamSocket | None
 
     def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
-        super().__init__(host, family, type_, proto, SNDBUF, RCVBUF)
+        StreamSocket.__init__(self, host, family, type_, proto, SNDBUF, RCVBUF)
         self.table: PortTable[InetSocket] = host.tcp
         self.phase: Phase = Phase.UNCONNECTED
         self.bound: Endpoint | None = None  # What bind() was given.
@@ -134,7 +139,11 @@ class TcpSocket(TcpReadiness):
             return error.errno or errno.EINVAL
         self.state = ON_CONNECT[self.state]
         self.phase = Phase.CONNECTING
-        self._carry("syn", self._syn_arrives)
+        wire = self.host.network.wire
+        if wire is None or self.remote is None or self.host.owns(self.remote[0]):
+            self._carry("syn", self._syn_arrives)
+        else:
+            wire.protocols.open(self)
         return errno.EINPROGRESS
 
     def connect_outcome(self) -> int:
@@ -189,6 +198,8 @@ class TcpSocket(TcpReadiness):
         if host is None:
             self._fail(errno.EHOSTUNREACH)
             return
+        if host.is_off:
+            return  # Nothing answers.
         listener = host.tcp.choose_listener(self.remote, self.local, host.network.share)
         if listener is None and self.remote == self.local:
             self._meet_itself()
@@ -313,31 +324,45 @@ class TcpSocket(TcpReadiness):
 
     def _meet(self, client: TcpSocket) -> None:
         """Take a request to connect; with the queue full it waits, as an unanswered SYN does."""
-        assert self.queue is not None
-        assert self.waiting is not None
-        if len(self.queue) > self.backlog:
+        queue = self.queue
+        if queue is None or len(queue) > self.backlog:  # ``is_full``, at a call less.
+            assert self.waiting is not None
             self.waiting.append(client)
         else:
             self._admit(client)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a listener has no room for one more connection."""
+        return self.queue is None or len(self.queue) > self.backlog
+
     def _admit(self, client: TcpSocket) -> None:
-        """Make this end of the connection, with what a socket inherits from its listener."""
-        assert self.queue is not None
+        """Make this end of the connection, and answer the client."""
+        assert client.local is not None
+        assert client.remote is not None
         child = TcpSocket(self.host, self.family, self.type, self.proto)
+        self._inherit(child, client.remote, client.local)
+        child.peer = client
+        child.grow_buffer(client)
+        child.window = client.rcvbuf
+        child.direct = not (client.is_shut_read and client.is_shut_write)
+        child._carry("syn-ack", partial(client._established, child))
+        self.add_child(child)
+
+    def _inherit(self, child: TcpSocket, local: Endpoint, remote: Endpoint) -> None:
+        """Make a child connected, with what a socket inherits from its listener."""
         child.options = None if self.options is None else self.options.copy()
         child.sndbuf = self.sndbuf
         child.rcvbuf = self.rcvbuf
         child.state = ON_SYN[child.state]
         child.phase = Phase.CONNECTED
-        child.local, child.remote = client.remote, client.local
-        child.peer = client
-        child.grow_buffer(client)
-        child.window = client.rcvbuf
-        assert child.local is not None
-        child.table.hold(child, child.local[1])
-        child.direct = not (client.is_shut_read and client.is_shut_write)
+        child.local, child.remote = local, remote
+        child.table.hold(child, local[1])
+        assert self.queue is not None
         self.queue.append(child)
-        child._carry("syn-ack", partial(client._established, child))
+
+    def add_child(self, child: TcpSocket) -> None:
+        """Tell that a connection waits for accept()."""
         self.notify_readable()
         if self.is_shut_read or self.is_shut_write:  # Before it began to listen.
             child.is_shut_read, child.is_shut_write = self.is_shut_read, self.is_shut_write
@@ -444,35 +469,41 @@ class TcpSocket(TcpReadiness):
     def _fin_arrives(self) -> None:
         self.is_fin_taken = True
         self.is_shut_read = True
-        self.state = ON_FIN[self.state]
-        if self.state is CLOSED:
+        self.state = state = ON_FIN[self.state]
+        if state is CLOSED:
             self._wait_time()
             self._over()
         # A writer has nothing to learn: it could write (to be told EPIPE) since its own CLOSE.
         self.notify_readable()
 
     def _fin_delivered(self, peer: StreamSocket) -> None:
-        super()._fin_delivered(peer)
-        if self.state not in ENDING_STATES:
+        if peer.peer is self:
+            peer._fin_arrives()
+        self._fin_acked()
+
+    def _fin_acked(self) -> None:
+        """Move on, because the peer has the end of stream."""
+        before = self.state
+        if before not in ENDING_STATES:
             return  # A reset was there first.
-        was_closing = self.state is CLOSING
-        self.state = ON_FIN_ACKED[self.state]
-        if self.state is CLOSED:
-            if was_closing:
+        self.state = state = ON_FIN_ACKED[before]
+        if state is CLOSED:
+            if before is CLOSING:
                 self._wait_time()
             self._over()
             self.notify_readable()
-        elif self.is_released and self.state is FIN_WAIT_2:
+        elif self.is_released:  # It is FIN_WAIT_2 now.
             # tcp_close of net/ipv4/tcp.c: an end without descriptors becomes a timewait socket.
             self._wait_time()
             self.let_go()
 
     def _wait_time(self) -> None:
         """Enter TIME_WAIT: the port stays held, though this end is over (RFC 9293, 3.6)."""
-        assert self.local is not None
-        assert self.remote is not None
-        is_plain = self.options is None
-        self.table.wait(self, self.local[1], self.remote, is_bound=self.is_bound, is_plain=is_plain)
+        options = self.options
+        flags = 0 if not options or _SHARING.isdisjoint(options) else sharing_of(self)
+        if self.is_bound:
+            flags |= BOUND
+        self.table.wait(self.local, self.remote, flags)
 
     def _over(self) -> None:
         """Clean up after a connection; what arrived can still be read."""
@@ -495,11 +526,14 @@ class TcpSocket(TcpReadiness):
             self._carry("rst", peer._reset_arrives)
 
     def _reset_arrives(self) -> None:
-        """Learn that the peer broke the connection."""
+        """Learn that the peer broke the connection: ``tcp_reset`` of net/ipv4/tcp_input.c."""
+        self.abort(errno.EPIPE if self.state is CLOSE_WAIT else errno.ECONNRESET)
+
+    def abort(self, code: int) -> None:
+        """End the connection with an error, which the next call tells."""
         if self.state is CLOSED:
             return
-        # tcp_reset of net/ipv4/tcp_input.c.
-        self.error = errno.EPIPE if self.state is CLOSE_WAIT else errno.ECONNRESET
+        self.error = code
         self._break()
         self.notify_readable()
         self.notify_writable()
@@ -516,15 +550,17 @@ class TcpSocket(TcpReadiness):
         A reset, as on Linux, where received bytes were not read or SO_LINGER says zero seconds.
         """
         self.is_released = True
-        if self.state is LISTEN:
+        state = self.state
+        if state is LISTEN:
             self._stop_listening()
-        elif self.state in CONNECTED_STATES:
+        elif state in CONNECTED_STATES:
             self._close_connection()
         else:
-            self.state = ON_CLOSE[self.state]
+            self.state = ON_CLOSE[state]
         if self.inbox.size:
             self.inbox.clear()
-        if self.state not in ENDING_STATES:
+        # What could send until now has let go if it is over, and else does so when it will be.
+        if state not in SENDING_STATES and self.state not in ENDING_STATES:
             self.let_go()
 
     def _close_connection(self) -> None:
@@ -560,22 +596,3 @@ class TcpSocket(TcpReadiness):
             assert self.inbox.size <= max(self.rcvbuf, self.peer.window), self
             if not self.is_released:
                 assert self in self.table.holders[self.local[1]], self
-
-    def _check_ends(self) -> None:
-        """Assert which marks of the two ends of stream go with the state."""
-        state = self.state
-        if state in (CLOSE_WAIT, State.LAST_ACK, CLOSING):
-            assert self.is_fin_taken, self
-        elif state is not CLOSED:
-            assert not self.is_fin_taken, self
-        if self.is_fin_taken:
-            assert self.is_shut_read, self
-        if state in ENDING_STATES or state is FIN_WAIT_2:
-            assert self.is_shut_write, self
-            assert self.writable, self
-        if self.unsent_size:
-            assert state in SENDING_STATES or state in ENDING_STATES, self
-        if self.is_released:
-            assert self.references == 0, self
-            assert state not in SENDING_STATES, self
-            assert state not in (LISTEN, SYN_SENT), self

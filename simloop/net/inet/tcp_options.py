@@ -11,10 +11,10 @@ Sources: tcp(7), socket(7), and what Linux shows where these are silent.
 from __future__ import annotations
 
 import errno
-import socket
 from typing import TYPE_CHECKING, ClassVar
 
 from simloop.net.errnos import os_error
+from simloop.net.linux import socket_names as socket
 
 from . import options as opt
 from .byte_stream import StreamSocket

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 
 from .tcp_options import TcpOptions
-from .tcp_states import CLOSED, LISTEN, SYN_SENT
+from .tcp_states import (
+    CLOSE_WAIT,
+    CLOSED,
+    CLOSING,
+    ENDING_STATES,
+    FIN_WAIT_2,
+    LISTEN,
+    SENDING_STATES,
+    SYN_SENT,
+    State,
+)
 
 if TYPE_CHECKING:
     from collections import deque
@@ -72,3 +82,22 @@ class TcpReadiness(TcpOptions):
         if self.state is SYN_SENT or self.state is LISTEN:
             return self.error != 0
         return self.error != 0 or self._has_room_to_write()
+
+    def _check_ends(self) -> None:
+        """Assert which marks of the two ends of stream go with the state."""
+        state = self.state
+        if state in (CLOSE_WAIT, State.LAST_ACK, CLOSING):
+            assert self.is_fin_taken, self
+        elif state is not CLOSED:
+            assert not self.is_fin_taken, self
+        if self.is_fin_taken:
+            assert self.is_shut_read, self
+        if state in ENDING_STATES or state is FIN_WAIT_2:
+            assert self.is_shut_write, self
+            assert self.writable, self
+        if self.unsent_size:
+            assert state in SENDING_STATES or state in ENDING_STATES, self
+        if self.is_released:
+            assert self.references == 0, self
+            assert state not in SENDING_STATES, self
+            assert state not in (LISTEN, SYN_SENT), self

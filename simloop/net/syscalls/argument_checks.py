@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import math
 import operator
+import os
+import stat
 import sys
 from typing import TYPE_CHECKING, SupportsIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["as_bytes", "as_timeout", "c_int", "joined", "size_of", "writable_view"]
+__all__ = [
+    "as_bytes",
+    "as_timeout",
+    "c_int",
+    "is_open_elsewhere",
+    "joined",
+    "size_of",
+    "writable_view",
+]
 
 _C_INT_MAX = 2**31 - 1
 _TIMEOUT_MAX_SECONDS = 2**63 / 1e9
@@ -92,3 +102,11 @@ def as_timeout(value: object) -> float | None:
     if seconds < 0:
         raise ValueError("Timeout value out of range")
     return seconds
+
+
+def is_open_elsewhere(fd: int) -> bool:
+    """Return whether a descriptor that no host has is open, and of no socket: of a real file."""
+    try:
+        return not stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False

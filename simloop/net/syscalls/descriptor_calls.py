@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
+from simloop.errors import UnsupportedError
 from simloop.net.errnos import os_error
 
 from .argument_checks import joined, writable_view
@@ -62,6 +63,26 @@ class DescriptorCalls:
     def readinto(self, fd: int, buffer: Any, /) -> int:
         """Read into a buffer."""
         return self.readv(fd, [buffer])
+
+    def dup2(self, fd: int, fd2: int, inheritable: bool = True) -> int:  # noqa: FBT001, FBT002 - as os has it
+        """Let a second number name the open file of the first, in place of what that named.
+
+        Raises:
+            UnsupportedError: One of the numbers is too low to be the world's.
+        """
+        table = self._find_host().descriptors
+        if min(fd, fd2) < table.base:
+            raise UnsupportedError(
+                f"os.dup2({fd}, {fd2}) with a virtual descriptor: numbers below {table.base:,} are"
+                " the real process's. os.dup(fd) gives a second number of the world's choice, and"
+                " contextlib.redirect_stdout(file) sends elsewhere what is printed"
+            )
+        if fd == fd2 and not inheritable and fd in table:
+            raise os_error(errno.EINVAL)  # Python calls dup3(2) then.
+        table.put(fd2, table.get(fd))
+        if fd != fd2:
+            table.set_inheritable(fd2, inheritable=inheritable)
+        return fd2
 
     def device_encoding(self, fd: int, /) -> None:
         """Return None: there are no terminals."""

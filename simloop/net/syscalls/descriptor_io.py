@@ -28,6 +28,7 @@ class DescriptorIO(io.RawIOBase):
         self._closefd = False  # Until it is known that there is something to close.
         host.file(fd)  # EBADF here and now, as open() has it.
         self._host = host
+        self._table = host.descriptors  # Of its process, which need not be in place at its end.
         self._fd = fd
         self._closefd = closefd
         self.name = fd
@@ -80,7 +81,7 @@ class DescriptorIO(io.RawIOBase):
             return
         super().close()
         if self._closefd:
-            self._host.close(self._fd)
+            self._table.close(self._fd)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Refuse: pipes and sockets have no position."""

@@ -8,11 +8,11 @@ calls: ``SystemCalls`` and loops do, each for a host of theirs.
 from __future__ import annotations
 
 import operator
-import socket
 from typing import TYPE_CHECKING
 
 from simloop.net.files.pipes import open_pipe
 from simloop.net.inet.socket_file import AF_INET, AF_UNIX
+from simloop.net.linux import socket_names as socket
 
 from .socket_families import open_pair, open_socket
 from .virtual_socket import VirtualSocket
@@ -37,7 +37,8 @@ def make_socket(
     index = operator.index
     family = AF_INET if family == -1 else index(family)
     kind = _STREAM if type == -1 else index(type)
-    sock = wrap(open_socket(host, family, kind, 0 if proto == -1 else index(proto)))
+    proto = 0 if proto == -1 else index(proto)
+    sock = VirtualSocket._of_file(host, open_socket(host, family, kind, proto))
     if kind & _NONBLOCK:
         sock.setblocking(False)
     return sock

@@ -8,13 +8,13 @@ descriptors, or the ``socket.socket`` that programs see: both are above, in ``so
 from __future__ import annotations
 
 import errno
-import socket
 from typing import TYPE_CHECKING
 
 from simloop.net.errnos import os_error
 from simloop.net.inet.socket_file import AF_INET, AF_INET6, AF_UNIX
 from simloop.net.inet.tcp import TcpSocket
 from simloop.net.inet.udp import UdpSocket
+from simloop.net.linux import socket_names as socket
 from simloop.net.unix.unix_datagram import UnixDatagram
 from simloop.net.unix.unix_stream import UnixPackets, UnixStream
 

@@ -19,6 +19,7 @@ from simloop.net.addressing.service_names import port_of, service_of
 from simloop.net.errnos import os_error
 from simloop.net.files.fcntl_flags import control, control_device
 from simloop.net.inet.socket_file import SocketFile
+from simloop.net.linux import socket_names
 from simloop.net.unix.unix_paths import UnixPaths
 
 from .descriptor_calls import DescriptorCalls
@@ -59,6 +60,8 @@ class SystemCalls(DescriptorCalls):
     """
 
     socket_class: type[socket.socket] = VirtualSocket
+    files: Any = None
+    """The calls on files, set where the host has a disk: no part of the network."""
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class SystemCalls(DescriptorCalls):
 
     def socketpair(
         self,
-        family: int = socket.AF_UNIX,
+        family: int = socket_names.AF_UNIX,
         type: int = socket.SOCK_STREAM,  # noqa: A002  # The system's name.
         proto: int = 0,
         /,
@@ -156,10 +159,10 @@ class SystemCalls(DescriptorCalls):
 
     def getprotobyname(self, protocolname: str, /) -> int:
         """Return the number of a protocol."""
-        try:
-            return _PROTOCOLS[protocolname]
-        except KeyError:
-            raise OSError("protocol not found") from None
+        number = _PROTOCOLS.get(protocolname)
+        if number is None:
+            raise OSError("protocol not found")
+        return number
 
     def if_nameindex(self) -> list[tuple[int, str]]:
         """List the interfaces."""

@@ -1,12 +1,11 @@
 """``socket.socket`` without an operating system: the face that programs see.
 
-Owns: the whole API of a socket object on top of a ``SocketFile``: arguments and their errors,
-timeouts, descriptors, blocking calls. A ``VirtualSocket`` is a ``socket.socket`` to ``isinstance``,
-but its parent's ``__init__`` never runs, so the C object below holds no descriptor, and every
-method that would touch one is overridden here (a test walks the parent's methods and holds that).
+Owns: making and closing a socket object on top of a ``SocketFile``, and what ``socket.socket`` does
+in Python; :mod:`.socket_methods` has the rest. A ``VirtualSocket`` is a ``socket.socket`` to
+``isinstance``, but its parent's ``__init__`` never runs, so the C object below holds no descriptor,
+and every method that would touch one is overridden (a test walks the parent's and holds that).
 
-Must not know who runs the program: ``set_host_finder`` tells on which host ``VirtualSocket(...)``
-is made, and a call that would wait asks ``host.on_would_block``.
+Must not know who runs the program: :mod:`.host_of_caller` tells on which host it is made.
 
 Invariants: ``_fd`` names ``_file`` in the host's table, or is -1 and ``_file`` the closed one,
 whose every call is EBADF; ``_timeout`` is None, or seconds >= 0, where 0 means non-blocking.
@@ -14,35 +13,29 @@ whose every call is EBADF; ``_timeout`` is None, or seconds >= 0, where 0 means 
 
 from __future__ import annotations
 
-import array
 import errno
 import operator
 import socket
 import warnings
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
-from simloop.errors import UsageError
-from simloop.net.addressing.addresses import parse_inet, parse_unix
 from simloop.net.errnos import os_error
-from simloop.net.inet import options as opt
-from simloop.net.inet.socket_file import AF_INET, AF_UNIX, SocketFile
+from simloop.net.inet.socket_file import AF_INET, SocketFile
+from simloop.net.linux import socket_names
 
-from .argument_checks import as_bytes, as_timeout, c_int, joined, size_of, writable_view
-from .closed_file import CLOSED_FILE
+from .argument_checks import (
+    is_open_elsewhere,
+)
+from .connect_guard import is_answered_by_tool
+from .host_of_caller import host_of_caller
 from .socket_families import open_socket
+from .socket_methods import SocketMethods
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
     from simloop.net.addressing.addresses import SocketAddress
-    from simloop.net.fabric import Endpoint
-    from simloop.net.files.open_file import File
     from simloop.net.host import Host
-    from simloop.net.inet.socket_file import Ancillary
 
-__all__ = ["VirtualSocket", "set_host_finder"]
-
-T = TypeVar("T")
+__all__ = ["VirtualSocket"]
 
 # Under the Python class, whose __new__ may be sent elsewhere: it asks whose socket is to be made.
 _bare = socket.SocketType.__new__
@@ -52,48 +45,14 @@ _FAMILIES: dict[int, Any] = {int(each): each for each in socket.AddressFamily}
 _KINDS: dict[int, Any] = {int(each): each for each in socket.SocketKind}
 
 _STREAM = int(socket.SOCK_STREAM)
-_NONBLOCK = int(socket.SOCK_NONBLOCK)
-_TYPE_FLAGS = _NONBLOCK | int(socket.SOCK_CLOEXEC)
-_MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
-_MSG_CTRUNC = int(socket.MSG_CTRUNC)
-_RIGHTS = (int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS))
-_OPTION_SIZE_MAX = 1024
-_BACKLOG = min(socket.SOMAXCONN, 128)  # CPython's default.
-_INT_SIZE = 4
+_NONBLOCK = int(socket_names.SOCK_NONBLOCK)
+_TYPE_FLAGS = _NONBLOCK | int(socket_names.SOCK_CLOEXEC)
 
 
-_find_host: Callable[[], Host | None] | None = None
-
-
-def set_host_finder(find: Callable[[], Host | None] | None) -> Callable[[], Host | None] | None:
-    """Set on which host ``VirtualSocket(...)`` is made: ``find()`` returns the caller's, or None.
-
-    Return the function that was set before.
-    """
-    global _find_host  # One class for the process, as socket.socket is.
-    before, _find_host = _find_host, find
-    return before
-
-
-def _host_of_caller() -> Host:
-    host = None if _find_host is None else _find_host()
-    if host is None:
-        raise UsageError(
-            "VirtualSocket() outside of a simulated world: make it in a run, or by "
-            "simloop.net.make_socket(host)"
-        )
-    return host
-
-
-class VirtualSocket(socket.socket):
+class VirtualSocket(socket.socket, SocketMethods):
     """A socket of a simulated host."""
 
-    __slots__ = ("_family", "_fd", "_file", "_host", "_proto", "_timeout", "_type")
-
-    _host: Host
-    _file: SocketFile
-    _fd: int
-    _timeout: float | None
+    __slots__ = ("_family", "_fd", "_file", "_host", "_proto", "_table", "_timeout", "_type")
 
     def __init__(
         self,
@@ -102,7 +61,7 @@ class VirtualSocket(socket.socket):
         proto: int = -1,
         fileno: int | None = None,
     ) -> None:
-        host = _host_of_caller()
+        host = host_of_caller()
         family, type, proto = map(operator.index, (family, type, proto))  # noqa: A001
         if fileno is None:
             self._create(host, family, type, proto)
@@ -128,9 +87,9 @@ class VirtualSocket(socket.socket):
     def _adopt(self, host: Host, family: int, type_: int, proto: int, fd: int) -> None:
         if fd < 0:
             raise ValueError("negative file descriptor")
-        file = host.file(fd)
+        file = host.look_up(fd)
         if not isinstance(file, SocketFile):
-            raise os_error(errno.ENOTSOCK)
+            raise os_error(errno.ENOTSOCK if file or is_open_elsewhere(fd) else errno.EBADF)
         self._start(host, fd, file)
         if family != -1:
             self._family = family
@@ -142,6 +101,7 @@ class VirtualSocket(socket.socket):
         self._io_refs = 0
         self._closed = False
         self._host = host
+        self._table = host.descriptors  # Of its process, which need not be in place at its end.
         self._fd = fd
         self._file = file
         self._family = file.family
@@ -161,13 +121,6 @@ class VirtualSocket(socket.socket):
         return self._host
 
     @property
-    def file(self) -> SocketFile:
-        """The open socket below, which transports and selectors watch; EBADF once closed."""
-        if self._fd < 0:
-            raise os_error(errno.EBADF)
-        return self._file
-
-    @property
     def family(self) -> socket.AddressFamily:
         """The address family; a plain number where the enum has none, as in the parent."""
         return _FAMILIES.get(self._family, self._family)  # type: ignore[no-any-return]
@@ -176,16 +129,6 @@ class VirtualSocket(socket.socket):
     def type(self) -> socket.SocketKind:
         """The kind, without SOCK_NONBLOCK and SOCK_CLOEXEC."""
         return _KINDS.get(self._type, self._type)  # type: ignore[no-any-return]
-
-    @property
-    def proto(self) -> int:
-        """The protocol as it was asked for."""
-        return self._proto
-
-    @property
-    def timeout(self) -> float | None:
-        """Seconds that a call may wait; None: for ever, 0: not at all."""
-        return self._timeout
 
     def __repr__(self) -> str:
         closed = " [closed]" if self._closed else ""
@@ -208,30 +151,15 @@ class VirtualSocket(socket.socket):
 
     # -- descriptors ---------------------------------------------------------------------------
 
-    def fileno(self) -> int:
-        """Return the descriptor, far above those of the real process; -1 once closed."""
-        return self._fd
-
-    def detach(self) -> int:
-        """Close the object but not the descriptor, and return that."""
-        fd, self._fd = self._fd, -1
-        self._file = CLOSED_FILE
-        self._closed = True
-        return fd
-
-    def _real_close(self, _ss: object = None) -> None:
-        fd, self._fd = self._fd, -1
-        self._file = CLOSED_FILE
-        if fd >= 0:
-            self._host.descriptors.close(fd)
+    _real_close = SocketMethods.close  # Which the parent's close() calls.
 
     def __del__(self) -> None:
         fd = getattr(self, "_fd", -1)
-        if fd >= 0:
+        if fd >= 0 and self._file.references:  # Else its process has ended, and closed it.
             if self._host.warns_of_unclosed:
                 warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             self._fd = -1
-            self._host.on_unclosed(fd)
+            self._table.close(fd)
 
     def dup(self) -> VirtualSocket:
         """Return a second object with a descriptor of its own for the same socket."""
@@ -250,67 +178,7 @@ class VirtualSocket(socket.socket):
         """Keep the flag; there is no other process to inherit the descriptor."""
         self._host.descriptors.set_inheritable(self._fd, inheritable=bool(inheritable))
 
-    # -- blocking ------------------------------------------------------------------------------
-
-    def settimeout(self, value: float | None, /) -> None:
-        """Set how many seconds a call may wait: None for ever, 0 not at all."""
-        self._timeout = as_timeout(value)
-        self.file.is_blocking = value is None
-
-    def gettimeout(self) -> float | None:
-        """Return what settimeout set."""
-        return self._timeout
-
-    def setblocking(self, flag: bool, /) -> None:  # noqa: FBT001  # As the parent has it.
-        """Let calls wait for ever, or not at all."""
-        self._timeout = None if flag else 0.0
-        if self._fd < 0:
-            raise os_error(errno.EBADF)
-        self._file.is_blocking = bool(flag)
-
-    def getblocking(self) -> bool:
-        """Return whether calls may wait."""
-        return self._timeout != 0.0
-
-    def _wait(self, what: str, flags: int, call: Callable[[], T]) -> T:
-        """Make a call, and where it would block and may, wait by the host's hook and try again."""
-        if flags & _MSG_DONTWAIT:
-            return call()
-        timeout = self._timeout or None
-        while True:
-            try:
-                return call()
-            except BlockingIOError:
-                if not self._may_wait():
-                    raise
-                timeout = self._host.on_would_block(self, what, timeout)
-
-    def _may_wait(self) -> bool:
-        """Return whether a call may wait: in poll(2) for a timeout, else as O_NONBLOCK has it.
-
-        So does CPython (Modules/socketmodule.c: ``sock_call_impl``). The flag is the open file's,
-        and another descriptor of it, or fcntl(2), may have changed it.
-        """
-        return bool(self._timeout) or self._file.is_blocking
-
-    def _endpoint(self, address: object, what: str) -> Endpoint:
-        """Check an address, which even a closed socket does, as CPython's does."""
-        if self._fd >= 0:
-            return self._file.parse_address(address, what)
-        if self._family == AF_UNIX:
-            return parse_unix(address)
-        return parse_inet(self._family, address, what, self._host.resolve)
-
     # -- connecting ----------------------------------------------------------------------------
-
-    def bind(self, address: Any, /) -> None:
-        """Take a local address."""
-        endpoint = self._endpoint(address, "bind")
-        self._file.bind(endpoint)
-
-    def listen(self, backlog: SupportsIndex = _BACKLOG, /) -> None:
-        """Accept connections; as many as ``backlog`` queue up."""
-        self._file.listen(c_int(backlog))
 
     def accept(self) -> tuple[VirtualSocket, SocketAddress]:
         """Return a connected socket and the peer's address."""
@@ -331,262 +199,21 @@ class VirtualSocket(socket.socket):
         sock._proto = self._proto
         return sock, file.show_address(file.remote)
 
-    def _accept(self) -> tuple[int, SocketAddress]:
-        self._host.descriptors.check_room()
-        file = self._wait("accept", 0, self._file.accept)
-        return self._host.descriptors.add(file), file.show_address(file.remote)
-
     def connect(self, address: Any, /) -> None:
         """Connect, or begin to: BlockingIOError (EINPROGRESS) on a non-blocking socket."""
+        if not is_answered_by_tool(self, address):
+            self.connect_by_loop(address)
+
+    def connect_by_loop(self, address: Any, /) -> None:
+        """Connect, whatever stands in front of ``connect``."""
         code = self.begin_connect(self._endpoint(address, "connect"))
         if code:
             raise os_error(code)
 
-    def connect_ex(self, address: Any, /) -> int:
-        """Connect, or begin to; return 0 or the errno."""
-        return self.begin_connect(self._endpoint(address, "connect_ex"), "connect_ex")
-
-    def begin_connect(self, endpoint: Endpoint, what: str = "connect") -> int:
-        """Do what the call ``what`` does with an address in its canonical form; 0 or the errno."""
-        if self._fd < 0:
-            return errno.EBADF
-        file = self._file
-        code = file.connect(endpoint)
-        if not self._may_wait():
-            return code
-        timeout = self._timeout or None
-        while code == errno.EAGAIN:  # A UNIX listener whose queue is full.
-            timeout = self._host.on_would_block(self, what, timeout)
-            code = file.connect(endpoint)
-        if code == errno.EINPROGRESS:
-            while not file.writable:
-                timeout = self._host.on_would_block(self, what, timeout)
-            if self._timeout is not None:  # CPython asks for the error, the kernel never forgets.
-                return int(file.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-            code = file.connect_outcome()
-        return code
-
-    def shutdown(self, how: SupportsIndex, /) -> None:
-        """Close one direction or both."""
-        self._file.shutdown(operator.index(how))
-
-    def getsockname(self) -> SocketAddress:
-        """Return the local address."""
-        return self._file.getsockname()
-
-    def getpeername(self) -> SocketAddress:
-        """Return the peer's address."""
-        return self._file.getpeername()
-
     # -- sending -------------------------------------------------------------------------------
-
-    def send(self, data: Any, flags: int = 0, /) -> int:
-        """Send; return how many bytes were taken."""
-        raw = data if type(data) is bytes else as_bytes(data, self._file.most_taken())
-        try:
-            return self._file.send(raw, flags)
-        except BlockingIOError:
-            if not self._may_wait():
-                raise
-            return self._wait("send", flags, lambda: self._file.send(raw, flags))
-
-    def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """Send everything, or raise after sending a part."""
-        raw = data if type(data) is bytes else as_bytes(data)
-        sent = self._wait("sendall", flags, lambda: self._file.send(raw, flags))
-        while sent < len(raw):
-            rest = raw[sent : sent + 2**20]
-            sent += self._wait("sendall", flags, lambda rest=rest: self._file.send(rest, flags))  # type: ignore[misc]  # The default only binds.
-
-    @overload
-    def sendto(self, data: Any, address: Any, /) -> int: ...
-    @overload
-    def sendto(self, data: Any, flags: int, address: Any, /) -> int: ...
-    def sendto(self, data: Any, *args: Any) -> int:
-        """Send to an address, which comes last; flags may stand before it."""
-        if len(args) not in (1, 2):
-            raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(args)} given)")
-        raw = data if type(data) is bytes else as_bytes(data)
-        flags = c_int(args[0]) if len(args) == 2 else 0  # noqa: PLR2004
-        file = self._file
-        endpoint = self._endpoint(args[-1], "sendto")
-        return self._wait("sendto", flags, lambda: file.sendto(raw, flags, endpoint))
-
-    def sendmsg(
-        self,
-        buffers: Iterable[Any],
-        ancdata: Iterable[tuple[int, int, Any]] = (),
-        flags: int = 0,
-        address: Any = None,
-        /,
-    ) -> int:
-        """Send buffers and ancillary data; SCM_RIGHTS takes descriptors of this host."""
-        raw = joined(buffers)
-        file = self._file
-        endpoint = None if address is None else self._endpoint(address, "sendmsg")
-        ancillary = self._outgoing(ancdata)
-        return self._wait("sendmsg", flags, lambda: file.sendmsg(raw, ancillary, flags, endpoint))
-
-    def _outgoing(self, ancdata: Iterable[tuple[int, int, Any]]) -> list[Ancillary]:
-        """Turn descriptors in SCM_RIGHTS into what they name."""
-        items: list[Ancillary] = []
-        for item in ancdata:
-            if len(item) != 3:  # noqa: PLR2004
-                raise TypeError(
-                    "[sendmsg() ancillary data items]() argument must be a sequence of length 3"
-                )
-            level, kind, data = c_int(item[0]), c_int(item[1]), as_bytes(item[2])
-            if (level, kind) == _RIGHTS:
-                numbers = array.array("i")
-                numbers.frombytes(data[: len(data) // _INT_SIZE * _INT_SIZE])
-                items.append((level, kind, [self._host.file(fd) for fd in numbers]))
-            else:
-                items.append((level, kind, data))
-        return items
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file's content by reading it: no os.sendfile reaches a virtual descriptor."""
         parent: Any = super()
         sent: int = parent._sendfile_use_send(file, offset, count)
         return sent
-
-    # -- receiving -----------------------------------------------------------------------------
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """Receive up to ``bufsize`` bytes; b"" is the end of a stream."""
-        size = bufsize if type(bufsize) is int else operator.index(bufsize)
-        if size <= 0:
-            size_of(size, "negative buffersize in recv")
-            return b""
-        try:
-            return self._file.recv(size, flags)
-        except BlockingIOError:
-            if not self._may_wait():
-                raise
-            return self._wait("recv", flags, lambda: self._file.recv(size, flags))
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """Receive into a buffer; return how many bytes came."""
-        view = writable_view(buffer, "recv_into")
-        size = size_of(nbytes, "negative buffersize in recv_into")
-        size = size or len(view)
-        if size > len(view):
-            raise ValueError("buffer too small for requested bytes")
-        if not size:
-            return 0
-        part = view[:size]
-        return self._wait("recv_into", flags, lambda: self._file.recv_into(part, flags))
-
-    def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, SocketAddress]:
-        """Receive, with the sender's address."""
-        size = size_of(bufsize, "negative buffersize in recvfrom")
-        file = self._file
-        data, sender = self._wait("recvfrom", flags, lambda: file.recvfrom(size, flags))
-        return data, file.show_address(sender)
-
-    def recvfrom_into(
-        self, buffer: Any, nbytes: int = 0, flags: int = 0
-    ) -> tuple[int, SocketAddress]:
-        """Receive into a buffer, with the sender's address."""
-        view = writable_view(buffer, "recvfrom_into")
-        size = size_of(nbytes, "negative buffersize in recvfrom_into") or len(view)
-        if size > len(view):
-            raise ValueError("nbytes is greater than the length of the buffer")
-        file = self._file
-        data, sender = self._wait("recvfrom_into", flags, lambda: file.recvfrom(size, flags))
-        count = min(len(data), size)
-        view[:count] = data[:count]
-        return len(data), file.show_address(sender)
-
-    def recvmsg(
-        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
-    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
-        """Receive with ancillary data: (data, ancillary items, message flags, address)."""
-        size = size_of(bufsize, "negative buffer size in recvmsg()")
-        return self._recvmsg("recvmsg", size, ancbufsize, flags)
-
-    def recvmsg_into(
-        self, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0, /
-    ) -> tuple[int, list[tuple[int, int, bytes]], int, Any]:
-        """Receive into several buffers, with ancillary data."""
-        views = [writable_view(buffer, "recvmsg_into") for buffer in buffers]
-        size = sum(map(len, views))
-        data, ancillary, message_flags, address = self._recvmsg(
-            "recvmsg_into", size, ancbufsize, flags
-        )
-        start = 0
-        for view in views:
-            part = data[start : start + len(view)]
-            view[: len(part)] = part
-            start += len(part)
-        return len(data), ancillary, message_flags, address
-
-    def _recvmsg(
-        self, what: str, size: int, ancbufsize: int, flags: int
-    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
-        room = size_of(ancbufsize, "invalid ancillary data buffer length")
-        file = self._file
-        data, items, message_flags, sender = self._wait(
-            what, flags, lambda: file.recvmsg(size, room, flags)
-        )
-        ancillary, is_cut = self._incoming(items, room)
-        if is_cut:
-            message_flags |= _MSG_CTRUNC
-        return data[:size], ancillary, message_flags, file.show_address(sender)
-
-    def _incoming(
-        self, items: Sequence[Ancillary], room: int
-    ) -> tuple[list[tuple[int, int, bytes]], bool]:
-        """Give descriptors to files that came by SCM_RIGHTS, as many as there is room for."""
-        ancillary = []
-        is_cut = False
-        for level, kind, data in items:
-            if isinstance(data, bytes):
-                # put_cmsg (net/core/scm.c): what is left of the room after a header is filled.
-                count = room - socket.CMSG_LEN(0)
-                fits = count >= 0
-                is_cut |= count < len(data)
-                raw = data[: max(count, 0)]
-            else:
-                count = max(0, room - socket.CMSG_LEN(0)) // _INT_SIZE
-                fits = count > 0
-                is_cut |= count < len(data)
-                raw = self._received(data, count)
-            if fits:
-                ancillary.append((level, kind, raw))
-                room -= socket.CMSG_SPACE(len(raw))
-            else:
-                is_cut = True
-        return ancillary, is_cut
-
-    def _received(self, files: list[File], count: int) -> bytes:
-        """Number the first ``count`` files; each file was held by the message until now."""
-        numbers = array.array("i", [self._host.descriptors.add(file) for file in files[:count]])
-        for file in files:
-            file.drop()
-        return numbers.tobytes()
-
-    # -- options -------------------------------------------------------------------------------
-
-    def setsockopt(
-        self, level: int, optname: int, value: Any, optlen: int | None = None, /
-    ) -> None:
-        """Set an option from an int, a bytes-like structure, or None and a length."""
-        if value is None and optlen is not None:
-            raise os_error(errno.EFAULT)
-        is_int = isinstance(value, int) and -(2**31) <= value < 2**31
-        self._file.setsockopt(
-            c_int(level), c_int(optname), int(value) if is_int else as_bytes(value)
-        )
-
-    @overload
-    def getsockopt(self, level: int, optname: int, /) -> int: ...
-    @overload
-    def getsockopt(self, level: int, optname: int, buflen: int, /) -> bytes: ...
-    def getsockopt(self, level: int, optname: int, buflen: int = 0, /) -> int | bytes:
-        """Return an option as an int, or as a structure of up to ``buflen`` bytes."""
-        level, optname, size = c_int(level), c_int(optname), c_int(buflen)
-        if not 0 <= size <= _OPTION_SIZE_MAX:
-            raise OSError("getsockopt buflen out of range")
-        value = self._file.getsockopt(level, optname)
-        return opt.encode(value, size) if size else opt.integer_of(value)

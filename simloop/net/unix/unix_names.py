@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import errno
 import posixpath
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from simloop.net.errnos import os_error
@@ -191,13 +192,12 @@ class UnixNames:
     def free_place(self, path: str) -> Place:
         """Return the place of a path where a socket may be bound; OSError as ``bind`` does."""
         place = self._place(path)
-        try:
-            if self.at(place) is not None:
-                raise os_error(errno.EEXIST)
-            self.tree.check_free(path)
-        except FileExistsError:
-            raise os_error(errno.EADDRINUSE) from None
-        return place
+        is_taken = self.at(place) is not None
+        with suppress(FileExistsError):
+            if not is_taken:
+                self.tree.check_free(path)
+                return place
+        raise os_error(errno.EADDRINUSE)
 
     def autobind(self, sock: Named) -> str:
         """Find an abstract name of five hexadecimal digits, and bind it."""

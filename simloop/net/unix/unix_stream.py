@@ -15,7 +15,6 @@ so that a reader always looks whether its sender waits for room.
 from __future__ import annotations
 
 import errno
-import socket
 import struct
 import sys
 from collections import deque
@@ -43,6 +42,7 @@ from simloop.net.inet.tcp_states import (
     ON_UNIX_LISTEN,
     ON_UNIX_SYN,
 )
+from simloop.net.linux import socket_names as socket
 
 from .packet_memory import memory_of
 

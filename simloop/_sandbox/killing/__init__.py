@@ -1,0 +1,1 @@
+"""What is left of a process that was killed: how its code ends without running."""

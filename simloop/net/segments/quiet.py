@@ -1,0 +1,223 @@
+"""The most common cases of a connection, spelt out: one segment is sent, and one packet arrives.
+
+Owns: the short way of a request and its answer, while nothing is wrong and nothing waits: what
+``sending.py``, ``receiving.py`` and ``timeouts.py`` come to then, without their calls. Through them
+a request between two hosts costs twice as much. Must not know a rule of its own.
+
+Each method looks first whether the case is its own, changes nothing if not, and answers false; the
+long way is taken then. tests/wire/test_quiet_twins.py holds the two ways equal.
+
+Invariant: a packet that was sent or taken here leaves the connection as the long way does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simloop.net.inet.tcp_states import ESTABLISHED
+from simloop.net.wire.packet import Packet
+
+from .round_trip import RTO_MAX_NS, RTO_MIN_NS
+from .sending import PINGPONG_NS, Segment, Trouble
+from .timeouts import Meaning, Timeouts
+
+if TYPE_CHECKING:
+    from simloop.net.host import Host
+    from simloop.net.wire.wire import Wire
+
+    from .remote_tcp import RemoteTcpSocket
+
+__all__ = ["Quiet"]
+
+_SMALL = 2304  # There is room for so much whatever SO_SNDBUF is, where nothing else is out.
+
+
+class Quiet(Timeouts):
+    """The part of a connection that knows short ways."""
+
+    __slots__ = ("far",)
+
+    # Inherited, and said again where this class sets them: type checkers infer each its own.
+    snd_una: int
+    snd_nxt: int
+    snd_window: int
+    window_ack: int
+    rcv_nxt: int
+    ack_sent: int
+    ack_right: int
+    ack_due_ns: int | None
+    heard_ns: int
+    received_ns: int
+    rack_ns: int
+    rack_end: int
+    rack_trip_ns: int
+    answers: bool
+    blocked: bool
+    is_limited: bool
+    most_out: int
+    usage_end: int
+    backoff: int
+    soft_error: int
+    retries: int
+    resent_since_ns: int | None
+    probes: int
+    probing_since_ns: int | None
+    saw_reordering: bool
+    meaning: Meaning
+
+    def __init__(self, wire: Wire, host: Host, sock: RemoteTcpSocket, mtu: int) -> None:
+        super().__init__(wire, host, sock, mtu)
+        self.far: Any = None  # The peer's end, once something has arrived there.
+
+    def send_quietly(self, data: bytes) -> bool:
+        """Send what fits into one segment, where all else is acknowledged."""
+        sock, wire, way = self.socket, self.wire, self.way
+        size = len(data)
+        unsent = sock.unsent
+        if (
+            self.segments
+            or way is None
+            or not 0 < size <= self.mss
+            or size > _SMALL
+            or size > self.snd_window
+            or sock.state is not ESTABLISHED
+            or sock.error
+            or sock.is_shut_write
+            or (unsent is not None and unsent.size)
+            or self.trouble is not Trouble.NONE
+            or self.ranges
+            or not self.trip.srtt_ns
+            or wire.watchers
+            or wire.rules
+            or wire.neighbours is not None
+            or not way.is_simple
+            or not sock.fabric.direct
+        ):
+            return False
+        trip, congestion = self.trip, self.congestion
+        now_ns = wire.now_ns()
+        if now_ns - self.received_ns < PINGPONG_NS:
+            self.answers = True
+        silence_ns = now_ns - (max(self.rack_ns, self.heard_ns))
+        if silence_ns > trip.rto_ns:
+            congestion.restart(silence_ns, trip.rto_ns)
+        seq = self.snd_nxt
+        self.snd_nxt = end = seq + size
+        segment = Segment("data", seq, end, data)
+        segment.sent_ns = now_ns
+        self.segments.append(segment)
+        congestion.sent += 1
+        local, remote = self.names
+        packet = Packet("data", local, remote, data, self.header_size + size)
+        packet.seq = seq
+        packet.ack = self.ack_sent = rcv_nxt = self.rcv_nxt
+        capacity = self.capacity
+        free = capacity - sock.inbox.size
+        right = rcv_nxt + free
+        if right > self.ack_right and (free >= self.mss or free >= capacity // 2):
+            self.ack_right = right
+        packet.window = shown = self.ack_right - rcv_nxt
+        self.blocked = 2 * shown <= capacity
+        packet.flow = self
+        self.ack_due_ns = None
+        way.send_simply(packet, self.host, now_ns)
+        if self.snd_una >= self.usage_end or (not self.is_limited and self.most_out < 1):
+            self.is_limited = False
+            self.most_out = 1
+            self.usage_end = end
+        after_ns = 2 * trip.srtt_ns + RTO_MIN_NS
+        rto_ns = trip.rto_ns << self.backoff
+        after_ns = min(after_ns, rto_ns)
+        self.meaning = Meaning.PROBE
+        self.timer.start_at(now_ns + (min(RTO_MAX_NS, after_ns)), now_ns)
+        return True
+
+    def take_quietly(self, packet: Packet) -> bool:
+        """Take the next data, or an acknowledgement of all that is out, or both."""
+        sock = self.socket
+        segments, unsent = self.segments, sock.unsent
+        data = packet.data
+        rcv_nxt, ack = self.rcv_nxt, packet.ack
+        is_data = packet.kind == "data"
+        if (
+            packet.seq != rcv_nxt
+            or (not is_data and packet.kind != "ack")
+            or sock.state is not ESTABLISHED
+            or self.trouble is not Trouble.NONE
+            or packet.sack
+            or self.ranges
+            or (unsent is not None and unsent.size)
+            or sock.is_released
+            or sock.is_shut_read
+            or rcv_nxt + len(data) > self.ack_right
+            or self.probe_end
+        ):
+            return False
+        now_ns = self.wire.now_ns()
+        if ack == self.snd_una:
+            seq = packet.seq
+            if seq > self.window_ack or (
+                seq == self.window_ack and packet.window > self.snd_window
+            ):
+                self.snd_window = packet.window
+                self.window_ack = packet.seq
+        elif (
+            len(segments) != 1
+            or segments[0].end != ack
+            or segments[0].tries
+            or sock.on_writable is not None
+        ):
+            return False
+        else:
+            self._take_ack(segments.pop(), packet, now_ns)
+        self.heard_ns = now_ns
+        self.probes = 0
+        self.probing_since_ns = None
+        if is_data:
+            self._take_data(data, now_ns)
+        return True
+
+    def _take_ack(self, segment: Segment, packet: Packet, now_ns: int) -> None:
+        """Forget the one segment that is out."""
+        self.snd_window = packet.window
+        self.window_ack = packet.seq
+        self.snd_una = ack = packet.ack
+        sent_ns = segment.sent_ns
+        self.rack_trip_ns = measured_ns = now_ns - sent_ns
+        if ack < self.rack_end:
+            self.saw_reordering = True
+        if sent_ns > self.rack_ns or (sent_ns == self.rack_ns and ack > self.rack_end):
+            self.rack_ns, self.rack_end = sent_ns, ack
+        self.trip.sample(measured_ns, ack, self.snd_nxt)
+        self.retries = self.backoff = self.soft_error = 0
+        self.resent_since_ns = None
+        congestion = self.congestion
+        if self.is_limited or congestion.window < 2 * self.most_out:
+            self.heard_ns = now_ns
+            self._grow(1)
+        timer = self.timer
+        if timer.due_ns is not None:
+            timer.stop()
+
+    def _take_data(self, data: bytes, now_ns: int) -> None:
+        """Give the program some data, and acknowledge it by and by."""
+        sock = self.socket
+        inbox = sock.inbox
+        self.rcv_nxt += len(data)
+        inbox.chunks.append(data)
+        inbox.size += len(data)
+        watcher = sock.on_readable
+        if watcher is not None:
+            watcher()
+        if self.is_over:
+            return
+        self.received_ns = now_ns
+        if now_ns - self._adjusted_ns >= self.trip.srtt_ns:
+            self._adjust(now_ns, self.trip.srtt_ns)
+        if inbox.size * 2 > self.capacity:
+            self.blocked = True
+        unacknowledged = self.rcv_nxt - self.ack_sent
+        if unacknowledged > self.mss or (unacknowledged and not self.answers):
+            self.send_ack()
+        elif unacknowledged and self.ack_due_ns is None:
+            self.acks.delay(self, now_ns)

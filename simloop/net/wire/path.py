@@ -1,0 +1,215 @@
+"""One direction between two hosts: the way of a packet from one to the other.
+
+Owns: when a packet arrives, or whether it is lost: latency, loss, duplicates, reordering, a link of
+limited bandwidth with a queue in front of it, cuts and holds; and what is on its way. All that is
+random is drawn from a source of this path alone, so that one packet more here moves nothing
+elsewhere. Must not know TCP and UDP, nor what a host does with a packet.
+
+A cut is asked for twice: when a packet sets out, and when it would arrive, so that nothing that was
+on its way arrives after ``partition()``. A hold is asked for when it would arrive.
+
+Invariants: ``on_the_way`` are the packets that are due, ``held`` those that were due and wait for
+release; a stream's packets arrive in the order in which they set out, unless one is reordered by
+chance.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from .conditions import Conditions
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from simloop.net.host import Host
+
+    from .packet import Packet
+    from .wire import Wire
+
+__all__ = ["Path"]
+
+
+class Path:
+    """The way from one host to another."""
+
+    __slots__ = (
+        "_busy_until_ns",
+        "_stream",
+        "conditions",
+        "cuts",
+        "destination",
+        "held",
+        "is_held",
+        "is_open",
+        "is_plain",
+        "is_simple",
+        "latency_ns",
+        "on_the_way",
+        "refuses",
+        "source",
+        "to",
+        "wire",
+    )
+
+    def __init__(self, wire: Wire, source: str, destination: str, to: Host | None = None) -> None:
+        self.wire: Wire = wire
+        self.to: Host | None = to  # The host that ``destination`` names.
+        self.source: str = source
+        self.destination: str = destination
+        self.conditions: Conditions = Conditions()
+        self.on_the_way: dict[int, Packet] = {}
+        self.held: dict[int, Packet] = {}
+        self.is_held: bool = False
+        self.cuts: bool = False
+        self.refuses: int = 0  # While it cuts: the errno of the ICMP error that a router sends.
+        self._busy_until_ns: int = 0
+        self._stream: Random | None = None
+        self.is_open: bool = True
+        self.is_plain: bool = True
+        self.is_simple: bool = True  # Whether a latency is all that befalls a packet.
+        self.latency_ns: int = 0
+        self.settle()
+
+    def settle(self) -> None:
+        """Look what the conditions have come to: most paths have a latency and nothing else."""
+        conditions = self.conditions
+        self.is_open = not (self.cuts or self.is_held)
+        only_latency = conditions.bandwidth == math.inf and not (
+            conditions.loss or conditions.duplicate or conditions.reorder
+        )
+        self.is_plain = only_latency and conditions.latency.fixed_ns is not None
+        self.is_simple = only_latency and not self.cuts
+        self.latency_ns = conditions.latency.fixed_ns or 0
+
+    @property
+    def stream(self) -> Random:
+        """Where this path draws from; made when it is first asked."""
+        if self._stream is None:
+            self._stream = self.wire.make_stream(f"network/{self.source}>{self.destination}")
+        return self._stream
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether every packet arrives."""
+        return self.is_open and not self.conditions.is_lossy
+
+    # -- setting out ---------------------------------------------------------------------------
+
+    def send(self, packet: Packet) -> None:
+        """Take a packet that sets out now."""
+        if self.cuts:
+            self.refuse(packet)
+            return
+        if self.is_plain:
+            self.set_out(packet, packet.sent_ns + self.latency_ns)
+            return
+        conditions = self.conditions
+        draw = self.stream.random
+        loss = conditions.loss
+        if loss and any(draw() < loss for _ in range(packet.pieces)):
+            return
+        if conditions.duplicate and draw() < conditions.duplicate:
+            self._send_one(packet.copy())
+        self._send_one(packet)
+
+    def send_simply(self, packet: Packet, host: Host, now_ns: int) -> None:
+        """Take a packet of a host, where a latency is all there is: ``send`` without asking."""
+        wire = self.wire
+        packet.source_host = host
+        packet.destination_host = self.to
+        packet.sent_ns = now_ns
+        latency = self.conditions.latency
+        due_ns = now_ns + (
+            self.latency_ns if self.is_plain else latency.draw_ns(self._stream or self.stream)
+        )
+        flow = packet.flow
+        if flow.last_due_ns > due_ns:
+            due_ns = flow.last_due_ns
+        else:
+            flow.last_due_ns = due_ns
+        wire.count = packet.number = number = wire.count + 1
+        packet.path = self
+        packet.due_ns = due_ns
+        self.on_the_way[number] = packet
+        packet.handle = wire.call_at_ns(due_ns, self._arrive, packet)
+
+    def _send_one(self, packet: Packet) -> None:
+        """Send one packet through the queue of the link, and then along the way."""
+        conditions = self.conditions
+        leaves_ns = packet.sent_ns
+        if conditions.bandwidth != math.inf:
+            waits_ns = max(0, self._busy_until_ns - leaves_ns)
+            if waits_ns * conditions.bandwidth / 1e9 > conditions.queue:
+                return
+            leaves_ns += waits_ns + math.ceil(packet.size * 1e9 / conditions.bandwidth)
+            self._busy_until_ns = leaves_ns
+        latency = conditions.latency
+        fixed_ns = latency.fixed_ns
+        latency_ns = latency.draw_ns(self.stream) if fixed_ns is None else fixed_ns
+        due_ns = leaves_ns + latency_ns
+        if conditions.reorder and self.stream.random() < conditions.reorder:
+            # It takes up to twice as long, and what was sent after it does not wait for it.
+            flow, packet.flow = packet.flow, None
+            self.set_out(packet, due_ns + int(self.stream.random() * max(latency_ns, 1_000_000)))
+            packet.flow = flow
+        else:
+            self.set_out(packet, due_ns)
+
+    def set_out(self, packet: Packet, due_ns: int) -> None:
+        """Let a packet arrive at a time, and not before those of its stream that set out before."""
+        flow = packet.flow
+        if flow is not None:
+            due_ns = max(due_ns, flow.last_due_ns)
+            flow.last_due_ns = due_ns
+        wire = self.wire
+        wire.count = packet.number = wire.count + 1
+        packet.path = self
+        packet.due_ns = due_ns
+        self.on_the_way[packet.number] = packet
+        packet.handle = wire.call_at_ns(due_ns, self._arrive, packet)
+
+    def refuse(self, packet: Packet) -> None:
+        """Lose a packet at a cut: in silence, or with an ICMP error from a router on the way."""
+        if self.refuses and packet.kind != "icmp":
+            self.wire.answer_unreachable(packet, self.refuses, self.latency_ns * 2)
+
+    # -- holding -------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """Let what is held arrive now, in order."""
+        held, self.held = self.held, {}
+        now_ns = self.wire.now_ns()
+        for packet in held.values():
+            packet.flow = None  # It was due before all that is on its way.
+            self.set_out(packet, now_ns)
+
+    # -- arriving ------------------------------------------------------------------------------
+
+    def _arrive(self, packet: Packet) -> None:
+        """Hand over a packet that is due, unless the way was cut or is held."""
+        del self.on_the_way[packet.number]
+        if self.is_open:
+            packet.path = None
+            flow = packet.flow
+            wire = self.wire
+            if flow is None or not wire.hands_over or wire.neighbours or not flow.hand_over(packet):
+                wire.arrive(packet)
+        elif self.cuts:
+            packet.path = None
+            self.refuse(packet)
+        else:
+            self.held[packet.number] = packet
+
+    def take(self, packet: Packet) -> None:
+        """Take a packet out of the way."""
+        packet.path = None
+        if self.held.pop(packet.number, None) is None:
+            del self.on_the_way[packet.number]
+            packet.handle.cancel()
+
+    def deliver(self, packet: Packet) -> None:
+        """Hand over a packet at once, whatever the way is like."""
+        self.take(packet)
+        self.wire.arrive(packet)

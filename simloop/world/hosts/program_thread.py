@@ -1,0 +1,59 @@
+"""The main thread of a process whose program is no coroutine function.
+
+Owns: a simulated thread that runs a plain function, a script or a module, as ``python`` does in the
+main thread: ``asyncio.run`` in it makes the loop of the process, ``threading.main_thread()`` is it,
+and what it raises or gives to ``sys.exit`` ends the process.
+
+Must not know: what an end means.
+
+Invariant: the end is told as a step of the process, once the function has returned.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .host_process import HostProcess
+
+__all__ = ["ProgramThread"]
+
+
+class ProgramThread:
+    """The main thread of a process.
+
+    Args:
+        process: The process.
+        run: Runs the program.
+    """
+
+    def __init__(self, process: HostProcess, run: Callable[[], Any]) -> None:
+        self._process = process
+        self._run = run
+        self.thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin at the next turn, as a step of the process."""
+        self._process.call_soon(self._start)
+
+    def _start(self) -> None:
+        self.thread = threading.Thread(target=self._main, name="MainThread")
+        self.thread.start()
+
+    def _join_others(self) -> None:
+        """Wait for threads that are no daemons, as ``threading._shutdown`` of CPython does."""
+        for each in self._process.machine.world.threads.threads_of(self._process):
+            if isinstance(each, threading.Thread) and each is not self.thread and not each.daemon:
+                each.join()
+
+    def _main(self) -> None:
+        value, error = None, None
+        try:
+            value = self._run()
+            self._join_others()
+        except BaseException as caught:  # noqa: BLE001 - it ends the process
+            error = caught
+        self._process.call_soon(self._process.ended_by_itself, value, error)

@@ -1,0 +1,431 @@
+"""What is killed runs no more: no clean-up, no finalizer, no output, whoever holds its objects."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import sys
+import threading
+import time
+import warnings
+import weakref
+
+import pytest
+
+import simloop
+
+from .test_add_host import serve, world
+
+
+class Traces:
+    """What a killed program may leave no trace in."""
+
+    def __init__(self):
+        self.seen = []
+        self.is_counting = False
+
+    def note(self, what):
+        self.seen.append(what)
+
+
+TRACES = Traces()
+
+
+class Noisy:
+    """An object with a finalizer."""
+
+    def __init__(self, name):
+        self.name = name
+        self.itself = self  # Only the garbage collector finds it.
+
+    def __del__(self):
+        TRACES.note(f"del {self.name}")
+
+
+class Manager:
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        TRACES.note("aexit")
+
+
+@contextlib.contextmanager
+def manager():
+    try:
+        yield
+    finally:
+        TRACES.note("manager")
+
+
+async def numbers():
+    try:
+        for number in range(100):
+            yield number
+            await asyncio.sleep(1)
+    finally:
+        TRACES.note("generator")
+
+
+async def careful(name):
+    """Go from wait to wait, with everything that would tell of an end."""
+    mine = Noisy(name)
+    weakref.finalize(mine, TRACES.note, "finalize")
+    try:
+        async with Manager(), asyncio.timeout(500):
+            with manager():
+                async for number in numbers():
+                    await asyncio.sleep(0.25)
+                    await asyncio.to_thread(blocking, number)
+                    print(f"{name} {number}")  # noqa: T201 - output of the killed is looked for
+                    await asyncio.shield(asyncio.sleep(0.25))
+    except asyncio.CancelledError:
+        TRACES.note("cancelled")
+        raise
+    except BaseException as error:
+        TRACES.note(error)
+        raise
+    finally:
+        await asyncio.sleep(0)
+        TRACES.note("finally")
+    del mine
+
+
+def blocking(number):
+    mine = Noisy(f"thread {number}")
+    try:
+        with manager():
+            time.sleep(0.25)
+            threading.Event().wait(0.25)
+    finally:
+        TRACES.note(None if number < 90 else "thread")
+    mine.itself = None
+    TRACES.seen = [each for each in TRACES.seen if each not in {None, "manager"}]
+    mine.name = "done"
+
+
+async def everything():
+    """Be a program with tasks, threads, a server, a child process and generators."""
+    loop = asyncio.get_running_loop()
+    loop.call_later(1000, TRACES.note, "timer")
+    tasks = [asyncio.create_task(careful(name)) for name in "ab"]
+    tasks.append(asyncio.create_task(serve()))
+    tasks.append(asyncio.create_task(parent()))
+    await asyncio.gather(*tasks)
+
+
+async def child(process):
+    try:
+        await asyncio.sleep(1000)
+    finally:
+        TRACES.note("child")
+
+
+async def parent():
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec("child", stdout=pipe)
+    try:
+        await process.stdout.read()
+    finally:
+        TRACES.note("parent")
+
+
+def is_noise(what):
+    """Return whether a trace is of a thread's work that had ended before the kill."""
+    return what is None or what == "del done"
+
+
+@pytest.fixture(autouse=True)
+def _no_traces():
+    TRACES.seen = []
+    yield
+    gc.collect()
+    left = [each for each in TRACES.seen if not is_noise(each)]
+    TRACES.seen = []
+    assert left == []
+
+
+def end(host, way):
+    if way == "kill":
+        host.processes[0].kill()
+    elif way == "crash":
+        host.crash()
+    elif way == "restart":
+        host.restart(asyncio.sleep, args=(0,))
+    else:
+        assert way == "the run ends"
+
+
+WAYS = ["kill", "crash", "restart", "the run ends"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("when", [0, 0.25, 0.3, 0.5, 0.6, 0.75, 1.1, 2, 3.3])
+def test_nothing_of_a_killed_program_happens(way, when, capsys):
+    """At whatever wait a program is killed, none of it runs afterwards, in the run or after it."""
+
+    async def main():
+        world().programs.register("child", child)
+        host = world().add_host("db", everything)
+        await asyncio.sleep(when)
+        seen = [each for each in TRACES.seen if not is_noise(each)]
+        printed = capsys.readouterr().out
+        end(host, way)
+        if way != "the run ends":
+            await asyncio.sleep(2000)
+        assert [each for each in TRACES.seen if not is_noise(each)] == seen == []
+        return printed, capsys.readouterr().out
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        printed, after = simloop.run(main())
+        gc.collect()
+    assert after == ""
+    assert (printed != "") == (when > 0.75)
+
+
+def test_whoever_holds_the_objects_of_a_killed_program():
+    """Its tasks, coroutines, generators and transports do nothing, whatever is done with them."""
+    held = {}
+
+    async def program():
+        held["task"] = asyncio.current_task()
+        held["coroutine"] = asyncio.current_task().get_coro()
+        held["loop"] = asyncio.get_running_loop()
+        held["future"] = asyncio.get_running_loop().create_future()
+        held["generator"] = numbers()
+        await anext(held["generator"])
+        held["writer"] = (await asyncio.open_connection("driver", 80))[1]
+        held["event"] = asyncio.Event()
+        try:
+            await held["future"]
+        finally:
+            TRACES.note("finally")
+
+    async def waits():
+        await held["event"].wait()
+        TRACES.note("event")
+
+    async def main():
+        server = asyncio.create_task(serve())
+        host = world().add_host("db", program)
+        await asyncio.sleep(1)
+        host.start(waits)
+        await asyncio.sleep(1)
+        for process in host.processes:
+            process.kill()
+        held["future"].set_result(None)
+        held["task"].cancel()
+        held["event"].set()
+        held["coroutine"].close()
+        held["writer"].write(b"x")
+        held["writer"].close()
+        held["loop"].call_soon(TRACES.note, "soon")
+        held["loop"].call_later(1, TRACES.note, "later").cancel()
+        held["loop"].call_soon_threadsafe(TRACES.note, "threadsafe")
+        held["loop"].create_task(serve())
+        await held["generator"].aclose()
+        await asyncio.sleep(10)
+        server.cancel()
+        return held["loop"].is_closed(), held["loop"].is_running()
+
+    assert simloop.run(main()) == (True, False)
+    held.clear()
+
+
+class Masked:
+    """An object that lets nobody ask what it is."""
+
+    @property
+    def __class__(self):
+        TRACES.note("asked")
+        raise RuntimeError("__class__")
+
+
+@pytest.mark.parametrize("way", ["kill", "the run ends"])
+def test_what_a_killed_program_holds_is_not_asked(way):
+    """A proxy of an object that is gone, and one whose ``__class__`` raises, are let go of."""
+
+    async def program():
+        held = [weakref.proxy(Traces()), Masked(), Noisy("held")]
+        await asyncio.sleep(100)
+        held.clear()
+
+    async def main():
+        host = world().add_host("db", program)
+        await asyncio.sleep(1)
+        end(host, way)
+
+    simloop.run(main())
+    gc.collect()
+    assert TRACES.seen == []
+
+
+_asked: list[int] = []
+
+
+def _count_asked(event, args):
+    if event == "gc.get_referents" and TRACES.is_counting:
+        _asked.append(len(args[0]))
+
+
+def test_what_there_was_before_the_run_is_not_gone_through():
+    """The end of a killed program looks at what its run made, not at the whole process."""
+    # That has a million objects in a large suite, and a search runs crashes by thousands.
+    before = [[number] for number in range(100_000)]
+
+    async def program():
+        kept = [before, [before]]
+        await asyncio.sleep(1e6)
+        return kept
+
+    async def main():
+        db = world().add_host("db", program)
+        await asyncio.sleep(1)
+        db.processes[0].kill()
+
+    simloop.run(main())  # What the first one imports is its own.
+    sys.addaudithook(_count_asked)
+    _asked.clear()
+    TRACES.is_counting = True
+    try:
+        simloop.run(main())
+    finally:
+        TRACES.is_counting = False
+    assert 0 < sum(_asked) < 20_000
+
+
+@pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])
+def test_a_writer_that_the_test_holds_says_nothing_when_it_is_freed(way):
+    """A stream of a process that was ended is closed, and no warning says that it was left open."""
+
+    async def connect(writers):
+        writers += await asyncio.open_connection("server", 80)
+        await asyncio.sleep(1000)
+
+    async def main():
+        writers = []
+        world().add_host("server", serve)
+        host = world().add_host("client", connect, args=(writers,))
+        await asyncio.sleep(1)
+        if way == "kill":
+            host.processes[0].kill()
+        elif way == "crash":
+            host.crash()
+        await asyncio.sleep(1)
+        assert writers[1].is_closing() == (way != "the run ends")
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        simloop.run(main())
+        gc.collect()
+    assert [str(each.message) for each in told] == []
+
+
+def test_what_the_living_hold_is_theirs():
+    """An object that a killed program shared with the test is finalized as ever."""
+    shared = [Noisy("shared")]
+    shared[0].itself = None
+
+    async def program(thing):
+        mine = [thing]
+        await asyncio.sleep(1000)
+        return mine
+
+    async def main():
+        host = world().add_host("db", program, args=(shared[0],))
+        await asyncio.sleep(1)
+        host.processes[0].kill()
+
+    simloop.run(main())
+    assert TRACES.seen == []
+    shared.clear()
+    gc.collect()
+    assert TRACES.seen == ["del shared"]
+    TRACES.seen = []
+
+
+def kill_by(way):
+    if way == "os.kill":
+        os.kill(os.getpid(), 9)
+    elif way == "os.abort":
+        os.abort()
+    elif way == "os._exit":
+        os._exit(5)
+    else:
+        world().hosts["db"].crash()
+
+
+@pytest.mark.parametrize("way", ["os.kill", "os.abort", "os._exit", "crash"])
+@pytest.mark.parametrize("place", ["task", "callback", "thread", "plain"])
+def test_a_program_that_kills_itself_goes_no_further(way, place):
+    """The call that ends the caller's own process never returns, and nothing catches it."""
+
+    def suicide():
+        mine = Noisy("suicide")
+        try:
+            with manager():
+                kill_by(way)
+            TRACES.note("went on")
+        except BaseException:
+            TRACES.note("caught")
+            raise
+        finally:
+            TRACES.note("finally")
+        del mine
+
+    async def program():
+        loop = asyncio.get_running_loop()
+        if place == "thread":
+            await asyncio.to_thread(suicide)
+        elif place == "callback":
+            loop.call_later(1, suicide)
+            await asyncio.sleep(1000)
+        else:
+            await asyncio.sleep(1)
+            suicide()
+        TRACES.note("went on")
+
+    def plain():
+        time.sleep(1)
+        suicide()
+
+    async def main():
+        process = world().add_host("db").start(plain if place == "plain" else program)
+        code = await process.exited()
+        await asyncio.sleep(1)
+        with contextlib.suppress(LookupError), manager():
+            raise LookupError
+        assert TRACES.seen == ["manager"]  # Handlers are in place again.
+        TRACES.seen = []
+        return code
+
+    assert simloop.run(main()) == {"os.abort": -6, "os._exit": 5}.get(way, -9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["kill", "crash"])
+def test_memory_is_flat_over_many_runs(way):
+    """Runs whose hosts were killed leave neither objects nor threads behind."""
+
+    async def main():
+        world().programs.register("child", child)
+        host = world().add_host("db", everything)
+        for _ in range(2):
+            await asyncio.sleep(0.6)
+            end(host, way)
+            host.restart()
+
+    def run(times):
+        for _ in range(times):
+            simloop.run(main())
+        gc.collect()
+        return len(gc.get_objects()), threading.active_count()
+
+    run(20)
+    objects, threads = run(20)
+    objects_after, threads_after = run(400)
+    assert threads_after == threads
+    assert objects_after - objects < 400  # Not one for each run, which has some thousands.

@@ -1,0 +1,107 @@
+"""Threads that ended with their run: a later run that wants one is told so, by name."""
+
+from __future__ import annotations
+
+import gc
+import queue
+import threading
+import time
+
+import pytest
+
+import simloop
+from simloop._threads import broken_off
+
+
+class Worker:
+    """Serves a queue, for ever."""
+
+    def __init__(self):
+        self.jobs = queue.Queue()
+        self.done = []
+
+    def start(self):
+        threading.Thread(target=self.work, name="the worker", daemon=True).start()
+
+    def work(self):
+        while (job := self.jobs.get()) is not None:
+            self.done.append(job)
+            self.jobs.task_done()
+
+    async def begin(self):
+        self.start()
+        self.jobs.put(1)
+        self.jobs.join()
+
+
+@pytest.mark.parametrize("put", ["put", "put_nowait"])
+def test_a_put_into_a_queue_that_nothing_serves_any_more(put):
+    """It is an error where it is called, which names the thread and where it waited."""
+    worker = Worker()
+    simloop.run(worker.begin())
+
+    async def main():
+        getattr(worker.jobs, put)(2)
+
+    with pytest.raises(simloop.UsageError, match=r"'the worker' .*earlier run(.|\n)*test_broken"):
+        simloop.run(main())
+    assert worker.done == [1]
+
+
+def test_a_worker_that_each_run_begins_works_in_each():
+    """Where the run has begun such a thread itself, nothing is refused."""
+    worker = Worker()
+    for _ in range(3):
+        simloop.run(worker.begin())
+    assert worker.done == [1, 1, 1]
+    worker.jobs.put(2)  # Outside it is what it was: a queue that nothing serves.
+    assert worker.jobs.get(timeout=5) == 2
+
+
+def test_a_join_of_a_thread_that_was_broken_off():
+    """A later run that joins it is told that it never came to its end."""
+    thread = threading.Thread(target=time.sleep, args=(100,), name="late")
+
+    async def begin():
+        thread.start()
+
+    async def join():
+        thread.join()
+
+    simloop.run(begin())
+    with pytest.raises(simloop.UsageError, match=r"join\(\): the thread 'late'"):
+        simloop.run(join())
+    thread.join()  # Outside, where a fixture may do so.
+
+
+def test_a_deadlock_names_it():
+    """A wait for what it would have done tells of it, whatever was waited by."""
+    asked, answered = queue.SimpleQueue(), threading.Event()
+
+    def work():
+        while asked.get():
+            answered.set()
+
+    thread = threading.Thread(target=work, name="answering", daemon=True)
+
+    async def begin():
+        thread.start()
+
+    async def ask():
+        asked.put(1)
+        answered.wait()
+
+    simloop.run(begin())
+    with pytest.raises(simloop.DeadlockError, match=r"'answering' .*ended with an earlier run"):
+        simloop.run(ask())
+
+
+def test_nothing_is_kept_of_what_is_gone():
+    """A thread of which nothing is left, neither its object nor its queue, is forgotten."""
+    for _ in range(3):
+        simloop.run(Worker().begin())
+    gc.collect()
+    assert not any("Worker.work" in each.what for each in broken_off._known)
+    worker = Worker()
+    simloop.run(worker.begin())
+    assert sum("Worker.work" in each.what for each in broken_off._known) == 1

@@ -1,0 +1,147 @@
+"""The short ways of a connection and their twins: every packet and every state is the same."""
+
+from __future__ import annotations
+
+import asyncio
+from unittest import mock
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import simloop
+from simloop.net.segments.quiet import Quiet
+from simloop.net.wire.packet import Packet
+
+# One exchange: who speaks, how many bytes, how long it rests before, and what befalls the wire.
+EXCHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["client", "server"]),
+        st.sampled_from([1, 100, 1400, 2000, 5000, 60_000]),
+        st.sampled_from([0.0, 0.001, 0.03, 0.041, 0.3, 3.0]),
+        st.sampled_from([None, None, None, "loss", "hold", "cut"]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+FIELDS = ("kind", "seq", "ack", "window", "sack", "size", "sent_ns", "due_ns", "data")
+STATES = [
+    "snd_una",
+    "snd_nxt",
+    "snd_window",
+    "window_ack",
+    "rcv_nxt",
+    "ack_sent",
+    "ack_right",
+    "heard_ns",
+    "received_ns",
+    "rack_ns",
+    "rack_end",
+    "rack_trip_ns",
+    "answers",
+    "blocked",
+    "is_limited",
+    "most_out",
+    "usage_end",
+    "backoff",
+    "soft_error",
+    "retries",
+    "resent_since_ns",
+    "probes",
+    "probing_since_ns",
+    "saw_reordering",
+    "ack_due_ns",
+    "capacity",
+]
+
+
+def strength(wire, trouble, loss):
+    """Begin or end a trouble of the wire."""
+    if trouble == "loss":
+        wire.configure(loss=loss)
+    elif trouble == "hold":
+        (wire.hold if loss else wire.release)("driver", "db")
+    elif trouble == "cut":
+        (wire.partition if loss else wire.heal)("driver", "db")
+
+
+def packets_of(exchanges, latency):
+    """Run the exchanges; return all packets that were sent, and what both ends are in the end."""
+    seen = []
+    held = []
+
+    class Speaker(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+            held.append(transport._file.connection)
+
+    async def serve(speakers):
+        def make():
+            speakers.append(Speaker())
+            return speakers[0]
+
+        server = await asyncio.get_running_loop().create_server(make, port=80)
+        await server.serve_forever()
+
+    async def main():
+        world = simloop.current_world()
+        net = world.network
+        speakers = []
+        world.add_host("db", serve, args=(speakers,))
+        net.configure(latency=latency)
+        await asyncio.sleep(1)
+        real = net.wire.call_at_ns
+
+        def call_at_ns(when_ns, callback, *args):
+            if args and isinstance(args[0], Packet):
+                seen.append([getattr(args[0], field) for field in FIELDS])
+            return real(when_ns, callback, *args)
+
+        net.wire.call_at_ns = call_at_ns
+        _, mine = await asyncio.get_running_loop().create_connection(Speaker, "db", 80)
+        for who, size, rest, trouble in exchanges:
+            await asyncio.sleep(rest)
+            strength(net, trouble, 0.5)
+            speaker = mine if who == "client" else (speakers or [mine])[0]
+            speaker.transport.write(b"x" * size)
+            if trouble is not None:
+                await asyncio.sleep(0.2)
+                strength(net, trouble, 0)
+        await asyncio.sleep(30)
+        states = [[getattr(each, name) for name in STATES] for each in held]
+        mine.transport.abort()
+        return states
+
+    return simloop.run(main()), seen
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(EXCHANGES, st.sampled_from([0.0, 0.02, (0.001, 0.05)]))
+def test_the_short_ways_send_what_the_long_ones_send(exchanges, latency):
+    """Packet by packet, and in all that an end remembers, the short ways are the long ones."""
+    short = packets_of(exchanges, latency)
+    with (
+        mock.patch.object(Quiet, "send_quietly", return_value=False),
+        mock.patch.object(Quiet, "take_quietly", return_value=False),
+    ):
+        assert packets_of(exchanges, latency) == short
+
+
+def test_the_short_ways_are_taken():
+    """A request and its answer go by them, or this file would compare a thing with itself."""
+    calls = []
+    real_send, real_take = Quiet.send_quietly, Quiet.take_quietly
+
+    def send(self, data):
+        calls.append(real_send(self, data))
+        return calls[-1]
+
+    def take(self, packet):
+        calls.append(real_take(self, packet))
+        return calls[-1]
+
+    with (
+        mock.patch.object(Quiet, "send_quietly", send),
+        mock.patch.object(Quiet, "take_quietly", take),
+    ):
+        packets_of([("client", 100, 0.3, None), ("server", 100, 0.3, None)] * 5, 0.02)
+    assert calls.count(True) >= 16
