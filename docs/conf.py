@@ -40,7 +40,10 @@ nitpick_ignore_regex = [
     # No spaces: napoleon takes what stands before a colon in an attribute's docstring for a type.
     (r"py:.*", r"(?!simloop|asynctest_compat)[\w.]+"),
     # Attributes of the loop that lie in its parts, and internal classes in signatures.
-    (r"py:.*", r"simloop\._.*|simloop\.(net|trace|world|exploration)\..*|.*\._\w+|.*\.[A-Z]"),
+    (
+        r"py:.*",
+        r"simloop\._.*|simloop\.(net|trace|world|exploration)\..*|simloop\.show\._.*|.*\._\w+|.*\.[A-Z]",
+    ),
 ]
 
 myst_enable_extensions = ["deflist", "fieldlist"]
@@ -73,7 +76,7 @@ html_theme_options = {
 class CommandHelp(SphinxDirective):
     """What ``simloop [COMMAND] --help`` prints, so that the page cannot differ from it."""
 
-    optional_arguments = 1
+    optional_arguments = 2  # A command, and an action of it.
 
     def run(self) -> list[nodes.Node]:
         """Return a literal block with the help."""

@@ -11,6 +11,7 @@ The page is the same on every Python. That it is true is held by ``tests/docs/te
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ refused
 : Nobody. The call raises {{class}}`~simloop.UnsupportedError` or {{class}}`~simloop.EscapeError`,
   which name the way out.
 
-The last column names the test that shows it, below `tests/`. Most run on asyncio's own loop, too,
+Below each answer stands the test that shows it, in `tests/`. Most run on asyncio's own loop, too,
 and hold that both give the same.
 """
 
@@ -79,11 +80,14 @@ def page() -> str:
     parts.append(", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS) + ".\n")
     for title, rows in found.items():
         parts.append(f"## {title}\n")
-        parts.append("| call | here | how | test |\n| --- | --- | --- | --- |")
-        for row in rows:
-            since = f" (from {row.since} on)" if row.since else ""
-            cells = (f"`{row.name}`{since}", row.verdict, row.how, f"`{row.test}`")
-            parts.append(f"| {' | '.join(cells)} |")
+        parts.append("| call | here | how |\n| --- | --- | --- |")
+        # Calls with one answer share a row, as they share a line of the file.
+        for (verdict, how, test), calls in groupby(rows, lambda row: row[2:]):
+            names = ", ".join(
+                f"`{call.name}`{f' (from {call.since} on)' if call.since else ''}" for call in calls
+            )
+            shown = f"{how or 'as documented'}<br>`{test}`"
+            parts.append(f"| {names} | {verdict} | {shown} |")
         parts.append("")
     return "\n".join(parts)
 
