@@ -28,6 +28,7 @@ import argparse
 import asyncio
 import gc
 import importlib.util
+import inspect
 import json
 import os
 import random
@@ -46,9 +47,13 @@ HEAP = "SIMLOOP_HEAP"
 _LOOKS = ((150, 1), (2000, 20), (1_000_000, 500))
 """Up to which step of a run each so many are looked at."""
 _KINDS = (set, frozenset, dict)
-_COMPARED_ONLY = ("frozenset typing.Union ",)
+_COMPARED_ONLY = (
+    "frozenset typing.Union ",
+    "set _weakrefset.WeakSet.data of pydantic.v1.types.ConstrainedNumberMeta",
+)
 """Sets that nothing goes through: 3.14 keeps a union's types as a tuple, and compares them as a set
-(CPython ``Objects/unionobject.c``)."""
+(CPython ``Objects/unionobject.c``); pydantic's first version keeps its own types for Hypothesis,
+which asks for them at its start."""
 _LARGEST = 2000
 _SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 _kept: list[Any] = []
@@ -103,9 +108,21 @@ def class_of(element: Any) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+def holders(thing: Any) -> list[Any]:
+    """Return what refers to an object, but for this file's own frames.
+
+    One of those in a variable of its own is a cycle, which keeps all that was looked at.
+    """
+    frame = types.FrameType
+    found = gc.get_referrers(thing)
+    return [
+        each for each in found if type(each) is not frame or each.f_code.co_filename != __file__
+    ]
+
+
 def owner_of(thing: Any, depth: int = 2) -> str:
     """Return what holds a set: the attribute of a class, or a function's variable."""
-    for each in gc.get_referrers(thing):
+    for each in holders(thing):
         if isinstance(each, dict) and depth:
             names = [name for name, value in each.items() if value is thing]
             if "__name__" in each and names:
@@ -114,9 +131,7 @@ def owner_of(thing: Any, depth: int = 2) -> str:
             if holder != "?":
                 return f"{holder}.{names[0]}" if names and isinstance(names[0], str) else holder
         elif isinstance(each, types.FrameType):
-            if each.f_code.co_filename == __file__:
-                continue
-            names = [name for name, value in each.f_locals.items() if value is thing]
+            names = names_in(each, thing)
             if names:
                 return f"{each.f_code.co_qualname}():{names[0]}"
         elif not isinstance(each, (list, tuple, types.CellType)) or type(each) not in (list, tuple):
@@ -126,6 +141,19 @@ def owner_of(thing: Any, depth: int = 2) -> str:
             name = attribute_of(each, thing)
             return f"{cls.__module__}.{cls.__qualname__}{'.' * bool(name)}{name}"
     return "?"
+
+
+def names_in(frame: types.FrameType, thing: Any) -> list[str]:
+    """Return the names of a frame's variables that have a value.
+
+    Up to Python 3.12 a function's frame keeps the dictionary that it shows (PEP 667), and with it
+    what the variables had: generators lived longer than without this look, and runs differed.
+    """
+    found = frame.f_locals
+    names = [name for name, value in found.items() if value is thing]
+    if sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        found.clear()
+    return names
 
 
 def attribute_of(holder: Any, value: Any) -> str:
@@ -166,6 +194,8 @@ class Sampler:
             ranks = {id(each): rank for rank, each in enumerate(made)}
             for each in wanted:
                 self.look_at(each, ranks)
+        del made, found, wanted
+        gc.collect()  # Frames that were looked at lie in cycles, by chance, and hold what they had.
 
     def look_at(self, found: Any, ranks: dict[int, int]) -> None:
         """Note the order of one set or dictionary."""
