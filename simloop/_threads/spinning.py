@@ -108,7 +108,8 @@ class Spin:
         # same is found wherever it was when looking began, and what is called in a round may hold a
         # lock that it has given back by then (``while queue.empty()``).
         self._anchor: FrameType | None = None
-        self._first_line = 0
+        # A line and the jump on it are two: a round may come to both (3.13), or to jumps alone.
+        self._first = (0, False)
         self._since_ns: int | None = None
 
     def end(self) -> None:
@@ -119,21 +120,21 @@ class Spin:
             self._anchor = self._before = None
             self._round = []
 
-    def line(self, frame: FrameType) -> None:
-        """Take note of a line, called on the thread that comes to it."""
+    def line(self, frame: FrameType, *, jumps: bool = False) -> None:
+        """Take note of a line, or of a jump on it, called on the thread that comes to it."""
         if frame.f_lineno is None:
             return  # A jump that is the compiler's own has no line (from 3.12 on).
         if str(frame.f_globals.get("__name__")).startswith("simloop."):
             return
         anchor = self._anchor
-        if anchor is not None and frame is anchor and frame.f_lineno == self._first_line:
+        if frame is anchor and (frame.f_lineno, jumps) == self._first:
             self._round_ends(frame)
             return
         self._lines += 1
         if self._lines > _LINES or (anchor is None and not self._thread.is_in_turn()):
             self.end()
         elif anchor is None or len(self._round) > _ROUND_MAX or self._is_further_out(frame):
-            self._anchor, self._first_line = frame, frame.f_lineno
+            self._anchor, self._first = frame, (frame.f_lineno, jumps)
             self._round, self._before, self._rounds = [], None, 0
         else:
             self._round += _state(frame)
@@ -141,7 +142,7 @@ class Spin:
     def _is_further_out(self, frame: FrameType | None) -> bool:
         """Return whether a line comes before the first one of the round, or calls what has it."""
         if frame is self._anchor and frame is not None:
-            return frame.f_lineno < self._first_line
+            return frame.f_lineno < self._first[0]
         while frame is not None and frame is not self._anchor:
             frame = frame.f_back
         return frame is None
@@ -314,13 +315,7 @@ def _monitor(thread: Spinner) -> None:
     real_ident = thread.threads.bridge.real_ident
     monitoring.use_tool_id(tool, "simloop")
 
-    # A jump and the line on which it stands are one place, told twice: by which first, differs
-    # from Python to Python.
-    heard: tuple[FrameType, int, bool] | None = None
-
     def end() -> None:
-        nonlocal heard
-        heard = None
         monitoring.set_events(tool, 0)
         monitoring.register_callback(tool, events.LINE, None)
         monitoring.register_callback(tool, events.JUMP, None)
@@ -328,19 +323,13 @@ def _monitor(thread: Spinner) -> None:
 
     spin = thread.spin = Spin(thread, end)
 
-    def hear(frame: FrameType, *, jumps: bool) -> None:
-        nonlocal heard
-        before, heard = heard, (frame, frame.f_lineno, jumps)
-        if before is None or before != (frame, frame.f_lineno, not jumps):
-            spin.line(frame)
-
     def hear_line(_code: CodeType, _line: int) -> None:
         if real_ident() == ident:
-            hear(sys._getframe(1), jumps=False)
+            spin.line(sys._getframe(1))
 
     def hear_jump(_code: CodeType, *_where: int) -> None:
         if real_ident() == ident:
-            hear(sys._getframe(1), jumps=True)
+            spin.line(sys._getframe(1), jumps=True)
 
     monitoring.register_callback(tool, events.LINE, hear_line)
     monitoring.register_callback(tool, events.JUMP, hear_jump)  # A one-line loop has no other.

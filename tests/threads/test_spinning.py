@@ -267,3 +267,39 @@ def test_a_jump_without_a_line_is_passed_over():
     spin.line(sys._getframe())
     frame.f_back = sys._getframe()
     spin.line(frame)
+
+
+@pytest.mark.parametrize("round_of", [(True, False), (False, True), (False,), (True,)])
+def test_a_round_is_one_whatever_it_comes_to_on_its_line(round_of):
+    """A line, a jump on it, or both in either order: each Python tells others of the same loop."""
+    # 3.13 tells of ``while not flag:`` the line and the jump, and not one after the other where
+    # something is called between them; taken for two rounds, none was ever like the one before.
+    slept = []
+
+    class Thread:
+        spin = None
+        kernel = SimpleNamespace(now_ns=0, limits=SimpleNamespace(time_max_ns=10**18))
+        sleep = slept.append
+
+        @staticmethod
+        def is_in_turn():
+            return True
+
+    class Flag:
+        def is_set(self):
+            return False
+
+    def frame_of(function, line, back):
+        code = function.__code__
+        return SimpleNamespace(f_code=code, f_lineno=line, f_globals={}, f_locals={}, f_back=back)
+
+    def loop():
+        pass
+
+    spin = Spin(Thread(), lambda: None)
+    outer = frame_of(loop, 1, None)
+    for _ in range(40):
+        for jumps in round_of:
+            spin.line(outer, jumps=jumps)
+            spin.line(frame_of(Flag.is_set, 9, outer))
+    assert slept
