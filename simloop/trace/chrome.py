@@ -306,8 +306,8 @@ class ChromeTrace:
     def _advance(self, now_ns: int) -> None:
         """Begin the waits of tasks that did not go on before the clock moved."""
         if now_ns > self._now_ns:
-            self._rest()
             self._now_ns = now_ns
+            self._rest()
 
     def _bury(self) -> None:
         """End the spans of tasks that were destroyed."""
@@ -326,17 +326,27 @@ class ChromeTrace:
             return "its turn", ""
 
     def _rest(self) -> None:
-        for track in self._resting.values():
-            task = track.task
-            if task is None or track.rests_ns is None:
+        resting, self._resting = self._resting, {}
+        if not resting:
+            return
+        # A task's own class may do something as it is looked at. That comes after the waits, which
+        # have begun before.
+        write, heard = self._write, list[str]()
+        self._write = heard.append
+        looks = [
+            (each, *self._look(each.task)) for each in resting.values() if each.task is not None
+        ]
+        self._write = write
+        for track, reason, where in looks:
+            if track.rests_ns is None:
                 continue
             track.is_waiting = True
-            reason, where = self._look(task)
-            self._write(
+            write(
                 f'{{"ph":"B","ts":{microseconds(track.rests_ns)},"pid":{track.pid},"tid":{track.tid},'
                 f'"cat":"wait","name":{quoted(reason)},"args":{{"where":{quoted(where)}}}}}'
             )
-        self._resting.clear()
+        for event in heard:
+            write(event)
 
 
 def _outcome(task: Any) -> str:

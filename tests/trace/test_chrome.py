@@ -521,3 +521,21 @@ def test_a_power_cut_is_an_instant_of_its_step(trace, tmp_path):
     assert (cut["ts"], cut["s"]) == (5_000_000, "g")
     assert cut["name"].startswith("power cut, lost: ")
     assert failed["name"] == "read error of f"
+
+
+def test_what_happens_when_a_task_is_looked_at_is_heard_too(trace):
+    """A task's own class may do something as it tells of itself, and that is an event like others."""
+    # Here it cuts the power, at the very moment at which the trace looks at all tasks that wait.
+
+    class Telling(asyncio.Task):
+        def get_coro(self):
+            simloop.current_world().disk.crash()
+            return super().get_coro()
+
+    async def main():
+        waiting = [Telling(asyncio.sleep(1)) for _ in range(3)]
+        await asyncio.gather(*waiting)
+
+    traced = trace(main, disk=True)
+    traced.check()
+    assert len(traced.of("disk")) >= 3
