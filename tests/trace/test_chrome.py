@@ -524,7 +524,7 @@ def test_a_power_cut_is_an_instant_of_its_step(trace, tmp_path):
 
 
 def test_what_happens_when_a_task_is_looked_at_is_heard_too(trace):
-    """A task's own class may do something as it tells of itself, and that is an event like others."""
+    """A task's own class may do something as it tells of itself: an event like others."""
     # Here it cuts the power, at the very moment at which the trace looks at all tasks that wait.
 
     class Telling(asyncio.Task):
