@@ -57,7 +57,7 @@ _ASKING = ("explore", "seconds", "replay")
 """What the command line asks of an exploration."""
 _EXPLORING = ("explore", "seconds", "strategy", "delays", "failures")
 """What the mark takes for one; see ``explored_tests``."""
-_NOT_OF_RUN = (*_EXPLORING, "require", "trace")
+_NOT_OF_RUN = (*_EXPLORING, "require", "seeds", "trace")
 """What the mark takes that is no option of a run."""
 _life = pytest.StashKey[TestRun]()
 _examples = pytest.StashKey[Any]()
@@ -80,12 +80,12 @@ def _given(item: pytest.Item) -> tuple[dict[str, Any], tuple[Any, ...]]:
         given["autojump"] = False
     if (seed := item.config.getoption("simloop_seed")) is not None:
         given["seed"] = read_seed(seed)
-    if (callspec := getattr(item, "callspec", None)) is not None and _SEED in callspec.params:
-        given["seed"] = callspec.params[_SEED]
     args: tuple[Any, ...] = ()
     for mark in reversed(list(item.iter_markers(_MARK))):
         given |= {name: each for name, each in mark.kwargs.items() if name not in _NOT_OF_RUN}
         args += mark.args
+    if (callspec := getattr(item, "callspec", None)) is not None and _SEED in callspec.params:
+        given["seed"] = callspec.params[_SEED]
     return given, args
 
 
@@ -405,6 +405,8 @@ def tell(item: pytest.Item) -> Iterator[str]:
     command = ["pytest", path + colons + name]
     if item.config.getoption("simloop_seeds") is not None:
         command.append(f"--simloop-seeds={life.world.seed}")  # Which the test's name holds.
-    elif not any("seed" in mark.kwargs for mark in item.iter_markers(_MARK)):
+    elif not any(
+        name in mark.kwargs for mark in item.iter_markers(_MARK) for name in ("seed", "seeds")
+    ):
         command.append(f"--simloop-seed={life.world.seed}")
     yield f"{life}\nreplay: {shlex.join(command)}\n"

@@ -44,6 +44,8 @@ _virtual = pytest.StashKey[bool]()
 """Whether a test without a mark runs in virtual time, by the mode."""
 _foreign = pytest.StashKey[ForeignLoops]()
 """The loops of ours that other plugins make."""
+_seeded = pytest.StashKey[bool]()
+"""Whether a test was made of each of several seeds."""
 _test = pytest.StashKey[Any]()
 """The function of a test that is ours to run."""
 
@@ -97,9 +99,10 @@ def pytest_configure(config: pytest.Config) -> None:
     bring_back()  # A pytest that ran in a test of this process may have loaded the engine.
     config.addinivalue_line(
         "markers",
-        "simloop(*, seed, autojump, start_time, max_time, ..., require, trace): run an async test"
-        " in virtual time, with these options of simloop.run(); require names properties that must"
-        " be true at some time; trace is where a trace of it is written, for simloop show.",
+        "simloop(*, seed, seeds, autojump, start_time, max_time, ..., require, trace): run an async"
+        " test in virtual time, with these options of simloop.run(); seeds makes a test of each of"
+        " them; require names properties that must be true at some time; trace is where a trace of"
+        " it is written, for simloop show.",
     )
     if re.fullmatch(r"\d+-\d+(,.*)?", config.getoption("simloop_seed") or ""):
         asked = config.getoption("simloop_seed")
@@ -159,19 +162,35 @@ def _asked_seeds(config: pytest.Config) -> list[int]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test of each seed, if several were asked for and the mark names none."""
-    item, function = metafunc.definition, metafunc.function
-    if metafunc.config.getoption("simloop_seeds") is None:
+    """Make a test of each seed, where the mark or the command line has several."""
+    item, function, config = metafunc.definition, metafunc.function, metafunc.config
+    marked = _marked_seeds(item)
+    if marked is None and config.getoption("simloop_seeds") is None:
         return
     if not _wants_seeds(item, function, drives=_FIXTURE in metafunc.fixturenames):
         return
     from ._many_runs import seed_ranges  # noqa: PLC0415 - as the docstring says
 
-    seeds = _asked_seeds(metafunc.config)
+    seeds = _asked_seeds(config) or seed_ranges.read_seeds(marked, item.nodeid)
+    config.stash[_seeded] = True
     metafunc.fixturenames.append(_SEED)
     metafunc.parametrize(
         _SEED, seeds, ids=[seed_ranges.name_of(seed) for seed in seeds], indirect=True
     )
+
+
+def _marked_seeds(item: Any) -> Any:
+    """Return the seeds of a test's mark; None if it has none, or a nearer one has a single seed."""
+    for mark in item.iter_markers(_MARK):
+        if "seeds" in mark.kwargs:
+            if "seed" in mark.kwargs:
+                raise pytest.UsageError(
+                    f"the mark {_MARK} of {item.nodeid} has seed= and seeds=: give one of them"
+                )
+            return mark.kwargs["seeds"]
+        if "seed" in mark.kwargs:
+            return None
+    return None
 
 
 def _wants_seeds(item: Any, function: Any, *, drives: bool) -> bool:
@@ -181,7 +200,7 @@ def _wants_seeds(item: Any, function: Any, *, drives: bool) -> bool:
     if _is_case(item) or not (is_async or drives):
         return False
     marks = list(item.iter_markers(_MARK))
-    if any("seed" in mark.kwargs for mark in marks):
+    if _marked_seeds(item) is None and any("seed" in mark.kwargs for mark in marks):
         return False
     is_auto = item.config.getini("simloop_mode") != "strict"
     return bool(marks) or (is_auto and not any(item.get_closest_marker(each) for each in _OTHERS))
@@ -215,7 +234,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> Generator[None, None, None]:
     """Let the tests run first that failed with their seed the last time."""
-    if session.config.getoption("simloop_seeds") is not None:
+    if _seeded in session.config.stash:
         from ._many_runs import seed_ranges  # noqa: PLC0415 - as the docstring says
 
         seed_ranges.kept_first(session.config, session.items)
@@ -340,8 +359,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Tell which seeds of a range failed, and annotate failures where GitHub shows that."""
-    if config.getoption("simloop_seeds") is not None:
+    """Tell which of several seeds failed, and annotate failures where GitHub shows that."""
+    reports = (each for ending in terminalreporter.stats.values() for each in ending)
+    if any(_SEED in dict(getattr(each, "user_properties", ())) for each in reports):
         from ._many_runs import seed_ranges  # noqa: PLC0415 - as the docstring says
 
         seed_ranges.keep(config, terminalreporter.stats)

@@ -78,7 +78,7 @@ class ChromeTrace:
         summary_of: Callable[[Any], tuple[str, str]],
         states: Callable[[], Iterable[tuple[str, str, str]]] = tuple,
     ) -> None:
-        self._write = file.write
+        self._write: Callable[[str], None] = file.write
         self._clock = clock
         self._glance = summary_of
         self._tracks = Tracks(self._track_began)

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 from importlib import metadata
 from pathlib import Path
 
@@ -14,27 +13,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-HEAD = """
-import asyncio, random, time
-import pytest
-"""
-
-
 WITH_ASYNCIO = ("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function")
-
-
-@pytest.fixture
-def suite(pytester, monkeypatch):
-    """Return a function that writes a file of tests and runs pytest on it, in this process."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p simloop.testing.plugin")
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.delenv("CI", raising=False)  # pytest shortens its summary elsewhere.
-
-    def run(source, *args):
-        pytester.makepyfile(test_suite=HEAD + textwrap.dedent(source))
-        return pytester.runpytest_inprocess(*args)
-
-    return run
 
 
 def test_a_marked_test_runs_in_virtual_time(suite) -> None:
@@ -92,7 +71,7 @@ def test_a_test_finds_its_world(suite, options) -> None:
     result.assert_outcomes(passed=2)
 
 
-@pytest.mark.parametrize("arguments", ["seeds=3", "7"])
+@pytest.mark.parametrize("arguments", ["sede=3", "7"])
 def test_an_unknown_option_is_refused(suite, arguments) -> None:
     """A mark with something that run() does not take is an error that names both."""
     result = suite(f"""
@@ -275,102 +254,6 @@ def test_the_replay_line_of_a_mark_with_a_seed_needs_no_option(suite) -> None:
     )
     result.stdout.fnmatch_lines(
         ["*simloop: seed 9*", "seed 3, *", "replay: pytest test_suite.py::test_it"]
-    )
-
-
-SEEDS = """
-import pytest, random
-
-@pytest.mark.simloop
-@pytest.mark.parametrize("letter", ["a", "b"])
-async def test_drawn(letter, simloop_seed):
-    assert random.random() < 0.9, simloop_seed
-
-@pytest.mark.simloop(seed=3)
-async def test_of_one_seed(simloop_seed):
-    assert simloop_seed == 3
-
-def test_plain(simloop_seed):
-    pass
-
-@pytest.mark.simloop
-def test_from_outside(simloop_loop, simloop_seed):
-    assert simloop_loop.world.seed == simloop_seed
-"""
-
-
-def test_each_test_runs_with_each_seed_of_a_range(suite) -> None:
-    """One test a seed, with a name that replays; a mark that names a seed keeps that one."""
-    result = suite(SEEDS, "--simloop-seeds=0-7,9,9")
-    result.assert_outcomes(passed=25, failed=4)
-    text = result.stdout.str()
-    line = re.search(r"replay: pytest '(\S+)' (--simloop-seeds=\d+)", text)
-    assert line is not None
-    suite(SEEDS, line[1], line[2]).assert_outcomes(failed=1)
-    assert "[seed9-a]" in suite(SEEDS, "--simloop-seeds=9", "--collect-only", "-q").stdout.str()
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("--simloop-seeds=9-1", "'9-1' ends before it begins"),
-        ("--simloop-seeds=1,x", "'x' is no range of seeds; write 0-49, or 1,5,10-19"),
-        ("--simloop-seeds=1 --simloop-seed=2", "give one of them"),
-        ("--simloop-seeds=0-99999999", "makes more than 100,000 tests of each one"),
-        ("--simloop-seeds=0-60000,70000-999999", "makes more than 100,000 tests of each one"),
-    ],
-)
-def test_a_wrong_range_of_seeds_is_told(suite, line, message) -> None:
-    """In one line, before anything runs."""
-    result = suite(SEEDS, *line.split())
-    assert message in result.stderr.str()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-
-
-SOME_FAIL = """
-@pytest.mark.simloop
-@pytest.mark.parametrize("to", ["a", "seed3"])
-async def test_transfer(to):
-    world = asyncio.get_running_loop().world
-    assert world.seed not in (3, 5) or to == "a"
-
-@pytest.mark.simloop
-async def test_fine():
-    pass
-"""
-
-
-def test_seeds_that_failed_are_told_together(suite) -> None:
-    """How many of a test's seeds failed, and a line that repeats the first, by itself."""
-    result = suite(SOME_FAIL, "--simloop-seeds=0-7")
-    result.assert_outcomes(passed=22, failed=2)
-    lines = result.stdout.lines
-    told = next(number for number, line in enumerate(lines) if "= simloop: seeds =" in line)
-    assert lines[told + 1].endswith("::test_transfer[seed3]: 2 of 8 seeds failed, the first with 3")
-    line = re.fullmatch(r"  replay: pytest '(\S+)' (--simloop-seeds=3)", lines[told + 2])
-    assert line is not None
-    suite(SOME_FAIL, line[1], line[2]).assert_outcomes(failed=1)
-    quiet = suite(SOME_FAIL, "--simloop-seeds=0-2")
-    assert "simloop: seeds" not in quiet.stdout.str()
-
-
-def test_seeds_that_failed_run_first_the_next_time(suite) -> None:
-    """They are kept until they pass, also where others ran since, and tests are shuffled."""
-    suite(SOME_FAIL, "--simloop-seeds=0-7")
-    suite(SOME_FAIL, "--simloop-seeds=0-2").assert_outcomes(passed=9)
-    again = suite(SOME_FAIL, "--simloop-seeds=0-7", "-x", "-p", "randomly")
-    again.assert_outcomes(failed=1)
-    mended = SOME_FAIL.replace("(3, 5)", "(5,)")
-    suite(mended, "--simloop-seeds=0-7", "-x").assert_outcomes(passed=1, failed=1)
-    suite(mended, "--simloop-seeds=0-7", "-x").assert_outcomes(failed=1)
-
-
-@pytest.mark.parametrize("options", ["-p no:cacheprovider", "-p xdist -n2"])
-def test_failing_seeds_are_told_by_any_runner(suite, options) -> None:
-    """Where pytest keeps nothing, they are told all the same, and by workers of xdist, too."""
-    result = suite(SOME_FAIL, "--simloop-seeds=0-7", *options.split())
-    result.stdout.fnmatch_lines(
-        ["*test_transfer[[]seed3[]]: 2 of 8 seeds failed, the first with 3"]
     )
 
 
@@ -748,8 +631,10 @@ def test_everything_that_is_installed_is_loaded_beside(pytester, monkeypatch) ->
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
     pytester.makepyfile(
-        HEAD
-        + """
+        """
+import asyncio
+import pytest
+
 @pytest.fixture
 async def began():
     await asyncio.sleep(60)
