@@ -206,8 +206,12 @@ class Sandbox(RunContext):
         frame = self._frames.pop()
         if frame is None:
             return
-        ident, outer, saved = frame
-        collect()  # Finalizers of what the run leaves behind are part of the run.
+        try:
+            collect()  # Finalizers of what the run leaves behind are part of the run.
+        finally:  # What hears of collections may raise, as other tools do, and Ctrl-C comes there.
+            self._leave(context, *frame)
+
+    def _leave(self, context: RunContext, ident: int, outer: RunContext | None, saved: Any) -> None:
         if borders:
             depart(context)
         if outer is None:

@@ -12,7 +12,9 @@ becomes of any.
 Invariants:
 
 - A run that is not watched pays nothing, and one that is pays nothing for a step.
-- No error is raised while the innermost frame is one of ours: the engine is never left halfway.
+- No error is raised while the innermost frame is one of ours. It comes at the thread's next
+  instruction that asks for it, which may be one of ours by then: so what must not be left halfway,
+  the seal's exit above all, is behind the watch's end, after which no error comes any more.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._threads.watching import watchman
 from simloop.errors import LimitError
 
+from .real_threads import Gate
 from .thread_position import computing_time_s, left_of_turn, position_of
 
 if TYPE_CHECKING:
@@ -40,6 +43,9 @@ _LOOKS = 4
 """How often the watch looks within the limit."""
 
 _PAUSE_MAX_S = 1.0
+
+_LOOK_S = 0.001
+"""About how long a look takes."""
 
 
 class StepWatch:
@@ -65,6 +71,8 @@ class StepWatch:
         self._spent_s = spent_s
         self._step: tuple[int, int, int] | None = None
         self._began_s = 0.0
+        self._is_over = False
+        self._is_looking = False
 
     @property
     def pause_s(self) -> float:
@@ -73,6 +81,22 @@ class StepWatch:
 
     def look(self) -> None:
         """Look at the step that is on, and raise an error in it if it has taken too long."""
+        self._is_looking = True
+        try:
+            if not self._is_over:
+                self._look()
+        finally:
+            self._is_looking = False
+
+    def end(self) -> None:
+        """Look no more; called by the thread that is watched, whose errors may come until then."""
+        self._is_over = True
+        while self._is_looking:
+            Gate().wait(_LOOK_S)
+        watchman.remove(self)
+        _raise_in(self._ident, None)
+
+    def _look(self) -> None:
         current = self._scheduler.current
         ident = self._ident if current is None else current.ident
         frames = sys._current_frames()
@@ -87,25 +111,22 @@ class StepWatch:
         if spent_s - self._began_s < self._limit_s or _is_ours(frames[ident]):
             return
         self._began_s = spent_s  # If the program goes on all the same, it is told again.
-        _raise_in(
-            ident,
+        kind = _error_that_says(
             f"one step has computed for {self._limit_s} s of real time and goes on, at\n"
             f"    {position_of(ident)}\n"
             "Nothing else of the run can happen meanwhile. Let it end or await something; or raise"
-            " real_step_limit, the seconds that a step may compute",
+            " real_step_limit, the seconds that a step may compute"
         )
+        if not _is_ours(sys._current_frames()[ident]):  # Making the error took its time.
+            _raise_in(ident, kind)
 
 
 def _is_ours(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__")).startswith("simloop.")
 
 
-def _raise_in(ident: int, message: str) -> None:
-    """Raise a :class:`LimitError` in another thread, at its next instruction.
-
-    CPython takes a class and calls it without arguments (``PyThreadState_SetAsyncExc``), so this
-    makes one that knows what it says.
-    """
+def _error_that_says(message: str) -> type[LimitError]:
+    """Make a class of :class:`LimitError` that is called without arguments, and says this."""
 
     def init(self: Any, *args: object) -> None:
         LimitError.__init__(self, *(args or (message,)))
@@ -114,8 +135,16 @@ def _raise_in(ident: int, message: str) -> None:
         return LimitError, self.args
 
     members = {"__init__": init, "__reduce__": reduce, "__module__": LimitError.__module__}
-    kind = type(LimitError.__name__, (LimitError,), members)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
+    return type(LimitError.__name__, (LimitError,), members)
+
+
+def _raise_in(ident: int, kind: type[LimitError] | None) -> None:
+    """Raise an error in a thread, at its next instruction; with None, take back what has not come.
+
+    CPython takes a class and calls it without arguments (``PyThreadState_SetAsyncExc``).
+    """
+    error = None if kind is None else ctypes.py_object(kind)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), error)
 
 
 @contextmanager
@@ -124,7 +153,10 @@ def watched_steps(
     limit_s: float | None,
     spent_s: Callable[[int], float] = computing_time_s,
 ) -> Iterator[None]:
-    """Watch the steps that the calling thread runs in the block; not at all without a limit."""
+    """Watch the steps that the calling thread runs in the block; not at all without a limit.
+
+    After the block no error of the watch comes any more.
+    """
     if limit_s is None or limit_s == math.inf:
         yield
         return
@@ -134,4 +166,10 @@ def watched_steps(
     try:
         yield
     finally:
-        watchman.remove(watch)
+        is_over = False
+        while not is_over:
+            try:
+                watch.end()
+                is_over = True
+            except LimitError:  # It was on its way: the step has ended by itself meanwhile.
+                continue

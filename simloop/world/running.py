@@ -167,7 +167,7 @@ def run_in(
     watch = _UNWATCHED
     if options.real_step_limit is not None:
         watch = watched_steps(world.threads, options.real_step_limit)
-    with watch, world.inside():
+    with world.inside(), watch:
         runner = _Runner(debug=options.debug, loop_factory=factory)
         try:
             result: _T = runner.run(main)

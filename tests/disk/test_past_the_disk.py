@@ -7,6 +7,7 @@ import io
 import os
 import sqlite3
 import ssl
+from functools import partial
 
 import pytest
 
@@ -65,6 +66,76 @@ def test_sql_opens_no_database_past_the_disk(statement):
             os.remove("real")
 
     simloop.run(main(), disk=True)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "name",
+    ["file:db?mode=memory&mode=rwc", "file:db?vfs=unix&mode=rw%63", "file::memory:?mode=rwc", "db"],
+)
+def test_no_name_of_a_database_leads_past_the_disk(name):
+    """The last mode of a URI counts, as for SQLite; and a URI is a plain name unless asked for."""
+
+    async def main():
+        for kind in (sqlite3.connect, sqlite3.Connection):
+
+            def open_(name, *, uri=False, kind=kind):
+                with contextlib.closing(kind(name, uri=uri)) as connection:
+                    connection.execute("create table t(a)")
+
+            refused(partial(open_, name, uri=True))
+            for as_built in ("file:db?mode=memory", "file::memory:"):
+                with contextlib.suppress(simloop.UnsupportedError):
+                    open_(as_built)  # Debian's SQLite takes each name for a URI, others don't.
+            open_("file:db?mode=memory", uri=True)
+            open_("file::memory:?cache=shared", uri=True)
+
+    simloop.run(main(), disk=True)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_programs_own_authorizer_opens_no_way_past_the_disk():
+    """It is asked after ours, and hears of what ours lets pass; without it ours is still there."""
+    asked = []
+
+    def allow_all(*of):
+        asked.append(of)
+        return sqlite3.SQLITE_OK
+
+    async def main():
+        for connection in (sqlite3.connect(":memory:"), sqlite3.Connection(":memory:")):
+            with contextlib.closing(connection):
+                connection.set_authorizer(allow_all)
+                refused(connection.execute, "attach 'db' as x")
+                connection.execute("attach ':memory:' as y")
+                connection.set_authorizer(None)
+                refused(connection.execute, "attach 'db' as x")
+                connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+                with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+                    connection.execute("select 1")
+
+    simloop.run(main(), disk=True)
+    assert (sqlite3.SQLITE_ATTACH, ":memory:", None, None, None) in asked
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_database_is_read_from_bytes():
+    """What one connection gives as bytes another one takes, in memory."""
+    if not hasattr(sqlite3.Connection, "deserialize"):
+        pytest.skip("this SQLite was built without it")
+
+    async def main():
+        with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute("create table t(a)")
+            connection.execute("insert into t values (7)")
+            connection.commit()
+            data = connection.serialize()
+        with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+            connection.deserialize(data)
+            refused(connection.execute, "attach 'x' as x")
+            return connection.execute("select a from t").fetchall()
+
+    assert simloop.run(main(), disk=True) == [(7,)]
 
 
 @pytest.mark.usefixtures("folder")

@@ -17,7 +17,8 @@ import uuid
 
 import pytest
 
-from simloop._sandbox import START_DATE, current
+from simloop._presence import by_thread
+from simloop._sandbox import START_DATE, current, sandbox
 from simloop._sandbox.time import real_clock
 from simloop.errors import UsageError
 
@@ -289,6 +290,20 @@ def test_interrupted_patching_is_undone(make, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             make().enter()
     assert snapshot() == before
+
+
+def test_an_interrupt_at_the_end_leaves_nothing_behind(make, monkeypatch):
+    """Ctrl-C while a run collects what it leaves behind ends it, and all is real again."""
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    before = snapshot()
+    monkeypatch.setattr(sandbox, "collect", interrupted)
+    with pytest.raises(KeyboardInterrupt), make():
+        assert snapshot() != before
+    assert snapshot() == before
+    assert not by_thread
 
 
 def test_later_patches_of_others_stay(make, monkeypatch):

@@ -6,12 +6,15 @@ import asyncio
 import itertools
 import math
 import pickle
+import socket
 import threading
 
 import pytest
 
 import simloop
+from simloop._threads import step_watch
 from simloop._threads.step_watch import watched_steps
+from simloop._threads.watching import watchman
 from simloop.testing import _life
 
 LIMIT_S = 0.01
@@ -26,7 +29,7 @@ def ticking():
 def run_watched(main, spent_s):
     """Run a coroutine under the watch, by another source of real time."""
     world = simloop.World()
-    with watched_steps(world.threads, LIMIT_S, spent_s):
+    with world.inside(), watched_steps(world.threads, LIMIT_S, spent_s):
         return simloop.run(main, world=world)
 
 
@@ -95,7 +98,10 @@ def test_many_steps_are_not_one():
         return True
 
     world = simloop.World()
-    with watched_steps(world.threads, LIMIT_S, lambda _ident: world.steps * LIMIT_S):
+    with (
+        world.inside(),
+        watched_steps(world.threads, LIMIT_S, lambda _ident: world.steps * LIMIT_S),
+    ):
         assert simloop.run(main(), world=world)
 
 
@@ -160,3 +166,22 @@ def test_the_watch_keeps_no_deadlock_waiting():
         simloop.run(main(), real_step_limit=60)
     # Where tests share a process with other threads (pytest-xdist's), these may be listed.
     assert "_threads/step_watch" not in str(caught.value)
+
+
+def test_an_error_that_comes_too_late_is_taken_back(monkeypatch):
+    """Where the step has ended by itself meanwhile, the run ends whole, and sockets are real."""
+    # It was raised while the program computed, and comes while the engine does. In the middle of
+    # its exit it left every patch in place, and a dead world behind the loops of all later tests.
+    raised = []
+
+    def remove(watch):
+        for _ in range(2 - len(raised)):
+            raised.append(watch)
+            step_watch._raise_in(watch._ident, step_watch._error_that_says("it has come too late"))
+        real(watch)
+
+    real = watchman.remove
+    monkeypatch.setattr(watchman, "remove", remove)
+    assert simloop.run(asyncio.sleep(1, "done"), real_step_limit=60) == "done"
+    assert len(raised) == 2
+    assert "__new__" not in vars(socket.socket)
