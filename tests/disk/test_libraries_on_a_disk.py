@@ -501,6 +501,67 @@ def unclosed_files():
     ).read()
 
 
+@body
+def attributes_of_links():
+    """A link has no permissions of its own, and what is sent goes to no file that appends."""
+    pathlib.Path("f").write_text("abc")
+    os.symlink("f", "s")
+    told = [failing(os.chmod, each, 0o600, follow_symlinks=False) for each in "fs"]
+    with open("f", "rb") as source, open("g", "ab") as target, open("h", "wb") as other:
+        told.append(failing(os.sendfile, target.fileno(), source.fileno(), 0, 3)[0])
+        told.append(os.sendfile(other.fileno(), source.fileno(), 0, 3))
+    return told
+
+
+@body
+def arrays():
+    """Files of plain bytes and of text, whole and in parts, by paths and by files: numpy."""
+    numpy = pytest.importorskip("numpy")
+    numbers = numpy.array([[1.5, 2], [3, 4]])
+    numbers.T.tofile("b")
+    numbers.tofile(pathlib.Path("t"), ",", "%.2f")
+    numbers.tofile("plain", sep=" ")
+    told = [pathlib.Path(name).read_bytes() for name in ("b", "t", "plain")]
+    with open("f", "wb") as file:
+        file.write(b"abc")
+        numpy.arange(3, dtype="i2").tofile(file)
+        told.append(file.tell())
+        file.write(b"d")
+    with open("f", "rb") as file:
+        told.append(file.read(3))
+        told += [numpy.fromfile(file, "i2", 1).tolist(), file.tell()]
+        told += [numpy.fromfile(file, "i1", offset=1).tolist(), file.tell()]
+    made = numpy.fromfile("b")
+    made[0] = 9  # It may be written to.
+    told += [made.tolist(), numpy.fromfile("t", sep=",").tolist()]
+    told += [numpy.fromfile("plain", "f8", 2, " ").tolist(), numpy.fromfile("f", "i8").tolist()]
+    for call in (
+        lambda: numpy.fromfile("none"),
+        lambda: numpy.fromfile("b", object),
+        lambda: numpy.fromfile("t", sep=",", offset=1),
+        lambda: numpy.array([object()]).tofile("o"),
+        lambda: numbers.tofile("none/b"),
+    ):
+        told.append(failing(call))
+    numpy.savetxt("s", numbers)
+    return [*told, numpy.loadtxt("s").tolist(), os.path.getsize("o")]
+
+
+@body
+def images():
+    """Pillow writes and reads pictures of each kind."""
+    image = pytest.importorskip("PIL.Image")
+    drawn = image.new("RGB", (40, 30), (200, 30, 60))
+    drawn.putpixel((3, 4), (1, 2, 3))
+    told = []
+    for kind in ("png", "jpg", "gif", "bmp", "tif", "ppm", "ico", "tga"):
+        drawn.save(f"x.{kind}")
+        told.append(pathlib.Path(f"x.{kind}").read_bytes())
+        with image.open(f"x.{kind}") as opened:
+            told.append((opened.format, opened.size, opened.convert("RGB").getpixel((3, 4))))
+    return told
+
+
 def in_folder(folder, function):
     """Run a body in a folder, and come back."""
     here = os.getcwd()

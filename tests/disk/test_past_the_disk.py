@@ -183,6 +183,19 @@ def test_what_reads_by_itself_gets_no_stale_file(tmp_path):
     assert os.listdir(tmp_path) == ["f"]
 
 
+@pytest.mark.usefixtures("folder")
+def test_readline_keeps_no_history_past_the_disk():
+    """It opens the file by itself: refused, with the way out."""
+    readline = pytest.importorskip("readline")
+
+    async def main():
+        told = refused(readline.write_history_file, "history")
+        refused(readline.read_history_file)
+        return told
+
+    assert "get_history_item()" in simloop.run(main(), disk=True)
+
+
 def test_numpy_saves_arrays_on_a_disk(tmp_path):
     """numpy.save and load go through file objects; a map of a file is refused."""
     numpy = pytest.importorskip("numpy")

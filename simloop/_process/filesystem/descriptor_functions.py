@@ -112,7 +112,9 @@ class DescriptorFunctions(PathArguments):
         self, out_fd: Any, in_fd: Any, offset: int | None, count: int, write: Callable[..., int]
     ) -> int:
         """Write a part of a file elsewhere, by a function that writes to a descriptor."""
-        opened = self.opened(in_fd)
+        opened, target = self.opened(in_fd), self.look_up(out_fd)
+        if target is not None and target.flags & os.O_APPEND:
+            raise file_error(errno.EINVAL)  # sendfile(2)
         start = opened.position if offset is None else offset
         sent = write(out_fd, opened.pread(min(count, _CHUNK), start))
         if offset is None:

@@ -242,8 +242,10 @@ class PathFunctions(PathArguments):
     ) -> None:
         """Set the permissions."""
         inode = self.find(path, dir_fd, follow=follow_symlinks)
-        if inode.is_link:
-            raise file_error(errno.EOPNOTSUPP)
+        if (
+            inode.is_link
+        ):  # fchmodat(3) can't, which os_chmod_impl in posixmodule.c turns into this.
+            raise NotImplementedError("chmod: follow_symlinks unavailable on this platform")
         self.disk.chmod(inode, self.user, mode)
 
     @_named()

@@ -5,7 +5,8 @@ this is loaded before a world has one; from then on a run without one pays a loo
 
 :mod:`.disk_functions` has the functions of ``os`` and ``fcntl``, :mod:`.file_objects` what ``open``
 gives, :mod:`.own_openers` what opens files by itself and is refused, and
-:mod:`.attached_databases` what SQL opens, :mod:`.log_handlers` whose logging's handlers are,
+:mod:`.attached_databases` what SQL opens, :mod:`.descriptors_in_c` what libraries hand to C,
+:mod:`.log_handlers` whose logging's handlers are,
 :mod:`.real_files` what lies below a disk, and :mod:`.disk_tree` where UNIX sockets have their
 paths.
 """
@@ -17,6 +18,7 @@ from simloop._sandbox.patching.registry import registering
 with registering():
     from . import (  # noqa: F401 - for what they register
         attached_databases,
+        descriptors_in_c,
         disk_functions,
         file_objects,
         log_handlers,

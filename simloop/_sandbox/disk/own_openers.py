@@ -1,10 +1,9 @@
 """What opens files by itself, in C: refused in a run with a disk, by name and with the way out.
 
 Owns: ``mmap`` of a file on a disk, databases in C (sqlite3, gdbm, ndbm), certificates that OpenSSL
-reads and keys that it writes, and the net below all that: Python announces each opening of a file
-and each change of files (``sys.audit``), so what comes there in a run with a disk was not sent to
-it. ``dbm`` makes new databases by its own module in Python, ``dbm.dumb``; numpy saves arrays
-through the file object.
+reads and keys that it writes, readline's history, and the net below all that: Python announces each
+opening of a file and each change of files (``sys.audit``), so what comes there in a run with a disk
+was not sent to it. ``dbm`` makes new databases by its own module in Python, ``dbm.dumb``.
 
 Must not know: how the rest could be had.
 
@@ -134,14 +133,21 @@ def _register_key_log(module: ModuleType) -> None:
     entry(module.SSLContext, "keylog_filename", property(real.__get__, set_))
 
 
-def _register_arrays(module: ModuleType) -> None:
-    """Let numpy write its arrays through file objects: it makes C streams of descriptors."""
+def _register_history(module: ModuleType) -> None:
+    for name in ("append_history_file", "read_history_file", "write_history_file"):
+        if hasattr(module, name):  # libedit appends nothing.
+            _refuse_history(getattr(module, name))
 
-    def isfileobj(f: Any) -> Any:
-        calls = calls_of_descriptors()
-        return real(f) and (calls is None or calls.look_up(f) is None)
 
-    real = rewrite(module.isfileobj, isfileobj)
+def _refuse_history(function: Any) -> None:
+    def refuse(*args: Any) -> Any:
+        if calls_of_paths() is None:
+            return real(*args)
+        call = f"readline.{function.__name__}({', '.join(map(repr, args))})"
+        way_out = "write the lines that get_history_item() gives"
+        raise refused(call, "it opens its file by itself, in C", way_out)
+
+    real = redirect(function, refuse)
 
 
 def _refuse_written(owner: Any, name: str) -> None:
@@ -163,4 +169,4 @@ def _refuse_written(owner: Any, name: str) -> None:
 
 when_loaded("_ssl", _register_certificates)
 when_loaded("ssl", _register_key_log)
-when_loaded("numpy.lib.format", _register_arrays)
+when_loaded("readline", _register_history)
