@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ __all__ = ["line_of", "trace_path", "tracing", "with_error"]
 _MARK = "simloop"
 _FOLDER = ".simloop/traces"
 _NAME_MAX = 150
+_UNFIT = re.compile(r"[^\w.-]+")
+"""What is not for names of files; two tests' parameters may differ in nothing else."""
 
 
 def trace_path(item: pytest.Item) -> Path | None:
@@ -43,24 +46,32 @@ def trace_path(item: pytest.Item) -> Path | None:
         return None
     if given is True:
         given = _FOLDER
-    if not isinstance(given, str | os.PathLike) or not os.fspath(given):
+    if not isinstance(given, str | os.PathLike) or os.fspath(given) == "" or "\0" in str(given):
         pytest.fail(
             f"the mark {_MARK} of {item.nodeid} got trace={given!r}; it takes the path of a file"
             " that ends in .json, or of a folder, or True",
             pytrace=False,
         )
     path = item.config.rootpath / given
-    return path if path.suffix == ".json" else path / file_name(item.nodeid)
+    if path.suffix != ".json":
+        return path / file_name(item.nodeid)
+    case = item.nodeid.partition("[")[2].removesuffix("]")
+    return path.with_name(file_name(f"{path.stem}[{case}]")) if case else path
 
 
 def file_name(nodeid: str) -> str:
-    """Return the name of the file for a test's trace, in a folder.
+    """Return the name of the file for a test's trace, in a folder; two tests never share one.
 
-    >>> file_name("tests/test_chat.py::TestChat::test_it[a/b]")
+    >>> file_name("tests/test_chat.py::TestChat::test_it[a-b]")
     'tests-test_chat.py-TestChat-test_it-a-b.json'
+    >>> file_name("tests/test_chat.py::TestChat::test_it[a/b]")
+    'tests-test_chat.py-TestChat-test_it-a-b-01fba34e.json'
     """
-    name = re.sub(r"[^\w.-]+", "-", nodeid).strip("-")
-    return f"{name[-_NAME_MAX:]}.json"
+    _, _, case = nodeid.partition("[")
+    name = _UNFIT.sub("-", nodeid).strip("-")
+    if _UNFIT.search(case.removesuffix("]")) or len(name) > _NAME_MAX:
+        name = f"{name[-_NAME_MAX:]}-{zlib.crc32(nodeid.encode()):08x}"
+    return f"{name}.json"
 
 
 @contextmanager

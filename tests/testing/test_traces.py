@@ -78,6 +78,25 @@ def test_each_test_has_a_file_in_a_folder(suite, pytester) -> None:
     assert (pytester.path / ".simloop/traces/test_suite.py-test_true.json").exists()
 
 
+def test_no_two_tests_share_a_file(suite, pytester) -> None:
+    """One test of many cases or seeds has a file for each, also where a single one was named."""
+    suite("""
+    @pytest.mark.simloop(trace="runs")
+    @pytest.mark.parametrize("way", ["a/b", "a-b", "a?b"])
+    async def test_many(way):
+        await asyncio.sleep(1)
+
+    @pytest.mark.simloop(trace="one.json", seeds=[1, 2])
+    async def test_seeds():
+        await asyncio.sleep(1)
+    """).assert_outcomes(passed=5)
+    assert len(list((pytester.path / "runs").iterdir())) == 3
+    assert sorted(path.name for path in pytester.path.glob("*.json")) == [
+        "one-seed1.json",
+        "one-seed2.json",
+    ]
+
+
 def test_the_found_schedule_of_an_explored_test_is_traced(suite, pytester) -> None:
     """Of all schedules the one that broke the test is traced, and so is its replay."""
     source = """
@@ -122,7 +141,7 @@ def test_plain_tests_and_cases_are_traced_by_the_mode(suite, pytester) -> None:
     }
 
 
-@pytest.mark.parametrize("value", ["7", "('a',)", "''", "1.5"])
+@pytest.mark.parametrize("value", ["7", "('a',)", "''", "1.5", "chr(0)"])
 def test_what_names_no_file_is_refused(suite, value) -> None:
     """A value that is no path is told in one line, with what it takes."""
     result = suite(f"""
@@ -131,7 +150,8 @@ def test_what_names_no_file_is_refused(suite, value) -> None:
         pass
     """)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"*got trace={value}; it takes the path of a file*"])
+    told = repr(eval(value))  # noqa: S307 - those above
+    assert f"got trace={told}; it takes the path of a file" in result.stdout.str()
 
 
 def test_a_file_that_cannot_be_written_is_told(suite, pytester) -> None:
