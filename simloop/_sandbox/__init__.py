@@ -41,7 +41,7 @@ from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads
 from .entropy import aiohttp_masks, first_use, numpy_random, openssl_random  # noqa: F401
 from .files.passed_files import passed_file
 from .files.temporary_names import passed_over
-from .hashing import completion_order, library_classes, standard_classes  # noqa: F401
+from .hashing import completion_order, hash_of_none, library_classes, standard_classes  # noqa: F401
 from .hashing.object_hashes import hash_by_number
 from .io import (  # noqa: F401
     blocking_reads,

@@ -73,6 +73,7 @@ class StepWatch:
         self._began_s = 0.0
         self._is_over = False
         self._is_looking = False
+        self._has_raised = False
 
     @property
     def pause_s(self) -> float:
@@ -94,7 +95,20 @@ class StepWatch:
         while self._is_looking:
             Gate().wait(_LOOK_S)
         watchman.remove(self)
-        _raise_in(self._ident, None)
+        if self._has_raised:
+            self._take_back()
+
+    def _take_back(self) -> None:
+        """Let come here what was raised and has not come yet."""
+        # By another error in its place, of which a thread has one at most. Taken back by NULL it
+        # leaves the interpreter with something to do for ever (CPython 3.11, Python/ceval.c:
+        # eval_breaker), and one that traces never comes past the next call.
+        try:
+            _raise_in(self._ident, LimitError)
+            while True:
+                pass
+        except LimitError:
+            return
 
     def _look(self) -> None:
         current = self._scheduler.current
@@ -118,6 +132,7 @@ class StepWatch:
             " real_step_limit, the seconds that a step may compute"
         )
         if not _is_ours(sys._current_frames()[ident]):  # Making the error took its time.
+            self._has_raised = True
             _raise_in(ident, kind)
 
 
@@ -138,13 +153,12 @@ def _error_that_says(message: str) -> type[LimitError]:
     return type(LimitError.__name__, (LimitError,), members)
 
 
-def _raise_in(ident: int, kind: type[LimitError] | None) -> None:
-    """Raise an error in a thread, at its next instruction; with None, take back what has not come.
+def _raise_in(ident: int, kind: type[LimitError]) -> None:
+    """Raise an error in a thread, at its next instruction.
 
     CPython takes a class and calls it without arguments (``PyThreadState_SetAsyncExc``).
     """
-    error = None if kind is None else ctypes.py_object(kind)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
 
 
 @contextmanager

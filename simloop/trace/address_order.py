@@ -13,7 +13,6 @@ is kept are words. The look is bounded, and taken in runs that are known to diff
 from __future__ import annotations
 
 import gc
-import sys
 import weakref
 from collections import deque
 from types import CoroutineType, FrameType, FunctionType, GeneratorType, ModuleType
@@ -35,9 +34,6 @@ _OBJECTS_MAX = 20_000
 _ELEMENTS_MAX = 100
 _STEPS_AROUND = 2
 """How many steps before and after the one that differs are looked at, too."""
-
-_NONE_HASHES_BY_ADDRESS = sys.version_info < (3, 12)
-"""``hash(None)`` is a constant from 3.12 on (CPython gh-99540)."""
 
 
 class AddressOrder(NamedTuple):
@@ -186,15 +182,8 @@ def _by_address(element: Any) -> Any:
         found = (_by_address(each) for each in element)
         return next((each for each in found if each is not None), None)
     if element is None:
-        return _NoneHash() if _NONE_HASHES_BY_ADDRESS else None
+        return None  # A constant: CPython gh-99540, and before 3.12 in every process with a run.
     for each in type.__dict__["__mro__"].__get__(kind):
         if "__hash__" in vars(each):
             return element if each is object else None
     return None
-
-
-class _NoneHash:
-    """Stands for None where that hashes by address."""
-
-
-_NoneHash.__qualname__ = "None"
