@@ -1,6 +1,7 @@
 """The loop and the world of the code that asks, with their types.
 
-Owns: finding them, on a loop and in a thread of a run.
+Owns: finding them, on a loop and in a thread of a run; and the world in which a script runs, which
+is that of the runs that it begins itself.
 
 Must not know: how they came about.
 """
@@ -8,6 +9,7 @@ Must not know: how they came about.
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from simloop._loop import SimLoop
@@ -16,9 +18,42 @@ from simloop._sandbox import current
 from simloop.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
     from .world import World
 
-__all__ = ["current_loop", "current_world"]
+__all__ = ["current_loop", "current_world", "script_in", "world_of_script"]
+
+_of_script: list[World] = []
+"""The world of the script that the command runs, if one is on."""
+
+
+@contextmanager
+def script_in(world: World) -> Iterator[None]:
+    """Run a script in the block: its ``simloop.run(main())`` is a run in this world."""
+    _of_script.append(world)
+    try:
+        yield
+    finally:
+        _of_script.remove(world)
+
+
+def world_of_script(caller: FrameType) -> World | None:
+    """Return the world of the script that is about to begin a run by itself, or None.
+
+    None for its threads, too, since what they run is beside what the script runs; and for what it
+    imports: tests that it runs, say, want a world each.
+
+    Args:
+        caller: Whose run it is.
+    """
+    if not _of_script or caller.f_globals.get("__name__") != "__main__":
+        return None
+    context = current()
+    if context is None or not context.blocks_loop or _of_script[-1].kernel.is_running:
+        return None
+    return _of_script[-1]
 
 
 def current_loop() -> SimLoop:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 import warnings
 from asyncio import CancelledError, runners
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -19,6 +20,7 @@ from simloop._sandbox import Deferring, has_tasks, leave_interrupts, take_interr
 from simloop._threads.step_watch import watched_steps
 from simloop.errors import SimError, UsageError
 
+from .current import world_of_script
 from .failed_run import keeping_limits, let_clean_up, limiting_the_end
 from .run_options import RunOptions, refuse_unknown
 from .world import world_of
@@ -104,6 +106,9 @@ def run(
     try:
         if unknown:
             refuse_unknown("run()", unknown, RunOptions._fields)
+        of_script = world_of_script(sys._getframe(1))
+        if of_script is not None and world is None and not options.of_world():
+            options = options._replace(world=of_script)
         with _in_world("run()", options) as inner:
             return run_in(inner, main, options)
     except UsageError:

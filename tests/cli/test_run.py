@@ -50,6 +50,55 @@ def test_the_digest_is_the_runs(run):
     assert closing(first)["digest"] == closing(second)["digest"] != closing(other)["digest"]
 
 
+BY_OURSELVES = """
+import asyncio, random, simloop
+
+async def main():
+    await asyncio.sleep(5)
+    print(random.random())
+
+if __name__ == "__main__":
+    simloop.run(main()WITH)
+    simloop.run(main(), debug=True)
+"""
+
+
+def test_runs_that_a_script_begins_itself_are_the_commands(run):
+    """``simloop.run(main())`` in a script has the seed of the line, its digest and its trace."""
+    # Anything else would be silence: a line with another seed, and the same output.
+    first, again, other = (run(BY_OURSELVES.replace("WITH", ""), f"--seed={n}") for n in (1, 1, 2))
+    assert first.out == again.out != other.out
+    assert closing(first)["virtual"] == "0:00:10"
+    assert closing(first)["digest"] == closing(again)["digest"] != closing(other)["digest"]
+    plain = run(BY_OURSELVES.replace("WITH", "").replace("simloop.run", "asyncio.run"), "--seed=1")
+    assert plain.out == first.out
+
+
+def test_a_run_with_a_seed_of_its_own_keeps_it(run):
+    """Who says which world a run is to have gets that, on whatever line."""
+    done = [run(BY_OURSELVES.replace("WITH", ", seed=9"), f"--seed={n}").out for n in (1, 2)]
+    assert done[0].splitlines()[0] == done[1].splitlines()[0]
+    assert done[0] != done[1]
+
+
+@pytest.mark.parametrize(
+    ("with_", "status"), [("", ExitStatus.DEADLOCK), ("3600", ExitStatus.LIMIT)]
+)
+def test_the_verdict_on_such_a_run_is_the_commands(run, with_, status):
+    """A deadlock in it is told as any other, and a limit."""
+    done = run(f"""
+import asyncio, simloop
+
+async def main():
+    await {"asyncio.Event().wait()" if not with_ else "asyncio.sleep(9)"}
+
+if __name__ == "__main__":
+    simloop.run(main(), max_time=5)
+""")
+    assert done.status == status
+    assert "Traceback" not in done.err
+
+
 @pytest.mark.parametrize(
     "start",
     [

@@ -26,8 +26,9 @@ from simloop._kernel.safe_looks import message_of
 from simloop._sandbox.time import real_clock
 from simloop.cli._program import NoProgramError
 from simloop.cli._status import ExitStatus
-from simloop.errors import DeadlockError, SimError
+from simloop.errors import DeadlockError, LimitError, SimError
 from simloop.trace import Digest
+from simloop.world.current import script_in
 from simloop.world.failed_run import CleanUpLoop
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Execution:
         began_s = real_clock.perf_counter()
         value, error = None, None
         try:
-            with self.world.inside(), self._making_loops():
+            with self.world.inside(), script_in(self.world), self._making_loops():
                 value = program(lambda: self._loops_made > 0 or self.world.steps > 0)
                 if inspect.iscoroutine(value):
                     value = asyncio.run(value)
@@ -86,6 +87,8 @@ class Execution:
                 if self.world.properties is not None:
                     self.world.properties.finish()
         except BaseException as caught:  # noqa: BLE001 - however it ended is what we tell
+            if isinstance(caught, DeadlockError | LimitError):
+                self._end_by(caught)  # From a run that the script began by simloop.run().
             error = self._verdict or caught
         real_s = real_clock.perf_counter() - began_s
         self.world.unwatch(digest)
