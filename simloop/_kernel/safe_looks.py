@@ -16,7 +16,13 @@ from __future__ import annotations
 import functools
 import re
 import reprlib
+import sys
+from inspect import CO_OPTIMIZED
 from types import MethodType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 __all__ = [
     "DEFAULT_REPR",
@@ -28,6 +34,7 @@ __all__ = [
     "short_repr_of",
     "text_of",
     "unwrapped",
+    "variables_of",
     "without_addresses",
 ]
 
@@ -71,6 +78,41 @@ def attribute_of(thing: object, name: str) -> object:
         return object.__getattribute__(thing, name)
     except BaseException:  # noqa: BLE001 - a property of the program's may raise anything
         return None
+
+
+_HOLDERS = 3
+"""Of a frame's copy of its variables: the frame, whoever looks, and the count itself."""
+
+
+def variables_of(frame: FrameType) -> dict[str, Any]:
+    """Return the variables of a frame, and leave nothing of them in it.
+
+    Up to Python 3.12 a frame of a function keeps the dictionary that ``f_locals`` gives
+    (``PyFrame_FastToLocalsWithError`` in Objects/frameobject.c), and with it all objects that were
+    looked at, until it ends. Where the program has got it itself, by ``locals()``, it stays, and
+    where a tool traces, for from there the variables are read back when its function returns.
+
+    Args:
+        frame: Of the calling thread, or of a coroutine that is suspended.
+
+    Example:
+        >>> import sys
+        >>> def function():
+        ...     variable = 1
+        ...     return variables_of(sys._getframe())
+        >>> function()
+        {'variable': 1}
+    """
+    kept = frame.f_locals
+    found = dict(kept)
+    if (
+        type(kept) is dict
+        and frame.f_code.co_flags & CO_OPTIMIZED
+        and sys.gettrace() is None
+        and sys.getrefcount(kept) == _HOLDERS
+    ):
+        kept.clear()
+    return found
 
 
 def class_name(kind: type) -> str:

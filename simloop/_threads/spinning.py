@@ -25,7 +25,7 @@ import sys
 from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from simloop._kernel.safe_looks import attribute_of
+from simloop._kernel.safe_looks import attribute_of, variables_of
 from simloop.errors import LimitError
 
 if TYPE_CHECKING:
@@ -194,7 +194,10 @@ def _state(frame: FrameType) -> list[Any]:
     """Return where a frame stands and what it sees, one level deep."""
     code, names = frame.f_code, frame.f_globals
     state: list[Any] = [code, frame.f_lineno]
-    seen = [*frame.f_locals.values(), *(names[each] for each in code.co_names if each in names)]
+    seen = [
+        *variables_of(frame).values(),
+        *(names[each] for each in code.co_names if each in names),
+    ]
     for value in seen:
         state.append(value)
         if isinstance(value, _SIZED):

@@ -12,6 +12,8 @@ becomes of any.
 Invariants:
 
 - A run that is not watched pays nothing, and one that is pays nothing for a step.
+- Frames, which keep alive what their thread lets go of meanwhile, are asked for only of a step that
+  has taken too long: what a run lets go of is freed in the run.
 - No error is raised while the innermost frame is one of ours. It comes at the thread's next
   instruction that asks for it, which may be one of ours by then: so what must not be left halfway,
   the seal's exit above all, is behind the watch's end, after which no error comes any more.
@@ -29,11 +31,10 @@ from simloop._threads.watching import watchman
 from simloop.errors import LimitError
 
 from .real_threads import Gate
-from .thread_position import computing_time_s, left_of_turn, position_of
+from .thread_position import computing_time_s, position_of, step_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
 
     from .thread_scheduler import ThreadScheduler
 
@@ -113,16 +114,12 @@ class StepWatch:
     def _look(self) -> None:
         current = self._scheduler.current
         ident = self._ident if current is None else current.ident
-        frames = sys._current_frames()
-        if ident not in frames or self._ident not in frames:
-            return
-        kernel = self._scheduler.kernel
-        step = (ident, kernel.steps, left_of_turn(frames[self._ident]))
+        step = (ident, *step_of(self._scheduler.kernel))
         spent_s = self._spent_s(ident)
         if step != self._step:
             self._step, self._began_s = step, spent_s
             return
-        if spent_s - self._began_s < self._limit_s or _is_ours(frames[ident]):
+        if spent_s - self._began_s < self._limit_s or _is_ours_in(ident):
             return
         self._began_s = spent_s  # If the program goes on all the same, it is told again.
         kind = _error_that_says(
@@ -131,13 +128,15 @@ class StepWatch:
             "Nothing else of the run can happen meanwhile. Let it end or await something; or raise"
             " real_step_limit, the seconds that a step may compute"
         )
-        if not _is_ours(sys._current_frames()[ident]):  # Making the error took its time.
+        if not _is_ours_in(ident):  # Making the error took its time.
             self._has_raised = True
             _raise_in(ident, kind)
 
 
-def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).startswith("simloop.")
+def _is_ours_in(ident: int) -> bool:
+    """Return whether a thread is in the engine at the moment, or over."""
+    frame = sys._current_frames().get(ident)
+    return frame is None or str(frame.f_globals.get("__name__")).startswith("simloop.")
 
 
 def _error_that_says(message: str) -> type[LimitError]:

@@ -7,23 +7,23 @@ thread from outside: how long it has computed, and in which step of a turn it st
 
 from __future__ import annotations
 
-import itertools
 import linecache
 import os
 import sys
 import time
-from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from simloop._kernel import Kernel
+
 __all__ = [
     "computing_time_s",
-    "left_of_turn",
     "position_of",
     "queueing_time_s",
+    "step_of",
     "variables_of",
 ]
 
@@ -91,16 +91,14 @@ def queueing_time_s(ident: int) -> float:
     return int(text.split()[1]) / 1e9
 
 
-def left_of_turn(frame: FrameType | None) -> int:
-    """Return how many steps of its turn a kernel has left, which stands in a frame of its own.
+def step_of(kernel: Kernel) -> tuple[int, int]:
+    """Return by what a step of a kernel is told from others: its turn, and what comes after it.
 
-    Returns:
-        That number, or -1 where no turn is on.
+    The kernel counts the steps of a turn when that begins. Which of them is on could be read in its
+    frame; but whoever asks another thread for its frames keeps alive what that lets go of meanwhile
+    (an asynchronous generator, say), and a run would not be the same when it is watched.
     """
-    while frame is not None:
-        if str(frame.f_globals.get("__name__")).startswith("simloop._kernel."):
-            rest = frame.f_locals.get("rest")
-            if isinstance(rest, itertools.repeat):
-                return length_hint(rest)
-        frame = frame.f_back
-    return -1
+    try:
+        return kernel.steps, id(kernel.ready[0])
+    except IndexError:
+        return kernel.steps, 0

@@ -106,6 +106,30 @@ def test_many_steps_are_not_one():
         assert simloop.run(main(), world=world)
 
 
+def test_a_run_that_is_watched_is_the_same(monkeypatch):
+    """No frame is asked for while steps end in time: it would keep alive what is let go of."""
+    # What was freed later, on the thread that looks, ended an asynchronous generator a step later.
+
+    def fail():
+        raise AssertionError("frames were asked for")
+
+    looks = []
+
+    async def main():
+        while len(looks) < 5:
+            await asyncio.sleep(0)
+
+    def spent(_ident):
+        looks.append(world.steps)
+        return world.steps * LIMIT_S / 2
+
+    world = simloop.World()
+    with world.inside(), watched_steps(world.threads, LIMIT_S, spent):
+        monkeypatch.setattr(sys, "_current_frames", fail)
+        simloop.run(main(), world=world)
+        monkeypatch.undo()
+
+
 def test_a_step_that_waits_for_real_computes_nothing():
     """A debugger at a breakpoint uses up none of the limit: what is counted is computing."""
     looked = threading.Event()

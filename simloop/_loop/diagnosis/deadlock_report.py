@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from simloop._kernel import seconds
-from simloop._kernel.safe_looks import attribute_of, class_name
+from simloop._kernel.safe_looks import attribute_of, class_name, variables_of
 from simloop.errors import DeadlockError
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _describe_wait(
             break
         text = _PRIMITIVES.get(frame.f_code.co_qualname)
         if text is not None:
-            local = frame.f_locals
+            local = variables_of(frame)
             subject = local.get("self")
             names = {
                 "self": _name_of(subject, own),
@@ -251,10 +251,10 @@ def _name_of(subject: Any, own: list[FrameType]) -> str:
     """Name an object as the program's innermost frames do: by a variable or an attribute."""
     kind = type.__dict__["__name__"].__get__(type(subject))
     for frame in reversed(own):
-        for name, value in {**frame.f_globals, **frame.f_locals}.items():
+        for name, value in {**frame.f_globals, **variables_of(frame)}.items():
             if value is subject:
                 return f"{name!r} ({kind})"
-        owner = frame.f_locals.get("self")
+        owner = variables_of(frame).get("self")
         attributes = attribute_of(owner, "__dict__")
         for name, value in attributes.items() if isinstance(attributes, dict) else ():
             if value is subject:
@@ -275,7 +275,7 @@ def _holds(task: asyncio.Task[Any], subject: Any) -> bool:
     entered, at_door = 0, False
     for awaitable, frame in chain(task.get_coro()):
         if frame.f_code.co_filename.startswith(_ASYNCIO):
-            at_door = at_door or frame.f_locals.get("self") is subject
+            at_door = at_door or variables_of(frame).get("self") is subject
         else:
             entered += _exits_kept(awaitable, subject)
     return entered > at_door

@@ -32,6 +32,7 @@ from functools import partial
 from operator import call
 from typing import TYPE_CHECKING, Any
 
+from simloop._kernel.safe_looks import variables_of
 from simloop._sandbox.patching.memory import WORD_SIZE, address_of, interpreter
 from simloop._sandbox.patching.registry import before_install
 
@@ -140,7 +141,7 @@ def _variables_of_frames() -> Iterator[Any]:
     for innermost in sys._current_frames().values():
         frame: FrameType | None = innermost
         while frame is not None:
-            yield from frame.f_locals.values()
+            yield from variables_of(frame).values()
             frame = frame.f_back
 
 

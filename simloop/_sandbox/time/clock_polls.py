@@ -35,6 +35,7 @@ from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NS_PER_SECOND, seconds
+from simloop._kernel.safe_looks import variables_of
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import LimitError
 
@@ -237,7 +238,7 @@ def _step_of(clock: Clock) -> tuple[int, int]:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if str(frame.f_globals.get("__name__")).startswith("simloop._kernel."):
-            rest = frame.f_locals.get("rest")
+            rest = variables_of(frame).get("rest")
             if isinstance(rest, itertools.repeat):
                 return clock.steps, length_hint(rest)
         frame = frame.f_back

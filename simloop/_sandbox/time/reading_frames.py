@@ -14,6 +14,8 @@ import linecache
 import sys
 from typing import TYPE_CHECKING, Any
 
+from simloop._kernel.safe_looks import variables_of
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -40,7 +42,7 @@ def state_of(frame: FrameType | None) -> list[Any]:
     state: list[Any] = []
     while frame is not None and not _is_ours(frame):
         state += (frame.f_code, frame.f_lasti)
-        state.extend(frame.f_locals.values())
+        state.extend(variables_of(frame).values())
         frame = frame.f_back
     return state
 

@@ -24,13 +24,11 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from simloop._threads.spinning import SPIN_S, look_for_spin, raise_failure, thread_state
-from simloop._threads.thread_position import computing_time_s, left_of_turn
+from simloop._threads.thread_position import computing_time_s, step_of
 
 from . import watchman
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from simloop._kernel import Kernel
     from simloop._threads.real_threads import Patience
     from simloop._threads.spinning import Spin
@@ -65,15 +63,7 @@ class _LoopThread:
     def is_in_turn(self) -> bool:
         """Return whether it is still in the step in which it was found."""
         threads = self.threads
-        return (
-            threads is not None
-            and threads.current is None
-            and self.step == self.step_at(sys._getframe(1))
-        )
-
-    def step_at(self, frame: FrameType | None) -> tuple[int, int]:
-        """Return which step of the kernel a frame of the thread belongs to."""
-        return self.kernel.steps, left_of_turn(frame)
+        return threads is not None and threads.current is None and self.step == step_of(self.kernel)
 
     def sleep(self, duration_ns: int) -> None:
         """Let the threads of the run go on, or one from outside, and time pass."""
@@ -81,7 +71,7 @@ class _LoopThread:
         if not threads.awake and not threads.asleep and self._hears_from_outside():
             return
         self.kernel.block(duration_ns)
-        self.step = self.step_at(sys._getframe(1))  # Others had steps of their own.
+        self.step = step_of(self.kernel)  # Others had steps of their own.
 
     def _hears_from_outside(self) -> bool:
         real_work = self.threads.real_work
@@ -131,15 +121,14 @@ class SpinWatch:
             return
         if scheduler.current is not None or raise_failure(thread):
             return
-        # Frames are asked for as seldom as can be: they keep alive what their threads let go of.
-        if thread.spin is None and not self._has_computed(thread, scheduler.kernel.steps):
+        kernel = scheduler.kernel
+        if thread.spin is None and not self._has_computed(thread, kernel.steps):
             return
-        frame = sys._current_frames().get(thread.ident)
-        step = thread.step_at(frame)
+        step = step_of(kernel)
         if thread.spin is not None:
             if step != thread.step:
                 thread.spin.end()
-        elif step[1] >= 0 and not _is_traced(frame):
+        elif kernel.is_running and not _is_traced(thread.ident):
             thread.step = step
             look_for_spin(thread)
 
@@ -156,13 +145,16 @@ class SpinWatch:
         return False
 
 
-def _is_traced(frame: FrameType | None) -> bool:
-    """Return whether a tool traces a frame of the step that is on, which a second one would end.
+def _is_traced(ident: int) -> bool:
+    """Return whether a tool traces a frame of a thread's step, which a second one would end.
+
+    From Python 3.12 on two don't disturb one another, and frames are not asked for.
 
     Frames below the step do not tell: a debugger that went on leaves its mark on the outermost one
     (``Bdb.set_continue`` in CPython's ``Lib/bdb.py``), for the rest of the process.
     """
-    while frame is not None and not hasattr(sys, "monitoring"):
+    frame = None if hasattr(sys, "monitoring") else sys._current_frames().get(ident)
+    while frame is not None:
         if str(frame.f_globals.get("__name__")).startswith("simloop._kernel."):
             return False
         if frame.f_trace is not None:
