@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 HEAD = """
-import asyncio, dataclasses, random, sys
+import asyncio, dataclasses, gc, random, sys
 from collections import Counter, OrderedDict, defaultdict
 from functools import lru_cache
 import simloop
@@ -112,8 +112,13 @@ def test_all_that_was_filed_under_the_old_hash_is_found(seed):
     assert next(generator_with_one) == 1
     assert constant(None) and constant((None, 1)) and not constant(0)
     assert [cached(None), cached((None, 1)), cached(frozenset([None]))] == kept
-    for each in range(9):
+    model = [None, (None, 1), frozenset([None])]  # What was filed before is put out in turn.
+    for each in [None, 1, 2, (None, 1), None, 4, None, 5, frozenset([None]), 6, None, None]:
+        hits = cached.cache_info().hits
         cached(each)
+        assert (cached.cache_info().hits > hits) == (each in model), each
+        model = [*(key for key in model if key != each), each][-3:]
+    gc.collect()
     for each, order in zip(filed, orders):
         assert [id(k) for k in each] == order
         assert all(each[k] == v for k, v in each.items())

@@ -48,6 +48,8 @@ _TYPE_AT = WORD_SIZE
 """Where an object's type is."""
 _KEPT_HASH_AT = 6 * WORD_SIZE
 """Where a frozen set keeps its hash (``PySetObject``, Include/cpython/setobject.h)."""
+_LINK, _LINKED_HASH_AT = "_lru_list_elem", 4 * WORD_SIZE
+"""What ``functools.lru_cache`` keeps of a key, and where in it the hash is (``lru_list_elem``)."""
 _UNKNOWN = -1 & (1 << (8 * WORD_SIZE)) - 1
 
 _KINDS: tuple[Any, ...] = (OrderedDict, dict, set, frozenset)
@@ -93,14 +95,34 @@ class _Found:
         hashed = list(map(_hash_of, self._keys))
         if hashed == self._hashed:
             return False
-        self._hashed = hashed
+        before, self._hashed = self._hashed, hashed
         kind = _kind_of(self._container)
+        if kind is dict and not self._mend_links(before):
+            return False
         if kind is frozenset:
             steps = _steps_of_frozen(self._container, self._content)
         else:
             update = partial(kind.update, self._container, self._content)
             steps = partial(kind.clear, self._container), update
         deque(map(call, steps), maxlen=0)  # In C.
+        return True
+
+    def _mend_links(self, hashed: list[int]) -> bool:
+        """Mend what a cache of ``functools`` keeps of each key; False if that is not where it was.
+
+        By it a key is taken out of the dictionary when its turn has come; one that is not found
+        there would be taken out of the list of keys twice.
+        """
+        before = {id(key): value for key, value in zip(self._keys, hashed, strict=True)}
+        kept = [
+            (ctypes.c_ssize_t.from_address(address_of(link) + _LINKED_HASH_AT), key)
+            for key, link in self._content
+            if id(key) in before and type(link).__name__ == _LINK
+        ]
+        if any(word.value != before[id(key)] for word, key in kept):
+            return False
+        for word, key in kept:
+            word.value = hash(key)
         return True
 
 
