@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Coroutine, Iterator
     from contextvars import Context
+    from types import FrameType
     from typing import Never
 
     from simloop.trace import Digest, Recorder
@@ -106,15 +107,21 @@ def run(
     try:
         if unknown:
             refuse_unknown("run()", unknown, RunOptions._fields)
-        of_script = world_of_script(sys._getframe(1))
-        if of_script is not None and world is None and not options.of_world():
-            options = options._replace(world=of_script)
+        options = _in_script(sys._getframe(1), options)
         with _in_world("run()", options) as inner:
             return run_in(inner, main, options)
     except UsageError:
         if isinstance(main, CoroutineType):
             main.close()  # The error says it all: no warning that it was never awaited as well.
         raise
+
+
+def _in_script(caller: FrameType, options: RunOptions) -> RunOptions:
+    """Place a run in the world of the script that begins it, unless it is to have its own."""
+    world = world_of_script(caller)
+    if world is None or options.world is not None or options.of_world():
+        return options
+    return options._replace(world=world)
 
 
 def refuse_running_loop(call: str) -> None:

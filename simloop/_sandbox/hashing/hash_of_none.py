@@ -81,13 +81,13 @@ class _Found:
     Args:
         container: The dictionary or set.
         keys: Those keys.
-        content: All that it holds: an ordered dictionary finds its values by its keys.
+        items: What it holds, of an ordered dictionary, which finds its values by its keys.
     """
 
-    def __init__(self, container: Any, keys: list[Any], content: list[Any]) -> None:
+    def __init__(self, container: Any, keys: list[Any], items: list[Any]) -> None:
         self._container = container
         self._keys = keys
-        self._content = content
+        self._items = items
         self._hashed = list(map(_hash_of, keys))
 
     def mend(self) -> bool:
@@ -99,10 +99,13 @@ class _Found:
         kind = _kind_of(self._container)
         if kind is dict and not self._mend_links(before):
             return False
+        content = self._items or list(
+            (dict.items if kind is dict else kind.__iter__)(self._container)
+        )
         if kind is frozenset:
-            steps = _steps_of_frozen(self._container, self._content)
+            steps = _steps_of_frozen(self._container, content)
         else:
-            update = partial(kind.update, self._container, self._content)
+            update = partial(kind.update, self._container, content)
             steps = partial(kind.clear, self._container), update
         deque(map(call, steps), maxlen=0)  # In C.
         return True
@@ -116,7 +119,7 @@ class _Found:
         before = {id(key): value for key, value in zip(self._keys, hashed, strict=True)}
         kept = [
             (ctypes.c_ssize_t.from_address(address_of(link) + _LINKED_HASH_AT), key)
-            for key, link in self._content
+            for key, link in dict.items(self._container)
             if id(key) in before and type(link).__name__ == _LINK
         ]
         if any(word.value != before[id(key)] for word, key in kept):
@@ -130,10 +133,8 @@ def _look_at(container: Any) -> _Found | None:
     kind = _kind_of(container)
     if dict.fromkeys(map(type, kind.__iter__(container))).keys() <= _PLAIN:
         return None  # As most, and at the speed of C.
-    content = list(kind.__iter__(container))
-    keys = [each for each in content if type(each) not in _PLAIN]
-    is_set = kind is set or kind is frozenset
-    return _Found(container, keys, content if is_set else list(kind.items(container)))
+    keys = [each for each in list(kind.__iter__(container)) if type(each) not in _PLAIN]
+    return _Found(container, keys, list(kind.items(container)) if kind is OrderedDict else [])
 
 
 def _kind_of(container: Any) -> Any:
