@@ -61,10 +61,11 @@ _PLAIN = dict.fromkeys((str, int, bytes, float, bool, complex, type)).keys()
 def settle_hash_of_none() -> None:
     """Let ``None`` hash by a constant, whatever was hashed before."""
     slot = ctypes.c_size_t.from_address(address_of(type(None)) + _SLOT_AT)
-    if slot.value != _address_of_function("_Py_HashPointer"):
+    constant = _address_of_function("Py_IsNone")
+    if not constant or slot.value != _address_of_function("_Py_HashPointer"):
         return
     found = [each for each in map(_look_at, _containers()) if each is not None]
-    slot.value = _address_of_function("Py_IsNone")
+    slot.value = constant
     # A frozen set keeps its hash until it is filled anew, and may be within another one's key.
     is_changing = True
     while is_changing:
@@ -72,7 +73,9 @@ def settle_hash_of_none() -> None:
 
 
 def _address_of_function(name: str) -> int:
-    return ctypes.cast(getattr(interpreter, name), ctypes.c_void_p).value or 0
+    """Return where a function of CPython's is; 0 if this one does not tell."""
+    function = getattr(interpreter, name, None)
+    return 0 if function is None else ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 class _Found:
