@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from .same_failure import Identity
     from .strategies import Strategy
 
-__all__ = ["Exploration", "explore"]
+__all__ = ["Exploration", "check_counts", "check_seconds", "explore"]
 
 
 def explore(
@@ -116,7 +116,7 @@ def explore(
     """
     stop_if_loading()
     delays = _checked_delays(delays)
-    _check_counts(schedules=schedules, stop=stop)
+    check_counts(schedules=schedules, stop=stop)
     _check_others(seconds, seed, progress)
     workers = WorkerOptions.of(jobs, real_run_limit, memory_limit, executor)
     chosen = strategy_of(strategy, sleeps=delays.sleeps > 0)
@@ -135,16 +135,31 @@ def _checked_delays(delays: Any) -> Delays:
     return delays
 
 
-def _check_counts(**counts: Any) -> None:
+def check_counts(**counts: Any) -> None:
+    """Refuse what is no number of anything.
+
+    Raises:
+        UsageError: One of them is neither a whole number above 0 nor None; it is named.
+    """
     for name, count in counts.items():
         is_count = isinstance(count, int) and not isinstance(count, bool)
         if count is not None and not (is_count and count > 0):
             raise UsageError(f"{name}={count!r}; it takes a whole number above 0, or None")
 
 
-def _check_others(seconds: object, seed: object, progress: object) -> None:
-    if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+def check_seconds(seconds: Any) -> None:
+    """Refuse what is no length of time.
+
+    Raises:
+        UsageError: It is neither a number above 0 nor None.
+    """
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and seconds > 0):
         raise UsageError(f"seconds={seconds!r}; it takes a number above 0, or None")
+
+
+def _check_others(seconds: object, seed: object, progress: object) -> None:
+    check_seconds(seconds)
     if progress is not None and not callable(progress):
         raise UsageError(f"progress={progress!r}; it takes a function of what was found so far")
     if not isinstance(seed, int | str):

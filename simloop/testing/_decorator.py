@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from simloop.errors import UsageError
 
 from ._life import TestRun, options_of
-from ._many_runs.asked_exploration import explore_test, separated
+from ._many_runs.asked_exploration import EXPLORING, explore_test, separated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -65,7 +65,7 @@ def virtual_time(function: Any = None, /, **options: Any) -> Any:
         3660.0
     """
     asked, of_run = separated("virtual_time()", options)
-    chosen = options_of("virtual_time()", of_run)
+    chosen = options_of("virtual_time()", of_run, further=EXPLORING)
 
     def decorate(decorated: Any) -> Any:
         if hasattr(decorated, "hypothesis"):

@@ -23,7 +23,7 @@ from simloop.world.run_options import RunOptions
 from simloop.world.world import world_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from simloop._loop import SimLoop
@@ -41,13 +41,21 @@ _FOREIGN = {"world": "each test has a world of its own, made by the options of a
 """Options of :func:`simloop.run` that mean nothing to a test."""
 
 
-def options_of(call: str, given: Mapping[str, Any], *args: Any) -> RunOptions:
+def options_of(
+    call: str, given: Mapping[str, Any], *args: Any, further: Iterable[str] = ()
+) -> RunOptions:
     """Make the options of a test of what was written down.
+
+    Args:
+        call: What it was given to.
+        given: Names and values of a run.
+        *args: What was given without a name.
+        further: What else may be given, and was read already.
 
     Raises:
         UsageError: It holds something else; the message names it, and ``call``, which got it.
     """
-    return RunOptions.of(call, given, foreign=_FOREIGN, args=args)
+    return RunOptions.of(call, given, foreign=_FOREIGN, further=further, args=args)
 
 
 class TestRun:

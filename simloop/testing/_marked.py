@@ -98,7 +98,7 @@ def _options(item: pytest.Item) -> RunOptions:
     """Read a test's marks, the nearest last, and the command line for the seed."""
     given, args = _given(item)
     try:
-        return options_of(f"the mark {_MARK} of {item.nodeid}", given, *args)
+        return options_of(f"the mark {_MARK} of {item.nodeid}", given, *args, further=_NOT_OF_RUN)
     except UsageError as error:
         refusal = str(error)
     pytest.fail(refusal, pytrace=False)
@@ -217,8 +217,13 @@ def _explored(item: pytest.Item) -> tuple[Any, Any] | None:
         return None
     from ._many_runs import explored_tests  # noqa: PLC0415 - most tests run once
 
-    asked = explored_tests.wanted(item, _MARK)
-    return None if asked is None else (explored_tests, asked)
+    try:
+        asked = explored_tests.wanted(item, _MARK)
+    except UsageError as error:
+        refusal = f"the mark {_MARK} of {item.nodeid}, or the command line, got {error}"
+    else:
+        return None if asked is None else (explored_tests, asked)
+    pytest.fail(refusal, pytrace=False)
 
 
 def run_test(item: pytest.Function, function: Any) -> bool:
@@ -396,7 +401,10 @@ def tell(item: pytest.Item) -> Iterator[str]:
         return
     if (trace := trace_path(item)) is not None:
         yield line_of(item, trace)
-    explored = _explored(item)
+    try:
+        explored = _explored(item)
+    except pytest.fail.Exception:
+        return  # That is what has failed.
     if explored is not None:
         yield from explored[0].report_of(item)
         return

@@ -75,6 +75,7 @@ class RunOptions(NamedTuple):
         given: Mapping[str, Any],
         *,
         foreign: Mapping[str, str] | None = None,
+        further: Iterable[str] = (),
         args: Iterable[Any] = (),
     ) -> RunOptions:
         """Make options of what was written down by name.
@@ -83,13 +84,14 @@ class RunOptions(NamedTuple):
             call: What it was given to, for the message: ``virtual_time()``, say.
             given: Names and values.
             foreign: Options that mean nothing there, each with the way out.
+            further: What it takes beside, for the message: somebody else has read that.
             args: What was given without a name, which is nothing that is known.
 
         Raises:
             UsageError: Something else was given, or options that exclude each other.
         """
         foreign = foreign or {}
-        known = [name for name in cls._fields if name not in foreign]
+        known = [*(name for name in cls._fields if name not in foreign), *further]
         refuse_unknown(call, given, known, foreign=foreign, args=args)
         options = cls(**given)
         options.refuse_conflict(call)

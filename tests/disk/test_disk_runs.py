@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -416,3 +417,26 @@ def test_the_command_has_the_option(tmp_path):
     )
     assert done.stdout == "x\n"
     assert os.listdir(tmp_path) == ["program.py"]
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_files_have_the_same_numbers_whether_the_temporary_folder_was_known(missing, monkeypatch):
+    """Python makes a file to find that folder, once in a process: not on a disk."""
+
+    async def main():
+        if missing:
+            monkeypatch.setattr(
+                tempfile, "_candidate_tempdir_list", lambda: ["/none", "/also none"]
+            )
+            tempfile.tempdir = None
+            with pytest.raises(FileNotFoundError, match="No usable temporary directory found in"):
+                tempfile.gettempdir()
+            return None
+        with tempfile.NamedTemporaryFile(dir=tempfile.gettempdir()) as file:
+            return os.fstat(file.fileno()).st_ino, os.stat(tempfile.gettempdir()).st_mtime_ns
+
+    told = []
+    for known in (None, tempfile.gettempdir()):
+        monkeypatch.setattr(tempfile, "tempdir", known)
+        told.append(simloop.run(main(), disk=True))
+    assert told[0] == told[1]

@@ -7,6 +7,7 @@ import errno
 import os
 import pathlib
 import socket
+import struct
 from unittest import mock
 
 import pytest
@@ -602,5 +603,25 @@ def test_handlers_that_fail(same, kind):
         await record.do("closed", writer.wait_closed)
         server.close()
         await settled()
+
+    same(body)
+
+
+@pytest.mark.parametrize("linger", [None, struct.pack("ii", 1, 0)])
+def test_the_queue_of_errors_is_empty_whatever_became_of_the_peer(same, linger):
+    """MSG_ERRQUEUE reads neither the end of the stream nor its error; these come as ever."""
+
+    async def body(record):
+        with socket.create_server((LOCAL, 0)) as listener:
+            ours = socket.create_connection(listener.getsockname())
+            theirs, _ = listener.accept()
+        if linger is not None:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        theirs.close()
+        await asyncio.sleep(0.05)
+        with ours:
+            ours.setblocking(False)
+            for flags in (socket.MSG_ERRQUEUE, 0):
+                await record.do(f"with {flags}", lambda flags=flags: ours.recv(9, flags))
 
     same(body)

@@ -226,3 +226,36 @@ def test_a_test_that_ends_itself_is_no_finding(suite, pytester, call) -> None:
     """)
     result.assert_outcomes(**{"skip": {"skipped": 1}, "xfail": {"xfailed": 1}}[call])
     assert not (pytester.path / ".simloop").exists()
+
+
+@pytest.mark.parametrize("value", ["'x'", "-1", "0", "True", "1.5"])
+def test_a_number_of_schedules_that_means_nothing_is_told(suite, value) -> None:
+    """By the mark and by the decorator, in one line; and so is one of the command line."""
+    result = suite(f"""
+    import pytest
+    from simloop.testing import virtual_time
+
+    @pytest.mark.simloop(explore={value})
+    async def test_marked():
+        pass
+
+    def test_decorated():
+        with pytest.raises(Exception, match="it takes a whole number above 0") as caught:
+            virtual_time(explore={value})
+        assert type(caught.value).__name__ == "UsageError"
+    """)
+    result.assert_outcomes(passed=1, failed=1)
+    told = f"*test_marked, or the command line, got explore={eval(value)!r}; it takes a whole*"  # noqa: S307 - those above
+    result.stdout.fnmatch_lines([told])
+
+
+def test_a_misspelt_option_of_an_exploration_is_told(suite) -> None:
+    """The line lists what the mark takes beside options of a run, and which was meant."""
+    result = suite("""
+    import pytest
+
+    @pytest.mark.simloop(seds=[1], explor=3)
+    async def test_marked():
+        pass
+    """)
+    result.stdout.fnmatch_lines(["*did you mean *seeds* or explore*"])

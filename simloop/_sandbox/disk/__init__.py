@@ -8,7 +8,7 @@ gives, :mod:`.own_openers` what opens files by itself and is refused, and
 :mod:`.attached_databases` what SQL opens, :mod:`.descriptors_in_c` what libraries hand to C,
 :mod:`.log_handlers` whose logging's handlers are,
 :mod:`.real_files` what lies below a disk, and :mod:`.disk_tree` where UNIX sockets have their
-paths.
+paths. :mod:`.temporary_folder` finds that without a trial.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ with registering():
         file_objects,
         log_handlers,
         own_openers,
+        temporary_folder,
     )
 
 from .callers import calls_of_descriptors

@@ -128,6 +128,15 @@ def _do_apart(function: Any, name: str) -> None:
 # tempfile ---------------------------------------------------------------------------------------
 
 
+def _by_trial() -> str | None:
+    """Return None: outside of disks a folder is found by a file that is made in it."""
+    return None
+
+
+find_temporary_folder: Callable[[], str | None] = _by_trial
+"""Returns the folder for temporary files, where it is known without a trial."""
+
+
 def _register_tempfile(module: ModuleType) -> None:
     """Let temporary names come from one stream of the world, whatever object gives them out.
 
@@ -139,8 +148,20 @@ def _register_tempfile(module: ModuleType) -> None:
         run = by_thread.get(get_ident())
         return real_rng(names) if run is None else run.entropy.stream("program/temporary names")
 
+    def default_folder() -> str:
+        found = find_temporary_folder()
+        if found is not None:
+            return found
+        apart = _step_apart("tempfile._get_default_tempdir")
+        try:
+            folder: str = real_default()
+        finally:
+            if apart is not None:
+                apart.end()
+        return folder
+
     real_rng = rewrite(vars(module._RandomNameSequence)["rng"].fget, rng)
-    _do_apart(module._get_default_tempdir, "tempfile._get_default_tempdir")
+    real_default = rewrite(module._get_default_tempdir, default_folder)
 
 
 when_loaded("tempfile", _register_tempfile)

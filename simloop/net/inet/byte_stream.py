@@ -277,6 +277,8 @@ class StreamSocket(SocketFile):
             inbox.size = 0
             data = chunks.popleft()
         else:
+            if flags & MSG_ERRQUEUE and self.family != AF_UNIX:
+                raise os_error(errno.EAGAIN)  # That queue is empty, whatever became of the peer.
             if not chunks:
                 return self.recv_nothing()
             if flags:
@@ -290,8 +292,6 @@ class StreamSocket(SocketFile):
     def _recv_flagged(self, size: int, flags: int) -> bytes:
         """Receive, bytes being there, with flags; MSG_DONTWAIT and MSG_WAITALL change nothing."""
         self._refuse_oob(flags)
-        if flags & MSG_ERRQUEUE and self.family != AF_UNIX:
-            raise os_error(errno.EAGAIN)  # No error ever lies in that queue.
         if flags & _MSG_PEEK:
             return self.inbox.peek(size)
         return StreamSocket.recv(self, size)  # Not the heir's, which has come here by its own.

@@ -15,7 +15,7 @@ import attrs
 from simloop.errors import UsageError
 from simloop.exploration import Delays
 from simloop.exploration.explored_run import FAILURES
-from simloop.exploration.exploring import Exploration
+from simloop.exploration.exploring import Exploration, check_counts, check_seconds
 from simloop.exploration.program import Program, quiet
 from simloop.exploration.replaying import replay_program, schedule_of
 from simloop.exploration.strategies import strategy_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from simloop.exploration import Found, Schedule
 
-__all__ = ["Asked", "explore_test", "separated"]
+__all__ = ["EXPLORING", "Asked", "explore_test", "separated"]
 
 
 @attrs.frozen
@@ -41,6 +41,15 @@ class Asked:
     failures: Any = FAILURES
     replay: str | None = None
     """The one schedule to run, by token or file."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse numbers that mean nothing.
+
+        Raises:
+            UsageError: One is such.
+        """
+        check_counts(explore=self.explore)
+        check_seconds(self.seconds)
 
     @property
     def is_any(self) -> bool:
@@ -75,15 +84,18 @@ class Asked:
         return found
 
 
+EXPLORING = tuple(each.name for each in attrs.fields(Asked))
+"""What may be asked of an exploration, by name."""
+
+
 def separated(call: str, given: Mapping[str, Any]) -> tuple[Asked | None, dict[str, Any]]:
     """Return what of some options is for an exploration, and what for a run.
 
     Raises:
         UsageError: There is something that has no effect, as nothing is explored.
     """
-    names = [each.name for each in attrs.fields(Asked)]
-    of_run = {name: value for name, value in given.items() if name not in names}
-    chosen = {name: given[name] for name in names if given.get(name) is not None}
+    of_run = {name: value for name, value in given.items() if name not in EXPLORING}
+    chosen = {name: given[name] for name in EXPLORING if given.get(name) is not None}
     asked = Asked(**chosen)
     if not asked.is_any:
         if chosen:
