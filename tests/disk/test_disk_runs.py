@@ -440,3 +440,36 @@ def test_files_have_the_same_numbers_whether_the_temporary_folder_was_known(miss
         monkeypatch.setattr(tempfile, "tempdir", known)
         told.append(simloop.run(main(), disk=True))
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("close", ["file", "descriptor"])
+@pytest.mark.parametrize("lock", [fcntl.flock, fcntl.lockf])
+@pytest.mark.parametrize("on_host", [False, True])
+def test_a_standby_waits_as_long_as_the_leader_leads(lock, close, on_host, tmp_path):
+    """A lock is had when the file is closed, however late that is, and not a moment later."""
+    # Locks of threads of one process do not keep each other out by fcntl(2), so these are left out.
+    if lock is fcntl.lockf and not on_host:
+        pytest.skip("a lock by fcntl is the process's")
+
+    def leader():
+        fd = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR)
+        lock(fd, fcntl.LOCK_EX)
+        time.sleep(30 * 86_400)
+        os.close(fd) if close == "descriptor" else os.fdopen(fd).close()
+
+    def standby():
+        with open(tmp_path / "lock", "w") as file:
+            lock(file, fcntl.LOCK_EX)
+        taken.append(time.monotonic() - began)
+
+    async def main():
+        if on_host:
+            host = simloop.current_world().add_host("db", leader)
+            await asyncio.sleep(1)
+            await host.start(standby).exited()
+        else:
+            await asyncio.gather(asyncio.to_thread(leader), asyncio.to_thread(standby))
+
+    taken, began = [], 0
+    on_disk(main)
+    assert taken == [30 * 86_400]

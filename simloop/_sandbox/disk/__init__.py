@@ -14,6 +14,7 @@ paths. :mod:`.temporary_folder` finds that without a trial.
 from __future__ import annotations
 
 from simloop._sandbox.patching.registry import registering
+from simloop._sandbox.process.lock_calls import wake_lock_waiters
 
 with registering():
     from . import (  # noqa: F401 - for what they register
@@ -27,7 +28,6 @@ with registering():
     )
 
 from .callers import calls_of_descriptors
-from .disk_functions import wake_lock_waiters
 from .disk_tree import DiskTree
 from .log_handlers import remove_log_handlers
 from .real_files import RealFiles, path_of_descriptor, real_cwd

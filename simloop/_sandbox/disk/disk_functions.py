@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._sandbox.patching.registry import redirect, redirect_present
 from simloop._sandbox.process import effects
 from simloop._sandbox.process.effects import _listeners
-from simloop._sandbox.process.lock_calls import _line, _take
-from simloop._sandbox.process.threads import wake_all
+from simloop._sandbox.process.lock_calls import _take, wake_lock_waiters
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.disk.disk_errors import NotOnDiskError
 
@@ -32,7 +31,7 @@ from .refusing import refused
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["wake_lock_waiters"]
+__all__: list[str] = []
 
 # Paths -----------------------------------------------------------------------------------------
 
@@ -164,7 +163,10 @@ def _redirect_descriptor(name: str) -> None:
         calls = calls_of_descriptors()
         if calls is None or calls.look_up(args[0] if args else kwargs.get("fd")) is None:
             return real(*args, **kwargs)
-        return getattr(calls, method)(*args, **kwargs)
+        result = getattr(calls, method)(*args, **kwargs)
+        if name == "close":
+            wake_lock_waiters()  # It may have had one.
+        return result
 
     function.__name__ = function.__qualname__ = name
     real = redirect(target, function)
@@ -357,16 +359,14 @@ def _fcntl(fd: Any, cmd: int, *args: Any) -> Any:
     return _locked(call, fd, attempt, waits=cmd == fcntl.F_SETLKW)
 
 
+_GROWTH = 100  # Nearly all that unlocks is heard of.
+
+
 def _locked(call: str, fd: Any, attempt: Callable[[], Any], *, waits: bool) -> Any:
     """Try a lock, again and again where it may wait; whoever waits for one may go on after it."""
-    result = _take(call, fd, attempt) if waits else attempt()
-    wake_all(_line)
+    result = _take(call, fd, attempt, _GROWTH) if waits else attempt()
+    wake_lock_waiters()
     return result
-
-
-def wake_lock_waiters() -> None:
-    """Let those who wait for a lock try again: a process has ended that may have had it."""
-    wake_all(_line)
 
 
 def _ioctl(fd: Any, *args: Any) -> Any:

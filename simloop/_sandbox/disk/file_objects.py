@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from simloop._sandbox.patching.registry import entry, redirect
 from simloop._sandbox.process import effects
+from simloop._sandbox.process.lock_calls import wake_lock_waiters
 from simloop.disk.disk_errors import NotOnDiskError, file_error
 
 from .callers import calls_of_descriptors, calls_of_paths, is_left_alone
@@ -225,6 +226,7 @@ def _close(calls: Any, fd: int) -> None:
         calls.close(fd)
     except NotOnDiskError:
         calls.descriptors.close(fd)
+    wake_lock_waiters()
 
 
 _PART = 1 << 24

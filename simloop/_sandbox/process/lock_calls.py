@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from simloop._sandbox.contracts import Threads
 
-__all__ = ["refuse_fifo"]
+__all__ = ["refuse_fifo", "wake_lock_waiters"]
 
 _real_stat = clone(os.stat)
 _real_fstat = clone(os.fstat)
@@ -109,10 +109,11 @@ _line = object()
 _PAUSE_NS = 10_000_000
 """How long a thread waits before it tries again: closing a file unlocks it unseen."""
 
-_PAUSE_NS_MAX = NS_PER_SECOND
+_GROWTH = 10_000
+"""A file that is closed is unlocked unseen, and had late by this part of the wait."""
 
-_TRIES = 10_000
-"""After so many it is a deadlock."""
+_WAIT_MAX_NS = 366 * 86_400 * NS_PER_SECOND
+"""After so long it is a deadlock."""
 
 _REAL_PAUSE_S = 0.01
 """How often it is looked whether another process holds a lock still."""
@@ -120,8 +121,20 @@ _REAL_PAUSE_S = 0.01
 _BUSY = (errno.EAGAIN, errno.EACCES)
 
 
-def _take(call: str, fd: Any, attempt: Callable[[], Any]) -> Any:
+def wake_lock_waiters() -> None:
+    """Let those try again that wait for locks on files: one may be free."""
+    wake_all(_line)
+
+
+def _take(call: str, fd: Any, attempt: Callable[[], Any], growth: int = _GROWTH) -> Any:
     """Return what an attempt that does not wait gives, as soon as it succeeds.
+
+    Args:
+        call: What it is called in an error.
+        fd: The file.
+        attempt: Raises an OSError where the lock is taken.
+        growth: It tries again after this part of the time that it has waited, and a second at
+            least.
 
     Raises:
         DeadlockError: It never will.
@@ -154,13 +167,14 @@ def _take(call: str, fd: Any, attempt: Callable[[], Any]) -> Any:
         left_s -= _REAL_PAUSE_S
         if has_it():
             return got[0]
-    pause_ns = _PAUSE_NS
-    for _ in range(_TRIES):
+    pause_ns, waited_ns = _PAUSE_NS, 0
+    while waited_ns < _WAIT_MAX_NS:
         if wait_in_line(threads, _line, has_it, None if blocks_loop else pause_ns):
             return got[0]
-        pause_ns = min(2 * pause_ns, _PAUSE_NS_MAX)
+        waited_ns += pause_ns
+        pause_ns = min(2 * pause_ns, max(NS_PER_SECOND, waited_ns // growth))
     raise DeadlockError(
-        f"{call}: the lock was not had in {_TRIES} tries, in which virtual time passed; something"
+        f"{call}: the lock was not had in a year of virtual time; something"
         " of the run holds it. Ask for it without waiting (LOCK_NB), or"
         " wait for real by simloop.allow('subprocess')"
     )
@@ -189,7 +203,7 @@ def _flock(fd: Any, operation: int, /) -> Any:
         return _real_flock(fd, operation)
     if operation & fcntl_names.LOCK_UN:
         result = _real_flock(fd, operation)
-        wake_all(_line)
+        wake_lock_waiters()
         return result
     return _take(
         f"fcntl.flock({fd!r})", fd, lambda: _real_flock(fd, operation | fcntl_names.LOCK_NB)
