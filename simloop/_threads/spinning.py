@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from _thread import LockType
 from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -221,6 +222,8 @@ def _is_same(before: Any, after: Any) -> bool:
         return len(before) == len(after) and all(map(_is_same, before, after))
     if kind in _SIZED:
         return not before and not after
+    if kind is LockType:  # ``Condition.wait(0)`` makes one each time, to wait at.
+        return bool(before.locked() == after.locked())
     return kind in _PLAIN and bool(before == after)
 
 

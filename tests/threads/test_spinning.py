@@ -41,7 +41,12 @@ def spin_on_an_attribute(flag, event, box):
             break
 
 
-SPINS = (spin_on_a_list, spin_on_an_event, spin_on_an_attribute)
+def spin_by_waits_of_no_time(flag, event, box):
+    while not event.wait(0):  # Each makes a lock of its own to wait at.
+        pass
+
+
+SPINS = (spin_on_a_list, spin_on_an_event, spin_on_an_attribute, spin_by_waits_of_no_time)
 
 
 @pytest.mark.slow  # A tenth of a second of real time goes by before a thread is looked at.
