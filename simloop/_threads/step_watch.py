@@ -114,8 +114,13 @@ class StepWatch:
     def _look(self) -> None:
         current = self._scheduler.current
         ident = self._ident if current is None else current.ident
+        if not ident or (current is not None and current.has_ended):
+            return
         step = (ident, *step_of(self._scheduler.kernel))
-        spent_s = self._spent_s(ident)
+        try:
+            spent_s = self._spent_s(ident)
+        except OSError:
+            return  # The thread has ended just now.
         if step != self._step:
             self._step, self._began_s = step, spent_s
             return

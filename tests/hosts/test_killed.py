@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import sys
 import threading
@@ -429,3 +430,36 @@ def test_memory_is_flat_over_many_runs(way):
     objects_after, threads_after = run(400)
     assert threads_after == threads
     assert objects_after - objects < 400  # Not one for each run, which has some thousands.
+
+
+@pytest.mark.parametrize("how", ["kill", "crash"])
+def test_logging_goes_on_when_a_process_was_killed_in_the_middle_of_a_record(how):
+    """The lock of the handler is free for all others, and for the interpreter's own end."""
+    # Processes share the modules of the test; on machines each has a lock of its own.
+
+    class Slow(logging.Handler):
+        def emit(self, record):
+            told.append(record.getMessage())
+            time.sleep(100)
+
+    def client(text):
+        logging.getLogger("shop").warning(text)
+
+    async def main():
+        world = simloop.current_world()
+        killed = world.add_host("killed", client, args=("never done",))
+        waits = world.add_host("waits", client, args=("waited",))
+        await asyncio.sleep(1)
+        killed.processes[0].kill() if how == "kill" else killed.crash()
+        await waits.processes[0].exited()
+        return asyncio.get_running_loop().time()
+
+    told, handler, logger = [], Slow(), logging.getLogger("shop")
+    logger.addHandler(handler)
+    try:
+        assert simloop.run(main()) == 101
+        assert told == ["never done", "waited"]
+        assert handler.lock.acquire(blocking=False)
+        handler.lock.release()
+    finally:
+        logger.removeHandler(handler)

@@ -297,6 +297,7 @@ CHANGES = [
     lambda: os.setgroups([]),
     lambda: os.nice(0),
     lambda: os.sched_setaffinity(0, {0}),
+    lambda: resource.setrlimit(resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)),
 ]
 
 

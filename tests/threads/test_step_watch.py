@@ -9,6 +9,7 @@ import pickle
 import socket
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -125,9 +126,24 @@ def test_a_run_that_is_watched_is_the_same(monkeypatch):
 
     world = simloop.World()
     with world.inside(), watched_steps(world.threads, LIMIT_S, spent):
-        monkeypatch.setattr(sys, "_current_frames", fail)
+        monkeypatch.setattr(step_watch, "sys", SimpleNamespace(_current_frames=fail))
         simloop.run(main(), world=world)
-        monkeypatch.undo()
+
+
+def test_a_thread_that_ends_while_it_is_looked_at_is_passed_over():
+    """It has no clock any more, and the watch looks on."""
+    looks = []
+
+    def gone(_ident):
+        looks.append(1)
+        raise ProcessLookupError
+
+    async def main():
+        while len(looks) < 3:
+            await asyncio.sleep(0)
+        return True
+
+    assert run_watched(main(), gone)
 
 
 def test_a_step_that_waits_for_real_computes_nothing():
@@ -232,3 +248,22 @@ def test_an_error_that_was_raised_leaves_nothing_to_do():
     finally:
         sys.settrace(before)
     assert called
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watch_that_fails_is_none_of_the_others(monkeypatch):
+    """A look that goes wrong is told, and runs after it are watched as ever: none hangs."""
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+
+    def broken(_ident):
+        raise ZeroDivisionError
+
+    async def main():
+        while not told:
+            await asyncio.sleep(0)
+
+    run_watched(main(), broken)
+    assert told[0].exc_type is ZeroDivisionError
+    with pytest.raises(simloop.LimitError, match="one step has computed"):
+        run_watched(spin(), ticking())

@@ -221,6 +221,7 @@ for _name in (
     *("setgroups", "initgroups", "nice", "setpriority", "sched_setaffinity", "sched_setscheduler"),
 ):
     _refuse(os, _name)
+when_loaded("resource", lambda module: _refuse(module, "setrlimit"))
 _refuse(time, "clock_settime")
 _refuse(time, "clock_settime_ns")
 

@@ -57,8 +57,16 @@ class _Watchman:
             self._bell.wait(pause_s)
             for watch in watches:
                 if watch in self._watches:
-                    watch.look()
+                    self._look(watch)
             del watches
+
+    def _look(self, watch: Watch) -> None:
+        try:
+            watch.look()
+        except BaseException:
+            self.remove(watch)  # The others are looked at all the same, by a thread of their own.
+            _start_for_real(self._go_round, ())
+            raise
 
 
 _watchman = _Watchman()

@@ -28,6 +28,7 @@ from simloop._loop.host_loop import HostClockLoop, HostLoop, halt
 from simloop._process import Process
 from simloop._sandbox import collect_now
 from simloop._sandbox.disk import wake_lock_waiters
+from simloop._sandbox.killing.logging_locks import free_logging_locks
 from simloop._sandbox.patching.process_globals import ProcessGlobals
 from simloop.errors import UsageError
 from simloop.world.disks.host_disks import HostSystemCalls, end_files
@@ -451,7 +452,9 @@ class HostProcess(Process):
             self._grace.cancel()
         for loop in list(self.loops):
             remains.keep(*halt(loop))
+        idents = [each.ident for each in world.threads.sim_threads if each.identity is self]
         remains.keep(*world.kernel.withdraw(self.events), *world.threads.freeze(self))
+        free_logging_locks(idents)
         # Who holds the process does not hold what ran in it.
         remains.keep(self._main_task, self._thread, self._dispositions)
         self._main_task = self._thread = self._dispositions = None

@@ -83,9 +83,7 @@ class _Module(HostProgram):
     """A module that is run as ``python -m`` runs it."""
 
     def find(self, own: ProcessGlobals) -> Callable[[], Any]:
-        spec = _spec_of(self.name)
-        if spec.submodule_search_locations is not None:
-            spec = _spec_of(f"{self.name}.__main__")
+        spec = _main_of(self.name)
         loader: Any = spec.loader
         return _as_main(loader.get_code(spec.name), str(spec.origin), spec.parent, None, own)
 
@@ -152,7 +150,7 @@ def _read_text(
         if ":" in program:
             _check_arguments(call, _look_up(program), args)
             return _Named(program, args)
-        _spec_of(program)
+        _main_of(program)
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(
             f"{call}: there is no program {program!r} ({error}); give a function, or the name of"
@@ -223,6 +221,12 @@ def _spec_of(name: str) -> Any:
     if spec is None:
         raise ImportError(f"there is no module {name!r}")
     return spec
+
+
+def _main_of(name: str) -> Any:
+    """Return what ``python -m name`` would run: of a package, the module ``__main__`` in it."""
+    spec = _spec_of(name)
+    return spec if spec.submodule_search_locations is None else _spec_of(f"{name}.__main__")
 
 
 def _is_coroutine_function(function: Any) -> bool:
