@@ -11,6 +11,7 @@ import asyncio
 import sys
 import weakref
 from contextlib import AbstractContextManager, nullcontext
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simloop._kernel import Kernel, RandomStreams
@@ -372,9 +373,9 @@ class World(HostedWorld):
         given = max_time, max_steps, livelock_steps, clock_reads, clock_tick
         self.kernel.limit(**steps_and_time(*given))
         if clock_tick is not None:
-            self.sandbox.reads_left = 0  # Each is looked at from the next reading on.
+            self.sandbox.reads = repeat(None, 0)  # Each is looked at from the next reading on.
             for loop in self.loops:
-                loop._reads_left = 0
+                loop._reads = repeat(None, 0)
 
     def pace(self, realtime: float) -> None:
         """Let virtual time keep pace with the wall, times a factor, from the next jump on.
