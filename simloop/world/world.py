@@ -11,6 +11,7 @@ import asyncio
 import sys
 import weakref
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -193,7 +194,7 @@ class World(HostedWorld):
         if self._network is None:
             network = self._network = Network()
             kernel = self.kernel
-            network.now_ns = lambda: kernel.now_ns
+            network.now_ns = partial(getattr, kernel, "now_ns")  # No frame, as a lambda has.
             network.make_random = lambda: kernel.streams.stream("ports")
             network.call_at_ns = kernel.call_at_ns
             network.make_stream = kernel.streams.stream
