@@ -182,13 +182,18 @@ class ShownClock:
     def __init__(self, now_ns: int) -> None:
         # On the object: reading them from the class costs more than all the rest of ``time()``.
         self.now_ns: int = now_ns
-        self.shown_ns: int = -1  # At which nanosecond it shows ``shown_s``.
+        # At which nanosecond it shows ``shown_s``: what it was told to, or the last that was asked.
+        self.shown_ns: int = -1
         self.shown_s: float = -1e-9
 
     def now_s(self) -> float:
         """Return the time in float seconds."""
         now_ns = self.now_ns
-        return now_ns / NS_PER_SECOND if now_ns != self.shown_ns else self.shown_s
+        if now_ns == self.shown_ns:
+            return self.shown_s
+        self.shown_s = now_s = now_ns / NS_PER_SECOND
+        self.shown_ns = now_ns
+        return now_s
 
     def show(self, value: float) -> None:
         """Show at least ``value`` for the rest of this nanosecond, which it is a part of.

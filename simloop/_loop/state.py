@@ -20,7 +20,7 @@ import asyncio
 import os
 import sys
 from asyncio import coroutines
-from itertools import count
+from itertools import count, repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -29,7 +29,7 @@ from .world_interface import new_world
 if TYPE_CHECKING:
     import ssl
     from collections import deque
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextvars import Context
 
     from simloop._kernel import Handle, TimerHandle
@@ -97,7 +97,9 @@ class LoopState(asyncio.AbstractEventLoop):
         self._thread_id: int | None = None
         self._debug = False
         self.slow_callback_duration: float = 0.1
-        self._reads_left: int = kernel.limits.reads_unseen
+        # As many items as the clock may be read until that is looked at, and what they belong to.
+        self._reads: Iterator[None] = repeat(None, kernel.limits.reads_unseen)
+        self._reads_begun: object = None
         # Tasks: how many got names, the user's factory or one of ours, and what gives the hash of
         # the next task or future that is asked for one.
         self._task_count = 0

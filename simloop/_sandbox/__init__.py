@@ -79,7 +79,7 @@ from .time import (  # noqa: F401
     time_module,
     wait_clocks,
 )
-from .time.clock_polls import read_again
+from .time.clock_polls import reads_of_loop
 from .time.time_zone import check_zone
 
 __all__ = [
@@ -118,7 +118,7 @@ __all__ = [
     "leave_unfinalized",
     "passed_file",
     "passed_over",
-    "read_again",
+    "reads_of_loop",
     "real_clock",
     "restore",
     "sealed",

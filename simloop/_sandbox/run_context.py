@@ -20,7 +20,7 @@ from simloop import _presence
 from .patching.c_functions import clone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from .contracts import Clock, Identity, Signals, Sockets, Threads
@@ -48,7 +48,7 @@ class RunContext:
         "next_number",
         "numbers",
         "polls",
-        "reads_left",
+        "reads",
         "signals",
         "sockets",
         "start_ns",
@@ -79,8 +79,8 @@ class RunContext:
     """Gives the hash of the next object of the run that hashes by number."""
     polls: ClockPolls | None
     """What the thread's reads of clocks have come to."""
-    reads_left: int
-    """How many reads may come until that is looked at."""
+    reads: Iterator[None]
+    """Gives as many items as reads may come until that is looked at."""
     numbers: dict[int, int]
     """Which thread of the run it is, by real identifier; the one that runs the loops is 0."""
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any, Self
 
 from simloop._kernel import NS_PER_SECOND
@@ -109,7 +109,7 @@ class Sandbox(RunContext):
         self.allowed = allow
         self.strict = strict
         self.idle_polls: tuple[int, int] = (0, 0)
-        self.reads_left: int = clock.limits.reads_unseen
+        self.reads: Iterator[None] = repeat(None, clock.limits.reads_unseen)
         self.polls: ClockPolls | None = None
         self.numbers: dict[int, int] = {}
         self.next_number: Callable[[], int] = count(1).__next__
@@ -133,7 +133,7 @@ class Sandbox(RunContext):
         self.files = FileTimes()
         self.threads = threads
         self.idle_polls = (0, 0)
-        self.reads_left = clock.limits.reads_unseen
+        self.reads = repeat(None, clock.limits.reads_unseen)
         self.polls = None
         self.numbers = {}
         self.next_number = count(1).__next__
@@ -336,7 +336,7 @@ class ProcessContext(RunContext):
         self.numbers: dict[int, int] = sandbox.numbers
         self.next_number: Callable[[], int] = sandbox.next_number
         self.idle_polls: tuple[int, int] = (0, 0)
-        self.reads_left: int = sandbox.clock.limits.reads_unseen
+        self.reads: Iterator[None] = repeat(None, sandbox.clock.limits.reads_unseen)
         self.polls: ClockPolls | None = None
 
 
@@ -384,7 +384,7 @@ class ThreadSandbox(RunContext):
         self.numbers: dict[int, int] = process.numbers
         self.next_number: Callable[[], int] = process.next_number
         self.idle_polls: tuple[int, int] = (0, 0)
-        self.reads_left: int = clock.limits.reads_unseen
+        self.reads: Iterator[None] = repeat(None, clock.limits.reads_unseen)
         self.polls: ClockPolls | None = None
         self._number = number
         self._outer: RunContext | None = None

@@ -105,7 +105,9 @@ class _Records:
 
     def token(self, callback: Any) -> int:
         """Return the integer that stands for a step, by its label; keep the short way to it."""
-        task = task_of(callback)
+        kind = type(callback)
+        owner: Any = callback.__self__ if kind in _kinds else None
+        task = owner if type(owner) is Task else task_of(callback)
         if task is None:
             number = self._number(qualified_name(callback))
             function = callback.__func__ if type(callback) is MethodType else callback
@@ -113,7 +115,8 @@ class _Records:
                 # Methods, too: where one is called of a task and of what is none, the first tells.
                 self._keep((function.__qualname__, function.__module__), number, None)
             return number
-        _keep_kind(type(callback))
+        if kind not in _kinds:
+            _keep_kind(kind)
         coro = coroutine_of(task)
         frame = frame_of(coro)
         line = 0 if frame is None else frame.f_lineno or 0

@@ -77,7 +77,7 @@ def name_of(task: Any) -> str:
     So are those that a library makes by ``asyncio.Task(...)``, past the loop, which counts its own
     and marks the tasks that it made.
     """
-    name = asked(task, "get_name")
+    name = task.get_name() if type(task) is asyncio.Task else asked(task, "get_name")
     if type(name) is not str:
         return "Task"
     name = without_addresses(name)
@@ -88,7 +88,7 @@ def name_of(task: Any) -> str:
 
 def coroutine_of(task: Any) -> Any:
     """Return what a task runs; None if its class does not tell."""
-    return asked(task, "get_coro")
+    return task.get_coro() if type(task) is asyncio.Task else asked(task, "get_coro")
 
 
 def asked(task: Any, method: str) -> Any:
@@ -114,6 +114,8 @@ def task_of(callback: Any) -> Any:
 
 def qualified_name(thing: Any) -> str:
     """Return ``module.qualname`` of a function, method, partial, coroutine or object."""
+    if type(thing) is CoroutineType:  # As most are: it wraps nothing, and has no module.
+        return thing.__qualname__
     thing = unwrapped(thing)
     name = attribute_of(thing, "__qualname__")
     if type(name) is not str:

@@ -11,6 +11,8 @@ import asyncio
 import sys
 import weakref
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simloop._kernel import Kernel, RandomStreams
@@ -192,7 +194,7 @@ class World(HostedWorld):
         if self._network is None:
             network = self._network = Network()
             kernel = self.kernel
-            network.now_ns = lambda: kernel.now_ns
+            network.now_ns = partial(getattr, kernel, "now_ns")  # No frame, as a lambda has.
             network.make_random = lambda: kernel.streams.stream("ports")
             network.call_at_ns = kernel.call_at_ns
             network.make_stream = kernel.streams.stream
@@ -372,9 +374,9 @@ class World(HostedWorld):
         given = max_time, max_steps, livelock_steps, clock_reads, clock_tick
         self.kernel.limit(**steps_and_time(*given))
         if clock_tick is not None:
-            self.sandbox.reads_left = 0  # Each is looked at from the next reading on.
+            self.sandbox.reads = repeat(None, 0)  # Each is looked at from the next reading on.
             for loop in self.loops:
-                loop._reads_left = 0
+                loop._reads = repeat(None, 0)
 
     def pace(self, realtime: float) -> None:
         """Let virtual time keep pace with the wall, times a factor, from the next jump on.

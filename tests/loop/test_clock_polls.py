@@ -303,6 +303,20 @@ def test_fewer_reads_than_the_limit_move_nothing():
     assert same_twice(main).value == 3
 
 
+def test_reads_of_two_clocks_move_nothing_before_either_is_at_the_limit():
+    """The loop's clock and the machine's, read in turns, are no poll after a few hundred reads."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for _ in [None] * 4000:
+            time.monotonic()
+            loop.time()
+            await asyncio.sleep(0)
+        return loop.time(), time.monotonic()
+
+    assert same_twice(main).value == (0.0, 0.0)
+
+
 @pytest.mark.parametrize("kind", ["tasks", "callbacks"])
 def test_many_steps_at_one_instant_are_no_wait(kind):
     """Reads of many steps at one instant are each step's own, so the clock stands still."""

@@ -32,7 +32,7 @@ from simloop._kernel import (
     seconds,
 )
 from simloop._loop.state import LoopState
-from simloop._sandbox import read_again
+from simloop._sandbox import reads_of_loop
 
 from .callbacks import check_callback, no_callback
 
@@ -59,18 +59,24 @@ class Scheduling(LoopState):
         the float that it was set for. Who reads it very often in one step lets a little time pass,
         as on a real machine; see ``clock_reads`` of :func:`simloop.run`.
         """
-        self._reads_left -= 1
-        if self._reads_left < 0:
-            self._reads_left = read_again()
+        for _ in self._reads:  # A read is counted: clock_polls.py.
+            break
+        else:
+            self._reads, self._reads_begun = reads_of_loop(self._reads_begun)
         kernel = self._kernel
         now_ns = kernel.now_ns  # As ShownClock.now_s, which would be one call more.
-        return now_ns / NS_PER_SECOND if now_ns != kernel.shown_ns else kernel.shown_s
+        if now_ns == kernel.shown_ns:
+            return kernel.shown_s
+        kernel.shown_s = now_s = now_ns / NS_PER_SECOND
+        kernel.shown_ns = now_ns
+        return now_s
 
     def time_ns(self) -> int:
         """Return the virtual time in nanoseconds, exactly."""
-        self._reads_left -= 1
-        if self._reads_left < 0:
-            self._reads_left = read_again()
+        for _ in self._reads:
+            break
+        else:
+            self._reads, self._reads_begun = reads_of_loop(self._reads_begun)
         return self._kernel.now_ns
 
     def call_soon(  # type: ignore[override]  # typeshed's TypeVarTuple says no more
@@ -178,9 +184,11 @@ class Scheduling(LoopState):
         if callback is None and not self._debug:
             callback = no_callback
         handle = self._call_at_ns(when_ns, callback, args, context, caller)
-        if when_ns / NS_PER_SECOND < when and when_ns < NEVER:
-            handle._context = ShownContext(handle._context, self, float(when))  # type: ignore[assignment]  # it runs, too
-        elif seconds(when_ns) != when or type(when) is int:
+        if type(when) is int:  # As aiohttp rounds its timeouts: each is some nanosecond's.
+            handle._context = ToldContext(handle._context, self, when)  # type: ignore[assignment]  # it runs, too
+        elif when_ns / NS_PER_SECOND < when and when_ns < NEVER:
+            handle._context = ShownContext(handle._context, self, float(when))  # type: ignore[assignment]  # as above
+        elif seconds(when_ns) != when:
             handle._context = ToldContext(handle._context, self, when)  # type: ignore[assignment]  # as above
         return handle
 

@@ -61,13 +61,17 @@ class Connecting(LoopState):
         if host is not None or port is not None:
             if sock is not None:
                 raise ValueError("host/port and sock can not be specified at the same time")
-            info = None  # A number is one address: all that ``_connect_any`` does for it is here.
-            if local_addr is None and happy_eyeballs_delay is None and not interleave:
-                info = numeric_info(host, port, family, socket.SOCK_STREAM, proto)
+            info = (  # A number is one address: all that ``_connect_any`` does for it is here.
+                numeric_info(host, port, family, socket.SOCK_STREAM, proto)
+                if local_addr is None and happy_eyeballs_delay is None and not interleave
+                else None
+            )
             if info is not None:
                 errors: list[list[Exception]] = []
-                with contextlib.suppress(OSError):  # Raised below, not as its own context.
+                try:  # noqa: SIM105 - suppress() would be three calls more
                     sock = await self._connect_one(errors, info, None)
+                except OSError:  # Raised below, not as its own context.
+                    pass
                 if sock is None:
                     _raise_combined(errors, all_errors)
             else:
@@ -84,6 +88,8 @@ class Connecting(LoopState):
             raise ValueError("host and port was not specified and no sock specified")
         elif sock.type != socket.SOCK_STREAM:
             raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+        else:
+            sock.setblocking(False)
         return await self._create_connection_transport(
             sock,
             protocol_factory,
@@ -173,6 +179,7 @@ class Connecting(LoopState):
             raise ValueError(f"A Stream Socket was expected, got {sock!r}")
         check_ssl_options(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         refuse_ssl_socket(sock)
+        sock.setblocking(False)
         return await self._create_connection_transport(
             sock,
             protocol_factory,

@@ -20,7 +20,7 @@ from asyncio import selector_events
 from typing import TYPE_CHECKING, Any
 
 from simloop._loop.state import LoopState
-from simloop._loop.transports.calling_transports import fitting
+from simloop._loop.transports.calling_transports import NAMES_IN_SOCKETS, STREAM_NAMES, fitting
 from simloop._loop.transports.stream_transport import StreamTransport, UnixStreamTransport
 from simloop.net.addressing.addresses import canonical, is_plain
 from simloop.net.linux import socket_names
@@ -68,9 +68,9 @@ class Connections(LoopState):
     ) -> asyncio.Transport:
         """Make the transport that fits the socket."""
         if isinstance(sock, VirtualSocket):
-            if sock.fileno() in self._transports:
+            if sock._fd in self._transports:
                 self._ensure_fd_no_transport(sock)
-            file = sock.file
+            file = sock._file if sock._fd >= 0 else sock.file  # Which raises.
             cls: type[StreamTransport] = self._stream_transport
             if sock._proto == _TCP:
                 if file.options is None:
@@ -79,7 +79,14 @@ class Connections(LoopState):
                     file.options[_NODELAY] = 1
             elif sock._family == _UNIX:
                 cls = self._unix_transport
-            return fitting(cls, sock)(self, sock, protocol, waiter, extra, server)
+            of_virtual, of_socket = NAMES_IN_SOCKETS
+            if (  # Each connection comes by: this takes a third of looking the calls up.
+                type(sock) is not VirtualSocket
+                or not of_virtual.isdisjoint(STREAM_NAMES)
+                or not of_socket.isdisjoint(STREAM_NAMES)
+            ):
+                cls = fitting(cls, sock)
+            return cls(self, sock, protocol, waiter, extra, server)
         self._ensure_fd_no_transport(sock)
         return selector_events._SelectorSocketTransport(  # type: ignore[attr-defined,no-any-return]
             self, sock, protocol, waiter, extra, server
@@ -96,9 +103,8 @@ class Connections(LoopState):
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
     ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
-        """Put a transport and a protocol on a connected socket, and wait until they met."""
+        """Put a transport and a protocol on a socket that is connected and does not block."""
         try:
-            sock.setblocking(False)
             protocol = protocol_factory()
             waiter: asyncio.Future[None] = self.create_future()
             if ssl:

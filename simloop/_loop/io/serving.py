@@ -50,7 +50,9 @@ class Server(StockServer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._members: dict[Any, None] = {}
+        # By descriptor, for to hash a transport by number takes longer; each has its own until it
+        # is detached.
+        self._members: dict[int, Any] = {}
         if not _COUNTS:  # A WeakSet, in no order.
             self._clients = _Members(self._members)
 
@@ -58,13 +60,14 @@ class Server(StockServer):
         """Count a client."""
         assert self._sockets is not None  # type: ignore[attr-defined]
         if transport is not None:
-            self._members[transport] = None
+            self._members[transport._sock_fd] = transport
         if _COUNTS:
             self._active_count += 1
 
     def _detach(self, transport: Any = None) -> None:
         """Count a client less; the last one ends ``wait_closed``."""
-        self._members.pop(transport, None)
+        if transport is not None:
+            self._members.pop(transport._sock_fd, None)
         left = len(self._members)
         if _COUNTS:
             self._active_count -= 1
@@ -76,14 +79,14 @@ class Server(StockServer):
 class _Members:
     """The clients of a server as asyncio uses them: a set with an order."""
 
-    def __init__(self, members: dict[Any, None]) -> None:
+    def __init__(self, members: dict[int, Any]) -> None:
         self._members = members
 
     def __len__(self) -> int:
         return len(self._members)
 
     def copy(self) -> list[Any]:
-        return list(self._members)
+        return list(self._members.values())
 
 
 class Serving(LoopState):

@@ -87,6 +87,7 @@ class Unix(LoopState):
             if sock is None:
                 raise ValueError("no path and sock were specified")
             _check_unix_stream(sock)
+            sock.setblocking(False)
         return await self._create_connection_transport(
             sock,
             protocol_factory,

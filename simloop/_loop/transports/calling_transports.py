@@ -16,6 +16,7 @@ asked again with the rest; what they raise ends the connection as it does in asy
 
 from __future__ import annotations
 
+import socket
 import sys
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,16 @@ if TYPE_CHECKING:
 
     from simloop.net.inet.buffers import ByteQueue
 
-__all__ = ["CallingDatagramTransport", "fitting", "has_own_datagram_calls"]
+__all__ = [
+    "NAMES_IN_SOCKETS",
+    "STREAM_NAMES",
+    "CallingDatagramTransport",
+    "fitting",
+    "has_own_datagram_calls",
+]
 
-_stream_calls_of = attrgetter("recv", "recv_into", "send", "sendmsg")
+STREAM_NAMES = ("recv", "recv_into", "send", "sendmsg")
+_stream_calls_of = attrgetter(*STREAM_NAMES)
 _datagram_calls_of = attrgetter("recvfrom", "send", "sendto")
 _STREAM_CALLS = _stream_calls_of(VirtualSocket)
 _DATAGRAM_CALLS = _datagram_calls_of(VirtualSocket)
@@ -45,8 +53,15 @@ def has_own_datagram_calls(sock: VirtualSocket) -> bool:
     return bool(_datagram_calls_of(type(sock)) != _DATAGRAM_CALLS)
 
 
+NAMES_IN_SOCKETS = vars(VirtualSocket).keys(), vars(socket.socket).keys()
+"""What the classes of sockets that may be patched have now; it is no copy."""
+
+
 def fitting(cls: type[StreamTransport], sock: VirtualSocket) -> type[StreamTransport]:
-    """Return the class of transports for a stream socket: one that calls it, if need be."""
+    """Return the class of transports for a stream socket: one that calls it, if need be.
+
+    One without any of ``STREAM_NAMES`` in ``NAMES_IN_SOCKETS`` need not be asked about.
+    """
     if _stream_calls_of(type(sock)) == _STREAM_CALLS:
         return cls
     return _CallingUnixTransport if issubclass(cls, UnixStreamTransport) else _CallingTransport

@@ -24,8 +24,9 @@ Invariants:
 from __future__ import annotations
 
 import importlib
-import itertools
 import sys
+from itertools import count, repeat
+from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import RandomStreams, seconds
@@ -73,7 +74,7 @@ class _Apart:
     def __init__(self, run: RunContext, name: str) -> None:
         self._run = run
         self._clock: Clock = run.clock
-        self._reads = run.polls, run.reads_left
+        self._reads = run.polls, length_hint(run.reads)
         run.polls = None
         self._entropy: Entropy = run.entropy
         sockets = run.sockets
@@ -84,7 +85,8 @@ class _Apart:
     def end(self) -> None:
         """Go on with the run's own."""
         self._run.entropy, self._run.clock = self._entropy, self._clock
-        self._run.polls, self._run.reads_left = self._reads
+        self._run.polls, reads_left = self._reads
+        self._run.reads = repeat(None, reads_left)
         self._entropy.come_back(self._own, self._run.start_ns)
         if self._restore_ports is not None:
             self._restore_ports()
@@ -206,4 +208,4 @@ _KEY_BYTES = 32
 
 when_loaded("multiprocessing.process", lambda module: keeper(_AuthenticationKey(module)))
 # Processes are named by their number, in each world from the first.
-variable("multiprocessing.process", "_process_counter", lambda _start: itertools.count(1))
+variable("multiprocessing.process", "_process_counter", lambda _start: count(1))

@@ -147,6 +147,7 @@ class _Method:
 
     def __init__(self, owner: type, name: str, make: Callable[[Any], Any]) -> None:
         self.owner = owner
+        self._address = address_of(owner)  # Where it stays; asked for, it is two audit events.
         self._namespace = type_dict(owner)
         self._name = name
         self._real = self._namespace[name]
@@ -157,13 +158,13 @@ class _Method:
     def on(self) -> None:
         """Put ours there."""
         self._namespace[self._name] = self._ours
-        type_modified(address_of(self.owner))
+        type_modified(self._address)
 
     def off(self) -> None:
         """Put back what was there."""
         if self._namespace.get(self._name) is self._ours:
             self._namespace[self._name] = self._real
-            type_modified(address_of(self.owner))
+            type_modified(self._address)
 
 
 def _telling_write(real: Any, depth: int = 1) -> Any:

@@ -4,7 +4,8 @@ Owns: telling a program that waits for a time by reading a clock (``while time.m
 pass``) from one that only reads it often, and letting time pass for both, as it would outside. In
 a world computing takes no time, so without this the first would spin for ever.
 
-How. Each read counts one word of the context down. When that is used up, one look: if all the
+How. Each read takes one item of the context's iterator: counting a word down would cost twice as
+much, for each count is a new number. When that is used up, one look: if all the
 reads were made in one step, at one instant, the thread polls, and from then on each read lets a
 little time pass, as ``time.sleep`` does (``Clock.block``: other threads run meanwhile, timers
 become due).
@@ -29,8 +30,8 @@ less than ``clock_reads`` times in a step sees no difference; a wait ends or is 
 
 from __future__ import annotations
 
-import itertools
 import sys
+from itertools import repeat
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +44,13 @@ from .reading_frames import is_same, position_of, reader, state_of
 from .turn_polls import TurnPolls
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from simloop._sandbox.contracts import Clock
     from simloop._sandbox.run_context import RunContext
 
-__all__ = ["ClockPolls", "read", "read_again"]
+__all__ = ["ClockPolls", "read", "read_again", "reads_of_loop"]
 
 _STEP_NS = 1000
 """What one read costs at first: a call of ``clock_gettime`` and what the loop around it does."""
@@ -78,7 +80,8 @@ class ClockPolls:
     """What one thread's reads have come to."""
 
     __slots__ = (
-        "_began_ns", "_count", "_is_wait", "_now_ns", "_seen", "_step", "_ticks_left", "_turns"
+        "_began_ns", "_count", "_is_wait", "_now_ns", "_seen", "_step", "_ticks_left", "_turns",
+        "begun",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -93,6 +96,8 @@ class ClockPolls:
         self._turns: TurnPolls | None = None
         # How many reads take the tick alone, before one is looked at.
         self._ticks_left = 0
+        self.begun: object = None
+        """Which counting of reads is on: another object with each that began."""
 
     def again(self, run: RunContext) -> int:
         """Look at a read, and let time pass if the thread polls; return how many come unseen now.
@@ -103,6 +108,12 @@ class ClockPolls:
         if run.clock.limits.clock_tick_ns:
             return self._tick(run)
         return self._look(run)
+
+    def has_just_begun(self, clock: Clock, begun: object) -> bool:
+        """Return whether another counter began to count at this instant, after this one's reads."""
+        if clock.limits.clock_tick_ns:
+            return False
+        return begun is not self.begun and clock.now_ns == self._now_ns
 
     def _tick(self, run: RunContext) -> int:
         """Let a read take its time; look at it when as many came as would come unseen."""
@@ -137,7 +148,7 @@ class ClockPolls:
     def _begin(self, clock: Clock) -> int:
         """Begin to count the reads of a step; return how many come unseen."""
         self._step = _step_of(clock)
-        self._count, self._seen = 0, None
+        self._count, self._seen, self.begun = 0, None, object()
         self._is_wait = False
         return clock.limits.clock_reads
 
@@ -208,23 +219,42 @@ class ClockPolls:
 
 def read(run: RunContext) -> int:
     """Return what the clock of a run shows, counting the read; hot functions spell this out."""
-    run.reads_left -= 1
-    if run.reads_left < 0:
+    for _ in run.reads:
+        break
+    else:
         read_again(run)
     return run.clock.now_ns
 
 
-def read_again(run: RunContext | None = None) -> int:
+def read_again(run: RunContext) -> int:
     """Look at what a thread's reads have come to; return how many may come unseen."""
-    if run is None:
-        run = by_thread.get(get_ident())
-        if run is None:
-            return _UNLIMITED  # Outside of runs time passes by itself.
-    run.reads_left = 0  # Where time passes others may read, and come here, too.
+    run.reads = repeat(None, 0)  # Where time passes others may read, and come here, too.
     if run.polls is None:
         run.polls = ClockPolls()
-    run.reads_left = run.polls.again(run)
-    return run.reads_left
+    unseen = run.polls.again(run)
+    run.reads = repeat(None, unseen)
+    return unseen
+
+
+def reads_of_loop(begun: object) -> tuple[Iterator[None], object]:
+    """Look at what a loop's reads have come to, which it counts itself.
+
+    Args:
+        begun: Which counting of the thread's they were a part of.
+
+    Returns:
+        As many items as may come unseen, and which counting these are a part of.
+    """
+    run = by_thread.get(get_ident())
+    if run is None:
+        return repeat(None, _UNLIMITED), begun  # Outside of runs time passes by itself.
+    polls = run.polls
+    if polls is None or not polls.has_just_begun(run.clock, begun):
+        unseen = read_again(run)
+    else:
+        unseen = run.clock.limits.clock_reads
+    assert run.polls is not None
+    return repeat(None, unseen), run.polls.begun
 
 
 def _step_of(clock: Clock) -> tuple[int, int]:
@@ -239,7 +269,7 @@ def _step_of(clock: Clock) -> tuple[int, int]:
     while frame is not None:
         if str(frame.f_globals.get("__name__")).startswith("simloop._kernel."):
             rest = variables_of(frame).get("rest")
-            if isinstance(rest, itertools.repeat):
+            if isinstance(rest, repeat):
                 return clock.steps, length_hint(rest)
         frame = frame.f_back
     return clock.steps, 0

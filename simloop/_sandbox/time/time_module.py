@@ -43,8 +43,9 @@ def _redirect_seconds(name: str) -> None:
         run = by_thread.get(get_ident())
         if run is None:
             return real()
-        run.reads_left -= 1
-        if run.reads_left < 0:
+        for _ in run.reads:
+            break
+        else:
             read_again(run)
         return run.clock.now_s()
 
@@ -58,8 +59,9 @@ def _redirect_nanoseconds(name: str) -> None:
         run = by_thread.get(get_ident())
         if run is None:
             return real()
-        run.reads_left -= 1
-        if run.reads_left < 0:
+        for _ in run.reads:
+            break
+        else:
             read_again(run)
         return run.clock.now_ns
 
@@ -75,8 +77,9 @@ def _time() -> Any:
     run = by_thread.get(get_ident())
     if run is None:
         return _real_time()
-    run.reads_left -= 1
-    if run.reads_left < 0:
+    for _ in run.reads:
+        break
+    else:
         read_again(run)
     return date_seconds(run.start_ns + run.clock.now_ns)
 
@@ -85,8 +88,9 @@ def _time_ns() -> Any:
     run = by_thread.get(get_ident())
     if run is None:
         return _real_time_ns()
-    run.reads_left -= 1
-    if run.reads_left < 0:
+    for _ in run.reads:
+        break
+    else:
         read_again(run)
     return run.start_ns + run.clock.now_ns
 

@@ -22,6 +22,7 @@ Invariants:
 from __future__ import annotations
 
 import weakref
+from itertools import repeat
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -80,7 +81,7 @@ class KeptWorld(Generic[W]):
                 self._renew(world, given)
                 if self._limits is not None:
                     world.kernel.limit(**self._limits)
-                    world.sandbox.reads_left = world.kernel.limits.reads_unseen
+                    world.sandbox.reads = repeat(None, world.kernel.limits.reads_unseen)
                 return world
         self._world = world = None  # Before there is another, as without a keeper.
         collect_between_runs()

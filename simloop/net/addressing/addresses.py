@@ -153,7 +153,7 @@ def is_plain(address: object) -> TypeGuard[Endpoint]:
     return (
         type(text) is str
         and type(port) is int
-        and 0 <= port <= _PORT_MAX
+        and not port >> 16  # Two bytes; negative ones have bits of any height.
         and _is_canonical_ipv4(text)
     )
 

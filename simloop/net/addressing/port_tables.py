@@ -132,11 +132,11 @@ class TimeWait:
 
     is_listening = False
 
-    def __init__(self, held_ip: str, flags: int) -> None:
+    def __init__(self, held_ip: str, flags: int, remote: Endpoint | None, until_ns: int) -> None:
         self.held_ip: str = held_ip
         self._flags = flags
-        self.remote: Endpoint | None = None
-        self.until_ns: int = 0
+        self.remote: Endpoint | None = remote
+        self.until_ns: int = until_ns
 
     @property
     def is_v6only(self) -> bool:
@@ -236,7 +236,7 @@ class PortTable(Generic[H]):
         self._peak = 0  # The most ports held since the table was last shrunk.
         self.holders: dict[int, dict[H, None]] = {}
         self.listeners: dict[Endpoint, list[H]] = {}
-        self._waits: OrderedDict[tuple[int, str, int], TimeWait] | None = None
+        self._waits: OrderedDict[tuple[Endpoint, int], TimeWait] = OrderedDict()
         self._next_end = 0  # When the first of them ends; perhaps earlier than it does by now.
 
     # -- holding -------------------------------------------------------------------------------
@@ -410,25 +410,32 @@ class PortTable(Generic[H]):
                 that no connection shares it.
         """
         assert local is not None
-        ip, port = local
-        key = (port, ip, flags)
+        key = (local, flags)
         now = self._surroundings.now_ns()
         until = now + _TIME_WAIT_NS
         waits = self._waits
-        if waits is None:
-            waits = self._waits = OrderedDict()
-        elif now >= self._next_end:
-            self._forget_ended(now)
         wait = waits.get(key)
+        if wait is not None and wait.until_ns == until:
+            wait.remote = remote  # As a rule the same end, whose peer closes at once, too.
+            return
+        if now >= self._next_end:
+            self._forget_ended(now)
+            wait = waits.get(key)
         if wait is None:
             if not waits:
                 self._next_end = until
-            wait = waits[key] = TimeWait(ip, flags)
-            self.hold(cast("H", wait), port)  # A holder like others, to the rules.
-        elif wait.until_ns != until:
+            ip, port = local
+            wait = waits[key] = TimeWait(ip, flags, remote, until)
+            holder: Any = wait  # One like others, to the rules.
+            there = self.holders.get(port)
+            if there is None:
+                self.hold(holder, port)
+            else:  # As a rule the end itself is there yet; ``hold`` would do the same.
+                there[holder] = None
+        else:
             waits.move_to_end(key)
-        wait.remote = remote
-        wait.until_ns = until
+            wait.remote = remote
+            wait.until_ns = until
 
     def _forget_ended(self, now: int) -> None:
         """Give back the ports whose time is up."""
@@ -438,7 +445,7 @@ class PortTable(Generic[H]):
             self._next_end = waits[key].until_ns
             if self._next_end > now:
                 break
-            self.release(cast("H", waits.pop(key)), key[0])
+            self.release(cast("H", waits.pop(key)), key[0][1])
 
     def sockets(self) -> list[H]:
         """Return the sockets that hold a port, without what closed connections left."""
@@ -486,7 +493,7 @@ class PortTable(Generic[H]):
 
         Of several, which share the port by SO_REUSEPORT (socket(7)), ``share`` chooses.
         """
-        group = self.listeners_for(*destination)
+        group = self.listeners.get(destination) or self.listeners_for(*destination)
         if not group:
             return None
         if len(group) == 1:
@@ -499,10 +506,10 @@ class PortTable(Generic[H]):
             first, last = self._free_range
             free = [port for port in range(first, last + 1) if port not in self.holders]
             assert sorted([*self._free[0], *self._free[1]]) == free
-        ends = [wait.until_ns for wait in (self._waits or {}).values()]
+        ends = [wait.until_ns for wait in self._waits.values()]
         assert ends == sorted(ends)
-        for key, wait in (self._waits or {}).items():
-            assert wait in self.holders[key[0]], key
+        for key, wait in self._waits.items():
+            assert wait in self.holders[key[0][1]], key
         for port, there in self.holders.items():
             assert there, port
         for (_, port), group in self.listeners.items():

@@ -46,7 +46,10 @@ from .tcp_states import (
     CLOSE_WAIT,
     CLOSED,
     CLOSING,
+    CONNECTED,
     CONNECTED_STATES,
+    CONNECTING,
+    DISCONNECTING,
     ENDING_STATES,
     LEGAL_PHASES,
     LISTEN,
@@ -60,6 +63,7 @@ from .tcp_states import (
     ON_SYN_ACK,
     SENDING_STATES,
     SYN_SENT,
+    UNCONNECTED,
     Phase,
     State,
 )
@@ -107,7 +111,7 @@ class TcpSocket(TcpReadiness):
     def __init__(self, host: Host, family: int, type_: int, proto: int) -> None:
         StreamSocket.__init__(self, host, family, type_, proto, SNDBUF, RCVBUF)
         self.table: PortTable[InetSocket] = host.tcp
-        self.phase: Phase = Phase.UNCONNECTED
+        self.phase: Phase = UNCONNECTED
         self.bound: Endpoint | None = None  # What bind() was given.
         self.backlog: int = 0
         self.queue: deque[TcpSocket] | None = None  # Listeners: connected and not yet accepted.
@@ -127,21 +131,24 @@ class TcpSocket(TcpReadiness):
         EINPROGRESS at first, even where the connection already stands: so does Linux answer a
         non-blocking connect over loopback.
         """
-        if self.phase is Phase.CONNECTING:
+        if self.phase is CONNECTING:
             return self.connect_outcome()
-        if self.phase is Phase.DISCONNECTING:
+        if self.phase is DISCONNECTING:
             return errno.EINVAL
-        if self.state is not CLOSED or self.phase is Phase.CONNECTED:
+        if self.state is not CLOSED or self.phase is CONNECTED:
             return errno.EISCONN
         try:
             self._prepare(endpoint)
         except OSError as error:
             return error.errno or errno.EINVAL
         self.state = ON_CONNECT[self.state]
-        self.phase = Phase.CONNECTING
+        self.phase = CONNECTING
         wire = self.host.network.wire
         if wire is None or self.remote is None or self.host.owns(self.remote[0]):
-            self._carry("syn", self._syn_arrives)
+            if self.fabric.direct:
+                self._syn_arrives()
+            else:
+                self._carry("syn", self._syn_arrives)
         else:
             wire.protocols.open(self)
         return errno.EINPROGRESS
@@ -151,7 +158,7 @@ class TcpSocket(TcpReadiness):
         if self.state is SYN_SENT:
             return errno.EALREADY
         if self.state in CONNECTED_STATES:
-            self.phase = Phase.CONNECTED
+            self.phase = CONNECTED
             return 0
         error = self.take_error() or errno.ECONNABORTED
         self._disconnect()
@@ -253,7 +260,7 @@ class TcpSocket(TcpReadiness):
     def _disconnect(self) -> None:
         """Become as new, but for a bound name: ``tcp_disconnect`` of net/ipv4/tcp.c."""
         self.state = ON_CLOSE[self.state]
-        self.phase = Phase.UNCONNECTED
+        self.phase = UNCONNECTED
         self.is_shut_read = self.is_shut_write = self.is_fin_taken = False
         self.inbox.clear()
         self.remote = None
@@ -293,7 +300,7 @@ class TcpSocket(TcpReadiness):
     def listen(self, backlog: int) -> None:
         """Accept connections from now on; again: only the backlog changes."""
         is_listening = self.state is LISTEN
-        if not (is_listening or self.state is CLOSED) or self.phase is not Phase.UNCONNECTED:
+        if not (is_listening or self.state is CLOSED) or self.phase is not UNCONNECTED:
             raise os_error(errno.EINVAL)
         self.backlog = backlog if 0 <= backlog < _BACKLOG_MAX else _BACKLOG_MAX
         if is_listening:
@@ -346,8 +353,13 @@ class TcpSocket(TcpReadiness):
         child.grow_buffer(client)
         child.window = client.rcvbuf
         child.direct = not (client.is_shut_read and client.is_shut_write)
-        child._carry("syn-ack", partial(client._established, child))
-        self.add_child(child)
+        if self.fabric.direct:
+            client._established(child)
+        else:
+            child._carry("syn-ack", partial(client._established, child))
+        self.notify_readable()
+        if self.is_shut_read or self.is_shut_write:
+            self._shut_child(child)
 
     def _inherit(self, child: TcpSocket, local: Endpoint, remote: Endpoint) -> None:
         """Make a child connected, with what a socket inherits from its listener."""
@@ -355,7 +367,7 @@ class TcpSocket(TcpReadiness):
         child.sndbuf = self.sndbuf
         child.rcvbuf = self.rcvbuf
         child.state = ON_SYN[child.state]
-        child.phase = Phase.CONNECTED
+        child.phase = CONNECTED
         child.local, child.remote = local, remote
         child.table.hold(child, local[1])
         assert self.queue is not None
@@ -364,9 +376,13 @@ class TcpSocket(TcpReadiness):
     def add_child(self, child: TcpSocket) -> None:
         """Tell that a connection waits for accept()."""
         self.notify_readable()
-        if self.is_shut_read or self.is_shut_write:  # Before it began to listen.
-            child.is_shut_read, child.is_shut_write = self.is_shut_read, self.is_shut_write
-            child._shut_early()
+        if self.is_shut_read or self.is_shut_write:
+            self._shut_child(child)
+
+    def _shut_child(self, child: TcpSocket) -> None:
+        """Shut a child as the listener was, before it began to listen."""
+        child.is_shut_read, child.is_shut_write = self.is_shut_read, self.is_shut_write
+        child._shut_early()
 
     def _stop_listening(self) -> None:
         assert self.local is not None
@@ -384,15 +400,6 @@ class TcpSocket(TcpReadiness):
 
     # -- sending and receiving -------------------------------------------------------------------
 
-    def check_sending(self) -> None:
-        """Raise EAGAIN while connecting, the pending error, or EPIPE."""
-        if self.error:
-            self.raise_error()
-        if self.state is SYN_SENT:
-            raise os_error(errno.EAGAIN)
-        if self.state not in SENDING_STATES or self.is_shut_write:
-            raise os_error(errno.EPIPE)
-
     def room(self) -> int:
         """What the peer has room for, and what the own queue has."""
         queue_room = self.sndbuf - self.unsent_size
@@ -405,29 +412,15 @@ class TcpSocket(TcpReadiness):
         del endpoint
         return self.send(data, flags)
 
-    def recv_nothing(self) -> bytes:
-        """Answer in the order in which Linux looks: end of stream, error, end by shutdown."""
-        if self.state is LISTEN:
-            raise os_error(errno.ENOTCONN)
-        if self.is_fin_taken:
-            return b""
-        if self.error:
-            self.raise_error()
-        if self.is_shut_read:
-            return b""
-        if self.state is CLOSED:
-            raise os_error(errno.ENOTCONN)
-        raise os_error(errno.EAGAIN)
-
     # -- ends ----------------------------------------------------------------------------------
 
     def shutdown(self, how: int) -> None:
         """Close one direction or both; ENOTCONN where there is no connection."""
         if how not in (0, 1, 2):
             raise os_error(errno.EINVAL)
-        if self.phase is Phase.CONNECTING:  # inet_shutdown of net/ipv4/af_inet.c.
+        if self.phase is CONNECTING:  # inet_shutdown of net/ipv4/af_inet.c.
             is_there = self.state in CONNECTED_STATES
-            self.phase = Phase.CONNECTED if is_there else Phase.DISCONNECTING
+            self.phase = CONNECTED if is_there else DISCONNECTING
         if self.state is CLOSED:
             # Linux remembers it all the same.
             self.is_shut_read |= how in _SHUT_READ
@@ -472,7 +465,7 @@ class TcpSocket(TcpReadiness):
         self.state = state = ON_FIN[self.state]
         if state is CLOSED:
             self._wait_time()
-            self._over()
+            self._over(was_let_go=self.is_released)  # In FIN_WAIT_2, where it comes from.
         # A writer has nothing to learn: it could write (to be told EPIPE) since its own CLOSE.
         self.notify_readable()
 
@@ -505,14 +498,14 @@ class TcpSocket(TcpReadiness):
             flags |= BOUND
         self.table.wait(self.local, self.remote, flags)
 
-    def _over(self) -> None:
+    def _over(self, *, was_let_go: bool = False) -> None:
         """Clean up after a connection; what arrived can still be read."""
         self.direct = self.blocked = False
         self.is_shut_read = self.is_shut_write = True
-        if self.is_released:
-            self.let_go()
-        else:
+        if not self.is_released:
             self._give_port_back()
+        elif not was_let_go:
+            self.let_go()
         peer = self.peer
         if peer is not None and peer.state is CLOSED:
             self.peer = peer.peer = None

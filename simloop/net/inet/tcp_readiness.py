@@ -1,17 +1,19 @@
 """When a TCP socket is ready: what poll(2) shows in each state.
 
-Owns: the answers to poll, and the two questions that watchers ask. Must not know how a state comes
-about.
+Owns: the answers to poll, the two questions that watchers ask, and what a send or a receive answers
+that can move no byte. Must not know how a state comes about.
 
-Invariant: nothing here changes anything.
+Invariant: nothing here changes anything, but that a pending error is told once.
 
 Sources: poll(2), and ``tcp_poll`` of net/ipv4/tcp.c.
 """
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any
 
+from simloop.net.errnos import os_error
 from simloop.net.files.open_file import ERR, HUP, IN, OUT, RDHUP
 
 from .tcp_options import TcpOptions
@@ -82,6 +84,29 @@ class TcpReadiness(TcpOptions):
         if self.state is SYN_SENT or self.state is LISTEN:
             return self.error != 0
         return self.error != 0 or self._has_room_to_write()
+
+    def check_sending(self) -> None:
+        """Raise EAGAIN while connecting, the pending error, or EPIPE."""
+        if self.error:
+            self.raise_error()
+        if self.state is SYN_SENT:
+            raise os_error(errno.EAGAIN)
+        if self.state not in SENDING_STATES or self.is_shut_write:
+            raise os_error(errno.EPIPE)
+
+    def recv_nothing(self) -> bytes:
+        """Answer in the order in which Linux looks: end of stream, error, end by shutdown."""
+        if self.state is LISTEN:
+            raise os_error(errno.ENOTCONN)
+        if self.is_fin_taken:
+            return b""
+        if self.error:
+            self.raise_error()
+        if self.is_shut_read:
+            return b""
+        if self.state is CLOSED:
+            raise os_error(errno.ENOTCONN)
+        raise os_error(errno.EAGAIN)
 
     def _check_ends(self) -> None:
         """Assert which marks of the two ends of stream go with the state."""

@@ -42,7 +42,10 @@ __all__ = [
     "CLOSED",
     "CLOSE_WAIT",
     "CLOSING",
+    "CONNECTED",
     "CONNECTED_STATES",
+    "CONNECTING",
+    "DISCONNECTING",
     "ENDING_STATES",
     "ESTABLISHED",
     "FIN_WAIT_2",
@@ -62,6 +65,7 @@ __all__ = [
     "SENDING_STATES",
     "SYN_SENT",
     "TCP_TRANSITIONS",
+    "UNCONNECTED",
     "UNIX_TRANSITIONS",
     "Event",
     "Moves",
@@ -110,6 +114,12 @@ class Phase(Enum):
     CONNECTED = auto()
     DISCONNECTING = auto()  # shutdown() came after a failed connect() and before its outcome.
 
+
+# By name, because a member that is asked of its class is looked up by a method of the metaclass.
+UNCONNECTED = Phase.UNCONNECTED
+CONNECTING = Phase.CONNECTING
+CONNECTED = Phase.CONNECTED
+DISCONNECTING = Phase.DISCONNECTING
 
 ESTABLISHED = State.ESTABLISHED
 SYN_SENT = State.SYN_SENT

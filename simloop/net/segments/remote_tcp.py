@@ -144,9 +144,9 @@ class RemoteTcpSocket(TcpSocket):
             self.connection.send_reset()
         self._break()
 
-    def _over(self) -> None:
+    def _over(self, *, was_let_go: bool = False) -> None:
         self.peer = None
-        super()._over()
+        super()._over(was_let_go=was_let_go)
         self.connection.end()
 
     def _wait_time(self) -> None:
