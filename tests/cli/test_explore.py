@@ -282,6 +282,7 @@ runs = []
 """
 
 
+@pytest.mark.slow
 def test_seeds_are_checked(simloop, tmp_path):
     """0 where all is the same, 1 where the program fails, 82 where runs differ, 2 for nonsense."""
     (tmp_path / "checked.py").write_text(CHECKED)

@@ -457,6 +457,7 @@ def test_the_corpus_runs_as_in_fresh_worlds_for_long(main):
     compare(main, 80)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     deeds=st.lists(

@@ -259,6 +259,7 @@ def test_a_thread_runs_while_the_loop_waits_by_a_clock():
     assert 3 <= same_twice(main).value < 3.01
 
 
+@pytest.mark.slow  # Thousands of switches of threads.
 @pytest.mark.parametrize("where", ["loop", "thread"])
 def test_a_wait_by_sleeps_of_nothing_ends(where):
     """``time.sleep(0)`` again and again is a wait, too: time passes, on the loop and in threads."""

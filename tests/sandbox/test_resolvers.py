@@ -9,6 +9,7 @@ import types
 import pytest
 
 import simloop
+import simloop.world  # The engine, before anything is patched.
 from simloop._sandbox.io import c_ares as resolvers
 from simloop.errors import EscapeError
 
