@@ -223,7 +223,7 @@ BAD = {
     "a module that is not there": (("x", "nowhere_at_all"), {}, "no program"),
     "a function that is not there": (("x", "json:nowhere"), {}, "no program"),
     "what is no function": (("x", "json:__name__"), {}, "no program"),
-    "a package that does nothing": (("x", "json"), {}, "no program"),
+    "a package that does nothing": (("x", "email"), {}, "no program"),
     "what is no program": (("x", 5), {}, "no program"),
     "arguments as a text": (("x", serve), {"args": "80"}, "no sequence"),
     "more arguments than it takes": (("x", serve), {"args": (1, 2, 3)}, "too many positional"),
