@@ -122,7 +122,7 @@ class _Found:
         before = {id(key): value for key, value in zip(self._keys, hashed, strict=True)}
         kept = [
             (ctypes.c_ssize_t.from_address(address_of(link) + _LINKED_HASH_AT), key)
-            for key, link in dict.items(self._container)
+            for key, link in list(dict.items(self._container))
             if id(key) in before and type(link).__name__ == _LINK
         ]
         if any(word.value != before[id(key)] for word, key in kept):
