@@ -25,6 +25,7 @@ def run(program, hash_seed=0):
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
         env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
     )
     assert done.returncode == 0, done.stderr
@@ -147,4 +148,23 @@ def test_a_tool_that_traces_may_keep_books_meanwhile():
     simloop.run(asyncio.sleep(1))
     sys.settrace(None)
     assert all((None, number) in books for number in range(len(books)))
+    """)
+
+
+def test_a_key_that_hashes_otherwise_each_time_holds_nothing_up():
+    """A class with such a mistake is the program's affair, and its dictionary's other keys stay."""
+    run("""
+    import itertools
+
+    class Restless:
+        count = itertools.count()
+
+        def __hash__(self):
+            return next(self.count)
+
+    books = {Restless(): 1, None: 2, (None, 3): 4}
+    members = {Restless(), None}
+    simloop.run(asyncio.sleep(1))
+    assert (books[None], books[None, 3], len(books)) == (2, 4, 3)
+    assert None in members
     """)

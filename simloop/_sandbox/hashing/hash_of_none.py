@@ -52,6 +52,9 @@ _LINK, _LINKED_HASH_AT = "_lru_list_elem", 4 * WORD_SIZE
 """What ``functools.lru_cache`` keeps of a key, and where in it the hash is (``lru_list_elem``)."""
 _UNKNOWN = -1 & (1 << (8 * WORD_SIZE)) - 1
 
+_PASSES = 20
+"""As deep as sets lie in keys of others; a key that hashes otherwise each time never settles."""
+
 _KINDS: tuple[Any, ...] = (OrderedDict, dict, set, frozenset)
 """Kinds of containers that hash what they hold, each before those that it is one of."""
 _PLAIN = dict.fromkeys((str, int, bytes, float, bool, complex, type)).keys()
@@ -67,9 +70,9 @@ def settle_hash_of_none() -> None:
     found = [each for each in map(_look_at, _containers()) if each is not None]
     slot.value = constant
     # A frozen set keeps its hash until it is filled anew, and may be within another one's key.
-    is_changing = True
-    while is_changing:
-        is_changing = sum(each.mend() for each in found) > 0
+    for _ in range(_PASSES):
+        if not sum(each.mend() for each in found):
+            break
 
 
 def _address_of_function(name: str) -> int:
