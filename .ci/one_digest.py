@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
-CHUNK = 5
-"""Seeds of all programs that a process runs."""
 EXAMPLE = "README's example"
 PEERS = "many peers: "
 
@@ -214,11 +212,13 @@ def compare(jobs: list[tuple[str, int]], folder: Path) -> list[dict[str, Any]]:
     return records
 
 
-def chunks(wanted: list[str], seeds: range, done: set[tuple[str, int]]) -> Iterator[list[Any]]:
-    """Return lists of programs and seeds: all programs of some seeds, then of the next."""
+def chunks(
+    wanted: list[str], seeds: range, done: set[tuple[str, int]], size: int
+) -> Iterator[list[Any]]:
+    """Return lists of programs and seeds: all programs of that many seeds, then of the next."""
     left = [(name, seed) for seed in seeds for name in wanted if (name, seed) not in done]
     it = iter(left)
-    while chunk := list(itertools.islice(it, CHUNK * len(wanted))):
+    while chunk := list(itertools.islice(it, size * len(wanted))):
         yield chunk
 
 
@@ -243,6 +243,7 @@ def main() -> int:
     parser.add_argument("programs", nargs="*", help="names, or parts of them; none: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--chunk", type=int, default=5, help="seeds that a process runs (5)")
     parser.add_argument("--journal", type=Path, help="a file that keeps what was compared")
     parser.add_argument("--list", action="store_true", help="print the names of the programs")
     parser.add_argument("--process", type=int, help=argparse.SUPPRESS)
@@ -266,7 +267,7 @@ def main() -> int:
         records = [each for each in records if each["name"] in wanted and each["seed"] in seeds]
     done = {(record["name"], record["seed"]) for record in records}
     with tempfile.TemporaryDirectory() as folder:
-        for chunk in chunks(wanted, seeds, done):
+        for chunk in chunks(wanted, seeds, done, options.chunk):
             found = compare(chunk, Path(folder))
             records += found
             if options.journal:

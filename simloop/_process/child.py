@@ -76,6 +76,7 @@ class Child:
         self._ended_by: int | None = None
         self._is_told = False
         process.send_signal = self.send_signal
+        process.calls_exit_functions = True
         process.world.note("process", f"{process.pid} begins: {process.argv!r}")
         name = f"{process.argv[0]} (process {process.pid})"
         context = copy_context()
@@ -150,6 +151,7 @@ class Child:
 
     def _end_by(self, sig: int) -> None:
         self._ended_by = sig
+        self._process.calls_exit_functions, self._process.exit_functions = False, None
         for transport in self._transports:
             if not transport.is_closing():  # Its peer may be gone already.
                 transport.abort() if hasattr(transport, "abort") else transport.close()
@@ -174,6 +176,7 @@ class Child:
         except BaseException:  # noqa: BLE001 - the process dies of it, the world does not
             process.stderr.write(traceback.format_exc().encode())
             code = 1
+        process.call_exit_functions()
         await self._close()
         self._exit(code)
 

@@ -124,6 +124,10 @@ class Process:
     """The class of its loops, if the world does not choose it."""
     main_thread: Any = None
     """What ``threading.main_thread()`` returns in it; None for the real one."""
+    calls_exit_functions: bool = False
+    """Whether who runs it calls, at its end, what it has registered for that (``atexit``)."""
+    exit_functions: Any = None
+    """What it has registered, once it has."""
 
     def __init__(self, world: ProcessWorld, pid: int, parent: Process | None = None) -> None:
         self.world = world
@@ -194,6 +198,11 @@ class Process:
         """Return system, host name, release, version and machine."""
         return "Linux", self.host.hostname, _RELEASE, _VERSION, _MACHINE
 
+    def has_own_copy_of(self, name: str) -> bool:
+        """Return whether the module with this name is imported for it alone: none is."""
+        del name
+        return False
+
     def took_place(self) -> None:
         """Do nothing: a step of the program of the run comes, whose globals are the real ones."""
 
@@ -228,6 +237,13 @@ class Process:
         for child in self.children.values():
             had += child.end_with_parent(code)
         return had
+
+    def call_exit_functions(self) -> None:
+        """Call what it has registered for its end, which has come."""
+        functions, self.exit_functions = self.exit_functions, None
+        if functions is not None:
+            functions.run()
+            self.exit_functions = None  # What one of them has registered: it is too late for that.
 
     # What a program calls -------------------------------------------------------------------------
 

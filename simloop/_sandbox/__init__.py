@@ -64,7 +64,13 @@ from .patching import import_hook, own_modules  # noqa: F401
 from .patching.c_functions import clone_method
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
-from .process import background_threads, identity, lock_calls, machine  # noqa: F401
+from .process import (  # noqa: F401
+    background_threads,
+    exit_functions,
+    identity,
+    lock_calls,
+    machine,
+)
 from .process.garbage import collect, collect_between_runs, collect_now, freeze_garbage, tidy
 from .process.interruptions import Deferring, shield, unshield
 from .process.pools import serves_run

@@ -102,6 +102,14 @@ class Identity(Protocol):
     main_thread: Any
     """What ``threading.main_thread()`` returns in it; None for the real one."""
 
+    calls_exit_functions: bool
+    """Whether what is registered for its end is called when it ends, not with the interpreter."""
+    exit_functions: Any
+    """What is registered for its end, once something is."""
+
+    def has_own_copy_of(self, name: str, /) -> bool:
+        """Return whether the module with this name is imported for it alone."""
+
     def took_place(self) -> None:
         """Put in place what the interpreter keeps once, because a step of it comes."""
 

@@ -179,6 +179,8 @@ def run_in(
     watch = _UNWATCHED
     if options.real_step_limit is not None:
         watch = watched_steps(world.threads, options.real_step_limit)
+    process = world.process
+    is_its_end, process.calls_exit_functions = not process.calls_exit_functions, True
     with world.inside(), watch:
         runner = _Runner(debug=options.debug, loop_factory=factory)
         try:
@@ -190,12 +192,16 @@ def run_in(
             if on_done is not None:
                 on_done(runner.get_loop())
         except SimError:
+            process.exit_functions = None
             _end_failed(world, runner)
             raise
         finally:
             if world.properties is not None:
                 world.properties.stop()
             runner.close()
+            if is_its_end:  # Else it is the script's that began the run.
+                process.call_exit_functions()
+                process.calls_exit_functions = False
     return result
 
 

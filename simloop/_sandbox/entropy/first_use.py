@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from .entropy import Entropy
 
-__all__: list[str] = []
+__all__ = ["is_apart"]
 
 
 class _OwnClock:
@@ -90,6 +90,11 @@ class _Apart:
         self._entropy.come_back(self._own, self._run.start_ns)
         if self._restore_ports is not None:
             self._restore_ports()
+
+
+def is_apart(run: RunContext) -> bool:
+    """Return whether a thread does something just now that a process does once."""
+    return type(run.clock) is _OwnClock
 
 
 def _step_apart(name: str) -> _Apart | None:

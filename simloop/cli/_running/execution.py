@@ -78,7 +78,12 @@ class Execution:
         began_s = real_clock.perf_counter()
         value, error = None, None
         try:
-            with self.world.inside(), script_in(self.world), self._making_loops():
+            with (
+                self.world.inside(),
+                script_in(self.world),
+                self._making_loops(),
+                self._calling_exit_functions(),
+            ):
                 value = program(lambda: self._loops_made > 0 or self.world.steps > 0)
                 if inspect.iscoroutine(value):
                     value = asyncio.run(value)
@@ -130,6 +135,21 @@ class Execution:
                     del owner.new_event_loop
                 else:
                     owner.new_event_loop = function
+
+    @contextmanager
+    def _calling_exit_functions(self) -> Iterator[None]:
+        """Call what the program registers for its end, unless the world ends it."""
+        process = self.world.process
+        process.calls_exit_functions = True
+        try:
+            yield
+        except SimError:
+            process.exit_functions = None
+            raise
+        finally:
+            if self._verdict is None:
+                process.call_exit_functions()
+            process.calls_exit_functions = False
 
     def _new_event_loop(self) -> asyncio.AbstractEventLoop:
         self._loops_made += 1

@@ -21,6 +21,7 @@ import asyncio
 import signal
 from contextlib import contextmanager
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import Handle, KernelEvents, nanoseconds, seconds
@@ -30,6 +31,7 @@ from simloop._sandbox import collect_now
 from simloop._sandbox.disk import wake_lock_waiters
 from simloop._sandbox.killing.logging_locks import free_logging_locks
 from simloop._sandbox.patching.process_globals import ProcessGlobals
+from simloop._sandbox.process.exit_functions import ExitFunctions
 from simloop.errors import UsageError
 from simloop.world.disks.host_disks import HostSystemCalls, end_files
 
@@ -75,6 +77,7 @@ class HostProcess(Process):
     error: BaseException | None = None
     exit_code: int | None = None  # Inherited, and said again for those who type-check.
     ends_by_signals = True
+    calls_exit_functions = True
     _descriptors: Any = None
     _is_awaited = False
     stash: list[Any] | None = None
@@ -96,6 +99,7 @@ class HostProcess(Process):
             [program.name, *map(str, program.args)], env, fresh
         )
         self.globals.end = self.die
+        self.exit_functions: ExitFunctions = ExitFunctions(finalizes=True)
         self._waiters: list[asyncio.Future[int]] = []
         self._pending: list[int] = []  # Signals that came while it was paused.
         self._interrupted = False
@@ -142,6 +146,10 @@ class HostProcess(Process):
         return f"<process {self.pid} {self._program.name!r} on {self.machine.name!r}: {state}>"
 
     # What the sandbox asks --------------------------------------------------------------------
+
+    def has_own_copy_of(self, name: str) -> bool:
+        """Return whether the module with this name is imported for it alone."""
+        return self.globals.has_own_copy_of(name)
 
     def took_place(self) -> None:
         """Put what the interpreter keeps once in place: a step of this process comes."""
@@ -339,14 +347,21 @@ class HostProcess(Process):
         clean_up.add_done_callback(lambda _: self._main_ended(task), context=Context())
 
     def _main_ended(self, task: asyncio.Task[Any]) -> None:
+        """End by what the main task has come to, after the functions for the end."""
+        ending = self._ending_of(task)
+        if not self.exit_functions:
+            self.ended_by_itself(*ending)
+        elif self.exit_code is None:  # They run on no loop, may block, and may run one themselves.
+            self._thread = ProgramThread(self, partial(_end_as, *ending))
+            self._thread.start()
+
+    def _ending_of(self, task: asyncio.Task[Any]) -> tuple[object, BaseException | None]:
         if self._exit is not None:
-            self.ended_by_itself(None, self._exit)
-        elif task.cancelled():
-            error: BaseException = asyncio.CancelledError()
-            self.ended_by_itself(None, KeyboardInterrupt() if self._interrupted else error)
-        else:
-            error_or_none = task.exception()
-            self.ended_by_itself(None if error_or_none else task.result(), error_or_none)
+            return None, self._exit
+        if task.cancelled():
+            return None, KeyboardInterrupt() if self._interrupted else asyncio.CancelledError()
+        error = task.exception()
+        return (None, error) if error else (task.result(), None)
 
     def ended_by_itself(self, value: object, error: BaseException | None) -> None:
         """End after the program has returned or raised."""
@@ -452,6 +467,7 @@ class HostProcess(Process):
             self._grace.cancel()
         for loop in list(self.loops):
             remains.keep(*halt(loop))
+        remains.keep(*self.exit_functions.drop())
         idents = [each.ident for each in world.threads.sim_threads if each.identity is self]
         remains.keep(*world.kernel.withdraw(self.events), *world.threads.freeze(self))
         free_logging_locks(idents)
@@ -466,6 +482,13 @@ class HostProcess(Process):
         """Tell the watchers of the run."""
         machine = self.machine
         self.world.note("process", f"{self.pid} on {machine.name} {what}", machine.machine.hostname)
+
+
+def _end_as(value: object, error: BaseException | None) -> object:
+    """End as a program did."""
+    if error is not None:
+        raise error
+    return value
 
 
 async def _clean_up(loop: Any, left: list[asyncio.Task[Any]]) -> None:

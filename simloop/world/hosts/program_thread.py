@@ -56,4 +56,5 @@ class ProgramThread:
             self._join_others()
         except BaseException as caught:  # noqa: BLE001 - it ends the process
             error = caught
+        self._process.exit_functions.run()
         self._process.call_soon(self._process.ended_by_itself, value, error)
