@@ -25,6 +25,7 @@ import pytest
 from simloop._sandbox.time import real_clock
 from simloop.errors import UsageError
 from simloop.exploration.properties.tallies import Tally, add_up, demand
+from simloop.trace.plain_text import let_stand
 
 from ._life import TestRun, options_of
 from ._settings import SETTINGS, read_seed
@@ -117,6 +118,16 @@ def _required(item: pytest.Item) -> list[str]:
             )
         names += given
     return list(dict.fromkeys(names))
+
+
+def name_folder(config: pytest.Config) -> None:
+    """Keep the number of pytest's session out of digests, or no schedule of one would replay.
+
+    ``tmp_path`` is in a folder that each session numbers anew, and programs print paths.
+    """
+    folder = getattr(getattr(config, "_tmp_path_factory", None), "_basetemp", None)
+    if folder is not None:
+        let_stand("<the session's folder>", str(folder))
 
 
 def refuse_case(item: pytest.Item) -> None:

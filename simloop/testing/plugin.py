@@ -326,6 +326,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         return (yield)
     from . import _marked  # noqa: PLC0415 - as the docstring says
 
+    _marked.name_folder(item.config)
     if way:
         item.stash[_virtual] = True
         with _marked.case_on_loop(item) if way == "case" else _marked.in_world(item):

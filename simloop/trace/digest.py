@@ -43,7 +43,7 @@ from .labels import (
     qualified_name,
     task_of,
 )
-from .plain_text import bytes_without_addresses, canonical
+from .plain_text import bytes_without_addresses, canonical, lasting, lasting_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -254,7 +254,7 @@ class Digest:
                 self._flows.clear()
                 records.pending.append(_ANEW)
             flow = self._flows[kind, source, destination] = len(self._flows)
-            records.note(f"{kind} {source} {destination}")
+            records.note(lasting(f"{kind} {source} {destination}"))
         records.pending += (_SENT, flow, len(data))
         records.flush()
         records.hash.update(data)
@@ -266,18 +266,19 @@ class Digest:
             what: What was done, and to what: ``stdout``, ``file notes.txt``, ``signal``.
             data: What was written, or more on what was done.
         """
-        self.note(what)
+        self.note(lasting(what))
         if isinstance(data, str):
-            self.note(without_addresses(data))
+            self.note(lasting(without_addresses(data)))
             return
-        data = bytes_without_addresses(data)
+        data = lasting_bytes(bytes_without_addresses(data))
         self._records.pending += (_BYTES, len(data))
         self._records.flush()
         self._records.hash.update(data)
 
     def ended(self, value: object, error: BaseException | None) -> None:
         """Add how the run ended."""
-        self.note(f"value {canonical(value)}" if error is None else f"error {canonical(error)}")
+        how = f"value {canonical(value)}" if error is None else f"error {canonical(error)}"
+        self.note(lasting(how))
 
     def note(self, record: str) -> None:
         """Add a line of text."""

@@ -1,6 +1,8 @@
 """Values of a program as text that equal runs share.
 
-Owns: ``canonical``, which is the ``repr`` of a value without the addresses in it.
+Owns: ``canonical``, which is the ``repr`` of a value without the addresses in it; and names that a
+tool makes anew in each of its sessions, as pytest numbers its temporary folders, for which a name
+stands that stays.
 
 Must not know: what the text is for.
 
@@ -15,6 +17,7 @@ Invariants:
 from __future__ import annotations
 
 import gc
+import os
 import re
 from collections import deque
 from types import FunctionType, ModuleType
@@ -22,7 +25,7 @@ from typing import Any
 
 from simloop._kernel.safe_looks import DEFAULT_REPR, repr_of, without_addresses
 
-__all__ = ["bytes_without_addresses", "canonical"]
+__all__ = ["bytes_without_addresses", "canonical", "lasting", "lasting_bytes", "let_stand"]
 
 _HEXADECIMAL = re.compile(r"(?: at )?0x([0-9a-fA-F]{4,16})\b")
 
@@ -30,6 +33,34 @@ _IN_BYTES = re.compile(DEFAULT_REPR.encode())
 
 _OBJECTS_MAX = 50_000
 """How many objects of a value are looked at for their addresses."""
+
+
+_stand_ins: dict[str, str] = {}
+
+
+def let_stand(lasting_name: str, for_name: str) -> None:
+    """Let a name stand for one that is another in each session of the tool that runs programs."""
+    _stand_ins[for_name] = lasting_name
+
+
+def lasting(text: str) -> str:
+    """Return a text with the names in it that stay from session to session.
+
+    Example:
+        >>> let_stand("<pytest's folder>", "/tmp/pytest-of-me/pytest-41")
+        >>> lasting("no file '/tmp/pytest-of-me/pytest-41/test_it0/a'")
+        "no file '<pytest's folder>/test_it0/a'"
+    """
+    for name, stand_in in _stand_ins.items():
+        text = text.replace(name, stand_in)
+    return text
+
+
+def lasting_bytes(data: bytes) -> bytes:
+    """Do the same for bytes, which may be text."""
+    for name, stand_in in _stand_ins.items():
+        data = data.replace(os.fsencode(name), stand_in.encode())
+    return data
 
 
 def bytes_without_addresses(data: bytes) -> bytes:

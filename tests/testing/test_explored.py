@@ -78,6 +78,33 @@ def test_the_mark_explores_with_fixtures_and_parametrize(suite, pytester) -> Non
     again.stdout.fnmatch_lines(["*replayed *digest*"])
 
 
+FOLDER = """
+import asyncio
+import pytest
+
+@pytest.mark.simloop(explore=60, disk=True)
+async def test_late(tmp_path):
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    (tmp_path / "a").write_text(f"in {tmp_path}")
+    print(tmp_path)
+    await asyncio.sleep(1)
+    assert loop.time() - began < 1.1, tmp_path
+"""
+
+
+def test_a_schedule_replays_in_another_session_of_pytest(suite, pytester) -> None:
+    """The folder of ``tmp_path`` has another number there; that is no part of what a run did."""
+    found = suite(FOLDER, f"--basetemp={pytester.path / 'pytest-41'}").stdout.str()
+    token = re.search(r"Replay: pytest '?([^\s']+)'? --simloop-replay=(\w+)", found)
+    assert token is not None, found
+    again = suite(
+        FOLDER, f"--basetemp={pytester.path / 'pytest-42'}", f"--simloop-replay={token[2]}"
+    )
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines(["*replayed *digest*"])
+
+
 def test_what_was_found_is_kept_and_tried_first(suite, pytester) -> None:
     """The schedule stands in .simloop; the next run tries it first; mended, it is forgotten."""
     source = RACE.replace("MARK", "explore=60")
