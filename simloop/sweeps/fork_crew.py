@@ -29,7 +29,7 @@ from simloop._sandbox.time import real_clock
 from simloop.errors import UnsupportedError
 
 from .crew import Broken, Ended, Event, Limits, Refined, Returned, Told
-from .forked_worker import REFINES, Board, work_off
+from .forked_worker import INTERRUPTED, REFINES, Board, work_off
 from .process_memory import resident_bytes
 from .work import Refining, Runs
 
@@ -98,6 +98,7 @@ class ForkCrew:
         self._workers: list[Worker] = []
         self._waiting: deque[Runs] = deque()  # To be run alone.
         self._is_stopped = False
+        self._is_interrupted = False
         self._looked_s = 0.0
 
     def start(self) -> None:
@@ -131,7 +132,14 @@ class ForkCrew:
             worker.pipe.send(task)
 
     def wait(self, timeout_s: float) -> list[Event]:
-        """Return what workers told, and what became of those that are gone."""
+        """Return what workers told, and what became of those that are gone.
+
+        Raises:
+            KeyboardInterrupt: A program has raised it, which ends a sweep as Ctrl-C does.
+        """
+        if self._is_interrupted:
+            self._is_interrupted = False
+            raise KeyboardInterrupt
         events: list[Event] = []
         pipes = {each.pipe: each for each in self._workers}
         for pipe in wait(list(pipes), min(timeout_s, _LOOK_S)):
@@ -233,6 +241,9 @@ class ForkCrew:
             how += f", in {crash}"
         if worker.is_told:
             _end(worker, events)
+        elif os.WIFEXITED(status) and os.WEXITSTATUS(status) == INTERRUPTED:
+            events.append(Ended(worker.tasks.popleft()))
+            self._is_interrupted = True
         elif worker.tasks:
             task = worker.tasks.popleft()
             known = number if isinstance(task, Runs) and number > 0 else None

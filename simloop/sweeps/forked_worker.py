@@ -36,11 +36,13 @@ if TYPE_CHECKING:
 
     from .work import Task, Work
 
-__all__ = ["REFINES", "Board", "work_off"]
+__all__ = ["INTERRUPTED", "REFINES", "Board", "work_off"]
 
 _PLACE = struct.Struct("=qd")
 REFINES = -1
 """What stands for a number on the board of a worker that refines."""
+INTERRUPTED = 130
+"""The status of a worker whose program has raised KeyboardInterrupt, as a shell has it."""
 _STOP_AT = 0
 _PLACES_AT = 16
 _PR_SET_PDEATHSIG = 1
@@ -106,6 +108,8 @@ def work_off(
         status = 0
     except (EOFError, OSError):
         status = 0  # The one that sweeps is gone, and with it the reason to go on.
+    except KeyboardInterrupt:  # The program's: Ctrl-C does not come here.
+        status = INTERRUPTED
     except BaseException:  # noqa: BLE001 - there is nothing above that could take it
         with suppress(BaseException):
             sys.excepthook(*sys.exc_info())

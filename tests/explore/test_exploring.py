@@ -184,6 +184,21 @@ def test_ctrl_c_ends_with_what_was_found() -> None:
     assert "interrupted" in str(found)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_program_that_interrupts_itself_ends_the_search(jobs) -> None:
+    """It ends as by Ctrl-C, whoever runs it; a worker's run was told as lost."""
+
+    async def main() -> None:
+        if simloop.choose(8) == 3:
+            raise KeyboardInterrupt
+
+    found = simloop.explore(main, schedules=200, jobs=jobs)
+    assert found.interrupted
+    assert found.ran < 200
+    assert not found.failures
+    assert not found.lost
+
+
 def test_schedules_of_before_are_tried_first() -> None:
     """A schedule that is given runs before the strategy's."""
     main = broken_programs.lost_update
