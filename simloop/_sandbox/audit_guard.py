@@ -28,7 +28,7 @@ from .files.file_calls import noted
 from .io import platform_queries as inquiries  # noqa: F401 - for what it registers: what it lets out is no escape
 from .io.machine_files import refuse_machine_file
 from .io.socket_paths import check_opening
-from .patching.registry import before_install, redirect, redirect_present
+from .patching.registry import before_install, redirect, redirect_present, when_loaded
 from .permissions import escape, is_allowed
 from .process.effects import changed
 from .process.lock_calls import refuse_fifo
@@ -267,3 +267,18 @@ def _is_for_cleaning() -> bool:
 
 
 _real_fork_exec = redirect_present(platform_module("_posixsubprocess"), "fork_exec", _fork_exec)
+
+
+def _share_memory(module: Any) -> None:
+    """Refuse memory that processes share by its name, which Python does not announce."""
+
+    def shm_open(*args: Any, **kwargs: Any) -> Any:
+        if get_ident() in by_thread and not is_allowed("subprocess"):
+            why = "the memory is for real processes, and its name stays when the run ends"
+            raise escape(f"shm_open({', '.join(map(reprlib.repr, args[:1]))})", why, "subprocess")
+        return real(*args, **kwargs)
+
+    real = redirect(module.shm_open, shm_open)
+
+
+when_loaded("_posixshmem", _share_memory)

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing import shared_memory
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,9 @@ WAYS = {
     "os.nice": lambda: os.nice(0),
     "os.setpriority": lambda: os.setpriority(os.PRIO_PROCESS, 0, 0),
     "os.sched_setaffinity": lambda: os.sched_setaffinity(0, {0}),
+    "multiprocessing.shared_memory.SharedMemory": lambda: shared_memory.SharedMemory(
+        create=True, size=1
+    ),
     "/proc": lambda: Path("/proc/self/maps").read_bytes(),
     "/sys": lambda: Path("/sys/power/state").read_bytes(),
 }

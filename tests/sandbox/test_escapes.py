@@ -23,6 +23,7 @@ import sys
 import threading
 import traceback
 import urllib.request
+from multiprocessing import shared_memory
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,11 @@ ESCAPES = {
     "pty.spawn": (lambda _: pty.spawn(["true"]), "subprocess", "pty.spawn(['true'])"),
     "a forked Process": (lambda _: start_process("fork"), "subprocess", "os.fork()"),
     "a spawned Process": (lambda _: start_process("spawn"), "subprocess", "fork_exec("),
+    "shared memory": (
+        lambda _: shared_memory.SharedMemory("simloop_test", create=True, size=1),
+        "subprocess",
+        "shm_open('/simloop_test')",
+    ),
 }
 
 
