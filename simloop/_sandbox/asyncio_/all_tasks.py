@@ -28,7 +28,7 @@ from .future_hashes import number_of
 
 __all__ = ["has_tasks"]
 
-_NOTES_MIN = 256
+_NOTES_MIN = 32
 """Below this many notes a sweep is not worth its call."""
 
 _real_all_tasks: Any
