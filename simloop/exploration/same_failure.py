@@ -15,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
 import simloop
-from simloop.errors import DeadlockError, PropertyError
+from simloop.errors import DeadlockError, PropertyError, SimError
 
 if TYPE_CHECKING:
     from traceback import FrameSummary
@@ -59,12 +59,18 @@ def identity_of(error: BaseException) -> Identity:
 
 
 def place_of(error: BaseException) -> FrameSummary | None:
-    """Return the program's innermost frame of an error, or None if it has no traceback."""
+    """Return the program's innermost frame of an error, or the library's where it has none.
+
+    None if it has no traceback, or is an error of the world's that no line of the program raised.
+    """
+    error = _first(error)
     frames = traceback.StackSummary.extract(
-        traceback.walk_tb(_first(error).__traceback__), lookup_lines=False
+        traceback.walk_tb(error.__traceback__), lookup_lines=False
     )
     own = [frame for frame in frames if not is_foreign(frame.filename)]
-    return own[-1] if own else (frames[-1] if frames else None)
+    if own:
+        return own[-1]
+    return None if isinstance(error, SimError) or not frames else frames[-1]
 
 
 def is_foreign(filename: str) -> bool:

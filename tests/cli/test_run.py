@@ -214,6 +214,21 @@ def test_a_traceback_begins_in_the_program(run, tmp_path):
     closing(done)
 
 
+def test_a_property_is_told_by_what_it_says(run):
+    """No line raised it: it says where it was stated, and none of our own frames is shown."""
+    done = run(
+        "import asyncio, simloop\n"
+        "async def main():\n"
+        "    simloop.eventually(lambda: False, 'it happens', within=3)\n"
+        "    await asyncio.sleep(10)\n"
+    )
+    assert done.status == ExitStatus.FAILED
+    assert "PropertyError: eventually 'it happens'" in done.err
+    assert "app.py:3 in main" in done.err
+    assert "Traceback" not in done.err
+    closing(done)
+
+
 def test_a_syntax_error_is_shown(run):
     """A file that is no Python is the program's error, with its line."""
     done = run("def main(:\n")

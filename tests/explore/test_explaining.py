@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -75,3 +76,17 @@ def test_columns_begin_just_before_runs_part_and_end_at_the_failure() -> None:
     assert " 6 f()" not in text
     assert lines[-1].endswith("| boom")
     assert sum("9 f()" in line for line in lines) == 1
+
+
+def test_a_property_has_no_line_of_ours() -> None:
+    """What the world itself raises is told by its text; a line of the engine would say nothing."""
+
+    async def main() -> None:
+        simloop.eventually(lambda: False, "it happens", within=1)
+        await asyncio.sleep(5)
+
+    failure = simloop.explore(main, schedules=1).failures[0]
+    text = failure.explain()
+    assert "stated at" in text
+    assert "raise " not in text
+    assert "property_run" not in text

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from simloop.world import World
 
-__all__ = ["Ending", "Execution", "own_frames", "print_error"]
+__all__ = ["Ending", "Execution", "print_error"]
 
 # Frames of these folders come before the program's own in its tracebacks.
 _MACHINERY = tuple(str(Path(str(module.__file__)).parent) for module in (simloop, asyncio))
@@ -200,17 +200,21 @@ def print_error(error: BaseException) -> None:
             if not isinstance(error.code, int | None):
                 sys.stderr.write(f"{error.code}\n")
         else:
-            traceback.print_exception(error.with_traceback(own_frames(error.__traceback__)))
+            traceback.print_exception(error.with_traceback(_own_frames(error)))
     except Exception:  # noqa: BLE001 - a class of the program's that can't be shown
         sys.stderr.write(f"{message_of(error)}\n")
 
 
-def own_frames(trace: TracebackType | None) -> TracebackType | None:
-    """Leave out the frames before the program's first; all stay where it has none."""
-    own = trace
+def _own_frames(error: BaseException) -> TracebackType | None:
+    """Return an error's traceback from the program's first frame on.
+
+    Where it has none, all of it; but nothing of an error by which the world ended the program: that
+    says itself what for, and no line raised it.
+    """
+    own = error.__traceback__
     while own is not None and _is_machinery(own.tb_frame.f_code.co_filename):
         own = own.tb_next
-    return own or trace
+    return own if own is not None or isinstance(error, SimError) else error.__traceback__
 
 
 def _is_machinery(filename: str) -> bool:
