@@ -11,6 +11,7 @@ Invariants:
 - A run that a worker may have died of is sent when nothing else is in work: a scheduler that sees a
   worker die may blame all that it had.
 - An executor is the user's: it is neither shut down here nor replaced.
+- A sweep ends when its workers are gone for good: a cluster may lose all, and never say so.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel.safe_looks import message_of
+from simloop._sandbox.time import real_clock
 from simloop.errors import UnsupportedError, UsageError
 
 from .crew import Broken, CrewError, Ended, Limits, Refined, Returned, Told
@@ -44,6 +46,12 @@ if TYPE_CHECKING:
 __all__ = ["ExecutorCrew", "check_executor"]
 
 _numbers = count(1)
+
+_LOOK_S = 5.0
+"""How often it is asked for workers while nothing comes back, in real seconds."""
+
+_PATIENCE_S = 90.0
+"""How long a cluster may have no worker: one that died is started anew in some seconds."""
 
 
 def check_executor(executor: Any) -> None:
@@ -84,6 +92,7 @@ class ExecutorCrew:
         self._key = f"{os.getpid()}-{next(_numbers)}"
         self._tasks: dict[Future[Answer], Task] = {}
         self._alone: deque[Runs] = deque()
+        self._looked_s = self._seen_s = real_clock.monotonic()  # For workers, and the last one.
 
     def start(self) -> None:
         """Have one worker load the program, and compare versions.
@@ -132,7 +141,10 @@ class ExecutorCrew:
         events: list[Event] = []
         if self._alone and not self._tasks:
             self._send(self._alone.popleft())
-        for future in wait(self._tasks, timeout_s, FIRST_COMPLETED).done:
+        done = wait(self._tasks, timeout_s, FIRST_COMPLETED).done
+        if not done:
+            self._look_for_workers()
+        for future in done:
             task = self._tasks.pop(future)
             try:
                 answer = future.result()
@@ -146,6 +158,21 @@ class ExecutorCrew:
             else:
                 events += self._told(task, answer)
         return events
+
+    def _look_for_workers(self) -> None:
+        """Ask a cluster now and then whether it has any worker.
+
+        Raises:
+            CrewError: It has had none for long.
+        """
+        client, now_s = _client_of(self._executor), real_clock.monotonic()
+        if client is None or now_s - self._looked_s < _LOOK_S:
+            return
+        if now_s - self._looked_s > _PATIENCE_S or _has_workers(client):
+            self._seen_s = now_s  # Nobody looked for long: what was then says nothing of now.
+        self._looked_s = now_s
+        if now_s - self._seen_s >= _PATIENCE_S:
+            raise self._of_no_use(TimeoutError(f"it has had no worker for {_PATIENCE_S:.0f} s"))
 
     def _told(self, task: Task, answer: Answer) -> list[Event]:
         if answer.differs:
@@ -181,10 +208,23 @@ class ExecutorCrew:
         self._tasks.clear()
 
 
+def _client_of(executor: Any) -> Any:
+    """Return the client of Dask's that an executor sends by; None for other executors."""
+    client = getattr(executor, "_client", None)
+    return client if hasattr(client, "nthreads") else None
+
+
+def _has_workers(client: Any) -> bool:
+    try:
+        return bool(client.nthreads())
+    except Exception:  # noqa: BLE001 - a scheduler that can't be reached, however it is told
+        return False
+
+
 def workers_of(executor: Any) -> int:
     """Return how many workers an executor seems to have."""
-    client: Any = getattr(executor, "_client", None)
-    if hasattr(client, "nthreads"):  # Dask's; one run at a time in each process.
+    client = _client_of(executor)
+    if client is not None:  # One run at a time in each process.
         return max(1, len(client.nthreads()))
     most = getattr(executor, "_max_workers", None)
     return most if isinstance(most, int) and most > 0 else (os.cpu_count() or 1)

@@ -17,7 +17,7 @@ import simloop
 from simloop.errors import UnsupportedError, UsageError
 from simloop.exploration.sweeping import shipping
 from simloop.exploration.sweeping.shipping import ship
-from simloop.sweeps import executor_worker
+from simloop.sweeps import executor_crew, executor_worker
 from simloop.sweeps.executor_worker import do, greet
 from simloop.sweeps.work import Refining, Runs
 from simloop.world.run_options import RunOptions
@@ -285,6 +285,37 @@ def test_loky_finds_the_same() -> None:
         assert told(simloop.explore(late, schedules=200, stop=None, executor=executor)) == told(one)
     finally:
         executor.shutdown(wait=True, kill_workers=True)
+
+
+class Deserted(Here):
+    """A cluster, as Dask's client shows it, whose workers are gone after a while."""
+
+    class Client:
+        def __init__(self):
+            self.workers = {"tcp://one": 1}
+
+        def nthreads(self):
+            return self.workers
+
+    def __init__(self, after):
+        super().__init__(pid=1)
+        self.after = after
+        self._client = self.Client()
+
+    def submit(self, function, /, *args):
+        if self.sent < self.after:
+            return super().submit(function, *args)
+        self._client.workers = {}
+        return Future()
+
+
+def test_a_cluster_that_lost_its_workers_ends_the_search(monkeypatch) -> None:
+    """It never says so: what it was given would be waited for for ever."""
+    monkeypatch.setattr(executor_crew, "_LOOK_S", 0.0)
+    monkeypatch.setattr(executor_crew, "_PATIENCE_S", 0.0)
+    found = simloop.explore(late, schedules=100_000, stop=None, executor=Deserted(after=4))
+    assert 0 < found.ran < 100_000
+    assert "it has had no worker for" in str(found)
 
 
 @pytest.mark.slow
