@@ -9,7 +9,8 @@ Invariants:
 
 - Before the first task one worker has loaded the program, and its versions are the same as here.
 - A run that a worker may have died of is sent when nothing else is in work: a scheduler that sees a
-  worker die may blame all that it had.
+  worker die may blame all that it had. It is sent twice before it is named: a worker that is started
+  anew may be gone once more, by itself.
 - An executor is the user's: it is neither shut down here nor replaced.
 - A sweep ends when its workers are gone for good: a cluster may lose all, and never say so.
 """
@@ -92,6 +93,7 @@ class ExecutorCrew:
         self._key = f"{os.getpid()}-{next(_numbers)}"
         self._tasks: dict[Future[Answer], Task] = {}
         self._alone: deque[Runs] = deque()
+        self._tried: dict[Runs, None] = {}  # Of these, those that have broken once.
         self._looked_s = self._seen_s = real_clock.monotonic()  # For workers, and the last one.
 
     def start(self) -> None:
@@ -154,6 +156,10 @@ class ExecutorCrew:
             except CancelledError:
                 events.append(Returned(task))
             except Exception as error:  # noqa: BLE001 - whatever tells of a worker that is gone
+                if isinstance(task, Runs) and task.alone and task not in self._tried:
+                    self._tried[task] = None
+                    self._alone.appendleft(task)
+                    continue
                 events.append(Broken(task, None, f"its worker is gone: {message_of(error)}"))
             else:
                 events += self._told(task, answer)

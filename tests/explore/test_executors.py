@@ -318,37 +318,77 @@ def test_a_cluster_that_lost_its_workers_ends_the_search(monkeypatch) -> None:
     assert "it has had no worker for" in str(found)
 
 
-@pytest.mark.slow
-def test_dask_finds_the_same(tmp_path) -> None:
-    """A scheduler and two workers in processes of their own, over TCP."""
+class Unlucky(Here):
+    """An executor that loses the second task that it is given, and then the first run alone."""
+
+    def submit(self, function, /, *args):
+        if self.sent in (2, 3):
+            self.sent += 1
+            future = Future()
+            future.set_exception(OSError("the worker died"))
+            return future
+        return super().submit(function, *args)
+
+
+def test_a_run_is_named_when_it_has_broken_a_worker_twice() -> None:
+    """A worker that is gone by itself, as a cluster's is now and then, accuses no run."""
+    one = simloop.explore(late, schedules=60, stop=None)
+    other = simloop.explore(late, schedules=60, stop=None, executor=Unlucky(pid=1))
+    assert told(other) == told(one)
+    assert other.lost == []
+
+
+def on_dask(text, tmp_path):
+    """Run lines with an executor of Dask's: a scheduler and two workers, processes, over TCP."""
     pytest.importorskip("distributed")
-    one = simloop.explore(late, schedules=200, stop=None)
-    line = [sys.executable, "-c", DASK, os.path.dirname(__file__)]  # noqa: PTH120 - text
+    line = [sys.executable, "-c", DASK.replace("LINES", text), os.path.dirname(__file__)]  # noqa: PTH120 - text
     import subprocess
 
     done = subprocess.run(
         line, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    return done.stdout.splitlines()
+
+
+@pytest.mark.slow
+def test_dask_finds_the_same(tmp_path) -> None:
+    """Its workers come to the same findings, tokens and numbers of runs."""
+    one = simloop.explore(late, schedules=200, stop=None)
+    lines = (
+        "found = simloop.explore(late, schedules=200, stop=None, executor=executor)\n"
+        "        print([(it.found_at, it.schedule.token, it.runs) for it in found.failures])"
+    )
+    assert on_dask(lines, tmp_path) == [
         repr([(each.found_at, each.schedule.token, each.runs) for each in one.failures])
     ]
+
+
+@pytest.mark.slow
+def test_a_worker_of_dask_may_crash(tmp_path) -> None:
+    """The seed that it died of is named, no other one is, and the sweep goes on with the rest."""
+    lines = (
+        "swept = simloop.sweep(fatal, seeds=range(60, 100), executor=executor)\n"
+        "        print(swept.ran, [each.seed for each in swept.lost], len(swept.failures))"
+    )
+    assert on_dask(lines, tmp_path) == ["40 [77] 0"]
 
 
 DASK = """
 import sys
 sys.path.insert(0, sys.argv[1])
+import dask
 import simloop
-from test_executors import late
+from test_executors import fatal, late
 from distributed import Client, LocalCluster
 
 if __name__ == "__main__":
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})
     with LocalCluster(
         n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None, protocol="tcp"
     ) as cluster, Client(cluster) as client:
         executor = client.get_executor()
-        found = simloop.explore(late, schedules=200, stop=None, executor=executor)
-        print([(each.found_at, each.schedule.token, each.runs) for each in found.failures])
+        LINES
 """
 
 
