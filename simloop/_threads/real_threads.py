@@ -285,7 +285,10 @@ class RealChild:
         try:
             function(*args, **kwargs)
         finally:
-            real_work.gone(ident)
+            # A pool that nobody shut down keeps its workers until it is freed, and then its world
+            # may be gone before them: nobody is left to be told.
+            with suppress(ReferenceError):
+                real_work.gone(ident)
 
     def abandon(self) -> None:
         """Forget nothing: nothing is kept before it begins."""

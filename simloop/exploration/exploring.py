@@ -117,7 +117,7 @@ def explore(
     stop_if_loading()
     delays = _checked_delays(delays)
     check_counts(schedules=schedules, stop=stop)
-    _check_others(seconds, seed, progress)
+    _check_others(seconds, seed, progress, first)
     workers = WorkerOptions.of(jobs, real_run_limit, memory_limit, executor)
     chosen = strategy_of(strategy, sleeps=delays.sleeps > 0)
     program = Program(main, options, delays, failures=check_failures(failures))
@@ -158,8 +158,11 @@ def check_seconds(seconds: Any) -> None:
         raise UsageError(f"seconds={seconds!r}; it takes a number above 0, or None")
 
 
-def _check_others(seconds: object, seed: object, progress: object) -> None:
+def _check_others(seconds: object, seed: object, progress: object, first: Any) -> None:
     check_seconds(seconds)
+    for each in [first] if isinstance(first, str) else first:
+        if not isinstance(each, Schedule):
+            raise UsageError(f"first={each!r}; it takes schedules: Schedule.load() reads a file's")
     if progress is not None and not callable(progress):
         raise UsageError(f"progress={progress!r}; it takes a function of what was found so far")
     if not isinstance(seed, int | str):

@@ -264,6 +264,8 @@ async def replaying():
         (lambda: simloop.explore(plain, seconds="1"), "seconds='1'; it takes a number above 0"),
         (lambda: simloop.explore(plain, schedules=True), "schedules=True; it takes a whole number"),
         (lambda: simloop.explore(plain, progress=3), "progress=3; it takes a function"),
+        (lambda: simloop.explore(plain, first=["s1x"]), "first='s1x'; it takes schedules"),
+        (lambda: simloop.explore(plain, first="s1x"), "first='s1x'; it takes schedules"),
         (lambda: asyncio.run(exploring()), r"explore\(\) cannot be called from a running event"),
         (lambda: asyncio.run(replaying()), r"replay\(\) cannot be called from a running event"),
         (lambda: simloop.replay(plain, ""), "got an empty text"),

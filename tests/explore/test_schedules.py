@@ -90,6 +90,10 @@ def test_a_token_is_short() -> None:
             '{"format": "simloop schedule", "version": 1, "deviations": [{"x": 1}], "delays": {}}',
             "damaged",
         ),
+        (
+            json.dumps(dict(Schedule([]).to_json(), options=None)),
+            "damaged: options",
+        ),
     ],
 )
 def test_a_file_that_holds_no_schedule_is_told(tmp_path, text, message) -> None:

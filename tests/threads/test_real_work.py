@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures as cf
 import ctypes
+import gc
 import itertools
 import subprocess
 import sys
@@ -292,3 +293,25 @@ def test_a_pool_that_never_ends_is_not_waited_for_for_ever() -> None:
     finally:
         release.set()
         loop.close()
+
+
+def test_a_worker_that_outlives_its_world_ends_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool that a real job uses and nobody shuts down prints nothing when it is freed."""
+    told: list[object] = []
+    workers: list[threading.Thread] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+
+    def inner() -> None:
+        workers.append(threading.current_thread())
+
+    async def main() -> None:
+        pool, other = cf.ThreadPoolExecutor(1), cf.ThreadPoolExecutor(1)
+        await asyncio.get_running_loop().run_in_executor(pool, lambda: other.submit(inner).result())
+
+    for _ in range(5):
+        simloop.run(main())
+    gc.collect()
+    for worker in workers:
+        worker.join(10)
+    time.sleep(0.1)  # The last thing that such a thread does comes after what join() waits for.
+    assert not told

@@ -159,4 +159,6 @@ class Schedule:
         for name in texts:
             if not isinstance(values.get(name, ""), str):
                 raise UsageError(f"{source} holds a schedule that is damaged: {name} is no text")
+        if not isinstance(values.get("options", {}), dict):
+            raise UsageError(f"{source} holds a schedule that is damaged: options are no names")
         return cls(**values)
