@@ -9,8 +9,8 @@ Invariants:
 
 - Before the first task one worker has loaded the program, and its versions are the same as here.
 - A run that a worker may have died of is sent when nothing else is in work: a scheduler that sees a
-  worker die may blame all that it had. It is sent twice before it is named: a worker that is started
-  anew may be gone once more, by itself.
+  worker die may blame all that it had. It is sent twice before it is named: a worker that has been
+  started anew may go by itself.
 - An executor is the user's: it is neither shut down here nor replaced.
 - A sweep ends when its workers are gone for good: a cluster may lose all, and never say so.
 """

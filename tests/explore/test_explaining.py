@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import os
+import sys
 
 import pytest
 
@@ -11,6 +14,7 @@ import simloop
 from simloop.exploration.explaining import explanation_of
 from simloop.exploration.explaining.columns import Column, first_difference, side_by_side
 from simloop.exploration.explaining.step_log import Row
+from simloop.exploration.explaining.words import sentence
 
 from . import broken_programs
 
@@ -28,7 +32,8 @@ def test_an_explanation_says_what_a_reader_must_know() -> None:
     assert lines[0].startswith("tests.explore.broken_programs:check_then_act fails: AssertionError")
     assert lines[1].strip() == "assert len(loads) == 1"
     assert "the listener tcp 127.0.0.1:7000" in text or "connection 1 to tcp" in text
-    assert "until the sleep of Task-3 in later(), broken_programs.py:" in text
+    in_a_line = " ".join(text.split())  # Long sentences are wrapped.
+    assert "until the sleep of Task-3 in later(), broken_programs.py:" in in_a_line
     assert any(line.startswith("undisturbed") and "| failing" in line for line in lines)
     assert "AssertionError at broken_programs.py" in text
     assert f'"{failure.schedule.token}"' in lines[-1]
@@ -90,3 +95,65 @@ def test_a_property_has_no_line_of_ours() -> None:
     assert "stated at" in text
     assert "raise " not in text
     assert "property_run" not in text
+
+
+class Terminal(io.StringIO):
+    """A terminal, as far as who writes looks."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_an_explanation_fits_the_terminal(columns, monkeypatch) -> None:
+    """Sentences are wrapped and columns are as wide as there is room; a file gets 119."""
+    failure = simloop.explore(broken_programs.check_then_act).failures[0]
+    wide = failure.explain()
+    assert 100 < max(map(len, wide.splitlines())) <= 119
+    monkeypatch.setattr(os, "get_terminal_size", lambda _fd: os.terminal_size((columns, 24)))
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    narrow = failure.explain()
+    *rows, _end = [line for line in narrow.splitlines() if " | " in line]
+    assert rows[0].startswith("undisturbed")
+    sentences = narrow.partition(" happens:")[2].partition("\n\n")[0].splitlines()
+    assert len(sentences) > 1
+    assert max(map(len, rows + sentences)) <= columns
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text"),
+    [
+        (
+            "stall",
+            "simloop._loop.transports.stream_transport.StreamTransport._read_step",
+            "after a step of the loop's reading and writing the loop was away for 1 s",
+        ),
+        (
+            "stall",
+            "asyncio.futures._set_result_unless_cancelled",
+            "after a step of the end of a sleep the loop was away for 1 s",
+        ),
+        (
+            "late",
+            "m/simloop.world.hosts.program_thread.ProgramThread._main in thread 1",
+            "m/the main program in thread 1 woke 1 s late",
+        ),
+        ("late", "sleep of Task-1 (main)", "the loop woke 1 s late for the sleep of Task-1 (main)"),
+        ("job", "app.work in thread 2", "app.work in thread 2 went on 1 s later"),
+    ],
+)
+def test_what_is_ours_has_words(kind, name, text) -> None:
+    """A name of the engine's says nothing to who wrote the program."""
+    deviation = simloop.Deviation(kind, name, 1, 90)
+    assert sentence(deviation, (0, 1_000_000_000), "") == text
+
+
+def test_rows_begin_where_time_parts() -> None:
+    """A step that another one ended late is the cause, though the same steps come in both."""
+    plain = [Row(at, "Task-1", f"main(), a.py:{at}", "") for at in range(6)]
+    late = [Row(at + 10 * (at > 1), "Task-1", f"main(), a.py:{at}", "") for at in range(5)]
+    lines = side_by_side(Column("plain", plain), Column("failing", late, "the end"))
+    assert any("a.py:2" in line for line in lines)

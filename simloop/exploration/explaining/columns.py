@@ -6,6 +6,8 @@ Owns: finding that place, and the layout. Must not know how the rows were made.
 from __future__ import annotations
 
 import difflib
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,9 +17,10 @@ if TYPE_CHECKING:
 
     from .step_log import Row
 
-__all__ = ["Column", "aligned", "first_difference", "side_by_side"]
+__all__ = ["Column", "aligned", "first_difference", "room", "side_by_side"]
 
-_WIDTH = 58
+_WIDEST = 119
+_NARROWEST = 60
 _BEFORE = 2
 _ROWS = 22
 _TIME = 9
@@ -31,6 +34,12 @@ def first_difference(one: Sequence[Row], other: Sequence[Row]) -> int:
     return min(len(one), len(other))
 
 
+def _first_late(one: Sequence[Row], other: Sequence[Row]) -> int:
+    """Return the index of the first step that comes at another time, of steps that are the same."""
+    times = enumerate(zip(one, other, strict=True))
+    return next((at for at, (left, right) in times if left.now_ns != right.now_ns), len(one))
+
+
 @attrs.frozen
 class Column:
     """One run."""
@@ -42,25 +51,43 @@ class Column:
     """How it ended; empty for one that is shown up to the other's end only."""
 
 
+def room() -> int:
+    """Return how many characters a line may have: as many as the terminal shows, if it is one."""
+    try:
+        shown = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
+    except (AttributeError, OSError, ValueError):  # Replaced, detached or closed.
+        shown = None
+    return min(max(shown or _WIDEST, _NARROWEST), _WIDEST)
+
+
 def side_by_side(one: Column, other: Column) -> list[str]:
     """Return lines with both runs, from just before they part up to their ends."""
+    width = (room() - 3) // 2
     pairs = aligned(one, other)
     if len(pairs) > _ROWS:
         upper = _ROWS // 2
         skipped = len(pairs) - _ROWS
-        lines = [_line(*pair) for pair in pairs[:upper]]
-        lines.append(f"{f'... {skipped} rows ...':^{2 * _WIDTH + 3}}".rstrip())
-        lines += [_line(*pair) for pair in pairs[-(_ROWS - upper) :]]
+        lines = [_line(*pair, width) for pair in pairs[:upper]]
+        lines.append(f"{f'... {skipped} rows ...':^{2 * width + 3}}".rstrip())
+        lines += [_line(*pair, width) for pair in pairs[-(_ROWS - upper) :]]
     else:
-        lines = [_line(*pair) for pair in pairs]
-    head = f"{one.title[:_WIDTH]:<{_WIDTH}} | {other.title[:_WIDTH]}"
-    ends = f"{one.end[:_WIDTH]:<{_WIDTH}} | {other.end}"
-    return [head, f"{'-' * _WIDTH}-+-{'-' * _WIDTH}", *lines, ends]
+        lines = [_line(*pair, width) for pair in pairs]
+    head = f"{one.title[:width]:<{width}} | {other.title[:width]}"
+    ends = f"{one.end[:width]:<{width}} | {other.end}"
+    return [head, f"{'-' * width}-+-{'-' * width}", *lines, ends]
 
 
 def aligned(one: Column, other: Column) -> list[tuple[Row | None, Row | None]]:
-    """Return the steps of both runs in pairs, from just before they part up to their ends."""
-    first = max(0, first_difference(one.rows, other.rows) - _BEFORE)
+    """Return the steps of both runs in pairs, from just before they part up to their ends.
+
+    They part where a step comes at another time, which is where a delay shows first, if there is
+    room for all that comes after it; else where the steps themselves are others.
+    """
+    first = first_difference(one.rows, other.rows)
+    earlier = _first_late(one.rows[:first], other.rows[:first])
+    if max(len(one.rows), len(other.rows)) - max(0, earlier - _BEFORE) <= _ROWS:
+        first = earlier
+    first = max(0, first - _BEFORE)
     pairs = _paired(one.rows[first:], other.rows[first:])
     while pairs and pairs[-1][1] is None and not one.end:
         pairs.pop()  # What an undisturbed run did after the failure is no part of it.
@@ -81,16 +108,16 @@ def _paired(plain: Sequence[Row], failing: Sequence[Row]) -> list[tuple[Row | No
     return pairs
 
 
-def _line(left: Row | None, right: Row | None) -> str:
-    return f"{_cell(left):<{_WIDTH}} | {_cell(right)}".rstrip()
+def _line(left: Row | None, right: Row | None, width: int) -> str:
+    return f"{_cell(left, width):<{width}} | {_cell(right, width)}".rstrip()
 
 
-def _cell(row: Row | None) -> str:
+def _cell(row: Row | None, width: int) -> str:
     if row is None:
         return ""
     text = f"{row.now_ns / 1e9:<{_TIME}.6g} {row.who} {row.where}"
-    room = _WIDTH - len(text) - 2
-    if room > 8:  # noqa: PLR2004 - shorter tells nothing
-        source = row.source if len(row.source) <= room else f"{row.source[: room - 3]}..."
+    left = width - len(text) - 2
+    if left > 8:  # noqa: PLR2004 - shorter tells nothing
+        source = row.source if len(row.source) <= left else f"{row.source[: left - 3]}..."
         text += f"  {source}"
-    return text[:_WIDTH]
+    return text[:width]

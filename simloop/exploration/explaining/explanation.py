@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import linecache
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -21,7 +22,7 @@ from simloop.exploration.program import quiet
 from simloop.exploration.same_failure import identity_of, place_of
 from simloop.trace.labels import name_of
 
-from .columns import Column, aligned, side_by_side
+from .columns import Column, aligned, room, side_by_side
 from .step_log import Row, StepLog, place_of_task
 from .words import sentence
 
@@ -76,7 +77,11 @@ class Explanation:
                 f"It fails when {'this' if count == 1 else f'these {count} things'}"
                 f" happen{'s' if count == 1 else ''}:"
             )
-            lines += [f"  {number}. {each}" for number, each in enumerate(self.deviations, 1)]
+            for number, each in enumerate(self.deviations, 1):
+                lines += wrap(
+                    f"  {number}. {each}", room(), subsequent_indent="     ",
+                    break_long_words=False, break_on_hyphens=False,
+                )  # fmt: skip
             plain = Column("undisturbed", self.plain)
             lines += ["", *side_by_side(plain, Column("failing", self.failing, self.end))]
         else:

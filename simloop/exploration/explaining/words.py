@@ -35,12 +35,42 @@ def duration(ns: int) -> str:
     return "0 s"
 
 
+_OURS = (
+    ("asyncio.futures._set_result_unless_cancelled", "the end of a sleep"),
+    ("asyncio.", "asyncio"),
+    ("simloop._loop.transports.", "the loop's reading and writing"),
+    ("simloop.world.hosts.program_thread.", "the main program"),
+    ("simloop.", "the loop"),
+)
+"""What the author of a program does not know, by how its name begins, and what it is to them."""
+_DOTTED = re.compile(r"\b(?:simloop|asyncio)(?:\.\w+|\.<locals>)+")
+
+
+def _told(name: str) -> str:
+    """Return a name with words for what in it is ours or asyncio's.
+
+    Example:
+        >>> _told("db/simloop.world.hosts.program_thread.ProgramThread._main in thread 1")
+        'db/the main program in thread 1'
+    """
+    return _DOTTED.sub(
+        lambda found: next(w for begin, w in _OURS if found[0].startswith(begin)), name
+    )
+
+
 def _step(name: str) -> str:
     """Return what a step is called: ``Task-1: module.function`` is a step of Task-1."""
     task, colon, function = name.partition(": ")
     if not colon:
-        return name or "the start"
+        return _told(name) or "the start"
     return f"{task} ({function.rpartition('.')[2]})"
+
+
+def _woke(name: str, late: str) -> str:
+    """Say who woke late: a thread by itself, a loop for what it waited for."""
+    if " in thread " in name:
+        return f"{_told(name)} woke {late} late"
+    return f"the loop woke {late} late for the {_told(name)}"
 
 
 def _file(name: str) -> str:
@@ -54,10 +84,10 @@ def _file(name: str) -> str:
 _DELAYED: dict[str, Callable[[str, str], str]] = {
     "stall": lambda name, late: f"after a step of {_step(name)} the loop was away for {late}",
     "cpu": lambda name, late: f"a step of {_step(name)} took {late}",
-    "late": lambda name, late: f"the loop woke {late} late for the {name}",
+    "late": _woke,
     "hold": lambda name, late: f"what arrived at {_file(name)} was told {late} later",
-    "job": lambda name, late: f"{name} went on {late} later",
-    "done": lambda name, late: f"the end of {name} was told {late} later",
+    "job": lambda name, late: f"{_told(name)} went on {late} later",
+    "done": lambda name, late: f"the end of {_told(name)} was told {late} later",
     "name": lambda name, late: f"the answer for the name {name!r} came {late} later",
     "exit": lambda name, late: f"the end of {name} was told {late} later",
     "signal": lambda name, late: f"{name} arrived {late} later",
