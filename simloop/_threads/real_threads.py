@@ -336,6 +336,7 @@ class RealJob:
         """Count the job until its future is done."""
         if isinstance(future, Future):
             self._real_work.jobs[self] = None
+            self._real_work.has_been = True
             self._real_work.watch()
             future.add_done_callback(self._done)
 
@@ -366,6 +367,9 @@ class RealJob:
 class RealWork:
     """The real work that one world waits for."""
 
+    has_been: bool = False
+    """Whether there was any: what threads outside of the world did when is not in the seed."""
+
     def __init__(self, scheduler: ThreadScheduler) -> None:
         self.threads = scheduler
         self.jobs: dict[RealJob, None] = {}
@@ -390,6 +394,7 @@ class RealWork:
 
     def heard_from(self, ident: int) -> None:
         """Take note that a thread from outside has spoken to the loop."""
+        self.has_been = True
         foreign = self.threads.bridge.foreign
         known = foreign.get(ident)
         if not isinstance(known, RealThread) or known.real_work is not self:

@@ -488,9 +488,18 @@ class Exploration:
 
 
 def _differs_from_itself(program: Program, one: Ran, other: Ran) -> UsageError:
+    why = (
+        "the program keeps state between its calls, or depends on something outside of its seed;"
+        " make all that it uses inside of main()"
+    )
+    if one.world.threads.real_work.has_been:
+        why = (
+            "threads of an executor of its own worked for real beside the run, in whatever order"
+            " the machine had; give jobs to the default executor (asyncio.to_thread,"
+            " run_in_executor(None, ...)), whose threads are the world's"
+        )
     return UsageError(
         f"{program.name}: the undisturbed run differs from itself (digest {one.digest} and then"
-        f" {other.digest}), so no schedule could be replayed: the program keeps state between its"
-        " calls, or depends on something outside of its seed; make all that it uses inside of"
-        " main(), and see simloop.check(main) for where two runs part"
+        f" {other.digest}), so no schedule could be replayed: {why}, and see simloop.check(main)"
+        " for where two runs part"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -303,3 +304,18 @@ def test_a_partial_is_a_program() -> None:
     """Arguments are bound before; the report names the function."""
     found = simloop.explore(functools.partial(taking, 1), schedules=3)
     assert found.program.endswith(":taking")
+
+
+def test_real_threads_are_named_where_a_run_differs_from_itself() -> None:
+    """An executor of the program's own works for real; that its state is kept would mislead."""
+    came: list[int] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as pool:
+            await loop.run_in_executor(pool, came.append, 1)
+        await asyncio.sleep(len(came))  # What differs from run to run, as their order may.
+
+    with pytest.raises(simloop.UsageError, match="worked for real beside the run") as caught:
+        simloop.explore(main, schedules=5)
+    assert "asyncio.to_thread" in str(caught.value)
