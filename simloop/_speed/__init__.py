@@ -32,6 +32,12 @@ from simloop._kernel.timer_wheel import TellingWheel
 from simloop._kernel.watched_turns import in_a_frame
 from simloop._loop import SimLoop
 from simloop._loop.core import scheduling, tasks
+from simloop._loop.transports.base_transport import SocketTransport
+from simloop._loop.transports.datagram_transport import DatagramTransport
+from simloop._loop.transports.stream_transport import StreamTransport, UnixStreamTransport
+from simloop.net.fabric import Fabric
+from simloop.net.inet.buffers import ByteQueue
+from simloop.net.inet.byte_stream import FastWriter, StreamSocket
 from simloop.trace import digest
 
 try:
@@ -58,6 +64,9 @@ _METHODS: tuple[tuple[type, str, str], ...] = (  # A class, its method, the name
     (TimerWheel, "move_due", "move_due"),
     (TellingWheel, "add", "add_and_tell"),
     (Kernel, "jump", "jump"),
+    (FastWriter, "write", "write"),
+    (SocketTransport, "_wake", "_wake"),
+    (StreamTransport, "_read_step", "_read_step"),
 )
 
 _WATCHED: tuple[tuple[type, tuple[str, ...]], ...] = (
@@ -86,6 +95,12 @@ def _things() -> dict[str, Any]:
         "TellingWheel": TellingWheel,
         "SimLoop": SimLoop,
         "Limits": Limits,
+        "StreamTransport": StreamTransport,
+        "UnixStreamTransport": UnixStreamTransport,
+        "DatagramTransport": DatagramTransport,
+        "StreamSocket": StreamSocket,
+        "ByteQueue": ByteQueue,
+        "Fabric": Fabric,
         "Task": asyncio.Task,
         "NEVER": NEVER,
         "asyncio": asyncio,
@@ -96,6 +111,7 @@ def _things() -> dict[str, Any]:
         "instruction_word": None if words is None else words.offset,
         "numbers_tasks": tasks._NUMBERS_TASKS,
         "run_handle": _run_handle,
+        "data_received_failed": "Fatal error: protocol.data_received() call failed.",
         "sleep_ends": vars(digest)["_set_result_unless_cancelled"],
         "task_kinds": digest._kinds,
     }

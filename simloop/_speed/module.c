@@ -13,11 +13,11 @@ Words words;
 static int make_words(void) {
     static const struct { PyObject **word; const char *text; } all[] = {
         {&words.add, "add"}, {&words.append, "append"}, {&words.cancel_message, "_cancel_message"},
-        {&words.closed, "_closed"}, {&words.context, "context"}, {&words.debug, "_debug"}, {&words.flush, "flush"}, {&words.future, "Future"},
+        {&words.closed, "_closed"}, {&words.context, "context"}, {&words.data_received, "data_received"}, {&words.debug, "_debug"}, {&words.fatal_error, "_fatal_error"}, {&words.flush, "flush"}, {&words.future, "Future"},
         {&words.get_coro, "get_coro"}, {&words.get_name, "get_name"}, {&words.grant, "grant"},
         {&words.jump, "jump"}, {&words.kernel, "_kernel"}, {&words.loop, "loop"}, {&words.made, "_simloop_made"},
         {&words.move_due, "move_due"}, {&words.name, "name"}, {&words.names, "names"},
-        {&words.next_hash, "_next_hash"}, {&words.reads, "_reads"}, {&words.ready, "_ready"},
+        {&words.next_hash, "_next_hash"}, {&words.reads, "_reads"}, {&words.receive, "_receive"}, {&words.room_made, "room_made"}, {&words.wake, "_wake"}, {&words.ready, "_ready"},
         {&words.task_count, "_task_count"}, {&words.task_factory, "_task_factory"}, {&words.wheel, "_wheel"},
         {&words.open_next, "_open_next"}, {&words.pending, "pending"}, {&words.places, "places"},
         {&words.qualname, "__qualname__"}, {&words.report, "_report"}, {&words.returned, "_returned"},
@@ -76,11 +76,25 @@ static int find_all_slots(void) {
         {"_slots", &found.of_wheel.slots}, {"cancelled_count", &found.of_wheel.cancelled_count},
         {"cancelled_max", &found.of_wheel.cancelled_max}, {"overdue", &found.of_wheel.overdue},
         {"tell", &found.of_wheel.tell}, {NULL, NULL}};
+    const SlotRow transport[] = {{"_file", &found.of_transport.file}, {"_is_flowing", &found.of_transport.is_flowing},
+        {"_is_awake", &found.of_transport.is_awake}, {"_is_reading", &found.of_transport.is_reading},
+        {"_io_ready", &found.of_transport.io_ready}, {"_read_handle", &found.of_transport.read_handle},
+        {"_protocol", &found.of_transport.protocol}, {NULL, NULL}};
+    const SlotRow stream[] = {{"direct", &found.of_stream.direct}, {"fabric", &found.of_stream.fabric},
+        {"peer", &found.of_stream.peer}, {"inbox", &found.of_stream.inbox}, {"window", &found.of_stream.window},
+        {"on_readable", &found.of_stream.on_readable}, {"blocked", &found.of_stream.blocked},
+        {"is_shut_read", &found.of_stream.is_shut_read}, {NULL, NULL}};
+    const SlotRow queue[] = {{"chunks", &found.of_queue.chunks}, {"head", &found.of_queue.head},
+        {"size", &found.of_queue.size}, {NULL, NULL}};
+    const SlotRow fabric[] = {{"direct", &found.of_fabric.direct}, {NULL, NULL}};
     const SlotRow limits[] = {{"check_at", &found.of_limits.check_at}, {NULL, NULL}};
     return find_slots(found.handle.type, handle) < 0 || find_slots(found.timer_handle.type, handle) < 0
         || find_slots(found.timer_handle.type, timer) < 0 || find_slots(found.kernel.type, kernel) < 0
         || find_slots(found.wheel.type, wheel) < 0
-        || find_slots(found.limits, limits) < 0 ? -1 : 0;
+        || find_slots(found.limits, limits) < 0 || find_slots(found.stream_transport, transport) < 0
+        || find_slots(found.unix_transport, transport) < 0 || find_slots(found.datagram_transport, transport) < 0
+        || find_slots(found.stream_socket, stream) < 0 || find_slots(found.byte_queue, queue) < 0
+        || find_slots(found.fabric, fabric) < 0 ? -1 : 0;
 }
 
 /* The function in C behind a method of a class in C. */
@@ -129,10 +143,16 @@ static PyObject *find(PyObject *module, PyObject *things) {
         || find_class(things, "TellingWheel", &found.telling_wheel.type) < 0 || find_class(things, "SimLoop", &found.loop) < 0
         || find_class(things, "Limits", &found.limits) < 0 || find_class(things, "deque", &found.deque) < 0
         || find_class(things, "repeat", &found.repeat) < 0 || find_class(things, "Task", &found.task) < 0
+        || find_class(things, "StreamTransport", &found.stream_transport) < 0
+        || find_class(things, "UnixStreamTransport", &found.unix_transport) < 0
+        || find_class(things, "DatagramTransport", &found.datagram_transport) < 0
+        || find_class(things, "StreamSocket", &found.stream_socket) < 0
+        || find_class(things, "ByteQueue", &found.byte_queue) < 0 || find_class(things, "Fabric", &found.fabric) < 0
         || find_object(things, "heappush", &found.heappush) < 0 || find_object(things, "heappop", &found.heappop) < 0
         || find_object(things, "asyncio", &found.asyncio) < 0 || find_object(things, "NEVER", &found.never) < 0
         || find_object(things, "sleep_ends", &found.sleep_ends) < 0 || find_object(things, "task_kinds", &found.task_kinds) < 0
-        || find_object(things, "run_handle", &found.run_handle) < 0 || find_all_slots() < 0)
+        || find_object(things, "run_handle", &found.run_handle) < 0
+        || find_object(things, "data_received_failed", &found.data_received_failed) < 0 || find_all_slots() < 0)
         return NULL;
     word = borrow(things, "instruction_word");
     if (word == NULL)
@@ -167,7 +187,7 @@ static PyObject *watch(PyObject *module, PyObject *args) {
 
 /* door(function, twin): what stands in a class in the place of a function that has a twin. */
 static PyObject *door(PyObject *module, PyObject *args) {
-    static Twin (*const by_name[])(const char *) = {handle_twin, scheduling_twin, tasks_twin, wheel_twin, turns_twin};
+    static Twin (*const by_name[])(const char *) = {handle_twin, scheduling_twin, tasks_twin, wheel_twin, turns_twin, streams_twin};
     PyObject *function;
     const char *name;
     (void)module;

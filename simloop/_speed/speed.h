@@ -41,10 +41,11 @@ typedef struct {
 /* Everything that is found once, when the twins are installed. */
 typedef struct {
     WatchedClass handle, timer_handle, kernel, wheel, telling_wheel;
-    PyTypeObject *loop, *limits, *deque, *repeat, *task;
+    PyTypeObject *loop, *limits, *deque, *repeat, *task, *stream_transport, *unix_transport, *datagram_transport,
+        *stream_socket, *byte_queue, *fabric;
     PyCFunction append, popleft;
     PyObject *heappush, *heappop, *asyncio, *never;
-    PyObject *sleep_ends, *task_kinds, *run_handle;
+    PyObject *sleep_ends, *task_kinds, *run_handle, *data_received_failed;
     int numbers_tasks, offers_instructions;
     Py_ssize_t instruction_word;
     struct { Py_ssize_t callback, args, context, loop, when_ns, scheduled; } of_handle;
@@ -57,16 +58,20 @@ typedef struct {
             overdue, tell;
     } of_wheel;
     struct { Py_ssize_t check_at; } of_limits;
+    struct { Py_ssize_t file, is_flowing, is_awake, is_reading, io_ready, read_handle, protocol; } of_transport;
+    struct { Py_ssize_t direct, fabric, peer, inbox, window, on_readable, blocked, is_shut_read; } of_stream;
+    struct { Py_ssize_t chunks, head, size; } of_queue;
+    struct { Py_ssize_t direct; } of_fabric;
 } Found;
 
 extern Found found;
 
 /* The words that are looked up by name. */
 typedef struct {
-    PyObject *add, *append, *cancel_message, *closed, *context, *debug, *flush, *future, *get_coro, *get_name,
+    PyObject *add, *append, *cancel_message, *closed, *context, *data_received, *debug, *fatal_error, *flush, *future, *get_coro, *get_name,
         *grant, *jump, *kernel, *loop, *made, *move_due, *name, *names, *next_hash, *open_next, *pending,
-        *places, *qualname, *reads, *ready, *report, *returned, *self, *simloop_hash, *stopping, *sweep, *task,
-        *task_count, *task_factory, *token, *turn_observed, *turn_watched, *wheel, *widen;
+        *places, *qualname, *reads, *ready, *receive, *report, *returned, *room_made, *self, *simloop_hash, *stopping, *sweep, *task,
+        *task_count, *task_factory, *token, *turn_observed, *turn_watched, *wake, *wheel, *widen;
 } Words;
 
 extern Words words;
@@ -162,6 +167,32 @@ PyObject *wheel_next(PyObject *wheel);
 int wheel_take(PyObject *wheel, PyObject *when_ns, PyObject *ready);
 int wheel_move_due(PyObject *wheel, PyObject *now_ns, PyObject *ready);
 Twin wheel_twin(const char *name);
+
+/* errors.c: the error that is set, taken as an object; setting it again; and giving it to a method of an
+   object, maybe with one thing more, as the error that is being handled. */
+PyObject *take_error(void);
+void set_error(PyObject *error);
+int report_to(PyObject *object, PyObject *method, PyObject *more);
+
+/* streams.c */
+Twin streams_twin(const char *name);
+
+/* Stand for a frame of the Python method while the program's code is called: it recurses as deep as it would. */
+static inline void enter_frame(void) {
+#if PY_VERSION_HEX >= 0x030c0000
+    PyThreadState_Get()->py_recursion_remaining--;
+#else
+    PyThreadState_Get()->recursion_remaining--;
+#endif
+}
+
+static inline void leave_frame(void) {
+#if PY_VERSION_HEX >= 0x030c0000
+    PyThreadState_Get()->py_recursion_remaining++;
+#else
+    PyThreadState_Get()->recursion_remaining++;
+#endif
+}
 
 /* turns.c */
 PyObject *run_turns(PyObject *module, PyObject *const *args, Py_ssize_t count);

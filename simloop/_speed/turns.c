@@ -29,38 +29,6 @@ static void forget(Turns *turns) {
 
 /* Errors ------------------------------------------------------------------------------------- */
 
-static PyObject *take_error(void) {
-#if PY_VERSION_HEX >= 0x030c0000
-    return PyErr_GetRaisedException();
-#else
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (traceback != NULL)
-        PyException_SetTraceback(value, traceback);
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
-    return value;
-#endif
-}
-
-/* Let the handle report the error of its callback, as one that is being handled. */
-static int report(PyObject *handle) {
-    PyFrameObject *frame = PyEval_GetFrame();
-    PyObject *error, *before, *none;
-    if (frame != NULL)
-        PyTraceBack_Here(frame);
-    error = take_error();
-    before = PyErr_GetHandledException();
-    PyErr_SetHandledException(error);
-    none = PyObject_CallMethodOneArg(handle, words.report, error);
-    PyErr_SetHandledException(before);
-    Py_XDECREF(before);
-    Py_XDECREF(error);
-    Py_XDECREF(none);
-    return none == NULL ? -1 : 0;
-}
-
 /* Leave the rest of a turn, counted already, to the next run; an error that is set stays set. */
 static void break_off(Turns *turns) {
     PyObject *error = take_error(), *left = PyLong_FromSsize_t(turns->rest->left);
@@ -71,11 +39,7 @@ static void break_off(Turns *turns) {
         if (add_to_slot(turns->kernel, found.of_kernel.steps, -turns->rest->left) < 0)
             PyErr_Clear();
     }
-#if PY_VERSION_HEX >= 0x030c0000
-    PyErr_SetRaisedException(error);
-#else
-    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), error, PyException_GetTraceback(error));
-#endif
+    set_error(error);
 }
 
 static int ends_run(void) {
@@ -143,7 +107,7 @@ static int run_taken(Turns *turns, PyObject *args) {
     if (result == NULL) {
         if (ends_run())
             return -1;
-        return report(handle) < 0 ? -2 : 0;
+        return report_to(handle, words.report, NULL) < 0 ? -2 : 0;
     }
     none = PyObject_CallMethodOneArg(handle, words.returned, result);
     Py_DECREF(result);
