@@ -194,7 +194,7 @@ def in_a_frame(
     @wraps(plainly)
     def turns(kernel: Kernel, loop: Any) -> bool:
         rest = rest_of_turn()
-        has_stopped = run(kernel, loop, rest)
+        has_stopped = run(*(kernel, loop, rest))  # As deep in calls each time: not specialized.
         return plainly(kernel, loop) if has_stopped is None else has_stopped
 
     return turns

@@ -58,6 +58,19 @@ static int door_setattro(PyObject *self, PyObject *name, PyObject *value) {
 
 static PyObject *door_repr(PyObject *self) { return PyObject_Repr(((Door *)self)->python); }
 
+/* What the function has, for who asks past `__getattribute__`, too. */
+static PyObject *door_attribute(PyObject *self, void *name) {
+    return PyObject_GetAttrString(((Door *)self)->python, name);
+}
+
+#define ATTRIBUTE(name) {name, door_attribute, NULL, NULL, name}
+
+static PyGetSetDef door_attributes[] = {
+    ATTRIBUTE("__annotations__"), ATTRIBUTE("__code__"), ATTRIBUTE("__defaults__"), ATTRIBUTE("__doc__"),
+    ATTRIBUTE("__globals__"), ATTRIBUTE("__kwdefaults__"), ATTRIBUTE("__module__"), ATTRIBUTE("__name__"),
+    ATTRIBUTE("__qualname__"), {NULL, NULL, NULL, NULL, NULL},
+};
+
 PyTypeObject DoorType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "simloop._speed.Door",
@@ -69,6 +82,7 @@ PyTypeObject DoorType = {
     .tp_descr_get = door_bind,
     .tp_getattro = door_getattro,
     .tp_setattro = door_setattro,
+    .tp_getset = door_attributes,
     .tp_repr = door_repr,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
 };

@@ -260,8 +260,12 @@ static int run_watched(Turns *turns, Py_ssize_t count) {
     if (tell != NULL && tell != Py_None) {
         set_slot(turns->kernel, found.of_kernel.is_observed, Py_NewRef(Py_True));
         Py_INCREF(tell);
+        enter_frame(); /* _turn_watched */
+        enter_frame(); /* turns_with_sole_observer */
         failed = turns_with_sole_observer(turns, count, tell);
         forget(turns);
+        leave_frame();
+        leave_frame();
         Py_DECREF(tell);
         set_slot(turns->kernel, found.of_kernel.is_observed, Py_NewRef(Py_False));
         return failed;

@@ -14,7 +14,7 @@
 int is_plain_wheel(PyObject *wheel) {
     if (Py_TYPE(wheel) == found.wheel.type)
         return is_as_found(&found.wheel);
-    return Py_TYPE(wheel) == found.telling_wheel.type && is_as_found(&found.telling_wheel);
+    return Py_TYPE(wheel) == found.telling_wheel.type && is_as_found(&found.telling_wheel) && is_as_found(&found.wheel);
 }
 
 /* Whether all slots hold what the methods here expect: a program may have set others. */

@@ -162,7 +162,12 @@ def _parser() -> CommandParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--version", action=_Version, nargs=0, help="show program's version number and exit"
+        "--version",
+        action=_Version,
+        nargs=0,
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
+        help="show program's version number and exit",
     )
     add_completion(parser)
     commands = parser.add_subparsers(
