@@ -62,7 +62,8 @@ def _compile(target: Path) -> str | None:
         compiler[:1] = shlex.split(os.environ["CC"])
     include = f"-I{sysconfig.get_path('include')}"
     sources = map(str, sorted(SOURCES.glob("*.c")))
-    command = [*compiler, *_OPTIONS, include, *sources, "-o", str(target)]
+    options = [*_OPTIONS, *shlex.split(os.environ.get("CFLAGS", ""))]
+    command = [*compiler, *options, include, *sources, "-o", str(target)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     except OSError as error:
