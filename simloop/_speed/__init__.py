@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dis
 import os
 from collections import deque
 from heapq import heappop, heappush
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NEVER, Handle, Kernel, Limits, TimerHandle, TimerWheel
 from simloop._kernel.timer_wheel import TellingWheel
-from simloop._kernel.watched_turns import in_a_frame
+from simloop._kernel.watched_turns import in_a_frame, turns_with_sole_observer
 from simloop._loop import SimLoop
 from simloop._loop.core import scheduling, tasks
 from simloop._loop.transports.base_transport import SocketTransport
@@ -46,7 +47,7 @@ except ImportError:  # Not built, or for another Python.
     twins = None  # type: ignore[assignment]  # a module that is not there
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from types import CodeType, FunctionType, ModuleType
 
 __all__ = ["is_on", "switch"]
 
@@ -84,6 +85,20 @@ def _run_handle(handle: Any, callback: Any) -> Any:
     return handle._context.run(callback, *handle._args)
 
 
+def _site_of(which: int) -> tuple[CodeType, dict[str, Any], int, int]:
+    """Tell where a Python method calls the program: code, globals, instruction and line."""
+    name, function = (
+        ("run", _accelerator.plain_turns()),
+        ("run", turns_with_sole_observer),
+        ("data_received", StreamTransport._read_step),
+    )[which]
+    code = function.__code__
+    steps = dis.get_instructions(code)
+    line = next(each.positions.lineno for each in steps if each.positions and each.argval == name)
+    call = next(each for each in steps if each.opname in ("CALL", "CALL_FUNCTION_EX"))
+    return code, function.__globals__, call.offset, line or code.co_firstlineno
+
+
 def _things() -> dict[str, Any]:
     """Name what the twins know of the engine."""
     words = digest._words
@@ -111,6 +126,7 @@ def _things() -> dict[str, Any]:
         "instruction_word": None if words is None else words.offset,
         "numbers_tasks": tasks._NUMBERS_TASKS,
         "run_handle": _run_handle,
+        "site_of": _site_of,
         "data_received_failed": "Fatal error: protocol.data_received() call failed.",
         "sleep_ends": vars(digest)["_set_result_unless_cancelled"],
         "task_kinds": digest._kinds,
@@ -135,6 +151,11 @@ class _Accelerator:
     def __init__(self) -> None:
         self.is_on = False
         self._exchanged: list[tuple[Any, str, Any, Any]] | None = None
+
+    def plain_turns(self) -> FunctionType:
+        """Return ``Kernel._turns`` as it is written."""
+        assert self._exchanged is not None
+        return next(plain for owner, name, plain, _ in self._exchanged if name == "_turns")  # type: ignore[no-any-return]
 
     def switch(self, *, on: bool) -> None:
         """Put the twins in place, if there are any, or the Python methods."""

@@ -152,6 +152,7 @@ static PyObject *find(PyObject *module, PyObject *things) {
         || find_object(things, "asyncio", &found.asyncio) < 0 || find_object(things, "NEVER", &found.never) < 0
         || find_object(things, "sleep_ends", &found.sleep_ends) < 0 || find_object(things, "task_kinds", &found.task_kinds) < 0
         || find_object(things, "run_handle", &found.run_handle) < 0
+        || find_object(things, "site_of", &found.site_of) < 0
         || find_object(things, "data_received_failed", &found.data_received_failed) < 0 || find_all_slots() < 0)
         return NULL;
     word = borrow(things, "instruction_word");

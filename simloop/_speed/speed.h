@@ -45,7 +45,7 @@ typedef struct {
         *stream_socket, *byte_queue, *fabric;
     PyCFunction append, popleft;
     PyObject *heappush, *heappop, *asyncio, *never;
-    PyObject *sleep_ends, *task_kinds, *run_handle, *data_received_failed;
+    PyObject *sleep_ends, *task_kinds, *run_handle, *site_of, *data_received_failed;
     int numbers_tasks, offers_instructions;
     Py_ssize_t instruction_word;
     struct { Py_ssize_t callback, args, context, loop, when_ns, scheduled; } of_handle;
@@ -169,10 +169,11 @@ int wheel_move_due(PyObject *wheel, PyObject *now_ns, PyObject *ready);
 Twin wheel_twin(const char *name);
 
 /* errors.c: the error that is set, taken as an object; setting it again; and giving it to a method of an
-   object, maybe with one thing more, as the error that is being handled. */
+   object, maybe with one thing more, as the error that is being handled; `which` method caught it. */
 PyObject *take_error(void);
 void set_error(PyObject *error);
-int report_to(PyObject *object, PyObject *method, PyObject *more);
+typedef enum { PLAIN_TURN, TOLD_TURN, READ_STEP, SITES } Site;
+int report_to(PyObject *object, PyObject *method, PyObject *more, Site which);
 
 /* streams.c */
 Twin streams_twin(const char *name);

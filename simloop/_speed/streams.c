@@ -152,7 +152,7 @@ static int give(PyObject *transport, PyObject *data) {
         return 1;
     if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
         return -1;
-    return report_to(transport, words.fatal_error, found.data_received_failed) < 0 ? -1 : 0;
+    return report_to(transport, words.fatal_error, found.data_received_failed, READ_STEP) < 0 ? -1 : 0;
 }
 
 /* Read one step from a file whose inbox and chunks are these. */

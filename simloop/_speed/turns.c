@@ -19,6 +19,7 @@ typedef struct {
     PyObject *kernel, *stopper, *ready, *io_ready, *overdue, *limits;
     Rest *rest;
     PyObject *handle, *callback, *args;
+    Site site;
 } Turns;
 
 static void forget(Turns *turns) {
@@ -107,7 +108,7 @@ static int run_taken(Turns *turns, PyObject *args) {
     if (result == NULL) {
         if (ends_run())
             return -1;
-        return report_to(handle, words.report, NULL) < 0 ? -2 : 0;
+        return report_to(handle, words.report, NULL, turns->site) < 0 ? -2 : 0;
     }
     none = PyObject_CallMethodOneArg(handle, words.returned, result);
     Py_DECREF(result);
@@ -260,12 +261,14 @@ static int run_watched(Turns *turns, Py_ssize_t count) {
     if (tell != NULL && tell != Py_None) {
         set_slot(turns->kernel, found.of_kernel.is_observed, Py_NewRef(Py_True));
         Py_INCREF(tell);
+        turns->site = TOLD_TURN;
         enter_frame(); /* _turn_watched */
         enter_frame(); /* turns_with_sole_observer */
         failed = turns_with_sole_observer(turns, count, tell);
         forget(turns);
         leave_frame();
         leave_frame();
+        turns->site = PLAIN_TURN;
         Py_DECREF(tell);
         set_slot(turns->kernel, found.of_kernel.is_observed, Py_NewRef(Py_False));
         return failed;

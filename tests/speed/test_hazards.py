@@ -338,26 +338,39 @@ def test_a_loop_of_a_class_of_its_own_takes_the_python_methods(both):
     assert plain == fast
 
 
-def test_tracebacks_begin_with_the_engine(both):
-    """A traceback of a callback's error has a frame of the engine and then the program's."""
+@pytest.mark.parametrize("run", [simloop.simulate, lambda main: simloop.run(main())])
+def test_tracebacks_have_the_same_text(both, run):
+    """A traceback of a callback's or a protocol's error begins with the entry of the engine."""
 
     async def main():
         loop, said = asyncio.get_running_loop(), []
         loop.set_exception_handler(
-            lambda _loop, told: said.append(
-                [each.name for each in traceback.extract_tb(told["exception"].__traceback__)]
-            )
+            lambda _loop, told: said.append("".join(traceback.format_exception(told["exception"])))
         )
 
-        def fail():
-            raise ValueError
+        class Failing(asyncio.Protocol):
+            def data_received(self, data):
+                raise ValueError(data)
 
-        loop.call_soon(fail)
-        await asyncio.sleep(0)
-        return len(said[0]), said[0][-1]
+        loop.call_soon(lambda: 1 / 0)
+        server = await loop.create_server(Failing, "127.0.0.1", 0)
+        transport, _ = await loop.create_connection(
+            asyncio.Protocol, *server.sockets[0].getsockname()
+        )
+        transport.write(b"now")
+        await asyncio.sleep(1)
+        transport.close()
+        server.close()
+        return said
 
-    plain, fast = both(simulated, main)
+    def told():
+        done = run(main)
+        return getattr(done, "value", done)
+
+    plain, fast = both(told)
     assert plain == fast
+    assert len(plain) == 2
+    assert "in _read_step" in plain[1]
 
 
 def test_a_run_can_be_collected(accelerated):
