@@ -27,20 +27,24 @@ static int read_context(PyObject *const *args, Py_ssize_t count, PyObject *names
     return 1;
 }
 
-static int is_plain_loop(PyObject *loop) {
-    return Py_TYPE(loop) == found.loop && attribute_is(loop, words.debug, Py_False);
+/* The queue of a loop that is not in debug mode, a new reference; NULL if it is one to leave alone. */
+static PyObject *plain_queue(PyObject *loop) {
+    PyObject *attributes, *ready = NULL;
+    if (Py_TYPE(loop) != found.loop || (attributes = attributes_of(loop)) == NULL)
+        return NULL;
+    if (attribute(attributes, words.debug) == Py_False) {
+        ready = attribute(attributes, words.ready);
+        ready = ready != NULL && Py_TYPE(ready) == found.deque ? Py_NewRef(ready) : NULL;
+    }
+    Py_DECREF(attributes);
+    return ready;
 }
 
 static PyObject *call_soon(Door *door, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     PyObject *context, *ready, *handle;
-    if (count < 2 || args[1] == Py_None || !is_plain_loop(args[0]) || !read_context(args, count, names, &context)
-        || !is_as_found(&found.handle))
+    if (count < 2 || args[1] == Py_None || !read_context(args, count, names, &context) || !is_as_found(&found.handle)
+        || (ready = plain_queue(args[0])) == NULL)
         return pass_on(door, args, count, names);
-    ready = read_attribute(args[0], words.ready);
-    if (ready == NULL || Py_TYPE(ready) != found.deque) {
-        Py_XDECREF(ready);
-        return pass_on(door, args, count, names);
-    }
     handle = new_handle(args[0], args[1], args + 2, count - 2, context);
     if (handle != NULL && append(ready, handle) < 0)
         Py_CLEAR(handle);
@@ -76,24 +80,22 @@ static int nanoseconds(PyObject *value, long long *ns) {
     return 1;
 }
 
-/* The kernel of a loop, a new reference, and its time; NULL if it is none that is known here, or centuries
-   ahead. */
-static PyObject *read_kernel(PyObject *loop, long long *now_ns) {
-    PyObject *kernel = read_attribute(loop, words.kernel);
-    if (kernel != NULL && (Py_TYPE(kernel) != found.kernel.type || !slot_number(kernel, found.of_kernel.now_ns, now_ns)
-            || *now_ns < 0 || *now_ns > 4000000000000000000LL))
-        Py_CLEAR(kernel);
-    return kernel;
+/* Whether that is a kernel that is known here, not centuries ahead; and its time. */
+static int is_kernel(PyObject *kernel, long long *now_ns) {
+    return kernel != NULL && Py_TYPE(kernel) == found.kernel.type && slot_number(kernel, found.of_kernel.now_ns, now_ns)
+        && *now_ns >= 0 && *now_ns < 4000000000000000000LL;
 }
 
-static int read_time(PyObject *loop, long long *now_ns) {
-    PyObject *kernel = read_kernel(loop, now_ns);
-    Py_XDECREF(kernel);
-    return kernel != NULL;
-}
-
-static int takes_timers(PyObject *loop) {
-    return is_plain_loop(loop) && attribute_is(loop, words.closed, Py_False) && is_as_found(&found.timer_handle);
+/* Whether a loop is open and not in debug mode; and its time. */
+static int takes_timers(PyObject *loop, long long *now_ns) {
+    PyObject *attributes;
+    int result;
+    if (Py_TYPE(loop) != found.loop || !is_as_found(&found.timer_handle) || (attributes = attributes_of(loop)) == NULL)
+        return 0;
+    result = attribute(attributes, words.debug) == Py_False && attribute(attributes, words.closed) == Py_False
+        && is_kernel(attribute(attributes, words.kernel), now_ns);
+    Py_DECREF(attributes);
+    return result;
 }
 
 static PyObject *set_timer(PyObject *const *args, Py_ssize_t count, long long when_ns, PyObject *context) {
@@ -110,16 +112,16 @@ static PyObject *set_timer(PyObject *const *args, Py_ssize_t count, long long wh
 static PyObject *call_later(Door *door, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     PyObject *context;
     long long now_ns, delay_ns;
-    if (count < 3 || args[2] == Py_None || !takes_timers(args[0]) || !read_context(args, count, names, &context)
-        || !read_time(args[0], &now_ns) || !nanoseconds(args[1], &delay_ns))
+    if (count < 3 || args[2] == Py_None || !takes_timers(args[0], &now_ns) || !read_context(args, count, names, &context)
+        || !nanoseconds(args[1], &delay_ns))
         return pass_on(door, args, count, names);
     return set_timer(args, count, now_ns + delay_ns, context);
 }
 
 static PyObject *call_at(Door *door, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     PyObject *context;
-    long long when_ns;
-    if (count < 3 || args[2] == Py_None || !takes_timers(args[0]) || !read_context(args, count, names, &context)
+    long long when_ns, now_ns;
+    if (count < 3 || args[2] == Py_None || !takes_timers(args[0], &now_ns) || !read_context(args, count, names, &context)
         || !PyFloat_CheckExact(args[1]) || !nanoseconds(args[1], &when_ns) || when_ns > COARSE_NS
         || (double)when_ns / 1e9 != PyFloat_AS_DOUBLE(args[1]))
         return pass_on(door, args, count, names);
@@ -153,8 +155,8 @@ static PyObject *show(PyObject *kernel, long long now_ns) {
 static PyObject *loop_time(Door *door, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     PyObject *kernel, *shown;
     long long now_ns;
-    kernel = count == 1 && names == NULL && Py_TYPE(args[0]) == found.loop ? read_kernel(args[0], &now_ns) : NULL;
-    if (kernel == NULL || now_ns > COARSE_NS || !count_read(args[0])) {
+    kernel = count == 1 && names == NULL && Py_TYPE(args[0]) == found.loop ? read_attribute(args[0], words.kernel) : NULL;
+    if (!is_kernel(kernel, &now_ns) || now_ns > COARSE_NS || !count_read(args[0])) {
         Py_XDECREF(kernel);
         return pass_on(door, args, count, names);
     }

@@ -136,19 +136,30 @@ static inline int is_as_found(WatchedClass *watched) {
     return (watched->version != 0 && watched->version == watched->type->tp_version_tag) || read_again(watched);
 }
 
-/* A loop has no slots, since asyncio's own loop may be made one: its attributes are found by name.
-   `read_attribute` returns a new reference, or NULL with no error set. */
-static inline PyObject *read_attribute(PyObject *object, PyObject *name) {
-    PyObject *value = PyObject_GetAttr(object, name);
-    if (value == NULL)
+/* A loop has no slots, since asyncio's own loop may be made one: its attributes are found by name in its
+   dictionary. `attributes_of` returns a new reference, `attribute` a borrowed one; NULL has no error set. */
+static inline PyObject *attributes_of(PyObject *loop) {
+    PyObject *attributes = PyObject_GenericGetDict(loop, NULL);
+    if (attributes == NULL)
+        PyErr_Clear();
+    return attributes;
+}
+
+static inline PyObject *attribute(PyObject *attributes, PyObject *name) {
+    PyObject *value = PyDict_GetItemWithError(attributes, name);
+    if (value == NULL && PyErr_Occurred())
         PyErr_Clear();
     return value;
 }
 
-static inline int attribute_is(PyObject *object, PyObject *name, PyObject *wanted) {
-    PyObject *value = read_attribute(object, name);
-    Py_XDECREF(value);
-    return value == wanted;
+/* One attribute of a loop, a new reference. */
+static inline PyObject *read_attribute(PyObject *loop, PyObject *name) {
+    PyObject *attributes = attributes_of(loop), *value;
+    if (attributes == NULL)
+        return NULL;
+    value = Py_XNewRef(attribute(attributes, name));
+    Py_DECREF(attributes);
+    return value;
 }
 
 /* handles.c */

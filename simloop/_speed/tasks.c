@@ -78,8 +78,14 @@ static int number_task(PyObject *loop, PyObject *task) {
 }
 
 static int makes_plain_tasks(PyObject *loop) {
-    return Py_TYPE(loop) == found.loop && attribute_is(loop, words.closed, Py_False)
-        && attribute_is(loop, words.debug, Py_False) && attribute_is(loop, words.task_factory, Py_None);
+    PyObject *attributes;
+    int result;
+    if (Py_TYPE(loop) != found.loop || (attributes = attributes_of(loop)) == NULL)
+        return 0;
+    result = attribute(attributes, words.closed) == Py_False && attribute(attributes, words.debug) == Py_False
+        && attribute(attributes, words.task_factory) == Py_None;
+    Py_DECREF(attributes);
+    return result;
 }
 
 static PyObject *create_task(Door *door, PyObject *const *args, Py_ssize_t count, PyObject *names) {

@@ -119,8 +119,11 @@ static int run_taken(Turns *turns, PyObject *args) {
 /* Turns -------------------------------------------------------------------------------------- */
 
 static int is_stopping(PyObject *stopper) {
-    PyObject *value = PyObject_GetAttr(stopper, words.stopping);
-    int result = value == NULL ? -1 : PyObject_IsTrue(value);
+    PyObject *value = Py_TYPE(stopper) == found.loop ? read_attribute(stopper, words.stopping) : NULL;
+    int result;
+    if (value == NULL)
+        value = PyObject_GetAttr(stopper, words.stopping);
+    result = value == NULL ? -1 : value == Py_False ? 0 : PyObject_IsTrue(value);
     Py_XDECREF(value);
     return result;
 }
@@ -139,10 +142,14 @@ static int jump_by_name(PyObject *kernel) {
 /* Count steps as taken if no limit is near: 1; else 0. */
 static int count_steps(Turns *turns, Py_ssize_t count, int *failed) {
     long long steps, check_at;
+    PyObject *sum;
     if (!slot_number(turns->kernel, found.of_kernel.steps, &steps)
         || !slot_number(turns->limits, found.of_limits.check_at, &check_at) || steps + count > check_at)
         return 0;
-    *failed = add_to_slot(turns->kernel, found.of_kernel.steps, count) < 0;
+    sum = PyLong_FromLongLong(steps + count);
+    *failed = sum == NULL;
+    if (sum != NULL)
+        set_slot(turns->kernel, found.of_kernel.steps, sum);
     return 1;
 }
 
@@ -338,7 +345,11 @@ static Py_ssize_t begin(Turns *turns) {
     return Py_SIZE(turns->ready);
 }
 
+/* Handle signals, which callbacks in C alone would not let through: now and then will do. */
+static int let_signals_through(unsigned int *passed) { return ++*passed % 16 ? 0 : PyErr_CheckSignals(); }
+
 static PyObject *go_on(Turns *turns) {
+    unsigned int passed = 0;
     for (;;) {
         Py_ssize_t count = begin(turns);
         PyObject *watched;
@@ -355,8 +366,8 @@ static PyObject *go_on(Turns *turns) {
             state = run_watched(turns, count);
         if (state == 0)
             state = is_stopping(turns->stopper);
-        if (state == 0 && PyErr_CheckSignals() < 0)
-            state = -1;
+        if (state == 0)
+            state = let_signals_through(&passed);
         if (state)
             return state < 0 ? NULL : Py_NewRef(Py_True);
     }
