@@ -30,7 +30,7 @@ _PATCHER = "pyfakefs.fake_filesystem_unittest"
 _ENGINE = "simloop.world"
 
 _PACKAGES = (
-    *("_kernel", "net", "_threads", "_process", "_sandbox", "trace", "_loop", "world"),
+    *("_kernel", "net", "_threads", "_process", "_sandbox", "trace", "_loop", "_speed", "world"),
     "exploration",
 )
 

@@ -179,6 +179,8 @@ def date_seconds(date_ns: int) -> float:
 class ShownClock:
     """What a clock of whole nanoseconds shows in float seconds: the nearest one, or a bit more."""
 
+    __slots__ = ("now_ns", "shown_ns", "shown_s")
+
     def __init__(self, now_ns: int) -> None:
         # On the object: reading them from the class costs more than all the rest of ``time()``.
         self.now_ns: int = now_ns

@@ -18,9 +18,10 @@ Invariants:
 
 from __future__ import annotations
 
+from functools import wraps
 from itertools import repeat
 from operator import length_hint
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     _Tell = Callable[[int, Handle | TimerHandle], object]
 
-__all__ = ["turns_of_many_loops", "turns_with_sole_observer"]
+__all__ = ["in_a_frame", "turns_of_many_loops", "turns_with_sole_observer"]
 
 
 class _Stoppable(Protocol):
@@ -172,3 +173,28 @@ def turns_of_many_loops(  # noqa: C901,PLR0912,PLR0915 - as above
             kernel.steps += count
     finally:
         handle = callback = args = result = loop = current = None
+
+
+def in_a_frame(
+    run: Callable[[Kernel, Any, object], bool | None],
+    rest_of_turn: Callable[[], object],
+    plainly: Callable[[Kernel, Any], bool],
+) -> Callable[[Kernel, Any], bool]:
+    """Make ``Kernel._turns`` of a function in C, which has no frame of its own.
+
+    By a frame of this folder it is known that a turn runs (a signal's handler asks, and who looks
+    for a thread that hangs), and by its variable ``rest`` how many callbacks are left of it.
+
+    Args:
+        run: Runs turns, and keeps the count in ``rest``; None if the kernel is not one it knows.
+        rest_of_turn: Makes that count.
+        plainly: The method as it is written here.
+    """
+
+    @wraps(plainly)
+    def turns(kernel: Kernel, loop: Any) -> bool:
+        rest = rest_of_turn()
+        has_stopped = run(*(kernel, loop, rest))  # As deep in calls each time: not specialized.
+        return plainly(kernel, loop) if has_stopped is None else has_stopped
+
+    return turns

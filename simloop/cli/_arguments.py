@@ -10,7 +10,7 @@ import argparse
 import math
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
@@ -142,6 +142,17 @@ def parse(
         parser.error(str(error))
 
 
+class _Version(argparse.Action):
+    """Tells the version, and whether the engine is accelerated: only who asks loads it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_args: object) -> NoReturn:
+        from simloop import _speed  # noqa: PLC0415 - as above
+
+        engine = "accelerated" if _speed.is_on() else "pure Python"
+        print(f"simloop {__version__} ({engine})")  # noqa: T201 - a command prints
+        parser.exit()
+
+
 def _parser() -> CommandParser:
     parser = CommandParser(
         prog="simloop",
@@ -150,7 +161,14 @@ def _parser() -> CommandParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"simloop {__version__}")
+    parser.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
+        help="show program's version number and exit",
+    )
     add_completion(parser)
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True

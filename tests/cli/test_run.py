@@ -409,10 +409,10 @@ class SimpleDone:
 
 @pytest.mark.slow
 def test_the_version_is_told(command):
-    """``--version`` says the name and the version."""
+    """``--version`` says the name, the version, and whether the engine is accelerated."""
     done = command("--version")
     assert done.returncode == 0
-    assert re.fullmatch(r"simloop \d+\.\d+\.\d+\S*\n", done.stdout)
+    assert re.fullmatch(r"simloop \d+\.\d+\.\d+\S* \((accelerated|pure Python)\)\n", done.stdout)
 
 
 def test_statuses_differ():

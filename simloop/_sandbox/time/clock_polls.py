@@ -269,7 +269,7 @@ def _step_of(clock: Clock) -> tuple[int, int]:
     while frame is not None:
         if str(frame.f_globals.get("__name__")).startswith("simloop._kernel."):
             rest = variables_of(frame).get("rest")
-            if isinstance(rest, repeat):
+            if hasattr(rest, "__length_hint__"):
                 return clock.steps, length_hint(rest)
         frame = frame.f_back
     return clock.steps, 0
