@@ -63,6 +63,7 @@ class ProcessGlobals:
         self._path = list(sys.path)
         self._main: ModuleType | None = None
         self._fresh = tuple(fresh)
+        self._is_usual = not fresh  # And it has no ``__main__``.
         self._modules: dict[str, ModuleType] = {}
         self.end: Callable[[int], object] | None = None
         """Ends it at once with an exit code; set by what holds the process."""
@@ -84,6 +85,7 @@ class ProcessGlobals:
 
     def become_main(self, module: ModuleType, folder: str | None) -> None:
         """Let a module be ``__main__`` in this process, which is in place; search its folder."""
+        self._is_usual = False
         self._main, sys.modules["__main__"] = sys.modules["__main__"], module
         if folder is not None:
             sys.path.insert(0, folder)
@@ -108,6 +110,21 @@ class ProcessGlobals:
         if self.cwd is not None:
             _real_chdir(self._outer_cwd)
         self._swap()
+
+    def follow(self, before: ProcessGlobals) -> None:
+        """Put them in place of those of another process."""
+        is_usual = self._is_usual and before._is_usual
+        if not is_usual or self.cwd is not None or before.cwd is not None:
+            before.leave()
+            self.enter()
+            return
+        # What the lines above come to, for the most common case, and happens with each packet. What
+        # they have put back and taken again, the one holds now for the other.
+        self._argv, before._argv, sys.argv = before._argv, sys.argv, self._argv
+        self._path, before._path, sys.path = before._path, sys.path, self._path
+        own, others = self._environment, before._environment
+        self._environment, before._environment, _environ._data = others, _environ._data, own
+        _in_place[-1 if _in_place[-1] is before else _in_place.index(before)] = self
 
     def _swap(self) -> None:
         """Exchange what is in place with what is kept."""

@@ -190,12 +190,16 @@ class Path:
     def _arrive(self, packet: Packet) -> None:
         """Hand over a packet that is due, unless the way was cut or is held."""
         del self.on_the_way[packet.number]
+        packet.handle = None  # They hold each other.
         if self.is_open:
             packet.path = None
             flow = packet.flow
             wire = self.wire
-            if flow is None or not wire.hands_over or wire.neighbours or not flow.hand_over(packet):
-                wire.arrive(packet)
+            if flow is not None and wire.hands_over and not wire.neighbours:
+                far = flow.far  # The other end, if that is there and expects it.
+                if far is not None and not far.is_over and far.take_quietly(packet):
+                    return
+            wire.arrive(packet)
         elif self.cuts:
             packet.path = None
             self.refuse(packet)
