@@ -30,10 +30,10 @@ def search(cluster: Any, mistake: str, options: argparse.Namespace) -> bool:
         print(f"{mistake or 'no mistake'}: nothing in {found.ran} schedules", flush=True)
         return not mistake
     for failure in found.failures:
-        left = len(failure.schedule.deviations)
+        was, left = (len(each.deviations) for each in (failure.original, failure.schedule))
         print(
             f"{mistake or 'no mistake'}: {failure.error} in schedule {failure.found_at}, "
-            f"{len(failure.original.deviations)} deviations shrunk to {left} in {failure.runs} runs",
+            f"{was} deviations shrunk to {left} by {failure.runs} runs",
             flush=True,
         )
     return bool(mistake)
