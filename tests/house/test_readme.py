@@ -27,7 +27,7 @@ def section(heading):
     ("heading", "parts"),
     [
         ("A day in a second", ["'.[examples]'", "simloop run examples/day_in_the_life.py"]),
-        ("Run the tests", ["'.[test]'", "pytest -n auto -m \"not slow\""]),
+        ("Run the tests", ["'.[test]'", 'pytest -n auto -m "not slow"']),
     ],
 )
 def test_a_command_is_one_line(heading, parts):

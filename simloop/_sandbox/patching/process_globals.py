@@ -1,8 +1,8 @@
 """What the interpreter keeps once, and a Unix process has for itself.
 
-Owns: arguments, environment, working directory, the search path of modules, ``__main__`` and
-modules of its own, of one process of a world beside the program of the run. They are put in place
-while a step of that process runs, and the program's own are put back after it.
+Owns: arguments, environment, working directory, the search path of modules, ``sys.excepthook``,
+``__main__`` and modules of its own, of one process of a world beside the program of the run. They
+are put in place while a step of that process runs, and the program's own are put back after it.
 
 Must not know: which process it is, and when it runs.
 
@@ -61,6 +61,7 @@ class ProcessGlobals:
             for name, value in (os.environ if env is None else env).items()
         }
         self._path = list(sys.path)
+        self._hook: Any = sys.__excepthook__
         self._main: ModuleType | None = None
         self._fresh = tuple(fresh)
         self._is_usual = not fresh  # And it has no ``__main__``.
@@ -122,6 +123,7 @@ class ProcessGlobals:
         # they have put back and taken again, the one holds now for the other.
         self._argv, before._argv, sys.argv = before._argv, sys.argv, self._argv
         self._path, before._path, sys.path = before._path, sys.path, self._path
+        self._hook, before._hook, sys.excepthook = before._hook, sys.excepthook, self._hook
         own, others = self._environment, before._environment
         self._environment, before._environment, _environ._data = others, _environ._data, own
         _in_place[-1 if _in_place[-1] is before else _in_place.index(before)] = self
@@ -130,6 +132,7 @@ class ProcessGlobals:
         """Exchange what is in place with what is kept."""
         sys.argv, self._argv = self._argv, sys.argv
         sys.path, self._path = self._path, sys.path
+        sys.excepthook, self._hook = self._hook, sys.excepthook
         _environ._data, self._environment = self._environment, _environ._data
         if self._main is not None:
             main = sys.modules["__main__"]

@@ -97,15 +97,11 @@ class Quiet(Timeouts):
             return False
         trip, congestion = self.trip, self.congestion
         now_ns = wire.now_ns()
-        if now_ns - self.received_ns < PINGPONG_NS:
-            self.answers = True
         rto_ns = trip.rto_ns
-        silence_ns = now_ns - self.heard_ns
-        if (
-            silence_ns > rto_ns
-            and (silence_ns := now_ns - max(self.rack_ns, self.heard_ns)) > rto_ns
-        ):
-            congestion.restart(silence_ns, rto_ns)
+        if now_ns - self.heard_ns > rto_ns:
+            self._rest()
+        elif now_ns - self.received_ns < PINGPONG_NS:
+            self.answers = True
         seq = self.snd_nxt
         self.snd_nxt = end = seq + size
         segment = Segment("data", seq, end, data)
