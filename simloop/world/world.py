@@ -201,6 +201,7 @@ class World(HostedWorld):
             network.make_random = lambda: kernel.streams.stream("ports")
             network.call_at_ns = kernel.call_at_ns
             network.make_stream = kernel.streams.stream
+            network.choose = None if kernel.gate is None else kernel.choose
             self._tap()
         return self._network
 
