@@ -64,7 +64,7 @@ class ProcessGlobals:
         self._hook: Any = sys.__excepthook__
         self._main: ModuleType | None = None
         self._fresh = tuple(fresh)
-        self._is_usual = not fresh  # And it has no ``__main__``.
+        self._is_usual = not fresh  # And it has no ``__main__`` and no folder of its own.
         self._modules: dict[str, ModuleType] = {}
         self.end: Callable[[int], object] | None = None
         """Ends it at once with an exit code; set by what holds the process."""
@@ -114,8 +114,7 @@ class ProcessGlobals:
 
     def follow(self, before: ProcessGlobals) -> None:
         """Put them in place of those of another process."""
-        is_usual = self._is_usual and before._is_usual
-        if not is_usual or self.cwd is not None or before.cwd is not None:
+        if not (self._is_usual and before._is_usual and _in_place[-1] is before):
             before.leave()
             self.enter()
             return
@@ -126,7 +125,7 @@ class ProcessGlobals:
         self._hook, before._hook, sys.excepthook = before._hook, sys.excepthook, self._hook
         own, others = self._environment, before._environment
         self._environment, before._environment, _environ._data = others, _environ._data, own
-        _in_place[-1 if _in_place[-1] is before else _in_place.index(before)] = self
+        _in_place[-1] = self
 
     def _swap(self) -> None:
         """Exchange what is in place with what is kept."""
@@ -155,6 +154,7 @@ class ProcessGlobals:
         """Take note that the process has changed its working directory."""
         if self.cwd is None:
             self._outer_cwd = before
+        self._is_usual = False
         self.cwd = os.getcwd()  # noqa: PTH109 - as above
 
 

@@ -96,9 +96,9 @@ class Faults:
             hosts are held one after another and released in another order.
         reset: All TCP connections of a host are reset.
         clock: A wall clock jumps, or a host's clocks drift.
-        disk: A host's disk fails to sync, write or read at times, is slow, or is full. Only if it is
-            asked for: most programs are not made to go on then. What a power cut takes of files is
-            drawn at each crash anyway.
+        disk: A host's disk fails to sync, write or read at times, is slow, or is full. Only if it
+            is asked for: most programs are not made to go on then. What a power cut takes of files
+            is drawn at each crash anyway.
         names: The names of a host fail, are unknown, are late, or lead to another host.
         hosts: Which hosts, by name or themselves; all of the world's if None. It is never the
             driver, on which the test itself runs.
