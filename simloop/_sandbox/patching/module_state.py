@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from simloop._sandbox.contracts import Streams
 
@@ -78,15 +77,12 @@ class _Variable(NamedTuple):
 class _Layout(NamedTuple):
     """What belongs to a world, of the modules that are loaded."""
 
-    owners: tuple[Any, ...]
-    names: tuple[str, ...]
+    places: tuple[tuple[dict[str, Any], str], ...]
     """Where each variable stands."""
     variables: tuple[_Variable, ...]
     keepers: tuple[Keeper, ...]
-    gets: tuple[Callable[[], Any], ...]
-    """What reads each keeper's state."""
-    compares: bool
-    """Whether all of these states can be compared."""
+    accesses: tuple[tuple[Callable[[], Any], Callable[[Any], None], bool], ...]
+    """How each keeper's state is read and put in place, and whether states can be compared."""
 
 
 class Kept:
@@ -100,19 +96,15 @@ class Kept:
         self.states: list[Any] = states
 
 
-_consume: Callable[[Iterable[Any]], object] = deque[Any](maxlen=0).extend
 _variables: list[_Variable] = []
-_layout = _Layout((), (), (), (), (), compares=True)
+_layout = _Layout((), (), (), ())
 """As of when so many modules were loaded."""
 _modules_seen = 0
 _keepers: list[Keeper] = []
 
 
 def variable(module: str, name: str, first: Callable[[Start], Any] | None = None) -> None:
-    """Let a module's global belong to the world, if the module is loaded and has it.
-
-    Of ``module:Class`` it is an attribute of the class.
-    """
+    """Let a module's global belong to the world, if the module is loaded and has it."""
     global _modules_seen  # noqa: PLW0603 - the state of the process
     _modules_seen = 0
     _variables.append(_Variable(f"{module}.{name}", module, name, first))
@@ -133,24 +125,15 @@ def _look() -> _Layout:
         found = tuple(
             each
             for each in _variables
-            if (owner := _owner(each)) is not None and each.name in vars(owner)
+            if (loaded := sys.modules.get(each.module)) is not None and each.name in loaded.__dict__
         )
         _layout = _Layout(
-            tuple(map(_owner, found)),
-            tuple(each.name for each in found),
+            tuple((sys.modules[each.module].__dict__, each.name) for each in found),
             found,
             tuple(_keepers),
-            tuple(each.get for each in _keepers),
-            compares=all(each.compares for each in _keepers),
+            tuple((each.get, each.set, each.compares) for each in _keepers),
         )
     return _layout
-
-
-def _owner(variable: _Variable) -> Any:
-    """Return the module of a variable, or its class; None if the module is not loaded."""
-    module, _, of_class = variable.module.partition(":")
-    loaded = sys.modules.get(module)
-    return loaded if not of_class or loaded is None else getattr(loaded, of_class)
 
 
 def exchange(world: Values, start: Start) -> Values:
@@ -165,8 +148,8 @@ def keep() -> Kept:
     layout = _look()
     return Kept(
         layout,
-        list(map(getattr, layout.owners, layout.names)),
-        [get() for get in layout.gets],
+        [namespace[name] for namespace, name in layout.places],
+        [each.get() for each in layout.keepers],
     )
 
 
@@ -182,11 +165,11 @@ def by_name(kept: Kept) -> Values:
 def put(world: Values, start: Start) -> None:
     """Put the world's values in place, its first ones where it has none."""
     layout = _look()
-    for owner, name, each in zip(layout.owners, layout.names, layout.variables, strict=True):
+    for (namespace, name), each in zip(layout.places, layout.variables, strict=True):
         if each.key in world:
-            setattr(owner, name, world[each.key])
+            namespace[name] = world[each.key]
         else:
-            setattr(owner, name, None if each.first is None else each.first(start))
+            namespace[name] = None if each.first is None else each.first(start)
     for keeper in layout.keepers:
         if keeper.key in world:
             keeper.set(world[keeper.key])
@@ -198,28 +181,34 @@ def swap(theirs: Kept) -> Kept | None:
     """Put values in place that are of another process; return those that were there.
 
     None, and nothing has happened, where these are of the time before some module was loaded. That
-    is done with each packet between two hosts, so the loops are those of C functions.
+    is done with each packet between two hosts, so it looks for what differs and sets only that.
     """
     layout = theirs.layout
     if layout is not _layout or _modules_seen != len(sys.modules):
         return None
-    owners, names = layout.owners, layout.names
-    values = list(map(getattr, owners, names))
-    _consume(map(setattr, owners, names, theirs.values))
-    states = [get() for get in layout.gets]
-    if not layout.compares or states != theirs.states:
-        for keeper, state, held in zip(layout.keepers, states, theirs.states, strict=True):
-            if not keeper.compares or state != held:
-                keeper.set(held)
+    values = []
+    held = theirs.values
+    for at, (namespace, name) in enumerate(layout.places):
+        value = namespace[name]
+        values.append(value)
+        if value is not held[at]:
+            namespace[name] = held[at]
+    states = []
+    held = theirs.states
+    for at, (get, put_in_place, compares) in enumerate(layout.accesses):
+        state = get()
+        states.append(state)
+        if not compares or state != held[at]:
+            put_in_place(held[at])
     return Kept(layout, values, states)
 
 
 def give_back(world: Values, own: Values) -> None:
     """Keep the world's values for its next run and put the process's own in place."""
     layout = _look()
-    for owner, name, each in zip(layout.owners, layout.names, layout.variables, strict=True):
-        world[each.key] = getattr(owner, name)
-        setattr(owner, name, own.get(each.key))
+    for (namespace, name), each in zip(layout.places, layout.variables, strict=True):
+        world[each.key] = namespace[name]
+        namespace[name] = own.get(each.key)
     for keeper in layout.keepers:
         if keeper.key in own:
             world[keeper.key] = keeper.get()
