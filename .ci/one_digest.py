@@ -5,7 +5,8 @@
     python .ci/one_digest.py --seeds 1000 aiohttp redis
     python .ci/one_digest.py --list
 
-The programs are README's example, those of ``tests/determinism/programs.py``, and what each test of
+The programs are README's example, the one of Raft with all kinds of faults, those of
+``tests/determinism/programs.py``, and what each test of
 ``tests/libraries/test_many_peers.py`` runs: a server and its clients of one library each, with the
 sets that it keeps them in. The processes have two hash seeds of strings and two heaps, each with a
 garbage collector of its own; and a history of their own: the one runs all in order, the others
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = "README's example"
+RAFT = "Raft with all faults"
 PEERS = "many peers: "
 
 
@@ -93,7 +95,7 @@ def names() -> list[str]:
     peers = vars(load("tests/libraries/test_many_peers.py"))
     tests = [name.removeprefix("test_") for name in peers if name.startswith("test_")]
     programs = load("tests/determinism/programs.py").PROGRAMS
-    return [EXAMPLE, *programs, *[f"{PEERS}{name}" for name in tests]]
+    return [EXAMPLE, RAFT, *programs, *[f"{PEERS}{name}" for name in tests]]
 
 
 def program(name: str) -> Any:
@@ -101,6 +103,9 @@ def program(name: str) -> Any:
     try:
         if name == EXAMPLE:
             return load("examples/day_in_the_life.py").main
+        if name == RAFT:
+            sys.path.insert(0, str(ROOT / "examples/raft"))
+            return importlib.import_module("cluster").main
         if name.startswith(PEERS):
             peers = load("tests/libraries/test_many_peers.py")
             peers.COUNT = 6  # Enough for a set to have many orders.

@@ -85,6 +85,7 @@ def halt(loop: Any) -> list[Any]:
         left += kernel.withdraw(loop)
     if loop._stash is not None:
         left += loop._stash
+        loop._stash.clear()  # What it holds is reached from nowhere else, then.
     if loop._own_selector is not None:
         left += list(loop._own_selector.get_map().values())
     left += list(loop._signal_handlers.values())

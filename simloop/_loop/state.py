@@ -24,6 +24,8 @@ from itertools import count, repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from simloop.errors import UsageError
+
 from .world_interface import new_world
 
 if TYPE_CHECKING:
@@ -84,6 +86,8 @@ class LoopState(asyncio.AbstractEventLoop):
         world: WorldPort | None = None,
         process: Process | None = None,
     ) -> None:
+        if autojump is not True and autojump is not False:
+            raise UsageError(f"autojump={autojump!r}; it takes True or False")
         if world is None or seed is not None or start_time is not None:
             world = new_world(seed=seed, start_time=start_time, world=world)
         self._world = world

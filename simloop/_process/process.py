@@ -209,6 +209,11 @@ class Process:
     def left_place(self) -> None:
         """Do nothing, as above."""
 
+    def follow(self, before: Any) -> None:
+        """Let a step of this process come after one of another."""
+        before.left_place()
+        self.took_place()
+
     def runs_in_thread(self, thread: Any) -> bool:
         """Return whether a simulated thread is its main one; None stands for the loops' thread."""
         main = self.main_thread

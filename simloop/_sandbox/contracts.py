@@ -116,6 +116,9 @@ class Identity(Protocol):
     def left_place(self) -> None:
         """Put back what was there, because a step of another process comes."""
 
+    def follow(self, before: Identity) -> None:
+        """Do both, for another process and for this one: it was the other's turn until now."""
+
     def of_caller(self) -> Identity:
         """Return the process of the code that runs: this one, or a program that shares its loop."""
 

@@ -294,11 +294,14 @@ class Sandbox(RunContext):
         before = self if self.further is None else self.further
         if context is before:
             return
-        if before.identity is not None:
-            before.identity.left_place()
+        own, others = context.identity, before.identity
         self.further = None if context is self else context
-        if context.identity is not None:
-            context.identity.took_place()
+        if own is not None and others is not None:
+            own.follow(others)
+        elif own is not None:
+            own.took_place()
+        elif others is not None:
+            others.left_place()
         if self._frames:
             time_zone.leaves_variable = True  # Its environment is in place by now.
             try:

@@ -68,6 +68,13 @@ The program is
   MODULE            the same, found as `python -m MODULE` finds it
   FILE.py:FUNCTION  or MODULE:FUNCTION: a function without arguments, plain or async, is
                     called; an int that it returns is the exit status
+
+With --hosts its world has machines: the function `hosts` of that file adds them, and whatever
+else the world has (a wire, names, faults), before the program starts on a machine of its own:
+
+  def hosts(world):
+      world.add_host("db", "service:main")
+      world.network.configure(latency=0.02)
 """
 
 _RUN_EPILOG = """\
@@ -77,6 +84,8 @@ examples:
   simloop run service.py --check              twice, in two processes: was it the same?
   simloop run service.py --trace run.json     and see it: simloop show run.json
   simloop run package.app:main -- --port 80   what follows -- is for the program
+  simloop run client.py --hosts world.py      beside machines that world.py adds
+  simloop run --hosts world.py                the program is its function main
 
 exit status: the program's own, or
   1 it raised   2 wrong call   80 deadlock   81 limit passed   82 --check found a difference
@@ -89,6 +98,7 @@ class RunArguments:
 
     program: str
     program_args: tuple[str, ...]
+    hosts: str | None = None
     seed: int = 0
     check: bool = False
     trace: str | None = None
@@ -131,6 +141,8 @@ def parse(
     del options["print_completion"]
     command = options.pop("command")
     if command == "run":
+        if options["program"] is None:
+            options["program"] = _program_of(options["hosts"], parser)
         return RunArguments(program_args=tuple(theirs), **options)
     if theirs:
         parser.error(f"unrecognized arguments: -- {' '.join(theirs)}")
@@ -151,6 +163,16 @@ class _Version(argparse.Action):
         engine = "accelerated" if _speed.is_on() else "pure Python"
         print(f"simloop {__version__} ({engine})")  # noqa: T201 - a command prints
         parser.exit()
+
+
+def _program_of(hosts: str | None, parser: CommandParser) -> str:
+    """Return the program of a line that names none."""
+    if hosts is None:
+        parser.error("the following arguments are required: FILE.py|MODULE[:FUNCTION]")
+    return f"{_FUNCTION.sub('', hosts)}:main"
+
+
+_FUNCTION = re.compile(r":[^:/\\]*$")
 
 
 def _parser() -> CommandParser:
@@ -177,7 +199,7 @@ def _parser() -> CommandParser:
         commands,
         "run",
         help="run a program in virtual time",
-        usage="simloop run FILE.py|MODULE[:FUNCTION] [OPTION ...] [-- ARGUMENT ...]",
+        usage="simloop run [FILE.py|MODULE[:FUNCTION]] [OPTION ...] [-- ARGUMENT ...]",
         description=_RUN_DESCRIPTION,
         epilog=_RUN_EPILOG,
     )
@@ -189,7 +211,12 @@ def _parser() -> CommandParser:
 
 def _add_run_options(run: argparse.ArgumentParser) -> None:
     add = run.add_argument
-    add("program", metavar="FILE.py|MODULE[:FUNCTION]", help="what to run")
+    add("program", metavar="FILE.py|MODULE[:FUNCTION]", nargs="?", help="what to run")
+    add(
+        "--hosts",
+        metavar="FILE.py[:FUNCTION]",
+        help="machines of its world: a function, hosts if none is named, is called with the world",
+    )
     add("--seed", type=int, default=0, metavar="N", help="where all randomness comes from (0)")
     add(
         "--check",

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -24,10 +24,13 @@ from ._progress import Progress
 from ._running.checked_run import is_same_again, write_report
 from ._running.close_look import look_closely
 from ._running.execution import Ending, Execution, print_error
+from ._running.hosts_file import with_hosts
 from ._running.step_file import writing_steps
 from ._status import ExitStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._arguments import RunArguments
 
 __all__ = ["carry_out"]
@@ -86,12 +89,13 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
             stack.enter_context(writing_steps(world, steps))
         stack.enter_context(Progress(lambda: (world.time_ns, world.steps)))
         program.prepare(arguments.program_args)
+        run: Callable[[Callable[[], bool]], Any] = program.run
+        if arguments.hosts is not None:
+            run = with_hosts(arguments.hosts, world, run)
         if arguments.look is None:
-            ending = Execution(world).run(program.run)
+            ending = Execution(world).run(run)
         else:
-            ending = look_closely(
-                world, program.run, arguments.look, arguments.memory, arguments.number
-            )
+            ending = look_closely(world, run, arguments.look, arguments.memory, arguments.number)
         if trace is not None:
             trace.tell(status=ending.status, error=_named(ending.error), digest=ending.digest)
     if isinstance(ending.error, NoProgramError):

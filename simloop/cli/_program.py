@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
 
-__all__ = ["NoProgramError", "Program", "find", "find_function"]
+__all__ = ["NoProgramError", "Program", "find", "find_function", "import_target"]
 
 _NAMES_FUNCTION = re.compile(r":[A-Za-z_][A-Za-z0-9_.]*$")
 
@@ -83,7 +83,26 @@ def find_function(target: str) -> Any:
     Raises:
         NoProgramError: There is no such file, module or coroutine function.
     """
-    program = target if _NAMES_FUNCTION.search(target) else f"{target}:main"
+    where, function, value = import_target(target, "main")
+    if not inspect.iscoroutinefunction(inspect.unwrap(value)):
+        raise NoProgramError(
+            f"{function!r} in {where} is no coroutine function (async def), and only these can be"
+            " explored: name the one that asyncio.run() is given"
+        )
+    return value
+
+
+def import_target(target: str, usual: str) -> tuple[str, str, Any]:
+    """Import a file or a module; return where it is, a function's name, and the function.
+
+    Args:
+        target: ``FILE.py``, ``MODULE`` or either with ``:FUNCTION``.
+        usual: The function where none is named.
+
+    Raises:
+        NoProgramError: There is no such file, module or function.
+    """
+    program = target if _NAMES_FUNCTION.search(target) else f"{target}:{usual}"
     where, _, function = program.rpartition(":")
     found = find(program)  # It tells what is wrong with a name.
     sys.path.insert(0, found.folder)
@@ -96,12 +115,7 @@ def find_function(target: str) -> Any:
         if not hasattr(value, part):
             raise NoProgramError(f"{where} has no function {function!r}; name one: {where}:NAME")
         value = getattr(value, part)
-    if not inspect.iscoroutinefunction(inspect.unwrap(value)):
-        raise NoProgramError(
-            f"{function!r} in {where} is no coroutine function (async def), and only these can be"
-            " explored: name the one that asyncio.run() is given"
-        )
-    return value
+    return where, function, value
 
 
 def _file_program(where: str, function: str) -> Program:

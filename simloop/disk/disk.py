@@ -112,7 +112,10 @@ class Disk(PathCalls):
 
         Raises:
             OSError: There is none: ENOENT, EISDIR.
+            UsageError: That is no path.
         """
+        if not isinstance(path, str | os.PathLike):
+            raise UsageError(f"disk.read({path!r}): it takes a path")
         with naming(path):
             inode = self.find(path)
             if not inode.is_file:
@@ -124,10 +127,16 @@ class Disk(PathCalls):
 
         Raises:
             OSError: It can't be there: EISDIR, ENOTDIR.
-            UsageError: The path is not absolute.
+            UsageError: The path is not absolute, or the data are no bytes.
         """
-        if not path.startswith("/"):
+        where: object = path
+        if not isinstance(where, str) or not where.startswith("/"):
             raise UsageError(f"disk.write({path!r}): it takes an absolute path")
+        given: object = data
+        if not isinstance(given, bytes | bytearray | memoryview):
+            raise UsageError(
+                f"disk.write({path!r}, {data!r}): it takes bytes; a text has them by encode()"
+            )
         with naming(path):
             self._make_folders(path)
             opened = self.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644, ROOT)

@@ -12,13 +12,15 @@ system had just written all back.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from random import Random
+from typing import Any, NamedTuple, Protocol
 
 from simloop.errors import UsageError
 
 __all__ = ["Conditions", "Settings"]
 
 _NS_PER_SECOND = 1_000_000_000
+_SEEDS = 2**53  # As many as a float between 0 and 1 tells apart.
 
 
 class Conditions:
@@ -55,11 +57,23 @@ class Conditions:
         del text
 
 
+class Distribution(Protocol):
+    """A distribution of times."""
+
+    @property
+    def fixed_ns(self) -> int | None:
+        """The only one, if there is nothing to draw."""
+
+    def draw_ns(self, stream: Random) -> int:
+        """Return one time."""
+
+
 class Settings(NamedTuple):
     """How well a disk works."""
 
-    latency: float | tuple[float, float] | None = None
-    """What each call that reads, writes or syncs takes, in seconds: always, or from and to."""
+    latency: float | tuple[float, float] | Distribution | None = None
+    """What each call that reads, writes or syncs takes, in seconds: always, or from and to; or what
+    the wire takes, :mod:`simloop.latency`."""
     capacity: int | None = None
     """How many bytes may be written, beside what lies below."""
     sector: int = 4096
@@ -97,15 +111,25 @@ class Settings(NamedTuple):
         if isinstance(latency, tuple):
             low, high = latency
             latency = low + (high - low) * conditions.random(f"latency of {call}")
-        return round(latency * _NS_PER_SECOND)
+        if isinstance(latency, int | float):
+            return round(latency * _NS_PER_SECOND)
+        if latency.fixed_ns is not None:
+            return latency.fixed_ns
+        # A stream of its own, from the one number that the conditions give and the gate knows.
+        seed = int(conditions.random(f"latency of {call}") * _SEEDS)
+        return latency.draw_ns(Random(seed))  # noqa: S311 - no cryptography
 
 
 def _check_latency(latency: Any) -> None:
+    if hasattr(latency, "draw_ns"):
+        return
     ends = latency if isinstance(latency, tuple) else (latency, latency)
     is_right = latency is None or (
         len(ends) == 2  # noqa: PLR2004 - from and to
-        and all(isinstance(each, int | float) for each in ends)
+        and all(isinstance(each, int | float) and not isinstance(each, bool) for each in ends)
         and 0 <= ends[0] <= ends[1] < float("inf")
     )
     if not is_right:
-        raise UsageError(f"latency={latency!r}; it takes seconds, (low, high), or None")
+        raise UsageError(
+            f"latency={latency!r}; it takes seconds, (low, high), or one of simloop.latency"
+        )

@@ -184,11 +184,17 @@ class Host:
         raise os_error(errno.EADDRNOTAVAIL)
 
     def broadcasts(self, ip: str) -> bool:
-        """Whether ``ip`` is the broadcast address of a net that the host is in (they are /24)."""
+        """Whether ``ip`` is the broadcast address of a net that the host is in.
+
+        They are /24, and the one of which worlds give their hosts addresses, 10.0.0.0/8, is meant
+        by its broadcast, too.
+        """
         if is_limited_broadcast(ip) or ip == "127.255.255.255":
             return True
         if is_ipv6(ip) or not ip.endswith(".255"):
             return False
+        if ip == "10.255.255.255":
+            return any(own.startswith("10.") for own in self.addresses)
         net = ip.rpartition(".")[0]
         return any(own.rpartition(".")[0] == net for own in self.addresses)
 

@@ -94,6 +94,8 @@ class Network(WireControls):
         # What the wire needs beside: to be called at a time, and random numbers of a name.
         self.call_at_ns: Callable[..., Any] = _never
         self.make_stream: Callable[[str], random.Random] = random.Random
+        # Who says what befalls packets otherwise than chance had it, in a run that is explored.
+        self.choose: Callable[[str, object, int], int] | None = None
         self.wire: Wire | None = None
         self._packet_watchers: tuple[PacketWatcher, ...] = ()
 

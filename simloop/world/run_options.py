@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 
     from .world import World
 
-__all__ = ["OF_WORLD", "RunOptions", "check_start", "refuse_unknown", "steps_and_time"]
+__all__ = [
+    "OF_WORLD",
+    "RunOptions",
+    "check_flag",
+    "check_start",
+    "refuse_unknown",
+    "steps_and_time",
+]
 
 OF_WORLD = ("seed", "start_time", "start_date", "tz", "allow", "strict", "disk")
 """The options that make a world, in the order of :class:`RunOptions`; a given world has its own."""
@@ -126,6 +133,7 @@ class RunOptions(NamedTuple):
     def set_limits(self, world: World) -> None:
         """Set the limits and the pace that were given; a world keeps its own where none was."""
         check_step_limit(self.real_step_limit)
+        check_flag("autojump", self.autojump)  # A loop does, too; but here nothing has begun.
         if self.realtime is not None:
             world.pace(self.realtime)
         limits = (
@@ -187,6 +195,16 @@ def check_start(seed: object, start_time: object, start_date: object, allow: obj
     if isinstance(allow, str):
         raise UsageError(f"allow={allow!r}; it takes a tuple of names: allow=({allow!r},)")
     return start_ns
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse what is neither true nor false.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if value is not None and not isinstance(value, bool):
+        raise UsageError(f"{name}={value!r}; it takes True or False")
 
 
 def steps_and_time(

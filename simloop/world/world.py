@@ -36,7 +36,7 @@ from simloop.net import Network, set_host_finder
 from simloop.net.syscalls.system_calls import SystemCalls
 
 from .hosts.hosted_world import HostedWorld
-from .run_options import RunOptions, check_platform, check_start, steps_and_time
+from .run_options import RunOptions, check_flag, check_platform, check_start, steps_and_time
 from .thread_bridge import ThreadBridge
 from .traffic_tap import TrafficTap
 
@@ -110,6 +110,9 @@ class World(HostedWorld):
         disk: bool = False,
     ) -> None:
         start_ns = check_start(seed, start_time, start_date, allow)
+        if strict or disk:
+            check_flag("strict", strict)
+            check_flag("disk", disk)
         self.seed = seed
         self.kernel: Kernel = self._make_kernel(seed, start_ns)
         kernel = self.kernel
@@ -198,6 +201,7 @@ class World(HostedWorld):
             network.make_random = lambda: kernel.streams.stream("ports")
             network.call_at_ns = kernel.call_at_ns
             network.make_stream = kernel.streams.stream
+            network.choose = None if kernel.gate is None else kernel.choose
             self._tap()
         return self._network
 

@@ -239,6 +239,25 @@ def test_watchers_hear_of_power_cuts_and_faults(tmp_path):
     assert "write error of g" in told[1]
 
 
+def test_a_latency_may_be_any_distribution_of_the_wire(tmp_path):
+    """A disk takes what a link takes, and draws from it by the seed."""
+
+    def times(latency, seed):
+        async def main():
+            simloop.current_world().disk.configure(latency=latency)
+            began = time.monotonic()
+            (tmp_path / "f").write_text("x")
+            return time.monotonic() - began
+
+        return simloop.run(main(), seed=seed, disk=True)
+
+    assert times(simloop.latency.constant(0.5), 0) == times(0.5, 0)
+    for latency in (simloop.latency.uniform(1.0, 2.0), simloop.latency.exponential(2.0, 1.0)):
+        drawn = [times(latency, seed) for seed in (1, 1, 2)]
+        assert drawn[0] == drawn[1] != drawn[2]
+        assert all(each >= 1.0 for each in drawn)
+
+
 def test_latency_is_virtual_time(tmp_path):
     """Each call that reads, writes or syncs takes its time, which threads pass side by side."""
 

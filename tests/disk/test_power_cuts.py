@@ -335,6 +335,8 @@ def test_corruption_stays():
     [
         {"latency": -1},
         {"latency": (2, 1)},
+        {"latency": "slow"},
+        {"latency": True},
         {"capacity": -1},
         {"capacity": 1.5},
         {"capacity": True},
@@ -350,6 +352,23 @@ def test_a_setting_that_means_nothing_is_refused(wrong):
     """A wrong name or value is an error at the call that tells what it takes."""
     with pytest.raises(UsageError, match="it takes"):
         Disk().configure(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("/x", "text"), "it takes bytes"),
+        (("/x", None), "it takes bytes"),
+        ((5, b"x"), "it takes an absolute path"),
+        (("x", b"x"), "it takes an absolute path"),
+    ],
+)
+def test_what_is_no_file_to_write_is_refused(args, message):
+    """Text, or a path of another kind, is an error at the call that tells what it takes."""
+    with pytest.raises(UsageError, match=message):
+        Disk().write(*args)
+    with pytest.raises(UsageError, match=r"read\(5\): it takes a path"):
+        Disk().read(5)
 
 
 def test_wiping_leaves_what_lies_below():

@@ -9,7 +9,7 @@ import pytest
 
 import simloop
 from simloop import Faults, Often
-from simloop.errors import UnsupportedError, UsageError
+from simloop.errors import UsageError
 
 BAD = {
     "a negative number of times": (lambda: Faults(crash=-1), "crash=-1"),
@@ -36,10 +36,10 @@ def test_values_that_mean_nothing_are_refused_at_the_call(name):
         make()
 
 
-def test_a_disk_of_a_host_is_refused_with_the_way_out():
-    """Faults of disks name what to do in place of them; switched off they are fine."""
-    with pytest.raises(UnsupportedError, match=r"world\.disk\.configure"):
-        Faults(disk=True)
+def test_a_disk_fails_only_if_asked_for():
+    """It is not among the kinds that are on where nothing is said."""
+    assert "disk" not in Faults().rates()
+    assert Faults(disk=2).rates() == {"disk": 2}
     assert Faults(disk=False, crash=1).rates() == {"crash": 1}
 
 

@@ -577,3 +577,28 @@ def test_a_thread_of_a_paused_process_keeps_no_other_from_its_turn():
         writer.close()
 
     simloop.run(main())
+
+
+def test_a_hook_for_errors_is_of_its_process():
+    """What a program puts in the place of sys.excepthook is seen by it alone."""
+    before = sys.excepthook
+    seen = {}
+
+    async def program(name):
+        seen[name, "first"] = sys.excepthook
+        sys.excepthook = own = lambda *_args: None
+        await asyncio.sleep(1)
+        assert sys.excepthook is own
+        seen[name, "then"] = own
+
+    async def main():
+        for name in ("a", "b"):
+            world().add_host(name, program, args=(name,))
+        await asyncio.sleep(0.5)
+        assert sys.excepthook is before
+        await asyncio.sleep(1)
+
+    simloop.run(main())
+    assert sys.excepthook is before
+    assert seen["a", "first"] is seen["b", "first"] is sys.__excepthook__
+    assert seen["a", "then"] is not seen["b", "then"]

@@ -155,14 +155,20 @@ def end(host, way):
         host.crash()
     elif way == "restart":
         host.restart(asyncio.sleep, args=(0,))
+    elif way == "stopped, and killed":
+        host.processes[0].pause()
+        host.processes[0].kill()
+    elif way == "stopped, and the run ends":
+        host.processes[0].pause()
     else:
         assert way == "the run ends"
 
 
 WAYS = ["kill", "crash", "restart", "the run ends"]
+STOPPED = ["stopped, and killed", "stopped, and the run ends"]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", WAYS + STOPPED)
 @pytest.mark.parametrize("when", [0, 0.25, 0.3, 0.5, 0.6, 0.75, 1.1, 2, 3.3])
 def test_nothing_of_a_killed_program_happens(way, when, capsys):
     """At whatever wait a program is killed, none of it runs afterwards, in the run or after it."""
@@ -175,7 +181,7 @@ def test_nothing_of_a_killed_program_happens(way, when, capsys):
         printed = capsys.readouterr().out
         end(host, way)
         if way != "the run ends":
-            await asyncio.sleep(2000)
+            await asyncio.sleep(2000)  # Its timers are due meanwhile, if it was only stopped.
         assert [each for each in TRACES.seen if not is_noise(each)] == seen == []
         return printed, capsys.readouterr().out
 

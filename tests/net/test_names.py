@@ -230,3 +230,27 @@ def test_sockets_look_names_up(network):
     with pytest.raises(socket.gaierror), make_socket(host) as other:
         other.connect(("nobody.example", 80))
     sock.close()
+
+
+@pytest.mark.parametrize(
+    ("call", "args", "message"),
+    [
+        ("add", ("db", 5), "5"),
+        ("add", ("db", ["10.0.0.1"]), "10.0.0.1"),
+        ("add", (5, "10.0.0.1"), "names.add.5"),
+        ("remove", (5,), "names.remove.5"),
+        ("fail", (5, errno.ETIMEDOUT), "names.fail.5"),
+        ("fail", ("db", "never"), "pass an errno"),
+        ("fail", ("db", True), "pass an errno"),
+        ("delay", (5, 1.0), "names.delay.5"),
+        ("delay", ("db", "long"), "pass seconds"),
+        ("delay", ("db", float("inf")), "pass seconds"),
+    ],
+)
+def test_what_is_no_entry_of_the_table_is_refused(call, args, message):
+    """A name, an address, a code or a time of another kind is told at the call."""
+    names = NamesTable()
+    with pytest.raises(UsageError, match=message):
+        getattr(names, call)(*args)
+    with pytest.raises(socket.gaierror):
+        names.addresses_of("db")

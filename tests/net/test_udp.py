@@ -338,6 +338,18 @@ def test_broadcast_reaches_every_host_of_the_net(network):
     close(*socks)
 
 
+def test_broadcast_to_all_of_ten_reaches_what_worlds_give(network):
+    """The broadcast of 10.0.0.0/8, of which a world gives its hosts addresses, reaches them all."""
+    places = ("10.0.0.1", "10.0.9.1", "10.255.255.254", "192.168.0.1")
+    hosts = [network.add_host(f"h{number}", place) for number, place in enumerate(places)]
+    socks = [speaker_of(host, (socket.SOL_SOCKET, socket.SO_BROADCAST, 1)) for host in hosts]
+    for sock in socks:
+        sock.bind((ANY, 67))
+    socks[0].sendto(b"all", ("10.255.255.255", 67))
+    assert [sock.file.readable for sock in socks] == [True, True, True, False]
+    close(*socks)
+
+
 def test_no_route(network):
     """A host without addresses reaches no other; one with addresses sends into the void."""
     alone, there = network.add_host("alone"), network.add_host("there", "10.0.0.1")

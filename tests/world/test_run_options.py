@@ -89,6 +89,10 @@ VALUES = [
     ("max_steps", 0, "a whole number above 0"),
     ("max_steps", 1e6, "a whole number above 0"),
     ("livelock_steps", -1, "a whole number above 0"),
+    ("disk", "yes", "True or False"),
+    ("strict", 1, "True or False"),
+    ("autojump", 0, "True or False"),
+    ("autojump", "no", "True or False"),
     ("realtime", 0, "a number above 0"),
     ("realtime", "fast", "a number above 0"),
 ]

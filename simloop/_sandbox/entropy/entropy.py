@@ -26,7 +26,17 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import RandomStreams
 from simloop._sandbox.patching.c_functions import clone_method
-from simloop._sandbox.patching.module_state import Start, Values, exchange, give_back
+from simloop._sandbox.patching.module_state import (
+    Kept,
+    Start,
+    Values,
+    by_name,
+    exchange,
+    give_back,
+    keep,
+    put,
+    swap,
+)
 from simloop._sandbox.patching.registry import entry, redirect, rewrite
 from simloop._sandbox.run_context import by_thread, get_ident
 
@@ -73,6 +83,7 @@ class Entropy:
         "__weakref__",
         "_apart",
         "_clock_sequence",
+        "_kept",
         "_os",
         "_streams",
         "_uuid_time",
@@ -89,6 +100,8 @@ class Entropy:
         self.zone: str = zone
         self._os: random.Random | None = None
         self._values: Values = {}
+        # What :meth:`switch_to` has kept, in place of these.
+        self._kept: Kept | None = None
         self._clock_sequence: int | None = None
         self._uuid_time = 0
         # What draws in its place while something is done that a process does once.
@@ -122,7 +135,8 @@ class Entropy:
             self.drawer = Drawer(_first_state(self._streams))
         _acquire(_lock)
         try:
-            saved = _Saved(exchange(self._values, Start(self._streams, start_ns, self.zone)))
+            values = self._named_values()
+            saved = _Saved(exchange(values, Start(self._streams, start_ns, self.zone)))
             _entered.append(saved)
             generators.enter(self.drawer)
         finally:
@@ -135,10 +149,21 @@ class Entropy:
             other.drawer = Drawer(_first_state(other._streams))
         _acquire(_lock)
         try:
-            self._values = exchange(other._values, Start(other._streams, start_ns, other.zone))
+            kept = None if other._kept is None else swap(other._kept)
+            if kept is None:
+                values = other._named_values()
+                kept = keep()
+                put(values, Start(other._streams, start_ns, other.zone))
+            self._kept, other._kept = kept, None
             generators.switch(self.drawer, other.drawer)
         finally:
             _release(_lock)
+
+    def _named_values(self) -> Values:
+        """Return what was kept when this one was last in place."""
+        if self._kept is not None:
+            self._values, self._kept = by_name(self._kept), None
+        return self._values
 
     def step_apart(self, name: str, start_ns: int) -> Entropy:
         """Return sources that follow a name alone, and put their state in the place of this one's.

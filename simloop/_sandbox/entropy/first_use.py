@@ -190,6 +190,7 @@ class _AuthenticationKey:
     """
 
     key = "multiprocessing.process.current_process().authkey"
+    compares = True
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module

@@ -36,6 +36,7 @@ class _Legacy:
     """The state of the generator that numpy's module functions share."""
 
     key = "numpy.random"
+    compares = False  # Of arrays, it gives an array.
 
     def __init__(self, module: ModuleType) -> None:
         self._module: Any = module

@@ -119,10 +119,10 @@ def switch(before: Drawer, drawer: Drawer) -> None:
     Raises:
         ValueError: The first one does not draw.
     """
-    if _entered[-1] is before and before.generator is None and not _is_shared():
+    if _entered[-1] is before and before.generator is None and type(_hidden) is not _Shared:
         # What the lines below come to, for the most common case.
         attributes = _hidden.__dict__
-        before.state, before.gauss = bytes(_in_place), attributes["gauss_next"]
+        before.state, before.gauss = _in_place.tobytes(), attributes["gauss_next"]
         _in_place[:] = drawer.state
         attributes["gauss_next"] = drawer.gauss
         _entered[-1] = drawer

@@ -22,7 +22,20 @@ if TYPE_CHECKING:
 
     from simloop._sandbox.contracts import Streams
 
-__all__ = ["Keeper", "Start", "Values", "exchange", "give_back", "keeper", "variable"]
+__all__ = [
+    "Keeper",
+    "Kept",
+    "Start",
+    "Values",
+    "by_name",
+    "exchange",
+    "give_back",
+    "keep",
+    "keeper",
+    "put",
+    "swap",
+    "variable",
+]
 
 Values = dict[str, Any]
 """Values of variables by qualified name."""
@@ -40,6 +53,8 @@ class Keeper(Protocol):
     """A piece of state that is exchanged by calls."""
 
     key: str
+    compares: bool
+    """Whether ``==`` tells that two states are the same, so that one need not be set again."""
 
     def get(self) -> Any:
         """Return the state."""
@@ -59,9 +74,31 @@ class _Variable(NamedTuple):
     """Makes a world's first value; without it that is ``None``."""
 
 
+class _Layout(NamedTuple):
+    """What belongs to a world, of the modules that are loaded."""
+
+    places: tuple[tuple[dict[str, Any], str], ...]
+    """Where each variable stands."""
+    variables: tuple[_Variable, ...]
+    keepers: tuple[Keeper, ...]
+    accesses: tuple[tuple[Callable[[], Any], Callable[[Any], None], bool], ...]
+    """How each keeper's state is read and put in place, and whether states can be compared."""
+
+
+class Kept:
+    """Values of a process whose place another one has taken: made and put back in little time."""
+
+    __slots__ = ("layout", "states", "values")
+
+    def __init__(self, layout: _Layout, values: list[Any], states: list[Any]) -> None:
+        self.layout: _Layout = layout
+        self.values: list[Any] = values
+        self.states: list[Any] = states
+
+
 _variables: list[_Variable] = []
-_loaded: list[tuple[str, dict[str, Any], str, Callable[[Start], Any] | None]] = []
-"""Those whose modules are loaded, as of when so many were."""
+_layout = _Layout((), (), (), ())
+"""As of when so many modules were loaded."""
 _modules_seen = 0
 _keepers: list[Keeper] = []
 
@@ -75,52 +112,107 @@ def variable(module: str, name: str, first: Callable[[Start], Any] | None = None
 
 def keeper(keeper: Keeper) -> None:
     """Let a piece of state belong to the world."""
+    global _modules_seen  # noqa: PLW0603 - the state of the process
+    _modules_seen = 0
     _keepers.append(keeper)
 
 
-def _look() -> None:
+def _look() -> _Layout:
     """Look which modules are loaded by now."""
-    global _modules_seen  # noqa: PLW0603 - the state of the process
-    _modules_seen = len(sys.modules)
-    _loaded[:] = [
-        (variable.key, loaded.__dict__, variable.name, variable.first)
-        for variable in _variables
-        if (loaded := sys.modules.get(variable.module)) is not None
-        and variable.name in loaded.__dict__
-    ]
+    global _layout, _modules_seen  # noqa: PLW0603 - the state of the process
+    if _modules_seen != len(sys.modules):
+        _modules_seen = len(sys.modules)
+        found = tuple(
+            each
+            for each in _variables
+            if (loaded := sys.modules.get(each.module)) is not None and each.name in loaded.__dict__
+        )
+        _layout = _Layout(
+            tuple((sys.modules[each.module].__dict__, each.name) for each in found),
+            found,
+            tuple(_keepers),
+            tuple((each.get, each.set, each.compares) for each in _keepers),
+        )
+    return _layout
 
 
 def exchange(world: Values, start: Start) -> Values:
     """Put the world's values in place; returns the process's own."""
-    if _modules_seen != len(sys.modules):
-        _look()
-    own: Values = {}
-    for key, namespace, name, first in _loaded:
-        own[key] = namespace[name]
-        if key in world:
-            namespace[name] = world[key]
-        else:
-            namespace[name] = None if first is None else first(start)
-    for each in _keepers:
-        own[each.key] = each.get()
-        if each.key in world:
-            each.set(world[each.key])
-        else:
-            each.begin(start)
+    own = by_name(keep())
+    put(world, start)
     return own
+
+
+def keep() -> Kept:
+    """Return the values that are in place."""
+    layout = _look()
+    return Kept(
+        layout,
+        [namespace[name] for namespace, name in layout.places],
+        [each.get() for each in layout.keepers],
+    )
+
+
+def by_name(kept: Kept) -> Values:
+    """Return such values by name, which are good for other modules, too."""
+    layout = kept.layout
+    values = {each.key: value for each, value in zip(layout.variables, kept.values, strict=True)}
+    for each, state in zip(layout.keepers, kept.states, strict=True):
+        values[each.key] = state
+    return values
+
+
+def put(world: Values, start: Start) -> None:
+    """Put the world's values in place, its first ones where it has none."""
+    layout = _look()
+    for (namespace, name), each in zip(layout.places, layout.variables, strict=True):
+        if each.key in world:
+            namespace[name] = world[each.key]
+        else:
+            namespace[name] = None if each.first is None else each.first(start)
+    for keeper in layout.keepers:
+        if keeper.key in world:
+            keeper.set(world[keeper.key])
+        else:
+            keeper.begin(start)
+
+
+def swap(theirs: Kept) -> Kept | None:
+    """Put values in place that are of another process; return those that were there.
+
+    None, and nothing has happened, where these are of the time before some module was loaded. That
+    is done with each packet between two hosts, so it looks for what differs and sets only that.
+    """
+    layout = theirs.layout
+    if layout is not _layout or _modules_seen != len(sys.modules):
+        return None
+    values = []
+    held = theirs.values
+    for at, (namespace, name) in enumerate(layout.places):
+        value = namespace[name]
+        values.append(value)
+        if value is not held[at]:
+            namespace[name] = held[at]
+    states = []
+    held = theirs.states
+    for at, (get, put_in_place, compares) in enumerate(layout.accesses):
+        state = get()
+        states.append(state)
+        if not compares or state != held[at]:
+            put_in_place(held[at])
+    return Kept(layout, values, states)
 
 
 def give_back(world: Values, own: Values) -> None:
     """Keep the world's values for its next run and put the process's own in place."""
-    if _modules_seen != len(sys.modules):
-        _look()
-    for key, namespace, name, _first in _loaded:
-        world[key] = namespace[name]
-        namespace[name] = own.get(key)
-    for each in _keepers:
-        if each.key in own:
-            world[each.key] = each.get()
-            each.set(own[each.key])
+    layout = _look()
+    for (namespace, name), each in zip(layout.places, layout.variables, strict=True):
+        world[each.key] = namespace[name]
+        namespace[name] = own.get(each.key)
+    for keeper in layout.keepers:
+        if keeper.key in own:
+            world[keeper.key] = keeper.get()
+            keeper.set(own[keeper.key])
 
 
 for _name in ("_node", "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7"):

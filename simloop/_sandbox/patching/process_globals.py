@@ -1,8 +1,8 @@
 """What the interpreter keeps once, and a Unix process has for itself.
 
-Owns: arguments, environment, working directory, the search path of modules, ``__main__`` and
-modules of its own, of one process of a world beside the program of the run. They are put in place
-while a step of that process runs, and the program's own are put back after it.
+Owns: arguments, environment, working directory, the search path of modules, ``sys.excepthook``,
+``__main__`` and modules of its own, of one process of a world beside the program of the run. They
+are put in place while a step of that process runs, and the program's own are put back after it.
 
 Must not know: which process it is, and when it runs.
 
@@ -61,8 +61,10 @@ class ProcessGlobals:
             for name, value in (os.environ if env is None else env).items()
         }
         self._path = list(sys.path)
+        self._hook: Any = sys.__excepthook__
         self._main: ModuleType | None = None
         self._fresh = tuple(fresh)
+        self._is_usual = not fresh  # And it has no ``__main__`` and no folder of its own.
         self._modules: dict[str, ModuleType] = {}
         self.end: Callable[[int], object] | None = None
         """Ends it at once with an exit code; set by what holds the process."""
@@ -84,6 +86,7 @@ class ProcessGlobals:
 
     def become_main(self, module: ModuleType, folder: str | None) -> None:
         """Let a module be ``__main__`` in this process, which is in place; search its folder."""
+        self._is_usual = False
         self._main, sys.modules["__main__"] = sys.modules["__main__"], module
         if folder is not None:
             sys.path.insert(0, folder)
@@ -109,10 +112,26 @@ class ProcessGlobals:
             _real_chdir(self._outer_cwd)
         self._swap()
 
+    def follow(self, before: ProcessGlobals) -> None:
+        """Put them in place of those of another process."""
+        if not (self._is_usual and before._is_usual and _in_place[-1] is before):
+            before.leave()
+            self.enter()
+            return
+        # What the lines above come to, for the most common case, and happens with each packet. What
+        # they have put back and taken again, the one holds now for the other.
+        self._argv, before._argv, sys.argv = before._argv, sys.argv, self._argv
+        self._path, before._path, sys.path = before._path, sys.path, self._path
+        self._hook, before._hook, sys.excepthook = before._hook, sys.excepthook, self._hook
+        own, others = self._environment, before._environment
+        self._environment, before._environment, _environ._data = others, _environ._data, own
+        _in_place[-1] = self
+
     def _swap(self) -> None:
         """Exchange what is in place with what is kept."""
         sys.argv, self._argv = self._argv, sys.argv
         sys.path, self._path = self._path, sys.path
+        sys.excepthook, self._hook = self._hook, sys.excepthook
         _environ._data, self._environment = self._environment, _environ._data
         if self._main is not None:
             main = sys.modules["__main__"]
@@ -135,6 +154,7 @@ class ProcessGlobals:
         """Take note that the process has changed its working directory."""
         if self.cwd is None:
             self._outer_cwd = before
+        self._is_usual = False
         self.cwd = os.getcwd()  # noqa: PTH109 - as above
 
 

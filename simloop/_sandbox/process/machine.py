@@ -238,6 +238,7 @@ class _Locale:
     """
 
     key = "locale"
+    compares = True
 
     def __init__(self) -> None:
         self.is_neutral = False

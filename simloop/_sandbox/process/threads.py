@@ -355,6 +355,7 @@ class _PoolNames:
     """The counter in the names of pools of threads, which a class holds."""
 
     key = "concurrent.futures.thread.ThreadPoolExecutor._counter"
+    compares = True
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool

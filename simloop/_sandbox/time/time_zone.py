@@ -93,6 +93,7 @@ class _TimeZone:
     """The zone that the C library goes by, and the variable that says so."""
 
     key = "time zone"
+    compares = True
 
     def __init__(self) -> None:
         self.applied = _OWN

@@ -138,6 +138,8 @@ def _command(arguments: RunArguments) -> list[str]:
         line += ["--tz", arguments.tz]
     if arguments.disk:
         line.append("--disk")
+    if arguments.hosts is not None:
+        line += ["--hosts", arguments.hosts]
     return line
 
 

@@ -135,4 +135,10 @@ _OTHERWISE: dict[str, Callable[[str, int], str]] = {
         f"task {value + 1} of those ready ran in place of {name} (stricter than asyncio)"
     ),
     "fault.disk": _of_disk,
+    "flight": lambda name, value: (
+        f"a packet on the way {name} took another time that it may take (number {value})"
+    ),
+    "drop": lambda name, _: f"a datagram on the way {name} was lost",
+    "twice": lambda name, _: f"a datagram on the way {name} arrived twice",
+    "swap": lambda name, _: f"a datagram on the way {name} was overtaken",
 }

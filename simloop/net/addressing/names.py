@@ -12,6 +12,7 @@ Invariants: names are kept in lower case and every address in canonical form.
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from functools import lru_cache
@@ -125,14 +126,12 @@ class NamesTable:
             >>> names.addresses_of("DB.internal")
             ['10.0.0.5', 'fd00::5']
         """
+        _check_name("add", name)
         if not addresses:
             raise UsageError(f"names.add({name!r}) without an address: pass one or more")
+        found = [_address(name, each) for each in addresses]
         there = self._addresses.setdefault(name.lower(), [])
-        for address in addresses:
-            try:
-                ip = canonical(address)
-            except ValueError as error:
-                raise UsageError(f"names.add({name!r}, ...): {error}") from None
+        for ip in found:
             if ip not in there:
                 there.append(ip)
             self._names.setdefault(ip, name)
@@ -140,6 +139,7 @@ class NamesTable:
 
     def remove(self, name: str) -> None:
         """Forget a name, its failure and its delay; it is unknown from now on."""
+        _check_name("remove", name)
         key = name.lower()
         self._failures.pop(key, None)
         self._delays.pop(key, None)
@@ -156,7 +156,7 @@ class NamesTable:
                 which gives its ``OSError``.
 
         Raises:
-            UsageError: The code is 0.
+            UsageError: The code is 0, or no number.
 
         Example:
             >>> names = NamesTable()
@@ -166,9 +166,12 @@ class NamesTable:
                 ...
             socket.gaierror: [Errno -2] Name or service not known
         """
-        if code == 0:
+        _check_name("fail", name)
+        number: object = code
+        if not isinstance(number, int) or isinstance(number, bool) or not number:
             raise UsageError(
-                f"names.fail({name!r}, 0): 0 is no error; pass an errno or a socket.EAI_* code"
+                f"names.fail({name!r}, {code!r}): {code!r} is no error; pass an errno or a"
+                " socket.EAI_* code"
             )
         self._failures[name.lower()] = code
 
@@ -180,9 +183,11 @@ class NamesTable:
             seconds: Seconds of virtual time, 0 for none.
 
         Raises:
-            UsageError: It is not 0 or more.
+            UsageError: It is not 0 or more, or no number.
         """
-        if not seconds >= 0:
+        _check_name("delay", name)
+        given: object = seconds
+        if not isinstance(given, int | float) or not 0 <= given < math.inf:
             raise UsageError(f"names.delay({name!r}, {seconds!r}): pass seconds, 0 or more")
         self._delays[name.lower()] = seconds
 
@@ -351,6 +356,24 @@ class NamesTable:
 
 
 # -- arguments -------------------------------------------------------------------------------------
+
+
+def _check_name(call: str, name: object) -> None:
+    """Refuse what is no name."""
+    if not isinstance(name, str):
+        raise UsageError(f"names.{call}({name!r}, ...): pass the name of a host, as text")
+
+
+def _address(name: str, address: object) -> str:
+    """Return an address of a name as it is kept."""
+    if not isinstance(address, str):
+        raise UsageError(
+            f"names.add({name!r}, {address!r}): pass addresses as text, one after the other"
+        )
+    try:
+        return canonical(address)
+    except ValueError as error:
+        raise UsageError(f"names.add({name!r}, ...): {error}") from None
 
 
 def _idna(host: str) -> str:

@@ -162,11 +162,6 @@ class Connection(Quiet):
 
     # -- packets -------------------------------------------------------------------------------
 
-    def hand_over(self, packet: Packet) -> bool:
-        """Give a packet of this end straight to the other one, if that is there and expects it."""
-        far = self.far
-        return far is not None and not far.is_over and far.take_quietly(packet)
-
     def receive(self, packet: Packet) -> None:
         """Take a packet of this connection."""
         flow = packet.flow

@@ -20,6 +20,7 @@ from simloop.net.wire.packet import Packet
 from .round_trip import RTO_MAX_NS, RTO_MIN_NS
 from .sending import PINGPONG_NS, Segment, Trouble
 from .timeouts import Meaning, Timeouts
+from .timer import FAR_NS
 
 if TYPE_CHECKING:
     from simloop.net.host import Host
@@ -96,11 +97,11 @@ class Quiet(Timeouts):
             return False
         trip, congestion = self.trip, self.congestion
         now_ns = wire.now_ns()
-        if now_ns - self.received_ns < PINGPONG_NS:
+        rto_ns = trip.rto_ns
+        if now_ns - self.heard_ns > rto_ns:
+            self._rest()
+        elif now_ns - self.received_ns < PINGPONG_NS:
             self.answers = True
-        silence_ns = now_ns - (max(self.rack_ns, self.heard_ns))
-        if silence_ns > trip.rto_ns:
-            congestion.restart(silence_ns, trip.rto_ns)
         seq = self.snd_nxt
         self.snd_nxt = end = seq + size
         segment = Segment("data", seq, end, data)
@@ -126,10 +127,15 @@ class Quiet(Timeouts):
             self.most_out = 1
             self.usage_end = end
         after_ns = 2 * trip.srtt_ns + RTO_MIN_NS
-        rto_ns = trip.rto_ns << self.backoff
-        after_ns = min(after_ns, rto_ns)
+        if self.backoff:
+            rto_ns = min(RTO_MAX_NS, rto_ns << self.backoff)
         self.meaning = Meaning.PROBE
-        self.timer.start_at(now_ns + (min(RTO_MAX_NS, after_ns)), now_ns)
+        timer = self.timer
+        due_ns = now_ns + min(after_ns, rto_ns)
+        if timer.event_ns <= due_ns:  # As ``start_at`` does, where an event stands before it.
+            timer.due_ns, timer.set_ns = due_ns, now_ns
+        else:
+            timer.start_at(due_ns, now_ns)
         return True
 
     def take_quietly(self, packet: Packet) -> bool:
@@ -196,8 +202,10 @@ class Quiet(Timeouts):
             self.heard_ns = now_ns
             self._grow(1)
         timer = self.timer
-        if timer.due_ns is not None:
+        if timer.event_ns - now_ns < FAR_NS:
             timer.stop()
+        else:
+            timer.due_ns = None
 
     def _take_data(self, data: bytes, now_ns: int) -> None:
         """Give the program some data, and acknowledge it by and by."""

@@ -13,7 +13,7 @@ second, 32 ms up to 2 s, 256 ms up to 16 s, 2 s up to two minutes. So a first re
 ``due_ns`` is as it was asked for, or as the wheel has it: nothing but the timer itself goes by it.
 
 Invariants: while a deadline is set there is one event, at the deadline or before it; there is never
-more than one.
+more than one; ``event_ns`` is its time, and later than all deadlines where there is none.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
     from simloop.net.wire.wire import Wire
 
-__all__ = ["Timer", "wheel_ns"]
+__all__ = ["FAR_NS", "Timer", "wheel_ns"]
 
 _JIFFY_NS = 4_000_000
-_FAR_NS = 100_000_000
+FAR_NS = 100_000_000
+"""An event that is further off stays when the deadline is forgotten."""
+NO_EVENT_NS = 1 << 64
+"""What stands for the time of an event where there is none: later than all."""
 _SLOTS = 63  # Of a level of the wheel: LVL_SIZE - 1.
 
 
@@ -49,14 +52,14 @@ def wheel_ns(due_ns: int, now_ns: int) -> int:
 class Timer:
     """Call back at a time, unless stopped."""
 
-    __slots__ = ("_callback", "_event", "_event_ns", "_set_ns", "_wire", "due_ns")
+    __slots__ = ("_callback", "_event", "_wire", "due_ns", "event_ns", "set_ns")
 
     def __init__(self, wire: Wire, callback: Callable[[], None]) -> None:
         self._wire = wire
         self._callback: Callable[[], None] | None = callback
         self._event: Any = None
-        self._event_ns = 0
-        self._set_ns: int | None = None  # When it was set, until the wheel has been asked.
+        self.event_ns: int = NO_EVENT_NS
+        self.set_ns: int | None = None  # When it was set, until the wheel has been asked.
         self.due_ns: int | None = None
 
     def start(self, due_ns: int) -> None:
@@ -68,45 +71,50 @@ class Timer:
 
         Most deadlines move before that.
         """
-        if self._event is not None and self._event_ns <= due_ns:
+        if self.event_ns <= due_ns:
             self.due_ns = due_ns
-            self._set_ns = now_ns
+            self.set_ns = now_ns
         else:
             self._start(wheel_ns(due_ns, now_ns))
 
     def _start(self, due_ns: int) -> None:
         self.due_ns = due_ns
-        self._set_ns = None
+        self.set_ns = None
         if self._event is not None:
-            if self._event_ns <= due_ns:
+            if self.event_ns <= due_ns:
                 return
             self._event.cancel()
-        self._event_ns = due_ns
+        self.event_ns = due_ns
         self._event = self._wire.call_at_ns(due_ns, self._fire)
 
     def stop(self) -> None:
         """Forget the deadline."""
         self.due_ns = None
-        if self._event is not None and self._event_ns - self._wire.now_ns() < _FAR_NS:
-            self._event.cancel()
-            self._event = None
+        if self._event is not None and self.event_ns - self._wire.now_ns() < FAR_NS:
+            self._forget_event()
 
     def end(self) -> None:
         """Stop for good, and forget the callback: it holds what holds this timer."""
         self.due_ns = None
         self._callback = None
         if self._event is not None:
-            self._event.cancel()
-            self._event = None
+            self._forget_event()
+
+    def _forget_event(self) -> None:
+        self._event.cancel()
+        self._event = None
+        self.event_ns = NO_EVENT_NS
 
     def _fire(self) -> None:
+        fired_ns = self.event_ns
         self._event = None
+        self.event_ns = NO_EVENT_NS
         due_ns = self.due_ns
         if due_ns is None:
             return
-        if self._set_ns is not None:
-            due_ns = wheel_ns(due_ns, self._set_ns)
-        if due_ns > self._event_ns:
+        if self.set_ns is not None:
+            due_ns = wheel_ns(due_ns, self.set_ns)
+        if due_ns > fired_ns:
             self._start(due_ns)
             return
         self.due_ns = None

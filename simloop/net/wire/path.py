@@ -19,12 +19,15 @@ import math
 from typing import TYPE_CHECKING
 
 from .conditions import Conditions
+from .fates import Fates
 
 if TYPE_CHECKING:
     from random import Random
 
     from simloop.net.host import Host
 
+    from .fates import AskedLatency
+    from .latency import Latency
     from .packet import Packet
     from .wire import Wire
 
@@ -40,6 +43,8 @@ class Path:
         "conditions",
         "cuts",
         "destination",
+        "drawn",
+        "fates",
         "held",
         "is_held",
         "is_open",
@@ -70,6 +75,8 @@ class Path:
         self.is_plain: bool = True
         self.is_simple: bool = True  # Whether a latency is all that befalls a packet.
         self.latency_ns: int = 0
+        self.drawn: Latency | AskedLatency = self.conditions.latency
+        self.fates: Fates | None = None  # Where the run is explored and chance has a part here.
         self.settle()
 
     def settle(self) -> None:
@@ -82,6 +89,14 @@ class Path:
         self.is_plain = only_latency and conditions.latency.fixed_ns is not None
         self.is_simple = only_latency and not self.cuts
         self.latency_ns = conditions.latency.fixed_ns or 0
+        self.drawn, self.fates = conditions.latency, None
+        choose = self.wire.network.choose
+        if choose is not None and not self.is_plain:
+            hosts = self.wire.network.hosts
+            names = [hosts[name].name for name in (self.source, self.destination) if name in hosts]
+            self.fates = Fates(choose, " > ".join(names))
+            if conditions.latency.fixed_ns is None:
+                self.drawn = self.fates.vary(conditions.latency)
 
     @property
     def stream(self) -> Random:
@@ -106,11 +121,17 @@ class Path:
             self.set_out(packet, packet.sent_ns + self.latency_ns)
             return
         conditions = self.conditions
+        fates = self.fates
         draw = self.stream.random
         loss = conditions.loss
-        if loss and any(draw() < loss for _ in range(packet.pieces)):
+        if loss and (
+            any(draw() < loss for _ in range(packet.pieces))
+            or (fates is not None and fates.happens("drop", packet))
+        ):
             return
-        if conditions.duplicate and draw() < conditions.duplicate:
+        if conditions.duplicate and (
+            draw() < conditions.duplicate or (fates is not None and fates.happens("twice", packet))
+        ):
             self._send_one(packet.copy())
         self._send_one(packet)
 
@@ -120,9 +141,8 @@ class Path:
         packet.source_host = host
         packet.destination_host = self.to
         packet.sent_ns = now_ns
-        latency = self.conditions.latency
         due_ns = now_ns + (
-            self.latency_ns if self.is_plain else latency.draw_ns(self._stream or self.stream)
+            self.latency_ns if self.is_plain else self.drawn.draw_ns(self._stream or self.stream)
         )
         flow = packet.flow
         if flow.last_due_ns > due_ns:
@@ -145,11 +165,14 @@ class Path:
                 return
             leaves_ns += waits_ns + math.ceil(packet.size * 1e9 / conditions.bandwidth)
             self._busy_until_ns = leaves_ns
-        latency = conditions.latency
-        fixed_ns = latency.fixed_ns
-        latency_ns = latency.draw_ns(self.stream) if fixed_ns is None else fixed_ns
+        fixed_ns = conditions.latency.fixed_ns
+        latency_ns = self.drawn.draw_ns(self.stream) if fixed_ns is None else fixed_ns
         due_ns = leaves_ns + latency_ns
-        if conditions.reorder and self.stream.random() < conditions.reorder:
+        fates = self.fates
+        if conditions.reorder and (
+            self.stream.random() < conditions.reorder
+            or (fates is not None and fates.happens("swap", packet))
+        ):
             # It takes up to twice as long, and what was sent after it does not wait for it.
             flow, packet.flow = packet.flow, None
             self.set_out(packet, due_ns + int(self.stream.random() * max(latency_ns, 1_000_000)))
@@ -190,12 +213,16 @@ class Path:
     def _arrive(self, packet: Packet) -> None:
         """Hand over a packet that is due, unless the way was cut or is held."""
         del self.on_the_way[packet.number]
+        packet.handle = None  # They hold each other.
         if self.is_open:
             packet.path = None
             flow = packet.flow
             wire = self.wire
-            if flow is None or not wire.hands_over or wire.neighbours or not flow.hand_over(packet):
-                wire.arrive(packet)
+            if flow is not None and wire.hands_over and not wire.neighbours:
+                far = flow.far  # The other end, if that is there and expects it.
+                if far is not None and not far.is_over and far.take_quietly(packet):
+                    return
+            wire.arrive(packet)
         elif self.cuts:
             packet.path = None
             self.refuse(packet)

@@ -25,6 +25,7 @@ from .act import Act, FaultEvent
 from .clogs import clog
 from .cuts import partition, reset
 from .draws import QUARTERS, Draws, options_of, read_code
+from .failing_disks import disk
 from .faults import Faults, Often
 from .lies import clock, names
 from .power import crash, kill, pause
@@ -47,6 +48,7 @@ _KINDS: dict[str, tuple[Callable[[Act], object], tuple[float, ...]]] = {
     "reset": (reset, (0.0,)),
     "clock": (clock, (0.5, 3.0, 12.0)),
     "names": (names, (0.5, 3.0, 12.0)),
+    "disk": (disk, (0.1, 1.0, 6.0)),
 }
 """What each kind does, and for how many seconds where nobody says that. The lengths are below and
 above usual timeouts: TCP's first retransmission (0.2 s), an election, a session."""

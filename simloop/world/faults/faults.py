@@ -15,12 +15,12 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from simloop.errors import UnsupportedError, UsageError
+from simloop.errors import UsageError
 
 __all__ = ["KINDS", "Faults", "Often", "Rate"]
 
 KINDS = ("crash", "kill", "pause", "partition", "clog", "reset", "clock", "names")
-"""The kinds, in the order in which they are asked about."""
+"""The kinds that are on where nothing is said, in the order in which they are asked about."""
 
 _SLOTS = 8
 """Into how many parts a campaign is divided where a kind is just on."""
@@ -84,7 +84,7 @@ class Faults:
 
     Each kind is ``False``: never; ``True``: whether it strikes in a run at all, how often and for
     how long is drawn; a number: so many times; or :class:`Often`. If nothing is said of any kind,
-    all are on; else those of which nothing is said are off.
+    all are on but ``disk``; else those of which nothing is said are off.
 
     Args:
         crash: A host loses its power, and boots again after a while.
@@ -96,7 +96,9 @@ class Faults:
             hosts are held one after another and released in another order.
         reset: All TCP connections of a host are reset.
         clock: A wall clock jumps, or a host's clocks drift.
-        disk: Not yet: a host has no disk of its own.
+        disk: A host's disk fails to sync, write or read at times, is slow, or is full. Only if it
+            is asked for: most programs are not made to go on then. What a power cut takes of files
+            is drawn at each crash anyway.
         names: The names of a host fail, are unknown, are late, or lead to another host.
         hosts: Which hosts, by name or themselves; all of the world's if None. It is never the
             driver, on which the test itself runs.
@@ -104,7 +106,6 @@ class Faults:
 
     Raises:
         UsageError: One of them has a value that means nothing.
-        UnsupportedError: ``disk`` is on.
 
     Example:
         >>> import simloop
@@ -128,12 +129,6 @@ class Faults:
     def __attrs_post_init__(self) -> None:
         for kind in (*KINDS, "disk"):
             _check_rate(kind, getattr(self, kind))
-        if self.disk:
-            raise UnsupportedError(
-                f"Faults(disk={self.disk!r}): hosts have no disks of their own that could fail;"
-                " give the program of the run one, by simloop.World(disk=True), and let it fail by"
-                " world.disk.configure()"
-            )
         _check_time("Faults(until={})", self.until)
         hosts: Any = self.hosts
         if hosts is None:
@@ -146,8 +141,8 @@ class Faults:
 
     def rates(self) -> dict[str, Rate]:
         """Return the kinds that may strike, with how often they do."""
-        given: dict[str, Rate] = {kind: getattr(self, kind) for kind in KINDS}
-        if self.disk is None and all(rate is None for rate in given.values()):
+        given: dict[str, Rate] = {kind: getattr(self, kind) for kind in (*KINDS, "disk")}
+        if all(rate is None for rate in given.values()):
             return dict.fromkeys(KINDS, True)
         return {kind: rate for kind, rate in given.items() if rate}
 

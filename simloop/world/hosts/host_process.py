@@ -164,6 +164,18 @@ class HostProcess(Process):
         host.descriptors, host.pid = self._outer
         self.globals.leave()
 
+    def follow(self, before: Any) -> None:
+        """Let a step of this process come after one of another."""
+        if not isinstance(before, HostProcess) or before._host is self._host:
+            super().follow(before)
+            return
+        host: Any = before._host
+        host.descriptors, host.pid = before._outer
+        self.globals.follow(before.globals)
+        host = self._host
+        self._outer = host.descriptors, host.pid
+        host.descriptors, host.pid = self._descriptors, self.pid
+
     @property
     def main_thread(self) -> Any:
         """The thread that ``threading.main_thread()`` returns in it; None for the real one."""

@@ -15,6 +15,7 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,9 @@ _DRIVER_ADDRESS6 = "fdff:ffff:ffff:ffff:ffff:ffff:ffff:fffe"
 """The same for hosts that have one of IPv6 (RFC 4193)."""
 
 _FIRST = 10 << 24
+_NAME_MAX = 253
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
 """10.0.0.0, of which hosts without addresses get the next one (RFC 1918)."""
 
 
@@ -127,14 +131,14 @@ class HostTable:
         return host
 
     def _check_name(self, call: str, name: Any) -> None:
-        is_text = isinstance(name, str) and bool(name)
-        if not is_text or any(each.isspace() or each in "/:\0" for each in name):
+        if not _is_name(name):
             raise UsageError(
                 f"{call}: {name!r} is no name of a host; give letters, digits, '-' and '.', as in"
                 " 'db-1.internal'"
             )
-        if name in {DRIVER, "localhost", *self.world.network.hosts}:
-            raise UsageError(f"{call}: there is a host {name!r} already; choose another name")
+        for taken in (DRIVER, "localhost", *self.world.network.hosts):
+            if name.lower() == taken.lower():
+                raise UsageError(f"{call}: there is a host {taken!r} already; choose another name")
 
     def _next_address(self) -> str:
         """Return the next address of 10.0.0.0/8 that is nobody's."""
@@ -269,6 +273,17 @@ def _raise(error: BaseException) -> None:
 
 _SHARED = ("simloop", "asyncio", "concurrent", "contextvars", "os", "socket", "ssl", "threading")
 """Modules that a process can't have copies of: the engine knows their objects."""
+
+
+def _is_name(name: Any) -> bool:
+    """Return whether a host of this name can be found by it, and is taken for no address.
+
+    RFC 1035, 2.3.4, has the lengths; inet_aton(3) takes numbers between dots for an address.
+    """
+    if not isinstance(name, str) or not name.isascii() or len(name) > _NAME_MAX:
+        return False
+    labels = name.split(".")
+    return all(map(_LABEL.fullmatch, labels)) and not all(map(_NUMBER.fullmatch, labels))
 
 
 def _check_options(call: str, restart: Any, fresh: Any) -> None:
