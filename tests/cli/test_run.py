@@ -74,6 +74,24 @@ def test_a_loop_of_the_programs_own_class(run):
     assert (done.status, done.out) == (ExitStatus.DEADLOCK, "cleaned up\n"), done.err
 
 
+STARTS_ANOTHER = """
+import subprocess, sys
+
+def main():
+    print(subprocess.run([sys.executable, "-c", "print(2)"], capture_output=True).stdout)
+"""
+
+
+def test_what_is_allowed(run):
+    """``--allow`` names what a program may reach of the real world, and all else is refused."""
+    refused = run(STARTS_ANOTHER)
+    assert refused.status == 1
+    assert "EscapeError: subprocess.Popen" in refused.err
+    for line in (("--allow", "subprocess"), ("--allow", "files,subprocess", "--check")):
+        done = run(STARTS_ANOTHER, *line)
+        assert (done.status, done.out) == (0, "b'2\\n'\n"), done.err
+
+
 BY_OURSELVES = """
 import asyncio, random, simloop
 

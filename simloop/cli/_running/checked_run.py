@@ -138,6 +138,8 @@ def _command(arguments: RunArguments) -> list[str]:
         line += ["--tz", arguments.tz]
     if arguments.disk:
         line.append("--disk")
+    if arguments.allow:
+        line += ["--allow", ",".join(arguments.allow)]
     return line
 
 
