@@ -446,11 +446,7 @@ class Machine:
                 total += os.write(slot, chunk) if isinstance(slot, int) else slot.send(chunk)
             except BlockingIOError:
                 break
-        return "full" if self.counts_bytes(slot) else total
-
-    def counts_bytes(self, slot):
-        """Whether it is a UNIX stream, whose room is not the kernel's to the byte (by design)."""
-        return not isinstance(slot, int) and slot.type == socket.SOCK_STREAM
+        return total
 
     def drain(self, slot, _):
         """Read all that is there."""
