@@ -51,6 +51,12 @@ _FULL_STEPS_EACH = 4
 _WORD_STEPS = 10_000_000
 """Steps after which a run without a limit gets a word, some ten seconds; then after twice those."""
 
+_TURN_STEPS = 1_000
+"""Steps at one instant after which they take time, where reading a clock does."""
+
+_NEVER = 1 << 62
+"""A count of steps that no run comes to."""
+
 _SAMPLE = 10_000
 """Steps watched before a livelock is reported, to name the callbacks that run most."""
 
@@ -69,6 +75,9 @@ class Limited(Protocol):
 
     now_ns: int
     steps: int
+
+    def move_to(self, now_ns: int) -> None:
+        """Set the clock ahead."""
 
     @property
     def ready(self) -> Sized:
@@ -100,6 +109,9 @@ class Limits:
         "_tidied_full_at",
         "_tidy_at",
         "_tidy_full_at",
+        "_turned_ns",
+        "_turned_steps",
+        "_turns_at",
         "_word_at",
         "check_at",
         "clock_reads",
@@ -138,6 +150,10 @@ class Limits:
         self._looked_steps = 0
         self._sample: _Sample | None = None
         self._deferred: list[Callable[[], object]] = []
+        # When turns are looked at for the time that they take, and what the last look found.
+        self._turns_at: int = _NEVER
+        self._turned_ns = -1
+        self._turned_steps = 0
         self._schedule(LIVELOCK_STEPS)
 
     def set(
@@ -156,6 +172,7 @@ class Limits:
         self.clock_reads = clock_reads
         self.clock_tick_ns = clock_tick_ns
         self.reads_unseen = 0 if clock_tick_ns else READS_UNSEEN
+        self._turns_at = -1 if clock_tick_ns else _NEVER
         self._schedule(self._looked_steps + livelock_steps)
 
     def current(self) -> dict[str, int | None]:
@@ -170,7 +187,7 @@ class Limits:
 
     def _schedule(self, look_at: int) -> None:
         self._look_at = look_at
-        self.check_at: int = min(look_at, self._tidy_at)
+        self.check_at: int = min(look_at, self._tidy_at, self._turns_at)
         if self._steps_max is not None:
             self.check_at = min(self.check_at, self._steps_max)
         if self._deferred:
@@ -199,6 +216,8 @@ class Limits:
                 self._schedule(self._look_at)
         if kernel.steps + count > self._tidy_at:
             self._tidy(kernel, kernel.steps + count)
+        if kernel.steps + count > self._turns_at:
+            self._let_turns_pass(kernel)
         if kernel.steps + count > self._look_at:
             self._look(kernel)
         if self._steps_max is not None and kernel.steps + count > self._steps_max:
@@ -247,6 +266,25 @@ class Limits:
         self._scheduled_max = self._scheduled
         self._tidy_full_at = steps + min(max(_FULL_STEPS, steps), _FULL_STEPS_MAX)
         return True
+
+    def _let_turns_pass(self, kernel: Limited) -> None:
+        """Let time pass if many steps ran at one instant and something is due later.
+
+        asyncio's loop reads the clock in each turn (``BaseEventLoop._run_once``), so with readings
+        that take time a program comes to its next deadline that polls by turns.
+
+        Raises:
+            LimitError: That is past the limit.
+        """
+        steps = kernel.steps - self._turned_steps
+        if kernel.now_ns == self._turned_ns and steps >= _TURN_STEPS and kernel.wheel.held():
+            when_ns = kernel.now_ns + steps * self.clock_tick_ns
+            if error := self.too_late(when_ns):
+                raise error
+            kernel.move_to(when_ns)
+        self._turned_ns, self._turned_steps = kernel.now_ns, kernel.steps
+        self._turns_at = kernel.steps + _TURN_STEPS
+        self._schedule(self._look_at)
 
     def _look(self, kernel: Limited) -> None:
         """Compare the clock with the last look; if it stood still, sample, then raise."""

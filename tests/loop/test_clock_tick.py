@@ -143,6 +143,41 @@ def test_a_world_may_have_it_from_some_moment_on():
     assert simloop.run(main()) == (True, False, True)
 
 
+async def poll(delay: float) -> float:
+    """Wait by turns of the loop for what a timer does; return how long that took."""
+    loop, told = asyncio.get_running_loop(), []
+    began = loop.time()
+    loop.call_later(delay, told.append, True)
+    while not told:
+        await asyncio.sleep(0)
+    return loop.time() - began
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_turns_take_time_where_many_pass_at_one_instant(debug):
+    """A loop reads the clock in each turn: who polls by turns comes to the next deadline."""
+    assert 0.002 <= simloop.run(poll(0.002), clock_tick=1e-6, debug=debug) < 0.005
+    with pytest.raises(LimitError, match="spins"):
+        simloop.run(poll(0.002), livelock_steps=10_000)
+
+
+def test_turns_take_no_time_where_nothing_is_due():
+    """A program that spins while no timer is set is one that spins, and told."""
+
+    async def main():
+        while True:
+            await asyncio.sleep(0)
+
+    with pytest.raises(LimitError, match="spins"):
+        simloop.run(main(), clock_tick=1e-6, livelock_steps=10_000)
+
+
+def test_turns_that_take_time_keep_to_the_limit():
+    """``max_time`` holds for them, too."""
+    with pytest.raises(LimitError, match=r"0\.01 s"):
+        simloop.run(poll(1), clock_tick=1e-6, max_time=0.01)
+
+
 def test_the_command_has_it(tmp_path: Path, capfd):
     """``simloop run --clock-tick 1e-6``."""
     from simloop.cli import main
