@@ -23,7 +23,8 @@ from .handles import describe
 from .safe_looks import attribute_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sized
+    from collections import deque
+    from collections.abc import Callable
 
     from .handles import Handle, TimerHandle
 
@@ -51,12 +52,6 @@ _FULL_STEPS_EACH = 4
 _WORD_STEPS = 10_000_000
 """Steps after which a run without a limit gets a word, some ten seconds; then after twice those."""
 
-_TURN_STEPS = 1_000
-"""Steps at one instant after which they take time, where reading a clock does."""
-
-_NEVER = 1 << 62
-"""A count of steps that no run comes to."""
-
 _SAMPLE = 10_000
 """Steps watched before a livelock is reported, to name the callbacks that run most."""
 
@@ -69,6 +64,9 @@ class _Wheel(Protocol):
     def held(self) -> int:
         """Return how many handles are held."""
 
+    def move_due(self, now_ns: int, ready: deque[Handle | TimerHandle]) -> None:
+        """Move what is due to what is ready."""
+
 
 class Limited(Protocol):
     """What is limited, and asks for leave: the kernel."""
@@ -80,7 +78,7 @@ class Limited(Protocol):
         """Set the clock ahead."""
 
     @property
-    def ready(self) -> Sized:
+    def ready(self) -> deque[Handle | TimerHandle]:
         """What is ready now."""
 
     @property
@@ -110,8 +108,6 @@ class Limits:
         "_tidy_at",
         "_tidy_full_at",
         "_turned_ns",
-        "_turned_steps",
-        "_turns_at",
         "_word_at",
         "check_at",
         "clock_reads",
@@ -150,10 +146,8 @@ class Limits:
         self._looked_steps = 0
         self._sample: _Sample | None = None
         self._deferred: list[Callable[[], object]] = []
-        # When turns are looked at for the time that they take, and what the last look found.
-        self._turns_at: int = _NEVER
+        # When the last turn began, where turns take time.
         self._turned_ns = -1
-        self._turned_steps = 0
         self._schedule(LIVELOCK_STEPS)
 
     def set(
@@ -172,7 +166,6 @@ class Limits:
         self.clock_reads = clock_reads
         self.clock_tick_ns = clock_tick_ns
         self.reads_unseen = 0 if clock_tick_ns else READS_UNSEEN
-        self._turns_at = -1 if clock_tick_ns else _NEVER
         self._schedule(self._looked_steps + livelock_steps)
 
     def current(self) -> dict[str, int | None]:
@@ -187,10 +180,10 @@ class Limits:
 
     def _schedule(self, look_at: int) -> None:
         self._look_at = look_at
-        self.check_at: int = min(look_at, self._tidy_at, self._turns_at)
+        self.check_at: int = min(look_at, self._tidy_at)
         if self._steps_max is not None:
             self.check_at = min(self.check_at, self._steps_max)
-        if self._deferred:
+        if self._deferred or self.clock_tick_ns:
             self.check_at = -1
 
     def defer(self, call: Callable[[], object]) -> None:
@@ -206,6 +199,8 @@ class Limits:
     def grant(self, kernel: Limited, count: int) -> int:
         """Return how many of ``count`` steps may run now, and count them as taken.
 
+        They are more than ``count`` where the turn takes time and timers become due by that.
+
         Raises:
             LimitError: None may: the steps are used up, or the run spins.
         """
@@ -216,8 +211,8 @@ class Limits:
                 self._schedule(self._look_at)
         if kernel.steps + count > self._tidy_at:
             self._tidy(kernel, kernel.steps + count)
-        if kernel.steps + count > self._turns_at:
-            self._let_turns_pass(kernel)
+        if self.clock_tick_ns:
+            count += self._read_clock(kernel)
         if kernel.steps + count > self._look_at:
             self._look(kernel)
         if self._steps_max is not None and kernel.steps + count > self._steps_max:
@@ -267,24 +262,29 @@ class Limits:
         self._tidy_full_at = steps + min(max(_FULL_STEPS, steps), _FULL_STEPS_MAX)
         return True
 
-    def _let_turns_pass(self, kernel: Limited) -> None:
-        """Let time pass if many steps ran at one instant and something is due later.
+    def _read_clock(self, kernel: Limited) -> int:
+        """Let a turn take the time of a reading; return how many timers become due by that.
 
-        asyncio's loop reads the clock in each turn (``BaseEventLoop._run_once``), so with readings
-        that take time a program comes to its next deadline that polls by turns.
+        asyncio's loop reads the clock in each turn and then looks at its timers
+        (``BaseEventLoop._run_once``), so a program that polls by turns comes to its next deadline.
+        Nobody can tell if no deadline is left, and a program that spins then is still found; nor is
+        it needed where something else moved the clock since the last turn.
 
         Raises:
             LimitError: That is past the limit.
         """
-        steps = kernel.steps - self._turned_steps
-        if kernel.now_ns == self._turned_ns and steps >= _TURN_STEPS and kernel.wheel.held():
-            when_ns = kernel.now_ns + steps * self.clock_tick_ns
+        wheel, ready = kernel.wheel, kernel.ready
+        due = 0
+        if kernel.now_ns == self._turned_ns and wheel.held():
+            when_ns = kernel.now_ns + self.clock_tick_ns
             if error := self.too_late(when_ns):
                 raise error
             kernel.move_to(when_ns)
-        self._turned_ns, self._turned_steps = kernel.now_ns, kernel.steps
-        self._turns_at = kernel.steps + _TURN_STEPS
-        self._schedule(self._look_at)
+            due = len(ready)
+            wheel.move_due(when_ns, ready)
+            due = len(ready) - due
+        self._turned_ns = kernel.now_ns
+        return due
 
     def _look(self, kernel: Limited) -> None:
         """Compare the clock with the last look; if it stood still, sample, then raise."""
