@@ -79,6 +79,13 @@ FOUND = {
     "the sender of a packet": [
         *[("open_pair", 6, 26), ("bind", 0, 2), ("sendmsg", 0, 42), ("recvfrom", 1, 2)],
     ],
+    "the process of a peer": [
+        *[("meet", 0, 3), ("peer_process", 1, 0), ("listen_here", 0, 1), ("peer_process", 2, 0)],
+        *[("open_pair", 0, 1), ("close", 4, 0), ("peer_process", 3, 0), ("peer_process", 0, 0)],
+    ],
+    "what came beside would be inherited": [
+        *[("open_pair", 0, 0), ("pass_slot", 0, 0), ("adopt", 1, 0)],
+    ],
     "no room for what came beside": [
         ("meet", 0, 22),
         ("set", 1, 34),

@@ -77,6 +77,8 @@ class UnixAddresses(SocketFile):
 
     local: Endpoint | None  # Inherited, as below.
     peer: Any  # Of the heirs, each of its own kind.
+    knows_process: bool
+    """Whether it was connected, listened, or came of a pair: init_peercred of af_unix.c."""
 
     def parse_address(self, address: object, what: str) -> Endpoint:
         """Check a path or an abstract name."""
@@ -157,7 +159,7 @@ class UnixAddresses(SocketFile):
         """Answer SO_PEERCRED: the virtual process of the host is on the other side."""
         if name == _PEERCRED:
             host = self.host
-            known = (host.pid, host.uid, host.gid) if self.remote is not None else _NOBODY
+            known = (host.pid, host.uid, host.gid) if self.knows_process else _NOBODY
             return _CREDENTIALS.pack(*known)
         return super().special_option(name)
 
@@ -176,7 +178,7 @@ def files_of(ancillary: list[Ancillary]) -> list[File]:
 class UnixStream(UnixAddresses, StreamSocket):
     """One end of a UNIX connection, or a listener."""
 
-    __slots__ = ("backlog", "queue", "rights")
+    __slots__ = ("backlog", "knows_process", "queue", "rights")
 
     kind: ClassVar[str] = "unix"
     levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET,)
@@ -194,6 +196,7 @@ class UnixStream(UnixAddresses, StreamSocket):
     def __init__(self, host: Host, type_: int, proto: int) -> None:
         super().__init__(host, AF_UNIX, type_, proto, BUFFER, BUFFER)
         self.backlog: int = 0
+        self.knows_process: bool = False
         self.queue: deque[UnixStream] | None = None
         self.rights: deque[tuple[int, int, list[File]]] | None = None
 
@@ -210,6 +213,7 @@ class UnixStream(UnixAddresses, StreamSocket):
     def _joined(self, peer: UnixStream) -> None:
         self.state = ON_UNIX_SYN[self.state]
         self.peer = peer
+        self.knows_process = True
         self.window = self._least_room()
         self.remote = peer.local or UNNAMED
 
@@ -243,6 +247,7 @@ class UnixStream(UnixAddresses, StreamSocket):
         self.backlog = backlog if 0 <= backlog < _BACKLOG_MAX else _BACKLOG_MAX
         if self.queue is None:
             self.queue = deque()
+            self.knows_process = True
             self.state = ON_UNIX_LISTEN[self.state]
 
     def accept(self) -> UnixStream:
