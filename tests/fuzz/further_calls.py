@@ -92,8 +92,14 @@ class FurtherCalls:
         return "the same"
 
     def pass_slot(self, slot, what):
-        """Send one of the descriptors, maybe the sending one itself."""
-        fds = array.array("i", [number_of(self.slots[what % len(self.slots)])])
+        """Send one of the descriptors.
+
+        Not a UNIX socket: one that only a message holds waits for the kernel's collector.
+        """
+        passed = self.slots[what % len(self.slots)]
+        if not isinstance(passed, int) and passed.family == socket.AF_UNIX:
+            return None
+        fds = array.array("i", [number_of(passed)])
         return slot.sendmsg([b"s"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
 
     def adopt(self, slot, _):

@@ -84,7 +84,7 @@ FOUND = {
         *[("open_pair", 0, 1), ("close", 4, 0), ("peer_process", 3, 0), ("peer_process", 0, 0)],
     ],
     "what came beside would be inherited": [
-        *[("open_pair", 0, 0), ("pass_slot", 0, 0), ("adopt", 1, 0)],
+        *[("open_pair", 0, 0), ("open", 0, 0), ("pass_slot", 0, 2), ("adopt", 1, 0)],
     ],
     "no room for what came beside": [
         ("meet", 0, 22),
