@@ -79,6 +79,9 @@ FOUND = {
     "the sender of a packet": [
         *[("open_pair", 6, 26), ("bind", 0, 2), ("sendmsg", 0, 42), ("recvfrom", 1, 2)],
     ],
+    "how long a packet was": [
+        *[("open_pair", 0, 1), ("fill", 0, 0), ("recvmsg_into", 1, 12), ("recvmsg", 1, 12)],
+    ],
     "the process of a peer": [
         *[("meet", 0, 3), ("peer_process", 1, 0), ("listen_here", 0, 1), ("peer_process", 2, 0)],
         *[("open_pair", 0, 1), ("close", 4, 0), ("peer_process", 3, 0), ("peer_process", 0, 0)],

@@ -334,7 +334,8 @@ class SocketMethods(_socket.socket):
     ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
         """Receive with ancillary data: (data, ancillary items, message flags, address)."""
         size = size_of(bufsize, "negative buffer size in recvmsg()")
-        return self._recvmsg("recvmsg", size, ancbufsize, flags)
+        data, ancillary, told, address = self._recvmsg("recvmsg", size, ancbufsize, flags)
+        return data[:size], ancillary, told, address
 
     def recvmsg_into(
         self, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0, /
@@ -363,7 +364,8 @@ class SocketMethods(_socket.socket):
         ancillary, is_cut = self._incoming(items, room, is_kept=not flags & _MSG_CMSG_CLOEXEC)
         if is_cut:
             message_flags |= _MSG_CTRUNC
-        return data[:size], ancillary, message_flags, file.show_address(sender)
+        # With MSG_TRUNC there may be more of it than there was room for.
+        return data, ancillary, message_flags, file.show_address(sender)
 
     def _incoming(
         self, items: Sequence[Ancillary], room: int, *, is_kept: bool
