@@ -23,7 +23,8 @@ from .handles import describe
 from .safe_looks import attribute_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sized
+    from collections import deque
+    from collections.abc import Callable
 
     from .handles import Handle, TimerHandle
 
@@ -63,6 +64,9 @@ class _Wheel(Protocol):
     def held(self) -> int:
         """Return how many handles are held."""
 
+    def move_due(self, now_ns: int, ready: deque[Handle | TimerHandle]) -> None:
+        """Move what is due to what is ready."""
+
 
 class Limited(Protocol):
     """What is limited, and asks for leave: the kernel."""
@@ -70,8 +74,11 @@ class Limited(Protocol):
     now_ns: int
     steps: int
 
+    def move_to(self, now_ns: int) -> None:
+        """Set the clock ahead."""
+
     @property
-    def ready(self) -> Sized:
+    def ready(self) -> deque[Handle | TimerHandle]:
         """What is ready now."""
 
     @property
@@ -100,6 +107,7 @@ class Limits:
         "_tidied_full_at",
         "_tidy_at",
         "_tidy_full_at",
+        "_turned_ns",
         "_word_at",
         "check_at",
         "clock_reads",
@@ -138,6 +146,8 @@ class Limits:
         self._looked_steps = 0
         self._sample: _Sample | None = None
         self._deferred: list[Callable[[], object]] = []
+        # When the last turn began, where turns take time.
+        self._turned_ns = -1
         self._schedule(LIVELOCK_STEPS)
 
     def set(
@@ -173,7 +183,7 @@ class Limits:
         self.check_at: int = min(look_at, self._tidy_at)
         if self._steps_max is not None:
             self.check_at = min(self.check_at, self._steps_max)
-        if self._deferred:
+        if self._deferred or self.clock_tick_ns:
             self.check_at = -1
 
     def defer(self, call: Callable[[], object]) -> None:
@@ -189,6 +199,8 @@ class Limits:
     def grant(self, kernel: Limited, count: int) -> int:
         """Return how many of ``count`` steps may run now, and count them as taken.
 
+        They are more than ``count`` where the turn takes time and timers become due by that.
+
         Raises:
             LimitError: None may: the steps are used up, or the run spins.
         """
@@ -199,6 +211,8 @@ class Limits:
                 self._schedule(self._look_at)
         if kernel.steps + count > self._tidy_at:
             self._tidy(kernel, kernel.steps + count)
+        if self.clock_tick_ns:
+            count += self._read_clock(kernel)
         if kernel.steps + count > self._look_at:
             self._look(kernel)
         if self._steps_max is not None and kernel.steps + count > self._steps_max:
@@ -247,6 +261,30 @@ class Limits:
         self._scheduled_max = self._scheduled
         self._tidy_full_at = steps + min(max(_FULL_STEPS, steps), _FULL_STEPS_MAX)
         return True
+
+    def _read_clock(self, kernel: Limited) -> int:
+        """Let a turn take the time of a reading; return how many timers become due by that.
+
+        asyncio's loop reads the clock in each turn and then looks at its timers
+        (``BaseEventLoop._run_once``), so a program that polls by turns comes to its next deadline.
+        Nobody can tell if no deadline is left, and a program that spins then is still found; nor is
+        it needed where something else moved the clock since the last turn.
+
+        Raises:
+            LimitError: That is past the limit.
+        """
+        wheel, ready = kernel.wheel, kernel.ready
+        due = 0
+        if kernel.now_ns == self._turned_ns and wheel.held():
+            when_ns = kernel.now_ns + self.clock_tick_ns
+            if error := self.too_late(when_ns):
+                raise error
+            kernel.move_to(when_ns)
+            due = len(ready)
+            wheel.move_due(when_ns, ready)
+            due = len(ready) - due
+        self._turned_ns = kernel.now_ns
+        return due
 
     def _look(self, kernel: Limited) -> None:
         """Compare the clock with the last look; if it stood still, sample, then raise."""

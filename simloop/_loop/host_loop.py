@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import NEVER, Handle, TimerHandle
 from simloop._sandbox import end_awaited, leave_unfinalized
 
+from .asked_class import as_asked
 from .loop import SimLoop
 from .own_clock import OwnClockLoop
 
@@ -47,7 +48,7 @@ class _OfHost(SimLoop):
 
     def take_clock(self) -> None:
         """Go by the clock of the machine from now on, which is not the world's any more."""
-        self.__class__ = HostClockLoop
+        self.__class__ = as_asked(HostClockLoop, self.asked_class)  # type: ignore[assignment]
 
     def _takes_exit(self, error: BaseException) -> bool:
         process: Any = self.process
@@ -97,7 +98,8 @@ def halt(loop: Any) -> list[Any]:
     for transport in loop._transports.values():
         transport._closing = True  # A StreamWriter that others hold looks at it when it is freed.
     world.detach(loop)
-    loop.__class__ = HaltedLoop
+    cls = type(loop)  # An heir of it has its shape in memory, should the program's have slots.
+    loop.__class__ = HaltedLoop if cls.asked_class is None else type("", (HaltedLoop, cls), {})
     for task in tasks:
         end_awaited(task.get_coro())
         leave_unfinalized(task)

@@ -76,6 +76,8 @@ class LoopState(asyncio.AbstractEventLoop):
     _stash: list[Any] | None = None
     # Whether a thread of the run has the loop, with a schedule of its own; see SecondaryLoop.
     _is_detached = False
+    # The class by which the program made it, if it is not one of ours; see asked_class.
+    asked_class: type | None = None
 
     def __init__(
         self,

@@ -106,6 +106,7 @@ class Dispositions:
     def set_wakeup_fd(self, fd: int, /, *, warn_on_full_buffer: bool = True) -> int:
         """Have the number of each signal written to a descriptor; returns the one before."""
         del warn_on_full_buffer
+        fd = operator.index(fd)
         self._check_main_thread("set_wakeup_fd")
         if fd != -1 and self._process.host.file(fd).is_blocking:
             raise ValueError(f"the fd {fd} must be in non-blocking mode")

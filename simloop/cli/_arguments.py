@@ -108,6 +108,7 @@ class RunArguments:
     start_date: datetime | None = None
     tz: str | None = None
     disk: bool = False
+    allow: tuple[str, ...] = attrs.field(default=(), converter=tuple)
     steps: str | None = None
     report: str | None = None
     look: str | None = None
@@ -239,6 +240,14 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
         help="keep what the program writes to files in the run: the real files stay as they are",
     )
     add("--tz", type=_zone, metavar="ZONE", help="the program's time zone, Europe/Berlin say (UTC)")
+    add(
+        "--allow",
+        type=_allowed,
+        action="extend",
+        default=[],
+        metavar="NAME[,NAME]",
+        help="what the program may reach of the real world: subprocess, files, names, ...",
+    )
     # How a checking process hears from the one that it started, and what else it wants of it.
     add("--look", metavar="FILE", help=argparse.SUPPRESS)
     add("--memory", default="", help=argparse.SUPPRESS)
@@ -276,6 +285,18 @@ def _count(text: str) -> int:
     if not value >= 1 or value != int(value):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(value)
+
+
+def _allowed(text: str) -> list[str]:
+    """Read names of what is allowed."""
+    from simloop._sandbox.permissions import check_names  # noqa: PLC0415 - as for a zone
+
+    names = text.split(",")
+    try:
+        check_names(tuple(names))
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return names
 
 
 def _zone(text: str) -> str:

@@ -71,6 +71,7 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
         start_date=arguments.start_date,
         tz=arguments.tz,
         disk=arguments.disk or None,
+        allow=arguments.allow,
         max_time=arguments.max_time,
         max_steps=arguments.max_steps,
         clock_tick=arguments.clock_tick,

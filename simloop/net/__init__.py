@@ -69,7 +69,8 @@ from .syscalls.system_calls import SystemCalls
 from .syscalls.virtual_socket import VirtualSocket
 from .unix.unix_datagram import UnixDatagram
 from .unix.unix_names import UnixNames
-from .unix.unix_stream import UnixPackets, UnixStream
+from .unix.unix_packets import UnixPackets
+from .unix.unix_stream import UnixStream
 
 __all__ = [
     "DescriptorIO",

@@ -89,7 +89,7 @@ class TestRun:
 
     def make_loop(self) -> SimLoop:
         """Make the loop, for a runner."""
-        self._loop = loop = _TestLoop(self.world, autojump=self._autojump)
+        self._loop = loop = _TestLoop(world=self.world, autojump=self._autojump)
         loop.step_limit_s = self._step_limit_s
         return self._loop
 

@@ -19,9 +19,7 @@ from simloop._loop import SimLoop
 from simloop.errors import DeadlockError, LimitError, PropertyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from simloop.errors import SimError
+    from collections.abc import Iterator
 
     from .world import World
 
@@ -96,21 +94,8 @@ def keeping_limits(world: World) -> Iterator[None]:
 class CleanUpLoop(SimLoop):
     """A loop that lets its program clean up when the world has ended it.
 
-    Args:
-        world: The world to live in.
-        autojump: What :class:`SimLoop` takes.
-        on_end: Called with the world's error before the clean-up begins, if given.
+    ``on_end`` of its world hears of the error before the clean-up begins.
     """
-
-    def __init__(
-        self,
-        world: World,
-        *,
-        autojump: bool = True,
-        on_end: Callable[[SimError], object] | None = None,
-    ) -> None:
-        self._on_end = on_end
-        super().__init__(world=world, autojump=autojump)
 
     def run_forever(self) -> None:
         """Run as any loop does; a deadlock or a passed limit makes room for the clean-up."""
@@ -118,8 +103,8 @@ class CleanUpLoop(SimLoop):
         try:
             super().run_forever()
         except (DeadlockError, LimitError) as error:
-            if self._on_end is not None:
-                self._on_end(error)
+            if self.world.on_end is not None:
+                self.world.on_end(error)
             let_clean_up(self.world)
             raise
         except PropertyError:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from simloop._kernel import Kernel, RandomStreams
 from simloop._loop import SimLoop, provide_worlds
+from simloop._loop.asked_class import dress
 from simloop._process import MainProcess, Process, ProcessTable, Programs
 from simloop._sandbox import (
     RealTree,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from simloop._process import ProcessClock
     from simloop.disk import Disk
-    from simloop.errors import DeadlockError
+    from simloop.errors import DeadlockError, SimError
     from simloop.net import Host, NamesTable
 
     from .realtime import RealtimePacer
@@ -96,6 +97,8 @@ class World(HostedWorld):
     origins_outside: int = 0
     _switch_hearers: tuple[Callable[[str], object], ...] = ()
     loop_class: type[SimLoop] = SimLoop
+    asked_loop_class: type[SimLoop] = SimLoop  # Of those that the program asks asyncio for.
+    on_end: Callable[[SimError], object] | None = None  # Hears of what ended a CleanUpLoop.
 
     def __init__(
         self,
@@ -329,7 +332,7 @@ class World(HostedWorld):
         if process.loop_class is not None:
             return process.loop_class  # type: ignore[no-any-return]
         if process.clock is None:
-            return SimLoop
+            return self.asked_loop_class
         from simloop._loop.own_clock import OwnClockLoop  # noqa: PLC0415 - few have one
 
         return OwnClockLoop
@@ -446,8 +449,9 @@ class World(HostedWorld):
 
     def _become_loop(self, shell: Any) -> None:
         """Make the empty object that is to be a loop of asyncio's a loop of this world."""
-        shell.__class__ = self._loop_class_of(self.process_of_caller())
-        shell.__init__(world=self)
+        cls = self._loop_class_of(self.process_of_caller())
+        dress(shell, cls)
+        cls.__init__(shell, world=self)
         if self.kernel.is_running:
             shell.detach_schedule()
 

@@ -93,6 +93,7 @@ def test_dates_are_utc_by_default():
         ("run app.py --max-steps 1.2.3e4", "'1.2.3e4' is no whole number above 0"),
         ("run app.py --start-date monday", "'monday' is no ISO date"),
         ("run app.py --tz Mars/Base", "tz='Mars/Base'; it takes the name of a time zone"),
+        ("run app.py --allow all", "nothing of the real world is called 'all'; allow any of"),
         ("show", "required: TRACE"),
         ("show run.html", "the page would be written over the trace 'run.html'"),
         ("show run.json -o ./run.json", "would be written over the trace"),

@@ -50,6 +50,48 @@ def test_the_digest_is_the_runs(run):
     assert closing(first)["digest"] == closing(second)["digest"] != closing(other)["digest"]
 
 
+OWN_LOOP = """
+import asyncio
+
+class Own(asyncio.SelectorEventLoop):
+    pass
+
+async def main():
+    try:
+        assert isinstance(asyncio.get_running_loop(), Own)
+        await asyncio.Event().wait()
+    finally:
+        print("cleaned up")
+
+with asyncio.Runner(loop_factory=Own) as runner:
+    runner.run(main())
+"""
+
+
+def test_a_loop_of_the_programs_own_class(run):
+    """A deadlock on it ends as on any: with a clean-up, and the status that says so."""
+    done = run(OWN_LOOP)
+    assert (done.status, done.out) == (ExitStatus.DEADLOCK, "cleaned up\n"), done.err
+
+
+STARTS_ANOTHER = """
+import subprocess, sys
+
+def main():
+    print(subprocess.run([sys.executable, "-c", "print(2)"], capture_output=True).stdout)
+"""
+
+
+def test_what_is_allowed(run):
+    """``--allow`` names what a program may reach of the real world, and all else is refused."""
+    refused = run(STARTS_ANOTHER)
+    assert refused.status == 1
+    assert "EscapeError: subprocess.Popen" in refused.err
+    for line in (("--allow", "subprocess"), ("--allow", "files,subprocess", "--check")):
+        done = run(STARTS_ANOTHER, *line)
+        assert (done.status, done.out) == (0, "b'2\\n'\n"), done.err
+
+
 BY_OURSELVES = """
 import asyncio, random, simloop
 

@@ -38,11 +38,6 @@ class Difference(NamedTuple):
     """A program that shows it."""
 
 
-def _unix_room(real, virtual):
-    """A UNIX stream was filled, or much was sent on one: how much goes in, and what follows."""
-    return any(answer.kind == "unix" and answer.call[0] == "fill" for answer in real)
-
-
 def _port_zero(real, virtual):
     """A socket was connected or sent to port 0."""
     return any(
@@ -81,11 +76,6 @@ def _error_queue(real, virtual):
 
 
 BY_DESIGN = [
-    Difference(
-        "The room of a UNIX stream",
-        _unix_room,
-        [("open_pair", 0, 0), ("fill", 0, 0), ("queued", 1, 0)],
-    ),
     Difference(
         "Port 0 as a destination",
         _port_zero,

@@ -27,6 +27,8 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
+from . import further_calls
+
 LENGTH = 25
 """So many calls are drawn for a program."""
 SLOTS_MAX = 7
@@ -106,6 +108,7 @@ CALLS = (
     "meet", "sendto", "sendto", "recvfrom", "sendmsg", "recvmsg", "recv_into", "shutdown", "close",
     "dup", "get", "set", "names", "error", "linger", "read", "write", "queued", "blocking", "fill",
     "drain", "pass_on", "take_on", "list_folder", "unlink", "again", "listen_here", "connect_back",
+    *further_calls.NAMES,
 )  # fmt: skip
 NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY)
 BUFFERS = [
@@ -123,6 +126,7 @@ ANY_FILE = (
     "blocking",
     "unlink",
     "list_folder",
+    *further_calls.ON_PIPES,
 )
 """What is called on the ends of pipes, too."""
 CALL = st.tuples(st.sampled_from(CALLS), st.integers(0, 6), st.integers(0, 60))
@@ -149,7 +153,7 @@ class Answer(NamedTuple):
     notes: tuple
 
 
-class Machine:
+class Machine(further_calls.FurtherCalls):
     """Carries a program out, and keeps a record of what each call gave."""
 
     def __init__(self, folder: str, patience: float = 0.0) -> None:
@@ -171,8 +175,8 @@ class Machine:
         finally:
             for slot in self.slots:
                 self.close_one(slot)
-            for path in sorted(Path(self.folder).iterdir()):
-                path.unlink()
+            for path in sorted(Path(self.folder).rglob("*"), reverse=True):
+                path.rmdir() if path.is_dir() else path.unlink()
         return self.record
 
     def do(self, name, where, what):
@@ -446,11 +450,7 @@ class Machine:
                 total += os.write(slot, chunk) if isinstance(slot, int) else slot.send(chunk)
             except BlockingIOError:
                 break
-        return "full" if self.counts_bytes(slot) else total
-
-    def counts_bytes(self, slot):
-        """Whether it is a UNIX stream, whose room is not the kernel's to the byte (by design)."""
-        return not isinstance(slot, int) and slot.type == socket.SOCK_STREAM
+        return total
 
     def drain(self, slot, _):
         """Read all that is there."""

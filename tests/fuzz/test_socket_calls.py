@@ -45,6 +45,15 @@ FOUND = {
     "a full pipe without a reader": [
         *[("open_pipe", 5, 26), ("fill", 1, 49), ("close", 0, 46), ("queued", 0, 0)],
     ],
+    "a stream fills a buffer by its memory": [
+        *[("open_pair", 0, 0), ("fill", 0, 0), ("queued", 1, 0), ("read", 1, 3), ("fill", 0, 1)],
+        *[("open_pair", 0, 0), ("fill", 2, 1), ("queued", 3, 0), ("read", 3, 5), ("fill", 2, 0)],
+        *[("open_pair", 0, 0), ("fill", 4, 2), ("queued", 5, 0), ("read", 5, 4), ("send", 4, 5)],
+    ],
+    "a stream with a buffer of another size": [
+        *[("open_pair", 0, 0), ("set", 0, 15), ("fill", 0, 2), ("queued", 1, 0), ("drain", 1, 0)],
+        *[("set", 0, 15), ("fill", 0, 0), ("queued", 1, 0), ("set", 0, 15), ("fill", 0, 1)],
+    ],
     "packets fill a buffer by their memory": [("open_pair", 0, 2), ("fill", 0, 0), ("drain", 1, 0)],
     "messages fill a buffer by their memory": [
         *[("open_pair", 0, 1), ("fill", 0, 1), ("recv", 1, 0), ("drain", 1, 0)],
@@ -69,6 +78,16 @@ FOUND = {
     ],
     "the sender of a packet": [
         *[("open_pair", 6, 26), ("bind", 0, 2), ("sendmsg", 0, 42), ("recvfrom", 1, 2)],
+    ],
+    "how long a packet was": [
+        *[("open_pair", 0, 1), ("fill", 0, 0), ("recvmsg_into", 1, 12), ("recvmsg", 1, 12)],
+    ],
+    "the process of a peer": [
+        *[("meet", 0, 3), ("peer_process", 1, 0), ("listen_here", 0, 1), ("peer_process", 2, 0)],
+        *[("open_pair", 0, 1), ("close", 4, 0), ("peer_process", 3, 0), ("peer_process", 0, 0)],
+    ],
+    "what came beside would be inherited": [
+        *[("open_pair", 0, 0), ("open", 0, 0), ("pass_slot", 0, 2), ("adopt", 1, 0)],
     ],
     "no room for what came beside": [
         ("meet", 0, 22),

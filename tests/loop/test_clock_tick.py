@@ -107,7 +107,8 @@ def test_timers_are_late_by_what_readings_took():
             loop.time()
         return await timer
 
-    assert simloop.run(main(), clock_tick=0.125) == 2.875
+    # Ten readings, the turn in which the task goes on, and the reading of the timer's callback.
+    assert simloop.run(main(), clock_tick=0.125) == 3.0
     assert simloop.run(main()) == 2.0
 
 
@@ -141,6 +142,58 @@ def test_a_world_may_have_it_from_some_moment_on():
         return before, meanwhile, time.monotonic() == time.monotonic()
 
     assert simloop.run(main()) == (True, False, True)
+
+
+async def poll(delay: float) -> float:
+    """Wait by turns of the loop for what a timer does; return how long that took."""
+    loop, told = asyncio.get_running_loop(), []
+    began = loop.time()
+    loop.call_later(delay, told.append, True)
+    while not told:
+        await asyncio.sleep(0)
+    return loop.time() - began
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_turns_take_time(debug):
+    """A loop reads the clock in each turn: who polls by turns comes to the next deadline."""
+    assert 0.002 <= simloop.run(poll(0.002), clock_tick=1e-6, debug=debug) < 0.005
+    with pytest.raises(LimitError, match="spins"):
+        simloop.run(poll(0.002), livelock_steps=10_000)
+
+
+def test_a_timer_of_a_microsecond_is_due_in_the_next_turn():
+    """As on a machine, where no turn is shorter, it fires behind what was ready before it."""
+
+    async def main():
+        loop, order = asyncio.get_running_loop(), []
+        loop.call_later(1e-6, order.append, "timer")
+        loop.call_soon(lambda: loop.call_soon(order.append, "the turn after"))
+        loop.call_soon(order.append, "next turn")
+        await asyncio.sleep(0.001)
+        return order
+
+    assert simloop.run(main(), clock_tick=1e-6) == ["next turn", "timer", "the turn after"]
+    with asyncio.Runner() as runner:
+        assert runner.run(main()) == ["next turn", "timer", "the turn after"]
+    assert simloop.run(main()) == ["next turn", "the turn after", "timer"]
+
+
+def test_turns_take_no_time_where_nothing_is_due():
+    """A program that spins while no timer is set is one that spins, and told."""
+
+    async def main():
+        while True:
+            await asyncio.sleep(0)
+
+    with pytest.raises(LimitError, match="spins"):
+        simloop.run(main(), clock_tick=1e-6, livelock_steps=10_000)
+
+
+def test_turns_that_take_time_keep_to_the_limit():
+    """``max_time`` holds for them, too."""
+    with pytest.raises(LimitError, match=r"0\.01 s"):
+        simloop.run(poll(1), clock_tick=1e-6, max_time=0.01)
 
 
 def test_the_command_has_it(tmp_path: Path, capfd):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import errno
 import inspect
 import io
 import math
@@ -340,6 +341,18 @@ def test_sending_datagrams(same, args, is_connected):
         receiver.close()
 
     same(body)
+
+
+@pytest.mark.parametrize("name", ["add_reader", "add_writer"])
+def test_a_descriptor_that_is_nowhere_is_a_bad_one(arm, name):
+    """A number under which nothing is open, here or in the real process, is EBADF."""
+
+    async def main():
+        with pytest.raises(OSError, match="Bad file descriptor") as caught:
+            getattr(asyncio.get_running_loop(), name)(99_999, print)
+        return caught.value.errno
+
+    assert arm.run(main) == errno.EBADF
 
 
 @pytest.mark.parametrize("name", ["add_reader", "add_writer", "remove_reader", "remove_writer"])

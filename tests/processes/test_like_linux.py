@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from unittest import mock
 
@@ -82,6 +83,22 @@ def test_exit_codes_and_separate_streams(arm) -> None:
         assert await process.wait() == 1
 
     arm.run(main)
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+def test_only_stderr_can_be_where_stdout_goes(arm, name) -> None:
+    """The error is subprocess's own, which differs by version."""
+
+    async def main() -> tuple[str, str]:
+        with pytest.raises((OSError, ValueError)) as caught:
+            await asyncio.create_subprocess_exec("false", **{name: STDOUT})
+        return type(caught.value).__name__, str(caught.value)
+
+    if name == "stdout" and sys.version_info >= (3, 13):
+        wanted = ("ValueError", "STDOUT can only be used for stderr")
+    else:
+        wanted = ("OSError", "[Errno 9] Bad file descriptor")
+    assert arm.run(main) == wanted
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import types
 
@@ -29,7 +30,7 @@ class Channel:
 
 def test_c_ares_is_an_escape(make):
     """In a run a channel is neither made nor asked, unless names are allowed."""
-    resolvers._refuse_channels(types.SimpleNamespace(Channel=Channel))
+    resolvers._patch_channels(types.SimpleNamespace(Channel=Channel))
     outside, answers = Channel(timeout=1), []
     with make():
         with pytest.raises(EscapeError, match=r"pycares.Channel.__init__\(\) from inside a run"):
@@ -40,6 +41,103 @@ def test_c_ares_is_an_escape(make):
             Channel(timeout=1).query("allowed", 1, callback=lambda *got: answers.append(got))
     outside.query("outside", 1, callback=lambda *got: answers.append(got))
     assert answers == [(("allowed", 1), None), (("outside", 1), None)]
+
+
+class Answer(types.SimpleNamespace):
+    """What the classes of pycares's answers have in common: their words."""
+
+
+class NewChannel:
+    """What pycares has since its answers are classes of Python's."""
+
+    def __init__(self, *, timeout=None) -> None:
+        self._channel = timeout
+        self.servers = ["192.0.2.1:53"]
+
+    def getaddrinfo(self, host, port, *, family=0, type=0, proto=0, flags=0, callback):  # noqa: A002 - its words
+        callback((host, port), None)
+
+    def query(self, name, kind, *, callback):
+        callback((name, kind), None)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def close(self) -> None:
+        self._channel = None
+
+    @property
+    def servers(self):
+        return self._servers
+
+    @servers.setter
+    def servers(self, servers):
+        self._servers = servers
+
+
+def test_a_channel_of_a_run_asks_the_world(make):
+    """Addresses come from the world's table, in c-ares's words; questions of other kinds do not."""
+    names = Answer(Channel=NewChannel, AddrInfoNode=Answer, AddrInfoResult=Answer)
+    resolvers._patch_channels(names)
+    outside, heard = NewChannel(timeout=1), []
+
+    def hear(result, errno):
+        heard.append(result.nodes if errno is None else errno)
+
+    async def main():
+        world = simloop.current_world()
+        world.names.add("db.internal", "10.0.0.5")
+        world.names.fail("late.internal", socket.EAI_AGAIN)
+        channel = NewChannel(timeout=3)
+        channel.servers = ["198.51.100.1"]
+        assert channel.servers == []
+        for name in ("db.internal", "late.internal", "nowhere.internal", b"db.internal", "a" * 70):
+            channel.getaddrinfo(name, 80, type=socket.SOCK_STREAM, callback=hear)
+        await asyncio.sleep(1)
+        world.names.delay("db.internal", 5)
+        channel.getaddrinfo("db.internal", 80, callback=hear)
+        await asyncio.sleep(1)
+        channel.cancel()
+        await asyncio.sleep(0)
+        channel.getaddrinfo("db.internal", 80, callback=hear)
+        await asyncio.sleep(1)
+        channel.close()
+        await asyncio.sleep(10)
+        with pytest.raises(TypeError):
+            channel.getaddrinfo("db.internal", 80, callback=None)
+        with pytest.raises(EscapeError, match=r"Channel.query\(\) from inside a run"):
+            channel.query("db.internal", 1, callback=hear)
+        with pytest.raises(EscapeError, match=r"Channel.getaddrinfo\(\) from inside a run"):
+            outside.getaddrinfo("db.internal", 80, callback=hear)
+        with simloop.allow("names"):
+            real = NewChannel(timeout=2)
+            real.getaddrinfo("db.internal", 80, callback=lambda *got: heard.append(got))
+            real.cancel()
+            real.close()
+            return real.cancelled, real._channel, real.servers
+
+    assert simloop.run(main()) == (True, None, ["192.0.2.1:53"])
+    node = Answer(ttl=0, flags=0, family=2, socktype=1, protocol=0, addr=(b"10.0.0.5", 80))
+    assert heard[0] == heard[3] == [node]
+    assert heard[1:3] == [12, 4]
+    assert heard[4:] == [4, 24, 24, (("db.internal", 80), None)]
+    assert outside.servers == ["192.0.2.1:53"]
+
+
+def test_aiodns_finds_the_worlds_names():
+    """The library upon c-ares that aiohttp takes, where it is installed."""
+    aiodns = pytest.importorskip("aiodns")
+
+    async def main():
+        simloop.current_world().names.add("db.internal", "10.0.0.5")
+        resolver = aiodns.DNSResolver()
+        found = await resolver.getaddrinfo("db.internal", port=80)
+        with pytest.raises(aiodns.error.DNSError):
+            await resolver.getaddrinfo("nowhere.internal", port=80)
+        await resolver.close()
+        return [node.addr for node in found.nodes]
+
+    assert simloop.run(main()) == [(b"10.0.0.5", 80)]
 
 
 def test_aiohttp_s_default_is_the_loop_s_resolver_in_a_run(make, monkeypatch):

@@ -125,6 +125,8 @@ def test_the_wakeup_descriptor(run, send) -> None:
         with reader, writer:
             with pytest.raises(ValueError, match="must be in non-blocking mode"):
                 signal.set_wakeup_fd(writer.fileno())
+            with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+                signal.set_wakeup_fd("x")
             writer.setblocking(False)
             before = signal.set_wakeup_fd(writer.fileno())
             signal.signal(signal.SIGUSR1, lambda _number, _frame: None)

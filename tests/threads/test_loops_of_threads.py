@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures as cf
-import gc
 import selectors
 import signal
 import threading
@@ -190,26 +189,12 @@ def test_every_way_to_make_a_loop_gives_one_of_the_world(make) -> None:
     async def main() -> bool:
         loop, first = make(), asyncio.get_running_loop()
         loop.close()
-        return type(loop) is type(first) and loop.world is first.world
+        return isinstance(loop, type(first)) and loop.world is first.world
 
     assert simloop.run(main())
     real = asyncio.SelectorEventLoop(selectors.SelectSelector())
     assert type(real) is asyncio.SelectorEventLoop
     real.close()
-
-
-def test_a_loop_of_the_programs_own_class_is_refused() -> None:
-    """A subclass of asyncio's loop would watch virtual descriptors for real: it says so."""
-
-    class Own(asyncio.SelectorEventLoop):
-        pass
-
-    async def main() -> None:
-        with pytest.raises(simloop.UnsupportedError, match=r"Own\(\) inside a run.*asyncio\.run"):
-            Own()
-
-    simloop.run(main())
-    gc.collect()
 
 
 def test_what_a_loop_was_given_before_it_ran_waits_for_its_thread(simulate) -> None:

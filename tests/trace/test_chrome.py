@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import os
 import signal
@@ -382,16 +383,15 @@ def test_memory_is_flat(tmp_path):
         port = server.sockets[0].getsockname()[1]
         for _ in range(50):
             await ask(port)
-        left, right = socket.socketpair()
-        left.setblocking(False)
-        for _ in range(PENDING_MAX + 100):  # Nobody reads them.
+        pairs = [socket.socketpair() for _ in range(PENDING_MAX // 200 + 1)]
+        for left, _ in pairs * 200:  # Nobody reads them, and more of them a buffer does not hold.
             left.send(b"x")
         await asyncio.sleep(1)
         server.close()
         trace = traces[0]
         kept = (len(trace._tracks._tasks), trace._messages._pending, len(trace._senders))
-        right.close()
-        left.close()
+        for end in itertools.chain(*pairs):
+            end.close()
         return kept
 
     world = simloop.World()

@@ -23,7 +23,7 @@ from simloop._loop.loop import SimLoop
 from simloop._loop.transports.base_transport import wake_waiter
 from simloop.net.inet.byte_stream import StreamSocket
 from simloop.net.syscalls.virtual_socket import VirtualSocket
-from simloop.net.unix.unix_stream import UnixPackets
+from simloop.net.unix.unix_packets import UnixPackets
 
 from .asking_transports import AskingStreamTransport, AskingUnixTransport, piece, stand_for
 from .holding_selector import HoldingSelector

@@ -218,8 +218,10 @@ class _Pipes:
         elif what == subprocess.DEVNULL and isinstance(what, int):
             self.childs[number] = None
         elif what == subprocess.STDOUT and isinstance(what, int):
-            if number != 2:  # noqa: PLR2004 - the number of stderr
+            if number == 1 and sys.version_info >= (3, 13):
                 raise ValueError("STDOUT can only be used for stderr")
+            if number != 2:  # noqa: PLR2004 - the number of stderr; STDOUT is taken for a descriptor
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             self.childs[2] = self.childs[1]
         elif what is None:
             self.childs[number] = (

@@ -18,6 +18,7 @@ Invariants: a watch is a suspect whenever its file is ready for what it is watch
 from __future__ import annotations
 
 import errno
+import os
 import selectors
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,17 @@ __all__ = ["MemorySelector", "Watch"]
 
 _READ = selectors.EVENT_READ
 _WRITE = selectors.EVENT_WRITE
+
+
+def _is_real(fd: int, base: int) -> bool:
+    """Return whether the real process has something open under a number below the virtual ones."""
+    if not 0 <= fd < base:
+        return False
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 class Watch:
@@ -132,7 +144,7 @@ class MemorySelector(selectors._BaseSelectorImpl):
         try:
             return self._host.file(fd)
         except OSError as error:
-            if error.errno == errno.EBADF and fd < self._host.descriptors.base:
+            if error.errno == errno.EBADF and _is_real(fd, self._host.descriptors.base):
                 raise UnsupportedError(
                     f"descriptor {fd} is one of the real process, and a simulated loop never waits"
                     " for the real world; use virtual sockets (socket.socket(...) made inside the"

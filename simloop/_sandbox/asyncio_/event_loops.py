@@ -10,8 +10,9 @@ stays, and then refuses arguments.)
 
 Must not know: what a loop of the world is.
 
-Invariants: the class stays, so that subclasses mean what they meant; an instance of a subclass is
-the program's own and is not replaced but refused.
+Invariants: the class stays, so that subclasses mean what they meant. An instance of a subclass is
+the program's own, and becomes a loop of the world around which its methods are; what would have no
+effect there, or none but a wrong one, is refused.
 """
 
 from __future__ import annotations
@@ -33,16 +34,31 @@ def _init(self: Any, selector: Any = None) -> None:
         _real_init(self, selector)
         return
     cls = type(self)
-    if cls is SelectorEventLoop:
+    changed = _changed_parts(cls)
+    if not changed:
         seat.become_loop(self)
         return
     self._closed = True  # For its finalizer.
     raise UnsupportedError(
-        f"{cls.__module__}.{cls.__qualname__}() inside a run: it would watch the world's"
-        " descriptors by the real system. Let asyncio make the loop (asyncio.run() or"
-        " asyncio.new_event_loop(), in a thread of the run, give one of this world), or make this"
-        " one outside of the run"
+        f"{cls.__module__}.{cls.__qualname__}() inside a run: it would be a loop of this world,"
+        f" which does not go by the {' and '.join(changed)} of its class. Let asyncio make the loop"
+        " (asyncio.run() or asyncio.new_event_loop()), or make this one outside of the run"
     )
+
+
+def _changed_parts(cls: type) -> list[str]:
+    """Return what the program's class changes of asyncio's loop that is no public call of it.
+
+    A loop of the world has other parts, and its timers go by the run's clock.
+    """
+    own = cls.__mro__[: cls.__mro__.index(SelectorEventLoop)]
+    names = dict.fromkeys(name for each in own for name in vars(each))
+    return [
+        f"{name}()"
+        for name in names
+        if (name == "time" or (name[0] == "_" and name[:2] != "__"))
+        and hasattr(SelectorEventLoop, name)
+    ]
 
 
 _real_init: Any = rewrite(SelectorEventLoop.__init__, _init)

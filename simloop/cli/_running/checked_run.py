@@ -140,6 +140,8 @@ def _command(arguments: RunArguments) -> list[str]:
         line.append("--disk")
     if arguments.hosts is not None:
         line += ["--hosts", arguments.hosts]
+    if arguments.allow:
+        line += ["--allow", ",".join(arguments.allow)]
     return line
 
 

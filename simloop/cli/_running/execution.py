@@ -23,6 +23,7 @@ import attrs
 
 import simloop
 from simloop._kernel.safe_looks import message_of
+from simloop._loop.asked_class import as_asked
 from simloop._sandbox.time import real_clock
 from simloop.cli._program import NoProgramError
 from simloop.cli._status import ExitStatus
@@ -65,6 +66,7 @@ class Execution:
         self.world = world
         self._loops_made = 0
         self._verdict: SimError | None = None
+        self._loop_class = as_asked(CleanUpLoop, asyncio.SelectorEventLoop)
 
     def run(self, program: Callable[[Callable[[], bool]], Any]) -> Ending:
         """Run a program to its end, however it ends.
@@ -125,6 +127,7 @@ class Execution:
             # Up to 3.13 get_event_loop() may make a loop, by the policy.
             owners.append(asyncio.get_event_loop_policy())
         before = [vars(owner).get("new_event_loop") for owner in owners]
+        self.world.on_end, self.world.asked_loop_class = self._end_by, CleanUpLoop
         for owner in owners:
             owner.new_event_loop = self._new_event_loop
         try:
@@ -153,7 +156,7 @@ class Execution:
 
     def _new_event_loop(self) -> asyncio.AbstractEventLoop:
         self._loops_made += 1
-        loop = CleanUpLoop(self.world, on_end=self._end_by)
+        loop = self._loop_class(world=self.world)
         if self.world.kernel.is_running:
             loop.detach_schedule()  # It is for a thread of the program's.
         return loop

@@ -63,6 +63,7 @@ _GAI_TEXTS = {
 EAI_BADFLAGS, EAI_NONAME, EAI_FAMILY, EAI_SOCKTYPE = -1, -2, -6, -7
 EAI_SERVICE, EAI_ADDRFAMILY = -8, -9
 _AI_KNOWN = 0x7FF
+_NI_KNOWN = 0xFF
 
 # (type, protocol, its name); the raw row takes any protocol and has no services.
 _RAW = (int(socket.SOCK_RAW), 0, "raw")
@@ -243,8 +244,11 @@ class NamesTable:
     # -- looking up ----------------------------------------------------------------------------
 
     def resolve(self, host: str, family: int) -> str:
-        """Return one address of a host, as bind and connect look it up."""
-        return self._addresses_for(host, family, 0)[0]
+        """Return one address of a host, as bind and connect look it up.
+
+        An interface in the text is dropped: CPython takes it from the tuple (``getsockaddrarg``).
+        """
+        return without_scope(self._addresses_for(host, family, 0)[0])
 
     def _addresses_for(self, host: str, family: int, flags: int) -> list[str]:
         """Return the addresses that a lookup in a family gives; canonical, IPv4 ones unmapped."""
@@ -304,6 +308,8 @@ class NamesTable:
         """Answer as socket.getnameinfo."""
         flags = c_int(flags)
         ip, port = _name_argument(sockaddr)
+        if flags & ~_NI_KNOWN:
+            raise gai_error(EAI_BADFLAGS)
         scope = scope_of(ip)
         host = None if flags & socket.NI_NUMERICHOST else self.name_of(without_scope(ip))
         if host is None:
@@ -311,7 +317,8 @@ class NamesTable:
                 raise gai_error(EAI_NONAME)
             host = without_scope(ip)
             if scope:
-                host = f"{host}%{_INTERFACE_NAMES.get(scope, scope)}"
+                is_local = host.startswith(_LINK_LOCAL)
+                host = f"{host}%{_INTERFACE_NAMES.get(scope, scope) if is_local else scope}"
         service = None
         if not flags & socket.NI_NUMERICSERV:
             service = service_of(port, "udp" if flags & socket.NI_DGRAM else "tcp")
@@ -419,8 +426,9 @@ def _name_argument(sockaddr: object) -> tuple[str, int]:
         raise gai_error(EAI_NONAME)
     if not is_ipv6(ip) and len(sockaddr) != 2 and not _is_mapped(sockaddr[0]):  # noqa: PLR2004
         raise OSError("IPv4 sockaddr must be 2 tuple")
-    if len(sockaddr) > 3 and sockaddr[3] and ip.startswith(_LINK_LOCAL):  # noqa: PLR2004
-        ip = f"{without_scope(ip)}%{sockaddr[3]}"
+    ip = without_scope(ip)  # As in ``resolve``.
+    if len(sockaddr) > 3 and sockaddr[3] and is_ipv6(ip):  # noqa: PLR2004
+        ip = f"{ip}%{sockaddr[3]}"
     return ip, sockaddr[1] & 0xFFFF
 
 
@@ -439,7 +447,7 @@ def _numeric(host: str) -> str | None:
             number = _INTERFACE_NUMBERS.get(scope, number)
         if ":" not in text or not (number or scope == "0"):
             return None
-        if is_local and number:
+        if number:
             text = f"{text}%{number}"
     if ":" in text:
         try:

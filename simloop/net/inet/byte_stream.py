@@ -128,14 +128,9 @@ class StreamSocket(SocketFile):
         fabric = self.fabric
         if not fabric.direct:
             fabric.observe(self.kind, *self._flow(), data, self._receiver())
-        peer = self.peer
-        if (
-            self.direct
-            and peer is not None
-            and fabric.link is None
-            and len(data) <= self.window - peer.inbox.size
-        ):
-            peer._arrive(data)  # Only the tap kept it from the fast path.
+        if self._arrives_at_once(len(data)):
+            assert self.peer is not None
+            self.peer._arrive(data)
             return len(data)
         queued = self.unsent_size
         if self.unsent is None:
@@ -145,6 +140,16 @@ class StreamSocket(SocketFile):
         if self.unsent_size < queued:
             self.notify_writable()  # The peer closed meanwhile, and its full inbox is gone.
         return len(data)
+
+    def _arrives_at_once(self, size: int) -> bool:
+        """Return whether only the tap kept so many bytes from the fast path."""
+        peer = self.peer
+        return (
+            self.direct
+            and peer is not None
+            and self.fabric.link is None
+            and size <= self.window - peer.inbox.size
+        )
 
     def send_quietly(self, _data: bytes) -> bool:
         """Send all of it by a short way that is not the fast path, if there is one."""

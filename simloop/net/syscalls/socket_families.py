@@ -16,7 +16,8 @@ from simloop.net.inet.tcp import TcpSocket
 from simloop.net.inet.udp import UdpSocket
 from simloop.net.linux import socket_names as socket
 from simloop.net.unix.unix_datagram import UnixDatagram
-from simloop.net.unix.unix_stream import UnixPackets, UnixStream
+from simloop.net.unix.unix_packets import UnixPackets
+from simloop.net.unix.unix_stream import UnixStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable

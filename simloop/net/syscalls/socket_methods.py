@@ -46,6 +46,7 @@ T = TypeVar("T")
 
 _MSG_DONTWAIT = int(socket_names.MSG_DONTWAIT)
 _MSG_CTRUNC = int(socket_names.MSG_CTRUNC)
+_MSG_CMSG_CLOEXEC = 0x40000000
 _RIGHTS = (int(socket.SOL_SOCKET), int(socket_names.SCM_RIGHTS))
 _OPTION_SIZE_MAX = 1024
 _BACKLOG = min(socket.SOMAXCONN, 128)  # CPython's default.
@@ -333,7 +334,8 @@ class SocketMethods(_socket.socket):
     ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
         """Receive with ancillary data: (data, ancillary items, message flags, address)."""
         size = size_of(bufsize, "negative buffer size in recvmsg()")
-        return self._recvmsg("recvmsg", size, ancbufsize, flags)
+        data, ancillary, told, address = self._recvmsg("recvmsg", size, ancbufsize, flags)
+        return data[:size], ancillary, told, address
 
     def recvmsg_into(
         self, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0, /
@@ -359,15 +361,22 @@ class SocketMethods(_socket.socket):
         data, items, message_flags, sender = self._wait(
             what, flags, lambda: file.recvmsg(size, room, flags)
         )
-        ancillary, is_cut = self._incoming(items, room)
+        ancillary, is_cut = self._incoming(items, room, is_kept=not flags & _MSG_CMSG_CLOEXEC)
         if is_cut:
             message_flags |= _MSG_CTRUNC
-        return data[:size], ancillary, message_flags, file.show_address(sender)
+        # With MSG_TRUNC there may be more of it than there was room for.
+        return data, ancillary, message_flags, file.show_address(sender)
 
     def _incoming(
-        self, items: Sequence[Ancillary], room: int
+        self, items: Sequence[Ancillary], room: int, *, is_kept: bool
     ) -> tuple[list[tuple[int, int, bytes]], bool]:
-        """Give descriptors to files that came by SCM_RIGHTS, as many as there is room for."""
+        """Give descriptors to files that came by SCM_RIGHTS, as many as there is room for.
+
+        Args:
+            items: What came.
+            room: For how many bytes of it.
+            is_kept: Whether a program that is executed would get them: no MSG_CMSG_CLOEXEC.
+        """
         ancillary = []
         is_cut = False
         for level, kind, data in items:
@@ -381,7 +390,7 @@ class SocketMethods(_socket.socket):
                 count = max(0, room - socket_names.cmsg_len(0)) // _INT_SIZE
                 fits = count > 0
                 is_cut |= count < len(data)
-                raw = self._received(data, count)
+                raw = self._received(data, count, is_kept=is_kept)
             if fits:
                 ancillary.append((level, kind, raw))
                 room -= socket_names.cmsg_space(len(raw))
@@ -389,17 +398,22 @@ class SocketMethods(_socket.socket):
                 is_cut = True
         return ancillary, is_cut
 
-    def _received(self, files: list[File], count: int) -> bytes:
+    def _received(self, files: list[File], count: int, *, is_kept: bool) -> bytes:
         """Number the first ``count`` files; each file was held by the message until now."""
-        numbers = array.array("i", [self._number_of(file) for file in files[:count]])
+        numbers = array.array(
+            "i", [self._number_of(file, is_kept=is_kept) for file in files[:count]]
+        )
         for file in files:
             file.drop()
         return numbers.tobytes()
 
-    def _number_of(self, file: File) -> int:
+    def _number_of(self, file: File, *, is_kept: bool) -> int:
         if isinstance(file, PassedFile):
             return file.take_number()
-        return self._host.descriptors.add(file)
+        number = self._host.descriptors.add(file)
+        if is_kept:
+            self._host.descriptors.set_inheritable(number, inheritable=True)
+        return number
 
     # -- options -------------------------------------------------------------------------------
 

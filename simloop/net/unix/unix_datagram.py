@@ -39,7 +39,7 @@ _MSG_OOB = int(socket.MSG_OOB)
 class UnixDatagram(UnixAddresses):
     """A SOCK_DGRAM socket of AF_UNIX."""
 
-    __slots__ = ("held", "inbox", "is_shut_read", "is_shut_write", "peer")
+    __slots__ = ("held", "inbox", "is_shut_read", "is_shut_write", "knows_process", "peer")
 
     kind: ClassVar[str] = "unix"
 
@@ -49,6 +49,7 @@ class UnixDatagram(UnixAddresses):
         # (data, files, the sender, the sender's name or None), oldest first.
         self.inbox: deque[tuple[bytes, list[File], UnixDatagram]] = deque()
         self.held: int = 0
+        self.knows_process: bool = False
         self.is_shut_read: bool = False
         self.is_shut_write: bool = False
 
@@ -59,6 +60,7 @@ class UnixDatagram(UnixAddresses):
         assert isinstance(other, UnixDatagram)
         self._set_peer(other)
         other._set_peer(self)
+        self.knows_process = other.knows_process = True
 
     def _set_peer(self, peer: UnixDatagram) -> None:
         self.peer = peer

@@ -1,22 +1,22 @@
-"""UNIX stream and packet sockets: connections inside one host.
+"""UNIX stream sockets: connections inside one host.
 
 Owns: what each call answers in each state, as Linux' AF_UNIX does, and the files that travel with
-bytes (SCM_RIGHTS). A sender fills the receiver's inbox up to its own send buffer; nothing passes
-the link between hosts. Must not know time.
+bytes (SCM_RIGHTS). A sender fills the receiver's inbox until the memory of what it sent is its own
+send buffer; nothing passes the link between hosts. Must not know time.
 
 Files travel at a place in the stream: the first read that reaches the bytes they were sent with
 gets them, and stops behind those bytes. Each file in flight counts as a reference.
 
 Invariants: ``rights`` is None or a queue of (start, end, files) relative to the front of the inbox,
-in order and not overlapping; ``window`` is the own send buffer; ``blocked`` holds while connected,
-so that a reader always looks whether its sender waits for room.
+in order and not overlapping; ``window`` is how many bytes fit into the own send buffer however
+small the writes are, so that nobody counts memory while no more than that is there; ``blocked``
+holds while connected, so that a reader always looks whether its sender waits for room.
 """
 
 from __future__ import annotations
 
 import errno
 import struct
-import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,7 +32,6 @@ from simloop.net.inet.socket_file import (
     Ancillary,
     Message,
     SocketFile,
-    cut,
 )
 from simloop.net.inet.tcp_states import (
     CLOSED,
@@ -44,7 +43,7 @@ from simloop.net.inet.tcp_states import (
 )
 from simloop.net.linux import socket_names as socket
 
-from .packet_memory import memory_of
+from .packet_memory import SMALLEST, StreamMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,11 +53,11 @@ if TYPE_CHECKING:
     from simloop.net.host import Host
     from simloop.net.inet.tcp_states import State
 
-__all__ = ["BUFFER", "UnixAddresses", "UnixPackets", "UnixStream", "files_of"]
+__all__ = ["BUFFER", "UNNAMED", "UnixAddresses", "UnixStream", "files_of"]
 
 BUFFER = 212_992  # net.core.wmem_default
 _BACKLOG_MAX = 4_096
-_UNNAMED: Endpoint = ("", 0)
+UNNAMED: Endpoint = ("", 0)
 _CREDENTIALS = struct.Struct("3i")
 _NOBODY = (0, -1, -1)
 _RIGHTS = (SOL_SOCKET, int(socket.SCM_RIGHTS))
@@ -68,7 +67,6 @@ _REUSEPORT = (SOL_SOCKET, int(socket.SO_REUSEPORT))
 
 _SHUT_RD, _SHUT_WR, _SHUT_RDWR = int(socket.SHUT_RD), int(socket.SHUT_WR), int(socket.SHUT_RDWR)
 _MSG_PEEK = int(socket.MSG_PEEK)
-_MSG_TRUNC = int(socket.MSG_TRUNC)
 _MSG_OOB = int(socket.MSG_OOB)
 
 
@@ -79,6 +77,8 @@ class UnixAddresses(SocketFile):
 
     local: Endpoint | None  # Inherited, as below.
     peer: Any  # Of the heirs, each of its own kind.
+    knows_process: bool
+    """Whether it was connected, listened, or came of a pair: init_peercred of af_unix.c."""
 
     def parse_address(self, address: object, what: str) -> Endpoint:
         """Check a path or an abstract name."""
@@ -91,14 +91,14 @@ class UnixAddresses(SocketFile):
 
     def getsockname(self) -> SocketAddress:
         """Return the own name, "" without one."""
-        return show_unix(self.local or _UNNAMED)
+        return show_unix(self.local or UNNAMED)
 
     def getpeername(self) -> SocketAddress:
         """Return the peer's name, "" where it has none; ENOTCONN without a peer."""
         if self.remote is None:
             raise os_error(errno.ENOTCONN)
         peer = self.peer
-        return show_unix(self.remote if peer is None else peer.local or _UNNAMED)
+        return show_unix(self.remote if peer is None else peer.local or UNNAMED)
 
     def bind(self, endpoint: Endpoint) -> None:
         """Take a name; "" lets the host choose an abstract one."""
@@ -123,7 +123,7 @@ class UnixAddresses(SocketFile):
     def take_name_to_pass(self) -> None:
         """Take an abstract name if there is none and SO_PASSCRED is set (unix(7), autobind)."""
         if self.options is not None and self.local is None and self.flag(*opt.PASSCRED):
-            self.bind(_UNNAMED)
+            self.bind(UNNAMED)
 
     def release_name(self) -> None:
         """Part from the name."""
@@ -159,7 +159,7 @@ class UnixAddresses(SocketFile):
         """Answer SO_PEERCRED: the virtual process of the host is on the other side."""
         if name == _PEERCRED:
             host = self.host
-            known = (host.pid, host.uid, host.gid) if self.remote is not None else _NOBODY
+            known = (host.pid, host.uid, host.gid) if self.knows_process else _NOBODY
             return _CREDENTIALS.pack(*known)
         return super().special_option(name)
 
@@ -178,7 +178,7 @@ def files_of(ancillary: list[Ancillary]) -> list[File]:
 class UnixStream(UnixAddresses, StreamSocket):
     """One end of a UNIX connection, or a listener."""
 
-    __slots__ = ("backlog", "queue", "rights")
+    __slots__ = ("backlog", "knows_process", "queue", "rights")
 
     kind: ClassVar[str] = "unix"
     levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET,)
@@ -196,6 +196,7 @@ class UnixStream(UnixAddresses, StreamSocket):
     def __init__(self, host: Host, type_: int, proto: int) -> None:
         super().__init__(host, AF_UNIX, type_, proto, BUFFER, BUFFER)
         self.backlog: int = 0
+        self.knows_process: bool = False
         self.queue: deque[UnixStream] | None = None
         self.rights: deque[tuple[int, int, list[File]]] | None = None
 
@@ -212,8 +213,9 @@ class UnixStream(UnixAddresses, StreamSocket):
     def _joined(self, peer: UnixStream) -> None:
         self.state = ON_UNIX_SYN[self.state]
         self.peer = peer
-        self.window = self.sndbuf
-        self.remote = peer.local or _UNNAMED
+        self.knows_process = True
+        self.window = self._least_room()
+        self.remote = peer.local or UNNAMED
 
     def connect(self, endpoint: Endpoint) -> int:
         """Connect at once: 0, or an errno; EAGAIN where the listener's queue is full."""
@@ -245,6 +247,7 @@ class UnixStream(UnixAddresses, StreamSocket):
         self.backlog = backlog if 0 <= backlog < _BACKLOG_MAX else _BACKLOG_MAX
         if self.queue is None:
             self.queue = deque()
+            self.knows_process = True
             self.state = ON_UNIX_LISTEN[self.state]
 
     def accept(self) -> UnixStream:
@@ -276,9 +279,20 @@ class UnixStream(UnixAddresses, StreamSocket):
             raise os_error(errno.EPIPE)
 
     def room(self) -> int:
-        """How much of the own send buffer the peer's inbox leaves."""
-        assert self.peer is not None
-        return self.window - self.peer.inbox.size
+        """How many bytes one send can take now."""
+        return StreamMemory(self.sndbuf).room(self._held())
+
+    def _held(self) -> int:
+        """Return how much of the own send buffer what the peer did not read yet occupies."""
+        peer = self.peer
+        return 0 if peer is None else StreamMemory(self.sndbuf).of(peer.inbox)
+
+    def _least_room(self) -> int:
+        return -(-self.sndbuf // SMALLEST)
+
+    def _arrives_at_once(self, size: int) -> bool:
+        del size
+        return True  # There was room, and nothing lies between.
 
     def sendto(self, data: bytes, flags: int, endpoint: Endpoint) -> int:
         """Refuse: a stream has one destination."""
@@ -299,10 +313,11 @@ class UnixStream(UnixAddresses, StreamSocket):
         if not data:
             return 0
         assert isinstance(peer, UnixStream)
-        if self.room() <= 0:
+        room = self.room()
+        if room <= 0:
             raise os_error(errno.EAGAIN)
-        start = peer.inbox.size
-        end = start + min(len(data), self.room())
+        start = peer.inbox.size  # The first buffer of the kernel's bears the files.
+        end = start + min(len(data), room, StreamMemory(self.sndbuf).piece)
         for file in files:
             file.acquire()
         if peer.rights is None:
@@ -335,7 +350,7 @@ class UnixStream(UnixAddresses, StreamSocket):
         """Return the name that the peer has by now, or had; None without one."""
         peer = self.peer
         name = self.remote if peer is None else peer.local
-        return None if name == _UNNAMED else name
+        return None if name == UNNAMED else name
 
     def _recv_with_files(self, size: int, flags: int) -> tuple[bytes, list[File]]:
         assert self.rights
@@ -401,7 +416,7 @@ class UnixStream(UnixAddresses, StreamSocket):
         self.direct = self.blocked = False
         if isinstance(peer, UnixStream):
             peer.peer = None
-            peer.remote = self.local or _UNNAMED  # The name that it had at the end.
+            peer.remote = self.local or UNNAMED  # The name that it had at the end.
             if was_unread:
                 peer.error = errno.ECONNRESET
             peer._shut(read=True, write=True)
@@ -447,10 +462,7 @@ class UnixStream(UnixAddresses, StreamSocket):
 
     def _is_mostly_free(self) -> bool:
         """Linux' rule: a UNIX socket shows writable while three quarters of its buffer are free."""
-        return self.peer is None or self._queued_at_peer() * 4 <= self.window
-
-    def _queued_at_peer(self) -> int:
-        return 0 if self.peer is None else self.peer.inbox.size
+        return self.peer is None or self._held() * 4 <= self.sndbuf
 
     @property
     def readable(self) -> bool:
@@ -466,7 +478,7 @@ class UnixStream(UnixAddresses, StreamSocket):
         """Act upon an option; the send buffer is what the peer's inbox may hold."""
         super().option_changed(key, value)
         if key == SO_SNDBUF:
-            self.window = self.sndbuf
+            self.window = self._least_room()
             self.room_made()
 
     def check(self) -> None:
@@ -482,119 +494,4 @@ class UnixStream(UnixAddresses, StreamSocket):
             child.check()
         if self.state is ESTABLISHED:
             assert self.blocked
-            assert self.window == self.sndbuf
-
-
-class UnixPackets(UnixStream):
-    """A SOCK_SEQPACKET socket: a connection that keeps the borders of what was sent."""
-
-    __slots__ = ("held", "packets")
-
-    def __init__(self, host: Host, type_: int, proto: int) -> None:
-        super().__init__(host, type_, proto)
-        self.packets: deque[tuple[bytes, list[File]]] = deque()
-        self.held: int = 0  # Memory of this socket's packets that the peer did not take yet.
-
-    def most_taken(self) -> int:
-        """Return no bound: a packet is taken whole or not at all."""
-        return sys.maxsize
-
-    def check_sending(self) -> None:
-        """Raise the pending error before all others."""
-        if self.error:
-            self.raise_error()
-        super().check_sending()
-
-    def send(self, data: bytes, flags: int = 0) -> int:
-        """Send one packet."""
-        return self.sendmsg(data, [], flags, None)
-
-    def sendto(self, data: bytes, flags: int, endpoint: Endpoint) -> int:
-        """Send one packet to the peer: the address does not count."""
-        del endpoint
-        return self.send(data, flags)
-
-    def sendmsg(
-        self, data: bytes, ancillary: list[Ancillary], flags: int, endpoint: Endpoint | None
-    ) -> int:
-        """Send one packet, with files."""
-        del endpoint
-        if flags & _MSG_OOB:
-            raise os_error(errno.EOPNOTSUPP)
-        files = files_of(ancillary)
-        if self.state is ESTABLISHED and not self.error:
-            self.take_name_to_pass()
-        self.check_sending()
-        peer = self.peer
-        assert isinstance(peer, UnixPackets)
-        if len(data) > self.sndbuf - 32:
-            raise os_error(errno.EMSGSIZE)
-        if self.held >= self.sndbuf:
-            raise os_error(errno.EAGAIN)
-        source, destination = self.local or _UNNAMED, self.remote or _UNNAMED
-        self.fabric.observe(self.kind, source, destination, data, peer)
-        for file in files:
-            file.acquire()
-        self.held += memory_of(len(data))
-        peer.packets.append((data, files))
-        peer.notify_readable()
-        return len(data)
-
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        """Take one packet; what does not fit is gone."""
-        data, ancillary, _, _ = self.recvmsg(size, 0, flags)
-        for _, _, files in ancillary:
-            for file in files if isinstance(files, list) else ():
-                file.drop()
-        return data
-
-    def recvmsg(self, size: int, ancillary_size: int, flags: int = 0) -> Message:
-        """Take one packet, with files, and MSG_TRUNC if it did not fit."""
-        del ancillary_size
-        if flags & _MSG_OOB:
-            raise os_error(errno.EOPNOTSUPP)
-        if self.state is not ESTABLISHED:
-            raise os_error(errno.ENOTCONN)
-        if self.error:
-            self.raise_error()
-        if not self.packets:
-            return self.recv_nothing(), [], 0, None
-        data, files = self.packets[0]
-        sender = self._sender()
-        message_flags = _MSG_TRUNC if len(data) > size else 0
-        if flags & _MSG_PEEK:
-            for file in files:
-                file.acquire()
-            return cut(data, size, flags), self.beside(data, files), message_flags, sender
-        self.packets.popleft()
-        peer = self.peer
-        if isinstance(peer, UnixPackets):
-            peer.held -= memory_of(len(data))
-            peer.room_made()
-        return cut(data, size, flags), self.beside(data, files), message_flags, sender
-
-    def count_unread(self) -> int:
-        """Return the bytes of all packets (``unix_inq_len`` of net/unix/af_unix.c)."""
-        return super().count_unread() + sum(len(data) for data, _ in self.packets)
-
-    def _has_input(self) -> bool:
-        return bool(self.packets)
-
-    def _is_unread(self) -> bool:
-        # Linux overlooks a packet of nothing if it is the first one.
-        return len(self.packets) > 1 or any(data for data, _ in self.packets)
-
-    def _forget_input(self) -> None:
-        super()._forget_input()
-        while self.packets:
-            for file in self.packets.popleft()[1]:
-                file.drop()
-
-    def _queued_at_peer(self) -> int:
-        return self.held
-
-    def check(self) -> None:
-        """Assert the invariants."""
-        super().check()
-        if isinstance(self.peer, UnixPackets):
-            assert self.held == sum(memory_of(len(data)) for data, _ in self.peer.packets)
+            assert self.window == self._least_room()
