@@ -60,7 +60,7 @@ class StreamMemory:
     __slots__ = ("piece", "sndbuf")
 
     def __init__(self, sndbuf: int) -> None:
-        self.sndbuf = sndbuf
+        self.sndbuf: int = sndbuf
         self.piece: int = min((sndbuf >> 1) - 64, _STREAM_HEAD_MAX + _STREAM_PAGES_MAX)
         """The most bytes in one buffer: two of them go into the sender's."""
 

@@ -55,10 +55,11 @@ _DRIVER_ADDRESS6 = "fdff:ffff:ffff:ffff:ffff:ffff:ffff:fffe"
 """The same for hosts that have one of IPv6 (RFC 4193)."""
 
 _FIRST = 10 << 24
+"""10.0.0.0, of which hosts without addresses get the next one (RFC 1918)."""
+
 _NAME_MAX = 253
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
-"""10.0.0.0, of which hosts without addresses get the next one (RFC 1918)."""
 
 
 class HostTable:
