@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import weakref
 
 import pytest
@@ -195,6 +196,7 @@ class Slotted(Own):
     __slots__ = ("more",)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="hosts have disks, which want Linux")
 @pytest.mark.parametrize("heir", [Own, Slotted])
 def test_on_a_host(heir) -> None:
     """A host's program may have a loop of its own class, killed and with a clock of its own."""
