@@ -111,16 +111,19 @@ class Terminal(io.StringIO):
 def test_an_explanation_fits_the_terminal(columns, monkeypatch) -> None:
     """Sentences are wrapped and columns are as wide as there is room; a file gets 119."""
     failure = simloop.explore(broken_programs.check_then_act).failures[0]
-    wide = failure.explain()
-    assert 100 < max(map(len, wide.splitlines())) <= 119
+    assert 100 < max(map(len, table_and_sentences(failure.explain()))) <= 119
     monkeypatch.setattr(os, "get_terminal_size", lambda _fd: os.terminal_size((columns, 24)))
     monkeypatch.setattr(sys, "stdout", Terminal())
-    narrow = failure.explain()
-    *rows, _end = [line for line in narrow.splitlines() if " | " in line]
+    assert max(map(len, table_and_sentences(failure.explain()))) <= columns
+
+
+def table_and_sentences(text):
+    """Return the rows of both columns but for the last, and the lines of what happens."""
+    rows = [line for line in text.splitlines() if " | " in line]
+    sentences = text.partition(" happens:")[2].partition("\n\n")[0].splitlines()
     assert rows[0].startswith("undisturbed")
-    sentences = narrow.partition(" happens:")[2].partition("\n\n")[0].splitlines()
     assert len(sentences) > 1
-    assert max(map(len, rows + sentences)) <= columns
+    return rows[:-1] + sentences
 
 
 @pytest.mark.parametrize(
