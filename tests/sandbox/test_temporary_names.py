@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import simloop
+from simloop._sandbox import passed_over
 
 
 async def make(folder: Path) -> list[str]:
@@ -74,3 +75,29 @@ def test_a_folder_that_is_not_there() -> None:
         return tempfile.mktemp(dir="/nowhere")  # noqa: S306 - as above
 
     assert simloop.run(main()).startswith("/nowhere/")
+
+
+@pytest.mark.parametrize("make_one", [tempfile.mkstemp, tempfile.mkdtemp])
+def test_a_name_that_is_taken_at_the_last_moment_counts(make_one, tmp_path, monkeypatch) -> None:
+    """Another process may come between the look and the making, and the name be another by that."""
+    # Comparing processes asks whether names were passed over, and then lets them run one by one.
+    taken = [True]
+
+    def first_taken(real):
+        def make(*args, **kwargs):
+            if taken:
+                taken.pop()
+                raise FileExistsError
+            return real(*args, **kwargs)
+
+        return make
+
+    monkeypatch.setattr(os, "open", first_taken(os.open))
+    monkeypatch.setattr(os, "mkdir", first_taken(os.mkdir))
+
+    async def main() -> None:
+        make_one(dir=tmp_path)
+
+    before = len(passed_over)
+    simloop.run(main())
+    assert len(passed_over) == before + 1

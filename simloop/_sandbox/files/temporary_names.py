@@ -47,8 +47,12 @@ def _register(module: ModuleType) -> None:
         run = by_thread.get(get_ident())
         if run is None or (run.sockets is not None and run.sockets.files is not None):
             return name  # Nothing that a run leaves on a disk is there for the next one.
-        # mkstemp, mkdtemp and mktemp all call it ``dir`` (CPython 3.11 to 3.14, Lib/tempfile.py).
-        folder = sys._getframe(_TO_CALLER).f_locals.get("dir") or module.tempdir
+        # mkstemp, mkdtemp and mktemp all call it ``dir``, and count their tries in ``seq`` (CPython
+        # 3.11 to 3.14, Lib/tempfile.py).
+        caller = sys._getframe(_TO_CALLER).f_locals
+        if caller.get("seq"):  # Something came to have the last name after this looked.
+            passed_over.append(None)
+        folder = caller.get("dir") or module.tempdir
         there = _names_in(folder)
         while any(name in each for each in there):
             passed_over.append(None)
