@@ -79,7 +79,8 @@ class _Layout(NamedTuple):
 
     places: tuple[tuple[dict[str, Any], str], ...]
     """Where each variable stands."""
-    variables: tuple[_Variable, ...]
+    rows: tuple[tuple[str, dict[str, Any], str, Callable[[Start], Any] | None], ...]
+    """The same with its key and what makes its first value."""
     keepers: tuple[Keeper, ...]
     accesses: tuple[tuple[Callable[[], Any], Callable[[Any], None], bool], ...]
     """How each keeper's state is read and put in place, and whether states can be compared."""
@@ -129,7 +130,10 @@ def _look() -> _Layout:
         )
         _layout = _Layout(
             tuple((sys.modules[each.module].__dict__, each.name) for each in found),
-            found,
+            tuple(
+                (each.key, sys.modules[each.module].__dict__, each.name, each.first)
+                for each in found
+            ),
             tuple(_keepers),
             tuple((each.get, each.set, each.compares) for each in _keepers),
         )
@@ -138,8 +142,21 @@ def _look() -> _Layout:
 
 def exchange(world: Values, start: Start) -> Values:
     """Put the world's values in place; returns the process's own."""
-    own = by_name(keep())
-    put(world, start)
+    # What by_name(keep()) and put() come to, in one go: each run begins so.
+    layout = _look()
+    own: Values = {}
+    for key, namespace, name, first in layout.rows:
+        own[key] = namespace[name]
+        if key in world:
+            namespace[name] = world[key]
+        else:
+            namespace[name] = None if first is None else first(start)
+    for keeper in layout.keepers:
+        own[keeper.key] = keeper.get()
+        if keeper.key in world:
+            keeper.set(world[keeper.key])
+        else:
+            keeper.begin(start)
     return own
 
 
@@ -156,7 +173,7 @@ def keep() -> Kept:
 def by_name(kept: Kept) -> Values:
     """Return such values by name, which are good for other modules, too."""
     layout = kept.layout
-    values = {each.key: value for each, value in zip(layout.variables, kept.values, strict=True)}
+    values = {row[0]: value for row, value in zip(layout.rows, kept.values, strict=True)}
     for each, state in zip(layout.keepers, kept.states, strict=True):
         values[each.key] = state
     return values
@@ -165,11 +182,11 @@ def by_name(kept: Kept) -> Values:
 def put(world: Values, start: Start) -> None:
     """Put the world's values in place, its first ones where it has none."""
     layout = _look()
-    for (namespace, name), each in zip(layout.places, layout.variables, strict=True):
-        if each.key in world:
-            namespace[name] = world[each.key]
+    for key, namespace, name, first in layout.rows:
+        if key in world:
+            namespace[name] = world[key]
         else:
-            namespace[name] = None if each.first is None else each.first(start)
+            namespace[name] = None if first is None else first(start)
     for keeper in layout.keepers:
         if keeper.key in world:
             keeper.set(world[keeper.key])
@@ -206,9 +223,9 @@ def swap(theirs: Kept) -> Kept | None:
 def give_back(world: Values, own: Values) -> None:
     """Keep the world's values for its next run and put the process's own in place."""
     layout = _look()
-    for (namespace, name), each in zip(layout.places, layout.variables, strict=True):
-        world[each.key] = namespace[name]
-        namespace[name] = own.get(each.key)
+    for key, namespace, name, _first in layout.rows:
+        world[key] = namespace[name]
+        namespace[name] = own.get(key)
     for keeper in layout.keepers:
         if keeper.key in own:
             world[keeper.key] = keeper.get()
