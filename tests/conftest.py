@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
+import shutil
 import signal
+import tempfile
 import warnings
 
 import pytest
@@ -20,6 +23,12 @@ settings.load_profile("simloop")
 
 # A shell that runs the tests in the background has them, and what they start, ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Runs of one seed take the same names for temporary files: tests that run beside these, under
+# another Python too, have them elsewhere. Pytest keeps its own folders where they were.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="own-")
+atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 
 
 @pytest.fixture

@@ -22,11 +22,12 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 __all__ = [
-    "DEFAULT_REPR",
     "attribute_of",
+    "bytes_without_addresses",
     "class_name",
     "kind_of",
     "message_of",
@@ -42,13 +43,15 @@ _qualname_of = type.__dict__["__qualname__"].__get__
 _module_of = type.__dict__["__module__"].__get__
 _function_in = functools.partial.__dict__["func"].__get__
 
-# The forms of object_repr, func_repr, method_repr, meth_repr, gen_repr, code_repr and the like in
-# CPython's Objects/*.c. In debug mode and beside other words the address is not the last thing.
-DEFAULT_REPR = (
-    r"(<[^<>\n]*(?:<(?:locals|lambda|module|listcomp|genexpr|dictcomp|setcomp)>[^<>\n]*)*) at"
-    r" 0x[0-9a-fA-F]{6,16}(?=[>;, ])"
-)
-_IN_TEXT = re.compile(DEFAULT_REPR)
+# The forms of object_repr, func_repr, method_repr, meth_repr, gen_repr, code_repr, cell_repr and so
+# on in CPython's Objects/*.c, of Lib/threading.py (then follows the state), of _hashopenssl.c (an
+# "@"), and what asyncpg's proxies append (it alone); Lib/unittest/mock.py gives a decimal number.
+_ADDRESS = r" (?:at|@) 0x[0-9a-fA-F]{6,16}(?=[>:;, ])| 0x[0-9a-f]{9,16}(?=>)"
+_OF_A_MOCK = re.compile(r"(<\w*Mock\b[^<>\n]*) id='[0-9]{7,20}'>")
+_MAY_HOLD_ONE = re.compile(_ADDRESS)
+_MAY_HOLD_ONE_IN_BYTES = re.compile(rf"{_ADDRESS}|Mock".encode())
+# An arrow is no bracket.
+_BRACKETS_AND_ADDRESSES = re.compile(rf"[-=]>|[<>\n]|{_ADDRESS}")
 # What reprlib leaves of such a form, which asyncio shows arguments by: 13 characters, the dots, and
 # the last 14, which begin in the address or just before it.
 _CUT = re.compile(r"(<[^<>\n]{12}\.\.\.)[^<>\n]{0,8}x[0-9a-f]{6,16}>")
@@ -57,16 +60,43 @@ _CUT = re.compile(r"(<[^<>\n]{12}\.\.\.)[^<>\n]{0,8}x[0-9a-f]{6,16}>")
 def without_addresses(text: str) -> str:
     """Take the addresses out of the default ``repr`` of objects in a text.
 
+    They are within angle brackets on one line, at any depth; whatever else looks like one is data.
+
     Example:
         >>> without_addresses("<main.Peer object at 0x7f0123456789> has 0xdeadbeef")
         '<main.Peer object> has 0xdeadbeef'
+        >>> without_addresses("<threading.Event at 0x7f0123456789: unset>")
+        '<threading.Event: unset>'
     """
-    while "0x" in text:
-        shorter = _IN_TEXT.sub(r"\1", text)
-        if shorter == text:
-            break  # Once for each level of what stands within another one.
-        text = shorter
+    if _MAY_HOLD_ONE.search(text):
+        text = "".join(_outside_of_addresses(text))
+    if "Mock" in text:
+        text = _OF_A_MOCK.sub(r"\1>", text)
     return _CUT.sub(r"\1>", text) if "..." in text else text
+
+
+def bytes_without_addresses(data: bytes) -> bytes:
+    """Do the same for bytes, which may be text."""
+    if not _MAY_HOLD_ONE_IN_BYTES.search(data):
+        return data
+    return without_addresses(data.decode("latin-1")).encode("latin-1")
+
+
+def _outside_of_addresses(text: str) -> Iterator[str]:
+    """Yield the pieces of a text between the addresses that stand within brackets."""
+    depth = begin = 0
+    for found in _BRACKETS_AND_ADDRESSES.finditer(text):
+        mark = found[0]
+        if mark == "<":
+            depth += 1
+        elif mark == ">":
+            depth = max(depth - 1, 0)
+        elif mark == "\n":
+            depth = 0
+        elif depth and mark[0] == " ":
+            yield text[begin : found.start()]
+            begin = found.end()
+    yield text[begin:]
 
 
 def attribute_of(thing: object, name: str) -> object:

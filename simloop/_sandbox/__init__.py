@@ -28,13 +28,14 @@ The rooms: :mod:`.patching` (the tricks, and the list of what is patched), :mod:
 :mod:`.entropy`, :mod:`.io`, :mod:`.files`, :mod:`.asyncio_`, :mod:`.process`, :mod:`.hashing` and
 :mod:`.libraries` (what is patched), and :mod:`.killing` (how killed code ends). Beside them stand
 :mod:`.run_context` (which thread is in which run), :mod:`.permissions` and :mod:`.audit_guard`
-(what is refused), and :mod:`.sandbox`, which puts them together.
+(what is refused), :mod:`.shown_stacks` (what a program sees of its callers), and :mod:`.sandbox`,
+which puts them together.
 """
 
 from __future__ import annotations
 
 # What is imported for what it registers; nothing is patched before a run.
-from . import already_loaded, audit_guard  # noqa: F401 - the first before anything that patches
+from . import already_loaded, audit_guard, shown_stacks  # noqa: F401 - the first before all patches
 from .asyncio_ import all_tasks, event_loops, future_hashes  # noqa: F401
 from .asyncio_.all_tasks import has_tasks
 from .contracts import Clock, Identity, Signals, Sockets, Streams, Threads
@@ -78,6 +79,7 @@ from .process.signals import interrupt_handler, leave_interrupts, take_interrupt
 from .process.threads import foreign, join_for_real, leave_lines, wake_all
 from .run_context import RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
+from .shown_stacks import begins_run
 from .time import (  # noqa: F401
     datetimes,
     openssl_dates,
@@ -105,6 +107,7 @@ __all__ = [
     "ThreadSandbox",
     "Threads",
     "allow",
+    "begins_run",
     "check_zone",
     "clone_method",
     "collect",

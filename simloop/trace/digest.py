@@ -33,7 +33,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel.safe_looks import without_addresses
+from simloop._kernel.safe_looks import bytes_without_addresses, without_addresses
 
 from .labels import (
     coroutine_of,
@@ -43,7 +43,7 @@ from .labels import (
     qualified_name,
     task_of,
 )
-from .plain_text import bytes_without_addresses, canonical, lasting, lasting_bytes
+from .plain_text import canonical, lasting, lasting_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

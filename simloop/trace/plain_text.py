@@ -23,13 +23,12 @@ from collections import deque
 from types import FunctionType, ModuleType
 from typing import Any
 
-from simloop._kernel.safe_looks import DEFAULT_REPR, repr_of, without_addresses
+from simloop._kernel.safe_looks import repr_of, without_addresses
 
-__all__ = ["bytes_without_addresses", "canonical", "lasting", "lasting_bytes", "let_stand"]
+__all__ = ["canonical", "lasting", "lasting_bytes", "let_stand"]
 
-_HEXADECIMAL = re.compile(r"(?: at )?0x([0-9a-fA-F]{4,16})\b")
-
-_IN_BYTES = re.compile(DEFAULT_REPR.encode())
+# As in most a ``repr``, and as in that of a mock.
+_ADDRESSES = re.compile(r"(?: at )?0x([0-9a-fA-F]{4,16})\b|(?<!\w)id='([0-9]{5,20})'")
 
 _OBJECTS_MAX = 50_000
 """How many objects of a value are looked at for their addresses."""
@@ -63,16 +62,6 @@ def lasting_bytes(data: bytes) -> bytes:
     return data
 
 
-def bytes_without_addresses(data: bytes) -> bytes:
-    """Do the same for bytes, which may be text."""
-    while b"0x" in data:
-        shorter = _IN_BYTES.sub(rb"\1", data)
-        if shorter == data:
-            break
-        data = shorter
-    return data
-
-
 def canonical(value: object) -> str:
     """Return a text that equal outcomes share, whatever process they come from.
 
@@ -88,16 +77,21 @@ def canonical(value: object) -> str:
     text = repr_of(value)
     if issubclass(type(value), BaseException):
         text = without_addresses(text)  # Its message may show what it does not hold.
-    return _without_own_addresses(text, value) if "0x" in text else text
+    return _without_own_addresses(text, value) if "0x" in text or "id='" in text else text
 
 
 def _without_own_addresses(text: str, value: object) -> str:
     """Take out the numbers that are the address of the value, or of an object that it holds."""
-    numbers = dict.fromkeys(int(found[1], 16) for found in _HEXADECIMAL.finditer(text))
+    numbers = dict.fromkeys(map(_address_in, _ADDRESSES.finditer(text)))
     own = _addresses_among(numbers, value)
     if not own:
         return text
-    return _HEXADECIMAL.sub(lambda found: "" if int(found[1], 16) in own else found[0], text)
+    return _ADDRESSES.sub(lambda found: "" if _address_in(found) in own else found[0], text)
+
+
+def _address_in(found: re.Match[str]) -> int:
+    hexadecimal, decimal = found.groups()
+    return int(hexadecimal, 16) if hexadecimal else int(decimal)
 
 
 def _addresses_among(numbers: dict[int, None], value: object) -> dict[int, None]:

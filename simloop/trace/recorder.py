@@ -13,10 +13,9 @@ from hashlib import blake2b
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
-from simloop._kernel.safe_looks import without_addresses
+from simloop._kernel.safe_looks import bytes_without_addresses, without_addresses
 
 from .labels import label, location
-from .plain_text import bytes_without_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

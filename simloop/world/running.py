@@ -16,7 +16,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simloop._sandbox import Deferring, has_tasks, leave_interrupts, take_interrupts
+from simloop._sandbox import (
+    Deferring,
+    begins_run,
+    has_tasks,
+    leave_interrupts,
+    take_interrupts,
+)
 from simloop._threads.step_watch import watched_steps
 from simloop.errors import SimError, UsageError
 
@@ -159,6 +165,7 @@ def _in_given_world(world: World, options: RunOptions) -> Iterator[World]:
         yield world
 
 
+@begins_run
 def run_in(
     world: World,
     main: Coroutine[Any, Any, _T],

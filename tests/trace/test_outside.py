@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+import hashlib
 import io
 import logging
 import os
@@ -13,7 +15,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import types
+import unittest.mock
 from pathlib import Path
 
 import pytest
@@ -269,6 +273,59 @@ def test_an_address_in_a_default_repr_is_none(kind):
         return {"thing": [thing, thing.method, lambda: thing]} if kind == "result" else None
 
     assert len(dict.fromkeys(simloop.simulate(main).digest for _ in range(3))) == 1
+
+
+def _cell():
+    here = Plain()
+    return (lambda: here).__closure__[0]
+
+
+_variable = contextvars.ContextVar("a -> b", default=None)
+
+SHOWN_OTHERWISE = {
+    "event": threading.Event,  # the state follows, after a colon
+    "semaphore": lambda: threading.BoundedSemaphore(2),
+    "barrier": lambda: threading.Barrier(2),
+    "cell": _cell,
+    "token": lambda: _variable.set(Plain()),  # a bracket within a bracket, and an arrow in it
+    "hash": hashlib.sha256,  # "@"
+    "mock": unittest.mock.Mock,  # a decimal number
+    "child of a mock": lambda: unittest.mock.MagicMock(name="client").connect().close,
+    "mock with a spec": lambda: unittest.mock.AsyncMock(spec=Plain),
+    "within an event's": lambda: [{"of": (threading.Event(), unittest.mock.Mock())}],
+}
+
+
+@pytest.mark.parametrize("way", ["result", "output", "bytes"])
+@pytest.mark.parametrize("make", SHOWN_OTHERWISE.values(), ids=SHOWN_OTHERWISE)
+def test_an_address_in_a_repr_of_the_standard_librarys_is_none(make, way):
+    """Each form that Python gives an address is known, not only that of a class without a repr."""
+    kept = []
+
+    async def main():
+        thing = make()
+        kept.append(thing)
+        if way == "output":
+            print(thing)  # noqa: T201 - as above
+        if way == "bytes":
+            os.write(1, f"{thing!r}".encode())
+        return thing if way == "result" else None
+
+    assert len(dict.fromkeys(simloop.simulate(main).digest for _ in range(3))) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["<a id='1400000'>", "Mock id='1400000'", "a < b, c > d @ 0x1400000;", "<r 0x1400000>"]
+)
+def test_what_only_resembles_such_a_repr_is_data(text):
+    """A page's ids and a register's number stay in the digest."""
+    other = text.replace("14", "15")
+
+    async def main(text):
+        print(text)  # noqa: T201 - as above
+
+    first, changed = (simloop.simulate(lambda t=t: main(t)).digest for t in (text, other))
+    assert first != changed
 
 
 def test_a_stream_that_was_replaced_before_the_run():

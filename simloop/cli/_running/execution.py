@@ -24,6 +24,7 @@ import attrs
 import simloop
 from simloop._kernel.safe_looks import message_of
 from simloop._loop.asked_class import as_asked
+from simloop._sandbox import begins_run
 from simloop._sandbox.time import real_clock
 from simloop.cli._program import NoProgramError
 from simloop.cli._status import ExitStatus
@@ -68,6 +69,7 @@ class Execution:
         self._verdict: SimError | None = None
         self._loop_class = as_asked(CleanUpLoop, asyncio.SelectorEventLoop)
 
+    @begins_run
     def run(self, program: Callable[[Callable[[], bool]], Any]) -> Ending:
         """Run a program to its end, however it ends.
 

@@ -1,0 +1,148 @@
+"""Stacks as a program sees them: those of its own frames, and of what it calls, without ours.
+
+Which functions of the engine stand below a callback depends on who watches the run, on how it was
+begun and on where simloop is installed. A program shows its stack without being asked: by an error
+in a callback, in debug mode, by a warning or a log record that names its caller's caller. So none
+of the engine's frames is shown, and none of those outside of the run.
+
+Owns: what :mod:`traceback`, :mod:`warnings` and :mod:`logging` find when they look for callers in a
+run.
+
+Must not know: what the frames are of.
+
+Invariants:
+
+- A stack ends where the run began, as a program's does at its first line.
+- The frames themselves are nobody's secret: ``sys._getframe``, ``inspect``, debuggers and errors'
+  ``__traceback__`` have all of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+import warnings
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+
+from .patching.registry import entry, redirect
+from .run_context import by_thread, get_ident
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import CodeType, FrameType
+
+__all__ = ["begins_run"]
+
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
+
+_ENGINE = f"{Path(__file__).parent.parent}/"
+_PAST_ALL = 1 << 20
+"""As ``stacklevel``: beyond the first frame, which Python tells as a place in ``sys``."""
+
+_beginnings: dict[CodeType, None] = {}
+
+
+def begins_run(function: _Function) -> _Function:
+    """Mark a function in which runs begin: whoever called it is no part of them."""
+    _beginnings[function.__code__] = None
+    return function
+
+
+def _is_engine(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_ENGINE)
+
+
+def _own_frames(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield the program's frames from one on, outwards, as far as the run goes."""
+    while frame is not None and frame.f_code not in _beginnings:
+        if not _is_engine(frame):
+            yield frame
+        frame = frame.f_back
+
+
+def _walk_stack(f: FrameType | None) -> Iterator[tuple[FrameType, int]]:
+    """Do what ``traceback.walk_stack`` does."""
+    if by_thread.get(get_ident()) is None:
+        return _real_walk_stack(sys._getframe(1) if f is None else f)
+    own = _own_frames(sys._getframe(1) if f is None else f)
+    return ((frame, frame.f_lineno) for frame in own)
+
+
+def _walk_traceback(tb: Any) -> Iterator[Any]:
+    """Do what ``traceback._walk_tb_with_full_positions`` does."""
+    if by_thread.get(get_ident()) is None:
+        yield from _real_walk_traceback(tb)
+        return
+    while tb is not None:
+        if not _is_engine(tb.tb_frame):
+            one = iter(_real_walk_traceback(tb))
+            yield next(one)
+        tb = tb.tb_next
+
+
+def _warn(
+    message: Any,
+    category: type[Warning] | None = None,
+    stacklevel: int = 1,
+    source: object = None,
+    **more: Any,
+) -> None:
+    """Do what ``warnings.warn`` does, whose ``stacklevel`` counts the program's frames."""
+    caller = sys._getframe(1)
+    if stacklevel > 1 and _is_of_run(caller):
+        own = _own_levels(caller, _is_import_system)
+        stacklevel = next(islice(own, stacklevel - 1, None), _PAST_ALL)
+    _real_warn(message, category, stacklevel + 1, source, **more)
+
+
+def _find_caller(self: Any, stack_info: bool = False, stacklevel: int = 1) -> Any:  # noqa: FBT001, FBT002 - logging's
+    """Do what ``logging.Logger.findCaller`` does, whose ``stacklevel`` does, too."""
+    if stacklevel > 1:
+        caller: FrameType | None = sys._getframe(1)
+        while caller is not None and _is_loggings(caller):
+            caller = caller.f_back
+        if _is_of_run(caller):
+            *_, stacklevel = islice(_own_levels(caller, _is_loggings), stacklevel)
+    return _real_find_caller(self, stack_info, stacklevel + 1)
+
+
+def _is_of_run(frame: FrameType | None) -> TypeGuard[FrameType]:
+    """Tell whether a frame is the program's: the engine counts its own frames."""
+    return frame is not None and not _is_engine(frame) and by_thread.get(get_ident()) is not None
+
+
+def _own_levels(frame: FrameType, is_internal: Callable[[FrameType], bool]) -> Iterator[int]:
+    """Yield how far each of the program's frames is from one, which is 1, by Python's own count.
+
+    Args:
+        frame: One of the program's.
+        is_internal: Which frames Python leaves out of its count.
+    """
+    level = 0
+    walked: FrameType | None = frame
+    while walked is not None and walked.f_code not in _beginnings:
+        if not is_internal(walked):
+            level += 1
+            if not _is_engine(walked):
+                yield level
+        walked = walked.f_back
+
+
+def _is_import_system(frame: FrameType) -> bool:
+    """Tell which frames ``warnings`` leaves out of the count (Python/_warnings.c)."""
+    file = frame.f_code.co_filename
+    return "importlib" in file and "_bootstrap" in file
+
+
+_modules: tuple[Any, Any] = (traceback, logging)
+_real_walk_stack = traceback.walk_stack
+_real_walk_traceback = _modules[0]._walk_tb_with_full_positions
+_is_loggings: Callable[[FrameType], bool] = _modules[1]._is_internal_frame
+_real_find_caller = logging.Logger.findCaller
+entry(traceback, "walk_stack", _walk_stack)
+entry(traceback, "_walk_tb_with_full_positions", _walk_traceback)
+entry(logging.Logger, "findCaller", _find_caller)
+_real_warn = redirect(warnings.warn, _warn)

@@ -1,0 +1,191 @@
+"""What a program shows of its stack is its own, whoever watches and whoever began the run."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+import threading
+import traceback
+import warnings
+from pathlib import Path
+
+import pytest
+
+import simloop
+from simloop.trace import Recorder
+
+ENGINE = str(Path(simloop.__file__).parent)
+
+
+async def error_in_a_callback():
+    asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+    await asyncio.sleep(0.1)
+
+
+async def error_in_a_callback_in_debug_mode():
+    asyncio.get_running_loop().set_debug(True)
+    await error_in_a_callback()
+
+
+async def error_nobody_asks_for_in_debug_mode():
+    async def main():
+        asyncio.get_running_loop().create_future().set_exception(ValueError("unseen"))
+        await asyncio.sleep(0.1)
+
+    asyncio.get_running_loop().set_debug(True)
+    await asyncio.create_task(main())
+    gc.collect()
+
+
+async def own_stack():
+    traceback.print_stack()
+
+
+async def own_stack_of_a_thread():
+    await asyncio.to_thread(traceback.print_stack)
+
+
+async def own_stack_of_a_host():
+    simloop.current_world().add_host("other", own_stack)
+    await asyncio.sleep(1)
+
+
+async def record_with_a_stack():
+    logging.getLogger("shown").warning("see below", stack_info=True)
+
+
+async def record_of_a_callers_caller():
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(pathname)s:%(lineno)d"))
+    logger = logging.Logger("shown")  # noqa: LOG001 - with a handler of its own
+    logger.addHandler(handler)
+    logger.warning("", stacklevel=2)
+
+
+async def warning_of_a_callers_caller():
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = _show
+        warnings.warn("old", DeprecationWarning, stacklevel=2)
+        warnings.warn("older", DeprecationWarning, stacklevel=40)
+
+
+def _show(message, category, filename, lineno, file=None, line=None):
+    del file, line
+    sys.stderr.write(f"{filename}:{lineno}: {category.__name__}: {message}\n")
+
+
+async def error_from_within_a_call():
+    try:
+        await asyncio.open_connection("127.0.0.1", 7)
+    except OSError:
+        traceback.print_exc()
+
+
+PROGRAMS = [
+    error_in_a_callback,
+    error_in_a_callback_in_debug_mode,
+    error_nobody_asks_for_in_debug_mode,
+    own_stack,
+    own_stack_of_a_thread,
+    own_stack_of_a_host,
+    record_with_a_stack,
+    record_of_a_callers_caller,
+    warning_of_a_callers_caller,
+    error_from_within_a_call,
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_it_is_the_same_whoever_watches(program, capsys, monkeypatch):
+    """Watchers have turns of their own, which no output and no digest tells apart."""
+
+    def called_deeper(depth, **options):
+        if depth:
+            return called_deeper(depth - 1, **options)
+        return simloop.simulate(program, **options)
+
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # Pytest's keep records to themselves.
+    seen = []
+    for depth, options in ((0, {}), (3, {}), (0, {"recorder": Recorder()})):
+        outcome = called_deeper(depth, **options)
+        assert outcome.error is None
+        seen.append((outcome.digest, capsys.readouterr().err))
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0][1]
+    assert ENGINE not in seen[0][1]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_such_a_program_is_explored(program, capsys):
+    """Its undisturbed run is no other when an exploration begins it, which would be refused."""
+    assert not simloop.explore(program, schedules=3, failures=("error",)).failures
+    assert ENGINE not in capsys.readouterr().err
+
+
+def _tell_caller(level, told):
+    with warnings.catch_warnings(record=True) as kept:
+        warnings.simplefilter("always")
+        warnings.warn("old", DeprecationWarning, stacklevel=level)
+    told.append((Path(kept[0].filename).name, kept[0].lineno))
+    record = []
+    logger = logging.Logger("caller")  # noqa: LOG001 - with a handler of its own
+    logger.addHandler(handler := logging.Handler())
+    handler.emit = record.append
+    logger.warning("", stacklevel=level)
+    told.append((Path(record[0].pathname).name, record[0].lineno))
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("run", [asyncio.run, simloop.run])
+def test_a_callers_place_is_the_real_one(level, run):
+    """Where the program itself is the caller, a warning and a record name the line of Python's."""
+    told = []
+
+    def inner():
+        _tell_caller(level, told)
+
+    async def main():
+        inner()
+
+    run(main())
+    first = _tell_caller.__code__.co_firstlineno
+    lines = [[first + 3, first + 9], [inner.__code__.co_firstlineno + 1] * 2]
+    expected = [*lines, [main.__code__.co_firstlineno + 1] * 2][level - 1]
+    assert told == [("test_shown_stacks.py", line) for line in expected]
+
+
+def test_who_is_in_no_run_sees_every_frame():
+    """Another thread of the process is shown what there is, while a run is on and after it."""
+    shown = []
+    asked, answered = threading.Semaphore(0), threading.Semaphore(0)
+
+    def elsewhere():
+        for _ in range(2):
+            asked.acquire()
+            shown.append(traceback.extract_stack())
+            shown.append(
+                traceback.extract_stack(sys._current_frames()[threading.main_thread().ident])
+            )
+            answered.release()
+
+    def ask():
+        with simloop.allow("threads"):
+            asked.release()
+            answered.acquire()
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+
+    async def main():
+        ask()
+
+    simloop.run(main())
+    ask()
+    thread.join()
+    own, in_run, _, after = ({frame.filename for frame in stack} for stack in shown)
+    assert threading.__file__ in own
+    assert any(name.startswith(ENGINE) for name in in_run)
+    assert in_run > after
