@@ -317,6 +317,13 @@ class DisturbedKernel(Kernel):
         self.last = handle
         super()._run_watched(handle)
 
+    def run_within(self, handle: Handle) -> None:
+        """Ask as before any other step, watched or not."""
+        if self._asks_cpu and not self._watched:
+            self._take_cpu()
+            self.last = handle
+        super().run_within(handle)
+
     # Invariants ----------------------------------------------------------------------------
 
     def _scheduled(self) -> list[Handle | TimerHandle]:

@@ -445,6 +445,14 @@ class Kernel(ShownClock):
             loop._step_took(handle, self.now_ns - began_ns)
         del handle  # As in the handle: a kept traceback holds this frame.
 
+    def run_within(self, handle: Handle) -> None:
+        """Run a handle of the loop that runs, as a step of its own within another one."""
+        self.steps += 1
+        if self._watched:
+            self._run_watched(handle)
+        else:
+            handle._run()
+
     def interleave(self, handle: Handle) -> None:
         """Run a handle that is not in the queue, as a step in the middle of another one."""
         outer = self.current

@@ -26,8 +26,10 @@ import simloop
 from simloop._kernel.gate import ChoiceGate
 from simloop.exploration.delays import Delays
 from simloop.exploration.explored_run import FAILURES, ExploredWorld, run_once
+from simloop.exploration.gates import Kinds
 from simloop.exploration.program import Program, quiet
 from simloop.exploration.strategies import strategy_of
+from simloop.exploration.strategies.single import RandomAnswers
 from simloop.exploration.strategies.timing import delay_code
 from simloop.exploration.sweeping.kept_world import KeptWorld
 from simloop.exploration.sweeping.searcher import Searcher
@@ -480,6 +482,64 @@ def test_libraries_run_as_in_fresh_worlds(name):
     for needed in programs.NEEDS[name]:
         pytest.importorskip(needed)
     compare(programs.PROGRAMS[name], 6)
+
+
+# Watched or not ---------------------------------------------------------------------------------
+
+
+class EveryKind(RandomAnswers):
+    """Answers also what is dear to ask: how long each step takes."""
+
+    def __init__(self):
+        super().__init__(sleeps=True)
+        self.kinds = Kinds(("ready",))
+
+
+def searched_and_repeated(main, strategy, schedules):
+    """Search as nobody watches, and run each schedule again as what is found is run again."""
+    program = Program(main, {}, Delays(sleeps=2.0), failures=(*FAILURES, "callback"))
+    searcher = Searcher(program, strategy, 0)
+    with quiet():
+        searcher.first()
+        for number in range(2, schedules + 2):
+            assert searcher.begin(number)
+            ran, gate = searcher.search()
+            again, recorded = searcher.repeat(gate)
+            yield tuple(
+                (str(run.error), run.kind, run.world.steps, run.world.time_ns, each.position)
+                for run, each in ((ran, gate), (again, recorded))
+            )
+
+
+@each_program
+def test_a_searched_run_is_the_repeated_one(main):
+    """What a search runs unwatched comes to the same when it is run with names and a digest."""
+    for searched, repeated in searched_and_repeated(main, EveryKind(), 12):
+        assert searched == repeated
+
+
+@pytest.mark.slow
+@each_program
+@pytest.mark.parametrize("name", ["timing", "single", "pct:3", "pos", "surw"])
+def test_a_run_of_each_strategy_is_the_repeated_one(main, name):
+    """The same for the strategies that people use."""
+    for searched, repeated in searched_and_repeated(main, strategy_of(name, sleeps=True), 5):
+        assert searched == repeated
+
+
+@pytest.mark.slow
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    deeds=st.lists(
+        st.lists(st.sampled_from([each for each in DEEDS if each[0] != "load"]), max_size=4),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_a_searched_run_of_any_program_is_the_repeated_one(deeds):
+    """The same for programs of all that simloop has."""
+    for searched, repeated in searched_and_repeated(promise_worker.main_of(deeds), EveryKind(), 4):
+        assert searched == repeated
 
 
 @pytest.mark.parametrize("main", [nothing, draws, streams], ids=lambda main: main.__name__)

@@ -88,11 +88,7 @@ class Readiness(LoopState):
         kernel = self._kernel
         try:
             for handle in self._handles_for(self._selector.select(0)):
-                kernel.steps += 1
-                if kernel._watched:
-                    kernel._run_watched(handle)
-                else:
-                    handle._run()
+                kernel.run_within(handle)
         finally:
             if self._own_selector is not None:
                 self._own_selector.ask_again()
