@@ -27,7 +27,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
-from .patching.registry import entry, redirect
+from .patching.registry import entry, redirect, rewrite
 from .run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
@@ -65,21 +65,31 @@ def _own_frames(frame: FrameType | None) -> Iterator[FrameType]:
 
 def _walk_stack(f: FrameType | None) -> Iterator[tuple[FrameType, int]]:
     """Do what ``traceback.walk_stack`` does."""
+    first = sys._getframe(2) if f is None else f  # Between us and the caller is what is rewritten.
     if by_thread.get(get_ident()) is None:
-        return _real_walk_stack(sys._getframe(1) if f is None else f)
-    own = _own_frames(sys._getframe(1) if f is None else f)
-    return ((frame, frame.f_lineno) for frame in own)
+        walked: Iterator[tuple[FrameType, int]] = _real_walk_stack(first)
+        return walked
+    return ((frame, frame.f_lineno) for frame in _own_frames(first))
 
 
 def _walk_traceback(tb: Any) -> Iterator[Any]:
     """Do what ``traceback._walk_tb_with_full_positions`` does."""
+    return _own_entries(tb, _real_walk_traceback)
+
+
+def _walk_tb(tb: Any) -> Iterator[Any]:
+    """Do what ``traceback.walk_tb`` does."""
+    return _own_entries(tb, _real_walk_tb)
+
+
+def _own_entries(tb: Any, walk: Callable[[Any], Iterator[Any]]) -> Iterator[Any]:
+    """Yield what a function of Python's tells of each frame of a traceback, but for ours."""
     if by_thread.get(get_ident()) is None:
-        yield from _real_walk_traceback(tb)
+        yield from walk(tb)
         return
     while tb is not None:
         if not _is_engine(tb.tb_frame):
-            one = iter(_real_walk_traceback(tb))
-            yield next(one)
+            yield next(iter(walk(tb)))
         tb = tb.tb_next
 
 
@@ -138,11 +148,10 @@ def _is_import_system(frame: FrameType) -> bool:
 
 
 _modules: tuple[Any, Any] = (traceback, logging)
-_real_walk_stack = traceback.walk_stack
-_real_walk_traceback = _modules[0]._walk_tb_with_full_positions
 _is_loggings: Callable[[FrameType], bool] = _modules[1]._is_internal_frame
+_real_walk_stack = rewrite(traceback.walk_stack, _walk_stack)
+_real_walk_tb = rewrite(traceback.walk_tb, _walk_tb)
+_real_walk_traceback = rewrite(_modules[0]._walk_tb_with_full_positions, _walk_traceback)
 _real_find_caller = logging.Logger.findCaller
-entry(traceback, "walk_stack", _walk_stack)
-entry(traceback, "_walk_tb_with_full_positions", _walk_traceback)
 entry(logging.Logger, "findCaller", _find_caller)
 _real_warn = redirect(warnings.warn, _warn)

@@ -10,6 +10,7 @@ import threading
 import traceback
 import warnings
 from pathlib import Path
+from traceback import walk_stack, walk_tb
 
 import pytest
 
@@ -84,7 +85,18 @@ async def error_from_within_a_call():
         traceback.print_exc()
 
 
+async def error_shown_by_another_tool():
+    try:
+        await asyncio.open_connection("127.0.0.1", 7)
+    except OSError as error:
+        for frame, line in walk_tb(error.__traceback__):
+            sys.stderr.write(f"{frame.f_code.co_filename}:{line}\n")
+    for frame, line in walk_stack(None):
+        sys.stderr.write(f"{frame.f_code.co_filename}:{line}\n")
+
+
 PROGRAMS = [
+    error_shown_by_another_tool,
     error_in_a_callback,
     error_in_a_callback_in_debug_mode,
     error_nobody_asks_for_in_debug_mode,
