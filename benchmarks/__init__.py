@@ -1,6 +1,7 @@
 """What the speed of simloop is measured by: one command, peers in turn, ratios.
 
     python -m benchmarks                     every workload, every peer that is installed
+    python -m benchmarks --instructions      the same, and what no busy machine moves (valgrind)
     python -m benchmarks --growth            how cost grows with the number of timers, tasks, ...
     python -m benchmarks.sealing             what sealing a run costs
     python -m benchmarks.testing             what a test in virtual time costs

@@ -11,6 +11,7 @@ from . import __doc__ as about_this
 from .contenders import BARE, SUBJECT, available
 from .goals import judge
 from .growth import grow
+from .instructions import is_available
 from .measuring import measure
 from .plot import plot
 from .report import circumstances, document, row_line, table_head, table_tail
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what the arguments ask for, print it and write it."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.instructions and not is_available():
+        parser.error("--instructions counts by valgrind, which is not installed here")
     peers = tuple(options.peers.split(",")) if options.peers else None
     contenders = available(peers and (SUBJECT, *(name for name in peers if name != SUBJECT)))
     found = _growth(options, contenders) if options.growth else _compare(options, contenders)
@@ -43,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--peers", metavar="A,B", help="peers to measure; all that are installed if not given")
     add("--rounds", type=int, default=5, help="pairs per workload (default: 5)")
     add("--tiny", action="store_true", help="a few units, once: shows that all of it works")
+    add("--instructions", action="store_true", help="count instructions, too (needs valgrind)")
     add("--growth", action="store_true", help="measure how cost grows instead")
     add("--json", type=Path, metavar="FILE", help="write everything as JSON")
     add("--svg", type=Path, metavar="FILE", help="draw the ratios (needs matplotlib)")
@@ -63,13 +68,16 @@ def _compare(options: argparse.Namespace, contenders: list[Contender]) -> dict[s
     columns = [contender.name for contender in contenders if contender.name != SUBJECT]
     columns.append(BARE)
     about = circumstances(contenders)
-    print(table_head(about, columns))
+    counted: bool = options.instructions
+    print(table_head(about, columns, counted=counted))
     rows = []
     for workload in chosen:
-        rows.append(measure(workload, contenders, rounds=options.rounds, tiny=options.tiny))
-        print(row_line(rows[-1], columns), flush=True)
+        rows.append(
+            measure(workload, contenders, rounds=options.rounds, tiny=options.tiny, counted=counted)
+        )
+        print(row_line(rows[-1], columns, counted=counted), flush=True)
     goals = judge(rows)
-    print(table_tail(rows, columns, goals))
+    print(table_tail(rows, columns, goals, counted=counted))
     if options.svg:
         plot(about, rows, options.svg)
     return document(about, rows, goals)

@@ -48,6 +48,7 @@ def judge(rows: list[Row]) -> list[Goal]:
         _at_least(speed, "seedloop", 2.0, lambda name: name == "tiny_runs", "tiny_runs"),
         _at_least(rows, "asyncio", 1 / 1.3, lambda name: name == "importing", "importing"),
         _mean(speed, "uvloop", 1.5),
+        *_of_counts(speed, "uvloop"),
     ]
     return [goal for goal in goals if goal is not None]
 
@@ -71,6 +72,36 @@ def _at_least(
     lowest = min(ratios, key=ratios.__getitem__)
     found = misses or f"lowest: {lowest} {ratios[lowest]:.2f}"
     return Goal(f"at least {least:.3g} against {peer}, {what} ({found})", not below)
+
+
+_OF_TURNS = (
+    *("call_soon_chain", "call_soon_burst", "timers_random", "timers_far", "timers_cancelled"),
+    *("sleeps_1k", "sleeps_100k", "sleep_zero", "queue_ping_pong", "tasks_created", "task_groups"),
+    "timeouts",
+)
+"""Rows of callbacks, timers and tasks: nothing but turns of the loop."""
+
+
+def _of_counts(rows: list[Row], peer: str) -> list[Goal]:
+    """Return the goals of instructions, which are those of the pure engine."""
+    ratios = {row.workload.name: row.counted_ratio(peer) for row in rows}
+    counted = {name: ratio for name, ratio in ratios.items() if ratio is not None}
+    below = {name: ratio for name, ratio in counted.items() if name in _OF_TURNS and ratio < _TURNS}
+    if not counted:
+        return []
+    misses = ", ".join(f"{name} {ratio:.2f}" for name, ratio in below.items()) or "none is below"
+    mean = math.prod(counted.values()) ** (1 / len(counted))
+    return [
+        Goal(
+            f"instructions: at least {_TURNS} of {peer}, every row of turns ({misses})", not below
+        ),
+        Goal(
+            f"instructions: a geometric mean of at least 1 against {peer} ({mean:.2f})", mean >= 1
+        ),
+    ]
+
+
+_TURNS = 0.6
 
 
 def _mean(rows: list[Row], peer: str, least: float) -> Goal | None:

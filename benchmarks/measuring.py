@@ -9,7 +9,7 @@ Must not know: what a workload does, or how results are shown.
 from __future__ import annotations
 
 import gc
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from statistics import geometric_mean, median
 from typing import TYPE_CHECKING, Literal
 
@@ -19,26 +19,51 @@ from simloop._sandbox.asyncio_ import future_hashes as hashes
 from simloop._sandbox.time import real_clock
 
 from .contenders import BARE, SUBJECT
+from .instructions import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from .contenders import Contender
 
-__all__ = ["Row", "Stopwatch", "Workload", "geometric_means", "measure"]
+__all__ = [
+    "Row",
+    "Stopwatch",
+    "Workload",
+    "as_alone",
+    "counted_means",
+    "geometric_means",
+    "measure",
+]
 
 
 class Stopwatch:
     """Adds up real seconds spent in its context, inside of a simulated run, too."""
 
+    _marks: tuple[Callable[[], object], Callable[[], object]] | None = None
+
     def __init__(self) -> None:
         self.seconds = 0.0
         self._began = 0.0
 
+    @classmethod
+    @contextmanager
+    def marked(cls, begins: Callable[[], object], ends: Callable[[], object]) -> Iterator[None]:
+        """Have all stopwatches call a function when they begin, and another when they end."""
+        cls._marks = begins, ends
+        try:
+            yield
+        finally:
+            cls._marks = None
+
     def __enter__(self) -> None:
         self._began = real_clock.perf_counter()
+        if self._marks is not None:
+            self._marks[0]()
 
     def __exit__(self, *_error: object) -> None:
+        if self._marks is not None:
+            self._marks[1]()
         self.seconds += real_clock.perf_counter() - self._began
 
 
@@ -78,22 +103,42 @@ class Row:
         count: How many units each measurement took.
         costs: Cost of one unit, by contender: the median of the rounds.
         ratios: A peer's cost by the subject's, by peer, one for each round.
+        instructions: How many one unit takes, by contender, where they were counted.
     """
 
     workload: Workload
     count: int
     costs: dict[str, float]
     ratios: dict[str, list[float]]
+    instructions: dict[str, float] = attrs.field(factory=dict)
 
     def ratio(self, peer: str) -> float | None:
         """Return the median ratio of a peer, None if it can't do the workload."""
         return median(self.ratios[peer]) if peer in self.ratios else None
 
+    def counted_ratio(self, peer: str) -> float | None:
+        """Return a peer's instructions by the subject's, None if they were not counted."""
+        own, theirs = self.instructions.get(SUBJECT), self.instructions.get(peer)
+        return theirs / own if own and theirs else None
+
 
 def measure(
-    workload: Workload, contenders: Iterable[Contender], *, rounds: int = 5, tiny: bool = False
+    workload: Workload,
+    contenders: Iterable[Contender],
+    *,
+    rounds: int = 5,
+    tiny: bool = False,
+    counted: bool = False,
 ) -> Row:
-    """Measure a workload on every contender that can do it, in turn, round after round."""
+    """Measure a workload on every contender that can do it, in turn, round after round.
+
+    Args:
+        workload: The workload.
+        contenders: Who is measured.
+        rounds: How often.
+        tiny: Whether a few units, once, will do.
+        counted: Whether instructions are counted, too.
+    """
     count = workload.tiny if tiny else workload.count
     rounds = 1 if tiny else min(rounds, workload.rounds_max)
     costs: dict[str, list[float]] = {}
@@ -101,7 +146,7 @@ def measure(
     for _ in range(rounds):
         for contender in able:
             gc.collect()
-            with nullcontext() if contender.name == SUBJECT else _as_without_simloop():
+            with as_alone(contender):
                 cost = workload.measure(contender, count)
             costs.setdefault(contender.name, []).append(cost)
         if workload.floor is not None:
@@ -118,12 +163,23 @@ def measure(
         count,
         {name: median(found) / count for name, found in costs.items()},
         {peer: found for peer, found in ratios.items() if found},
+        _instructions(workload, costs, count) if counted else {},
     )
 
 
+def _instructions(workload: Workload, names: Iterable[str], count: int) -> dict[str, float]:
+    if workload.quantity != "seconds":
+        return {}
+    found = {name: count_of(workload.name, name, count, tiny=workload.tiny) for name in names}
+    return {name: each for name, each in found.items() if each is not None}
+
+
 @contextmanager
-def _as_without_simloop() -> Iterator[None]:
-    """Undo the one thing that simloop leaves in a process: how futures hash, which costs peers."""
+def as_alone(contender: Contender) -> Iterator[None]:
+    """Undo for a peer the one thing that simloop leaves in a process: how futures hash."""
+    if contender.name == SUBJECT:
+        yield
+        return
     hashes.unsettle()
     try:
         yield
@@ -145,4 +201,15 @@ def geometric_means(rows: Iterable[Row]) -> dict[str, float]:
         if row.workload.quantity == "seconds":
             for peer, ratios in row.ratios.items():
                 found.setdefault(peer, []).append(median(ratios))
+    return {peer: geometric_mean(ratios) for peer, ratios in found.items()}
+
+
+def counted_means(rows: Iterable[Row]) -> dict[str, float]:
+    """Return the geometric mean of the ratios of instructions of each peer."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        for peer in row.instructions:
+            ratio = row.counted_ratio(peer)
+            if peer != SUBJECT and ratio is not None:
+                found.setdefault(peer, []).append(ratio)
     return {peer: geometric_mean(ratios) for peer, ratios in found.items()}

@@ -1,7 +1,8 @@
 """What is told of a measurement: a table for people, JSON for programs.
 
 Owns: the words and the shape of both. Costs are per unit; ratios are a peer's cost by simloop's, so
-that above 1.0 simloop is ahead.
+that above 1.0 simloop is ahead. Where instructions were counted, their ratio stands behind that of
+time, in brackets.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .contenders import BARE, SUBJECT
-from .measuring import geometric_means
+from .measuring import counted_means, geometric_means
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,34 +58,64 @@ def cost(value: float, quantity: str) -> str:
     return f"{value * 1e9:.0f} ns"
 
 
-def table_head(about: dict[str, Any], columns: list[str]) -> str:
+def table_head(about: dict[str, Any], columns: list[str], *, counted: bool = False) -> str:
     """Return the lines above the table."""
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    heads = "".join(f"{name:>10}" for name in columns)
+    heads = "".join(f"{name:>{_cell(counted)}}" for name in columns)
+    more = "In brackets: the same of instructions in user space, by callgrind.\n" if counted else ""
+    own = f"{SUBJECT:>10}" + (f"{'counted':>10}" if counted else "")
     return (
         f"{about['date']}, {about['python']}, {about['machine']}\n{versions}\n"
-        "Ratios: a peer's cost by simloop's, median of pairs; above 1.0 simloop is ahead.\n\n"
-        f"{'workload':{_WIDTH}}{SUBJECT:>10}{heads}   a unit is"
+        f"Ratios: a peer's cost by simloop's, median of pairs; above 1.0 simloop is ahead.\n"
+        f"{more}\n"
+        f"{'workload':{_WIDTH}}{own}{heads}   a unit is"
     )
 
 
-def row_line(row: Row, columns: list[str]) -> str:
+def row_line(row: Row, columns: list[str], *, counted: bool = False) -> str:
     """Return the table's line of one workload."""
     own = row.costs.get(SUBJECT)
-    shown = "-" if own is None else cost(own, row.workload.quantity)
-    cells = "".join(f"{_ratio(row.ratio(name)):>10}" for name in columns)
-    return f"{row.workload.name:{_WIDTH}}{shown:>10}{cells}   {row.workload.unit}"
+    shown = f"{'-' if own is None else cost(own, row.workload.quantity):>10}"
+    if counted:
+        instructions = row.instructions.get(SUBJECT)
+        shown += f"{'-' if instructions is None else _thousands(instructions):>10}"
+    cells = "".join(
+        f"{_ratios(row.ratio(name), row.counted_ratio(name), counted):>{_cell(counted)}}"
+        for name in columns
+    )
+    return f"{row.workload.name:{_WIDTH}}{shown}{cells}   {row.workload.unit}"
+
+
+def _cell(counted: bool) -> int:  # noqa: FBT001 - of two kinds of tables
+    return 14 if counted else 10
+
+
+def _thousands(instructions: float) -> str:
+    return f"{instructions / 1000:,.1f} k"
+
+
+def _ratios(ratio: float | None, of_counts: float | None, counted: bool) -> str:  # noqa: FBT001 - as above
+    if not counted:
+        return _ratio(ratio)
+    behind = "" if of_counts is None else f"({of_counts:.2f})"
+    return f"{_ratio(ratio)} {behind:>6}"
 
 
 def _ratio(ratio: float | None) -> str:
     return "-" if ratio is None else f"{ratio:.2f}"
 
 
-def table_tail(rows: list[Row], columns: list[str], goals: list[Goal]) -> str:
+def table_tail(
+    rows: list[Row], columns: list[str], goals: list[Goal], *, counted: bool = False
+) -> str:
     """Return the lines below the table: means, and what was to be shown."""
-    means = geometric_means(rows)
-    cells = "".join(f"{_ratio(means.get(name)):>10}" for name in columns)
-    lines = [f"{'geometric mean':{_WIDTH}}{'':>10}{cells}   without the rows of memory", ""]
+    means, of_counts = geometric_means(rows), counted_means(rows)
+    cells = "".join(
+        f"{_ratios(means.get(name), of_counts.get(name), counted):>{_cell(counted)}}"
+        for name in columns
+    )
+    blank = " " * (20 if counted else 10)
+    lines = [f"{'geometric mean':{_WIDTH}}{blank}{cells}   without the rows of memory", ""]
     lines += [f"{'met   ' if goal.is_met else 'MISSED'}  {goal.text}" for goal in goals]
     return "\n".join(lines)
 
@@ -102,10 +133,15 @@ def document(about: dict[str, Any], rows: list[Row], goals: list[Goal]) -> dict[
                 "costs": row.costs,
                 "ratios": {peer: row.ratio(peer) for peer in row.ratios},
                 "pairs": row.ratios,
+                "instructions": row.instructions,
+                "counted_ratios": {
+                    peer: row.counted_ratio(peer) for peer in row.instructions if peer != SUBJECT
+                },
             }
             for row in rows
         ],
         "geometric_means": geometric_means(rows),
+        "counted_means": counted_means(rows),
         "goals": [{"goal": goal.text, "is_met": goal.is_met} for goal in goals],
         "bare": f"{BARE!r} is the same Python work with no loop",
     }

@@ -16,6 +16,7 @@ if str(ROOT) not in sys.path:  # The benchmarks are no part of what is installed
 from benchmarks.__main__ import main  # noqa: E402 - found by the line above
 from benchmarks.contenders import BARE, SUBJECT, available  # noqa: E402 - the same
 from benchmarks.goals import judge  # noqa: E402 - the same
+from benchmarks.instructions import count_of, is_available  # noqa: E402 - the same
 from benchmarks.measuring import Row, geometric_means, measure  # noqa: E402 - the same
 from benchmarks.report import cost  # noqa: E402 - the same
 from benchmarks.workloads import WORKLOADS  # noqa: E402 - the same
@@ -53,6 +54,51 @@ def test_the_command_writes_what_it_prints(tmp_path, capsys):
     assert found["date"] in printed
     assert found["python"] in printed
     assert "asyncio" in found["geometric_means"]
+
+
+needs_valgrind = pytest.mark.skipif(not is_available(), reason="valgrind is not installed")
+
+
+@needs_valgrind
+@pytest.mark.slow
+def test_instructions_are_the_same_each_time():
+    """What is counted is the work alone: twice as many units cost twice as much, each time."""
+    first, again = (count_of("call_soon_burst", BARE, 40_000) for _ in range(2))
+    twice = count_of("call_soon_burst", BARE, 80_000)
+    assert first == again
+    assert first == pytest.approx(twice, rel=0.1)
+    assert 100 < first < 5_000
+
+
+@needs_valgrind
+@pytest.mark.slow
+def test_instructions_stand_beside_time(tmp_path, capsys):
+    """The command prints both ratios, and writes the counts; imports are processes of their own."""
+    path = tmp_path / "found.json"
+    only = "call_soon_burst,importing_engine"
+    main(["--tiny", "--instructions", "--only", only, "--peers", "asyncio", "--json", str(path)])
+    burst, importing = json.loads(path.read_text())["rows"]
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = (line for line in lines if line.startswith("call_soon_burst"))
+    assert f"{burst['ratios']['asyncio']:.2f} ({burst['counted_ratios']['asyncio']:.2f})" in line
+    assert list(burst["instructions"]) == [SUBJECT, "asyncio", BARE]
+    assert importing["instructions"] == {}
+
+
+def test_a_count_that_fails_tells_why():
+    """The error of the process that was counted is in the error."""
+    if not is_available():
+        pytest.skip("valgrind is not installed")
+    with pytest.raises(RuntimeError, match="KeyError: 'no such workload'"):
+        count_of("no such workload", SUBJECT, 1)
+
+
+def test_counting_needs_valgrind(monkeypatch, capsys):
+    """Where it is not installed, the command says so at once."""
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit):
+        main(["--instructions"])
+    assert "valgrind, which is not installed here" in capsys.readouterr().err
 
 
 def test_the_workloads_are_listed(capsys):
@@ -102,6 +148,19 @@ def test_a_smaller_command_runs(name):
 def row_of(name, **ratios):
     workload = WORKLOADS[name]
     return Row(workload, 1, {}, {peer: [ratio] for peer, ratio in ratios.items()})
+
+
+def test_goals_of_instructions_name_the_rows_that_miss():
+    """Rows of turns have a goal of their own, and each counts for the mean."""
+    rows = [
+        Row(WORKLOADS[name], 1, {}, {}, {SUBJECT: 10.0, "uvloop": theirs})
+        for name, theirs in (("sleep_zero", 5.0), ("tcp_echo_1", 45.0))
+    ]
+    told = {goal.text: goal.is_met for goal in judge(rows)}
+    assert {text: is_met for text, is_met in told.items() if "instructions" in text} == {
+        "instructions: at least 0.6 of uvloop, every row of turns (sleep_zero 0.50)": False,
+        "instructions: a geometric mean of at least 1 against uvloop (1.50)": True,
+    }
 
 
 def test_goals_name_the_rows_that_miss():
