@@ -11,6 +11,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import pickle
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -107,29 +108,60 @@ def _run(work: Work, task: Runs, known: dict[str, int], limit_s: float) -> Answe
 
 
 class _Watch:
-    """Ends the process if a run goes on for too long: nothing else can end it from inside.
+    """Ends the process if a run goes on for too long, and tells on stderr where its threads are.
 
-    It is set anew now and then, and not for each run, for that starts a thread each time.
+    By the kernel's alarm and a handler in C, since a run may keep the interpreter to itself. The
+    timer of :mod:`faulthandler` would wait for ever in a process that was forked while it was set
+    (Modules/faulthandler.c waits for its thread, which is not there): pytest's
+    ``faulthandler_timeout`` sets it. It is left for where there are no alarms.
+
+    An alarm is set anew now and then, and not for each run.
     """
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._set_s = -1.0
+        self._before: Any = None
 
     def begin(self, number: int) -> bool:
         """Begin with a run."""
         del number
         if self._limit_s:
             now_s = real_clock.monotonic()
+            if self._set_s < 0:
+                self._take_alarms()
             if now_s - self._set_s > self._limit_s / 4 or self._set_s < 0:
                 self._set_s = now_s
-                faulthandler.dump_traceback_later(self._limit_s * 1.25, exit=True)
+                self._set(self._limit_s * 1.25)
         return True
 
     def end(self) -> None:
         """Watch no more."""
-        if self._set_s >= 0:
+        if self._set_s < 0:
+            return
+        if not _HAS_ALARMS:
             faulthandler.cancel_dump_traceback_later()
+            return
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.unregister(signal.SIGALRM)
+        if self._before is not None:
+            signal.signal(signal.SIGALRM, self._before)
+
+    def _take_alarms(self) -> None:
+        if _HAS_ALARMS:
+            if threading.current_thread() is threading.main_thread():
+                # A handler of who forked us would be asked for in Python: no end of the process.
+                self._before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            faulthandler.register(signal.SIGALRM, file=sys.__stderr__ or 2, chain=True)
+
+    def _set(self, after_s: float) -> None:
+        if _HAS_ALARMS:
+            signal.setitimer(signal.ITIMER_REAL, after_s)
+        else:
+            faulthandler.dump_traceback_later(after_s, exit=True)
+
+
+_HAS_ALARMS = hasattr(signal, "setitimer")
 
 
 def _unpacked(packed: bytes, path: list[str]) -> Shipped:

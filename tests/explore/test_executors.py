@@ -7,6 +7,8 @@ import ctypes
 import multiprocessing
 import os
 import pickle
+import signal
+import subprocess
 import sys
 import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -275,6 +277,43 @@ def test_a_pool_of_processes_finds_the_same(method) -> None:
         assert "terminated abruptly" in str(swept)
 
 
+def _ran(script):
+    line = [sys.executable, "-c", script, os.path.dirname(__file__)]  # noqa: PTH120 - text
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no alarms")
+def test_a_run_that_keeps_the_interpreter_to_itself_ends_its_process() -> None:
+    """Nothing in Python could end it; where it stands is on stderr."""
+    done = _ran(
+        "import re\n"
+        "from simloop.sweeps.executor_worker import _Watch\n"
+        "_Watch(0.2).begin(1)\n"
+        "re.match(r'(a+)+$', 'a' * 64 + 'b')\n"
+    )
+    assert done.returncode == -signal.SIGALRM
+    assert 'File "<string>", line 4 in <module>' in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks there")
+def test_a_pool_that_is_forked_beside_a_watchdog_works() -> None:
+    """Pytest's faulthandler_timeout has a thread that a forked process would wait for, for ever."""
+    done = _ran(
+        "import faulthandler, multiprocessing, sys, warnings\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "import simloop\n"
+        "from test_executors import late\n"
+        "warnings.simplefilter('ignore')\n"
+        "faulthandler.dump_traceback_later(250, exit=True)\n"
+        "with ProcessPoolExecutor(2, multiprocessing.get_context('fork')) as executor:\n"
+        "    print(simloop.explore(late, schedules=60, stop=None, executor=executor).ran)\n"
+    )
+    assert (done.returncode, done.stdout) == (0, "60\n"), done.stderr
+
+
 @pytest.mark.slow
 def test_loky_finds_the_same() -> None:
     """Joblib's executor, whose processes are reused."""
@@ -342,8 +381,6 @@ def on_dask(text, tmp_path):
     """Run lines with an executor of Dask's: a scheduler and two workers, processes, over TCP."""
     pytest.importorskip("distributed")
     line = [sys.executable, "-c", DASK.replace("LINES", text), os.path.dirname(__file__)]  # noqa: PTH120 - text
-    import subprocess
-
     done = subprocess.run(
         line, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=600
     )
