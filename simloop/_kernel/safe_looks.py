@@ -31,6 +31,7 @@ __all__ = [
     "class_name",
     "kind_of",
     "message_of",
+    "printable",
     "repr_of",
     "short_repr_of",
     "text_of",
@@ -97,6 +98,21 @@ def _outside_of_addresses(text: str) -> Iterator[str]:
             yield text[begin : found.start()]
             begin = found.end()
     yield text[begin:]
+
+
+def printable(text: str) -> str:
+    r"""Return a text whose characters that do not print themselves are written as escapes.
+
+    What the program gives a name may hold a line break, which would break a table, or an escape
+    sequence, which would reach the terminal.
+
+    Example:
+        >>> print(printable("job\n\x1b[31mred"))
+        job\n\x1b[31mred
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def attribute_of(thing: object, name: str) -> object:

@@ -13,6 +13,7 @@ import pytest
 import simloop
 from simloop.exploration.explaining import explanation_of
 from simloop.exploration.explaining.columns import Column, first_difference, side_by_side
+from simloop.exploration.explaining.fitting import columns_of
 from simloop.exploration.explaining.step_log import Row
 from simloop.exploration.explaining.words import sentence
 
@@ -160,3 +161,30 @@ def test_rows_begin_where_time_parts() -> None:
     late = [Row(at + 10 * (at > 1), "Task-1", f"main(), a.py:{at}", "") for at in range(5)]
     lines = side_by_side(Column("plain", plain), Column("failing", late, "the end"))
     assert any("a.py:2" in line for line in lines)
+
+
+def test_names_break_no_table_and_reach_no_terminal() -> None:
+    """Line breaks and escape sequences in a task's name are shown as such; wide ones take two."""
+    wide = "日本語の仕事" * 4
+
+    async def main() -> None:
+        seen: list[float] = []
+
+        async def get(delay: float) -> None:
+            await asyncio.sleep(delay)
+            reader, writer = await asyncio.open_connection("127.0.0.1", 7000)
+            await reader.read()
+            writer.close()
+            seen.append(delay)
+
+        async with await asyncio.start_server(lambda _, w: w.close(), "127.0.0.1", 7000):
+            first = asyncio.create_task(get(0), name="a\nb\x1b[31mred")
+            await asyncio.gather(first, asyncio.create_task(get(0.02), name=wide))
+        assert seen == [0, 0.02], "\x1b[32mtold in green"
+
+    text = simloop.explore(main, schedules=300).failures[0].explain()
+    assert "\x1b" not in text
+    assert r"a\nb\x1b[31mred" in text
+    table = text[text.index("undisturbed") : text.index("Replay:")].splitlines()
+    assert all(columns_of(line) <= 119 for line in table)
+    assert {columns_of(line.partition("|")[0]) for line in table if "|" in line} == {59}

@@ -94,6 +94,16 @@ def test_waits_for_tasks_futures_and_gathers_are_named() -> None:
     assert "waits for a gather of child, parent" in text
 
 
+def test_names_reach_no_terminal_as_they_are() -> None:
+    """A line break and an escape sequence in a task's name are shown as what they are."""
+
+    async def main() -> None:
+        asyncio.current_task().set_name("a\nb\x1b[31mred")
+        await asyncio.Event().wait()
+
+    assert r"  a\nb\x1b[31mred (" in deadlock(main())
+
+
 def test_waits_behind_generators_are_found() -> None:
     """The report sees through asynchronous generators to the line that waits."""
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from simloop._kernel import seconds
-from simloop._kernel.safe_looks import attribute_of, class_name, variables_of
+from simloop._kernel.safe_looks import attribute_of, class_name, printable, variables_of
 from simloop.errors import DeadlockError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _wait_or_nothing(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) ->
 
 
 def _task_name(task: Any) -> str:
-    return str(_asked(task, "get_name"))
+    return printable(str(_asked(task, "get_name")))
 
 
 def _asked(task: Any, method: str) -> Any:
@@ -232,7 +232,7 @@ def _describe_future(waiter: Any) -> str:
     if workers is not None and (job := workers.describe(waiter)) is not None:
         return str(job)
     if isinstance(waiter, asyncio.Task):
-        return f"the task {waiter.get_name()} ({_coroutine_name(waiter.get_coro())})"
+        return f"the task {_task_name(waiter)} ({_coroutine_name(waiter.get_coro())})"
     children = getattr(waiter, "_children", None)
     if children:
         return f"a gather of {_names(child for child in children if not child.done())}"
@@ -244,7 +244,7 @@ def _names(futures: Iterable[asyncio.Future[Any]]) -> str:
     futures = list(futures)
     tasks = sorted((each for each in futures if isinstance(each, asyncio.Task)), key=_creation)
     others = len(futures) - len(tasks)
-    return ", ".join([task.get_name() for task in tasks] + ["a future"] * others)
+    return ", ".join([_task_name(task) for task in tasks] + ["a future"] * others)
 
 
 def _name_of(subject: Any, own: list[FrameType]) -> str:
@@ -266,7 +266,7 @@ def _holders(subject: Any, tasks: list[asyncio.Task[Any]]) -> str:
     """Name the tasks that are inside an ``async with`` of the object, if any are."""
     if not hasattr(subject, "__aexit__"):
         return ""
-    holders = [task.get_name() for task in tasks if _holds(task, subject)]
+    holders = [_task_name(task) for task in tasks if _holds(task, subject)]
     return f", held by {', '.join(holders)}" if holders else ""
 
 

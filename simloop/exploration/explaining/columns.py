@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from simloop._kernel.safe_looks import printable
+
+from .fitting import columns_of, cut, fitted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -72,8 +76,8 @@ def side_by_side(one: Column, other: Column) -> list[str]:
         lines += [_line(*pair, width) for pair in pairs[-(_ROWS - upper) :]]
     else:
         lines = [_line(*pair, width) for pair in pairs]
-    head = f"{one.title[:width]:<{width}} | {other.title[:width]}"
-    ends = f"{one.end[:width]:<{width}} | {other.end}"
+    head = f"{fitted(one.title, width)} | {cut(other.title, width)}"
+    ends = f"{fitted(one.end, width)} | {other.end}"
     return [head, f"{'-' * width}-+-{'-' * width}", *lines, ends]
 
 
@@ -109,15 +113,16 @@ def _paired(plain: Sequence[Row], failing: Sequence[Row]) -> list[tuple[Row | No
 
 
 def _line(left: Row | None, right: Row | None, width: int) -> str:
-    return f"{_cell(left, width):<{width}} | {_cell(right, width)}".rstrip()
+    return f"{fitted(_cell(left, width), width)} | {_cell(right, width)}".rstrip()
 
 
 def _cell(row: Row | None, width: int) -> str:
     if row is None:
         return ""
-    text = f"{row.now_ns / 1e9:<{_TIME}.6g} {row.who} {row.where}"
-    left = width - len(text) - 2
+    text = printable(f"{row.now_ns / 1e9:<{_TIME}.6g} {row.who} {row.where}")
+    left = width - columns_of(text) - 2
     if left > 8:  # noqa: PLR2004 - shorter tells nothing
-        source = row.source if len(row.source) <= left else f"{row.source[: left - 3]}..."
+        source = printable(row.source)
+        source = source if columns_of(source) <= left else f"{cut(source, left - 3)}..."
         text += f"  {source}"
-    return text[:width]
+    return cut(text, width)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from simloop._kernel.safe_looks import text_of
+from simloop._kernel.safe_looks import printable, text_of
 from simloop._loop.asking.thing_names import timer_subject
 from simloop.exploration.gates import ByKey
 from simloop.exploration.program import quiet
@@ -69,7 +69,7 @@ class Explanation:
         lines = [self.what]
         if self.source:
             lines.append(f"    {self.source}")
-        lines += [f"  {line}" for line in self.text]
+        lines += [f"  {printable(line)}" for line in self.text]
         lines.append("")
         if self.deviations:
             count = len(self.deviations)
@@ -79,7 +79,7 @@ class Explanation:
             )
             for number, each in enumerate(self.deviations, 1):
                 lines += wrap(
-                    f"  {number}. {each}", room(), subsequent_indent="     ",
+                    f"  {number}. {printable(each)}", room(), subsequent_indent="     ",
                     break_long_words=False, break_on_hyphens=False,
                 )  # fmt: skip
             plain = Column("undisturbed", self.plain)
