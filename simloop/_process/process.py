@@ -128,6 +128,8 @@ class Process:
     """Whether who runs it calls, at its end, what it has registered for that (``atexit``)."""
     exit_functions: Any = None
     """What it has registered, once it has."""
+    events: Any = None
+    """The owner of its steps that are on none of its loops; None where it ends with its loops."""
 
     def __init__(self, world: ProcessWorld, pid: int, parent: Process | None = None) -> None:
         self.world = world
@@ -244,11 +246,16 @@ class Process:
         return had
 
     def call_exit_functions(self) -> None:
-        """Call what it has registered for its end, which has come."""
-        functions, self.exit_functions = self.exit_functions, None
-        if functions is not None:
-            functions.run()
-            self.exit_functions = None  # What one of them has registered: it is too late for that.
+        """Call what it has registered for its end, which has come.
+
+        Raises:
+            SimError: The world has ended one of them.
+        """
+        try:
+            if self.exit_functions is not None:
+                self.exit_functions.run()
+        finally:
+            self.exit_functions = None
 
     # What a program calls -------------------------------------------------------------------------
 

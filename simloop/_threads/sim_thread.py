@@ -266,6 +266,12 @@ class SimThread:
         """Let the real thread below a frozen one end, with none of its code run."""
         self._go.open()
 
+    def outlive(self, heir: Any) -> None:
+        """Go on, as steps of another owner: the loop closes, and the process does not end."""
+        self.loop = heir
+        if self.handle is not None:
+            self.handle._loop = heir  # It keeps its place; what is the closed loop's is dropped.
+
     def _after_turn(self) -> None:
         """Do nothing; a job of the executor sets its future here."""
 

@@ -460,11 +460,19 @@ class ThreadScheduler:
 
     # The end -------------------------------------------------------------------------------
 
-    def end(self, loop: Any) -> None:
-        """End the threads of a loop that closes: each gets ``SystemExit`` where it waits."""
+    def end(self, loop: Any, heir: Any = None) -> None:
+        """End the threads of a loop that closes: each gets ``SystemExit`` where it waits.
+
+        Args:
+            loop: The loop.
+            heir: What they go on as steps of, where their process outlives the loop.
+        """
         if self.sim_threads:
             for thread in [each for each in self.sim_threads if each.loop is loop]:
-                self._end(thread)
+                if heir is None:
+                    self.end_thread(thread)
+                else:
+                    thread.outlive(heir)
         if self._give_back:
             with self.for_real():
                 self._give_back = [each for each in self._give_back if not each()]
@@ -509,9 +517,10 @@ class ThreadScheduler:
     def end_all(self) -> None:
         """End every thread that is left, because the world will not be run again."""
         for thread in list(self.sim_threads):
-            self._end(thread)
+            self.end_thread(thread)
 
-    def _end(self, thread: SimThread) -> None:
+    def end_thread(self, thread: SimThread) -> None:
+        """End a thread, by ``SystemExit`` where it waits."""
         if thread.waits_for is not None:
             with self.for_real():  # Identifiers are a run's own inside of it.
                 broken_off.break_off(thread, self.bridge.threads_of_caller)

@@ -23,8 +23,9 @@ from ._program import NoProgramError, find
 from ._progress import Progress
 from ._running.checked_run import is_same_again, write_report
 from ._running.close_look import look_closely
-from ._running.execution import Ending, Execution, print_error
+from ._running.execution import Ending, Execution
 from ._running.hosts_file import with_hosts
+from ._running.own_frames import print_error
 from ._running.step_file import writing_steps
 from ._status import ExitStatus
 
@@ -119,7 +120,7 @@ def _tell(ending: Ending, seed: int) -> None:
     error = ending.error
     if ending.is_ours:
         say(str(_named(error)))
-    elif error is not None:
+    elif error is not None and not ending.is_told:
         sys.stdout.flush()
         print_error(error)
     say(

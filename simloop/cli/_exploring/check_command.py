@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from simloop.cli._format import count, say
 from simloop.cli._program import NoProgramError, find_function
-from simloop.cli._running.execution import print_error
+from simloop.cli._running.own_frames import print_error
 from simloop.cli._status import ExitStatus
 from simloop.errors import NondeterminismError, UnsupportedError, UsageError
 from simloop.world import check

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel.safe_looks import message_of
 from simloop.cli._format import count, say, virtual
 from simloop.cli._program import NoProgramError, find_function
-from simloop.cli._running.execution import print_error
+from simloop.cli._running.own_frames import print_error
 from simloop.cli._status import ExitStatus
 from simloop.errors import UsageError
 from simloop.exploration.replaying import replay_program, schedule_of

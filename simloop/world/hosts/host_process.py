@@ -31,7 +31,7 @@ from simloop._sandbox import collect_now
 from simloop._sandbox.disk import wake_lock_waiters
 from simloop._sandbox.killing.logging_locks import free_logging_locks
 from simloop._sandbox.patching.process_globals import ProcessGlobals
-from simloop._sandbox.process.exit_functions import ExitFunctions
+from simloop._sandbox.process.exit_functions import ExitFunctions, end_threads
 from simloop.errors import UsageError
 from simloop.world.disks.host_disks import HostSystemCalls, end_files
 
@@ -359,13 +359,23 @@ class HostProcess(Process):
         clean_up.add_done_callback(lambda _: self._main_ended(task), context=Context())
 
     def _main_ended(self, task: asyncio.Task[Any]) -> None:
-        """End by what the main task has come to, after the functions for the end."""
+        """End by what the main task has come to, after threads and the functions for the end."""
         ending = self._ending_of(task)
-        if not self.exit_functions:
+        threads = self.machine.world.threads.threads_of(self)
+        if not (self.exit_functions or any(not getattr(each, "daemon", True) for each in threads)):
             self.ended_by_itself(*ending)
-        elif self.exit_code is None:  # They run on no loop, may block, and may run one themselves.
+        elif self.exit_code is None:  # That is on no loop, may block, and may run one itself.
             self._thread = ProgramThread(self, partial(_end_as, *ending))
             self._thread.start()
+
+    def come_to_end(self) -> None:
+        """Do what Python does at the end of a program, in its main thread.
+
+        Raises:
+            SimError: The world has ended that.
+        """
+        end_threads(self.machine.world.threads, self)
+        self.exit_functions.run()
 
     def _ending_of(self, task: asyncio.Task[Any]) -> tuple[object, BaseException | None]:
         if self._exit is not None:
