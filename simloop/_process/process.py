@@ -221,6 +221,10 @@ class Process:
         main = self.main_thread
         return thread is None if main is None else getattr(thread, "joined_by", None) is main
 
+    def is_stepped_by(self, owner: Any) -> bool:
+        """Return whether steps of an owner, a loop say, are its own; None is what has no loop."""
+        return any(owner is each for each in self.loops)
+
     def end_by(self, sig: int) -> None:
         """Do what a signal does that nothing handles.
 
@@ -318,6 +322,10 @@ class MainProcess(Process):
     def cwd(self) -> str:  # type: ignore[override]  # as above
         """The working directory of the real process."""
         return os.getcwd()  # noqa: PTH109 - a string is wanted
+
+    def is_stepped_by(self, owner: Any) -> bool:
+        """Return whether steps are its own, as above; so are those between its loops."""
+        return owner is None or super().is_stepped_by(owner)
 
     def send_signal(self, sig: int) -> None:
         """Act on a signal at once."""

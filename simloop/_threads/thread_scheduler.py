@@ -168,7 +168,7 @@ class ThreadScheduler:
         self._numbers = count(1)
         self._give_back: list[Callable[[], bool]] = []
         self._turn_of = 0
-        self._waits_in_step = False
+        self._blocked_in: tuple[Any] | None = None
         self._interrupts: deque[Callable[[], object]] = deque()
         self._spin_watch: SpinWatch | None = None
         kernel.when_idle.append(self.real_work.may_be_addressed)
@@ -414,24 +414,30 @@ class ThreadScheduler:
         """Take a thread's step out of its place in the queue and run it."""
         if thread.handle is not None:
             thread.handle.cancel()
-        before, self._waits_in_step = self._waits_in_step, True
+        before, self._blocked_in = self._blocked_in, (self.kernel.current,)
         try:
             self.kernel.interleave(Handle(thread, (), thread._context, thread.loop))
         finally:
-            self._waits_in_step = before
+            self._blocked_in = before
         while self._interrupts:
             self._interrupts.popleft()()
 
-    def interrupt(self, handler: Callable[[], object]) -> bool:
+    def interrupt(self, handler: Callable[[], object], blocks: Callable[[Any], bool]) -> bool:
         """Call a handler of a signal where the loop's thread blocks in the middle of a step.
 
         As a signal does that another thread sent (Python's signal module: handlers run in the main
         thread), it breaks the wait off if it raises, else the wait goes on. False if the loop's
         thread blocks nowhere, and a step of a loop is the handler's place.
+
+        Args:
+            handler: The handler.
+            blocks: Tells of a loop, or None for none, whether it is by a step of it that the
+                handler's process is blocked.
         """
-        if self._waits_in_step:
-            self._interrupts.append(handler)
-        return self._waits_in_step
+        if self._blocked_in is None or not blocks(*self._blocked_in):
+            return False
+        self._interrupts.append(handler)
+        return True
 
     def _sleep_on_loop_thread(self, until_ns: int) -> None:
         """Run threads while the loop's thread sleeps."""

@@ -281,6 +281,8 @@ class HostProcess(Process):
         """Do what a signal does that nothing handles: stop, or end."""
         if sig in _STOPS:
             self.pause()
+        elif sig == signal.SIGINT and self.main_thread is not None:
+            self.dispositions.interrupt(_raise_interrupt)
         elif sig == signal.SIGINT and self._main_task is not None:
             self._interrupted = True
             self._main_task.cancel()
@@ -504,6 +506,11 @@ class HostProcess(Process):
         """Tell the watchers of the run."""
         machine = self.machine
         self.world.note("process", f"{self.pid} on {machine.name} {what}", machine.machine.hostname)
+
+
+def _raise_interrupt() -> None:
+    """Do what Python does by SIGINT; see ``signal.default_int_handler``."""
+    raise KeyboardInterrupt
 
 
 def _end_as(value: object, error: BaseException | None) -> object:
