@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from simloop._kernel.safe_looks import message_of
+from simloop.errors import UnsupportedError, UsageError
 from simloop.world.run_options import RunOptions
 from simloop.world.tracing.trace_file import writing_trace
 from simloop.world.world import world_of
@@ -32,6 +33,8 @@ from ._status import ExitStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simloop.world import World
+
     from ._arguments import RunArguments
 
 __all__ = ["carry_out"]
@@ -44,7 +47,7 @@ def carry_out(arguments: RunArguments) -> int:
             return _run(arguments, arguments.steps).status
         with tempfile.TemporaryDirectory(prefix="simloop-check-") as folder:
             return _run_and_check(arguments, folder)
-    except NoProgramError as error:
+    except (NoProgramError, _WrongCallError) as error:
         say(f"error: {error}")
     except _TraceError as error:
         say(f"error: the trace can't be written to {arguments.trace!r}: {error.__cause__}")
@@ -60,6 +63,10 @@ def _run_and_check(arguments: RunArguments, folder: str) -> int:
     return ending.status if same else ExitStatus.DIFFERS
 
 
+class _WrongCallError(Exception):
+    """Options exclude each other, or have a value that means nothing."""
+
+
 class _TraceError(Exception):
     """The file for the trace can't be opened, for the reason that is its cause."""
 
@@ -67,18 +74,7 @@ class _TraceError(Exception):
 def _run(arguments: RunArguments, steps: str | None) -> Ending:
     """Run the program once, and say how it went."""
     program = find(arguments.program)
-    options = RunOptions(
-        seed=arguments.seed,
-        start_date=arguments.start_date,
-        tz=arguments.tz,
-        disk=arguments.disk or None,
-        allow=arguments.allow,
-        max_time=arguments.max_time,
-        max_steps=arguments.max_steps,
-        clock_tick=arguments.clock_tick,
-    )
-    world = world_of("simloop run", options)
-    options.set_limits(world)
+    world = _world(arguments)
     trace = None
     with ExitStack() as stack:
         if arguments.trace is not None:
@@ -109,6 +105,30 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
     if arguments.report is not None:
         write_report(arguments.report, ending)
     return ending
+
+
+def _world(arguments: RunArguments) -> World:
+    """Make the world that was asked for.
+
+    Raises:
+        _WrongCallError: There is no such world.
+    """
+    options = RunOptions(
+        seed=arguments.seed,
+        start_date=arguments.start_date,
+        tz=arguments.tz,
+        disk=arguments.disk or None,
+        allow=arguments.allow,
+        max_time=arguments.max_time,
+        max_steps=arguments.max_steps,
+        clock_tick=arguments.clock_tick,
+    )
+    try:
+        world = world_of("simloop run", options)
+        options.set_limits(world)
+    except (UsageError, UnsupportedError) as error:
+        raise _WrongCallError(str(error)) from None
+    return world
 
 
 def _named(error: BaseException | None) -> str | None:

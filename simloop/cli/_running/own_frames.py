@@ -35,13 +35,13 @@ def print_error(error: BaseException) -> None:
 def with_own_frames(error: BaseException) -> BaseException:
     """Return an error, its traceback cut to what comes from the program's first frame on.
 
-    Where it has none, all of it; but nothing of an error by which the world ended the program: that
-    says itself what for, and no line raised it.
+    Where it has none, all of it; but nothing of an error by which the world ended the program, nor
+    of one in how a line is written: these say themselves what for, and no line raised them.
     """
     own = error.__traceback__
     while own is not None and _is_machinery(own.tb_frame.f_code.co_filename):
         own = own.tb_next
-    if own is not None or isinstance(error, SimError):
+    if own is not None or isinstance(error, SimError | SyntaxError):
         error.__traceback__ = own
     return error
 
