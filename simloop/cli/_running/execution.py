@@ -1,11 +1,10 @@
 """One execution of a program: its world, its loops, and how it ended.
 
-Owns: the patch by which every event loop that asyncio makes for the program is a `SimLoop` of one
-world, and the reading of the program's end as an exit status. It must not know where the program
-came from, nor what is written about it.
+Owns: the order of a program's life, and the reading of its end as an exit status. It must not know
+where the program came from, nor what is written about it.
 
-Invariants: asyncio is as before when an execution has ended; the first error that the world raised
-is the one that is told, whatever the clean-up after it raises.
+Invariant: the first error that the world raised is the one that is told, whatever the clean-up
+after it raises.
 """
 
 from __future__ import annotations
@@ -13,25 +12,22 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from asyncio import events
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from simloop._loop.asked_class import as_asked
 from simloop._sandbox.time import real_clock
 from simloop.cli._program import NoProgramError
 from simloop.cli._status import ExitStatus
 from simloop.errors import DeadlockError, LimitError, SimError
 from simloop.trace import Digest
 from simloop.world.current import script_in
-from simloop.world.failed_run import CleanUpLoop
 
+from .loop_maker import LoopMaker
 from .program_end import come_to_end, end_threads_left, its_process, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from simloop.world import World
 
@@ -60,11 +56,10 @@ class Execution:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._loops_made = 0
+        self._loops = LoopMaker(world, self._end_by)
         self._verdict: SimError | None = None
         self._told: BaseException | None = None
         self._usual_hook = sys.excepthook
-        self._loop_class = as_asked(CleanUpLoop, asyncio.SelectorEventLoop)
 
     def run(self, program: Callable[[Callable[[], bool]], Any]) -> Ending:
         """Run a program to its end, however it ends.
@@ -78,7 +73,12 @@ class Execution:
         began_s = real_clock.perf_counter()
         value, error = None, None
         try:
-            with self.world.inside(), script_in(self.world), its_process(self.world):
+            with (
+                self.world.inside(),
+                script_in(self.world),
+                its_process(self.world),
+                self._loops.in_place(),
+            ):
                 value, error = self._value_or_error(program)
                 error = self._come_to_end(error)
         except BaseException as caught:  # noqa: BLE001 - what it leaves behind may raise, too
@@ -103,14 +103,13 @@ class Execution:
     ) -> tuple[Any, BaseException | None]:
         """Run the program up to what it returns or raises."""
         try:
-            with self._making_loops():
-                value = program(lambda: self._loops_made > 0 or self.world.steps > 0)
-                if inspect.iscoroutine(value):
-                    value = asyncio.run(value)
-                elif inspect.isawaitable(value):
-                    value = asyncio.run(_awaited(value))
-                if self.world.properties is not None:
-                    self.world.properties.finish()
+            value = program(lambda: self._loops.made > 0 or self.world.steps > 0)
+            if inspect.iscoroutine(value):
+                value = asyncio.run(value)
+            elif inspect.isawaitable(value):
+                value = asyncio.run(_awaited(value))
+            if self.world.properties is not None:
+                self.world.properties.finish()
         except BaseException as caught:  # noqa: BLE001 - however it ended is what we tell
             self._look_at(caught)
             return None, self._verdict or caught
@@ -129,39 +128,11 @@ class Execution:
             self._told = error
             tell(self.world, error, self._usual_hook)
         try:
-            with self._making_loops():
-                come_to_end(self.world)
+            come_to_end(self.world)
         except BaseException as caught:  # noqa: BLE001 - as above
             self._look_at(caught)
             return self._verdict or caught
         return error
-
-    @contextmanager
-    def _making_loops(self) -> Iterator[None]:
-        """Make loops of this world where asyncio is asked for a new one."""
-        owners: list[Any] = [asyncio, events]
-        if sys.version_info < (3, 14):
-            # Up to 3.13 get_event_loop() may make a loop, by the policy.
-            owners.append(asyncio.get_event_loop_policy())
-        before = [vars(owner).get("new_event_loop") for owner in owners]
-        self.world.on_end, self.world.asked_loop_class = self._end_by, CleanUpLoop
-        for owner in owners:
-            owner.new_event_loop = self._new_event_loop
-        try:
-            yield
-        finally:
-            for owner, function in zip(owners, before, strict=True):
-                if function is None:
-                    del owner.new_event_loop
-                else:
-                    owner.new_event_loop = function
-
-    def _new_event_loop(self) -> asyncio.AbstractEventLoop:
-        self._loops_made += 1
-        loop = self._loop_class(world=self.world)
-        if self.world.kernel.is_running:
-            loop.detach_schedule()  # It is for a thread of the program's.
-        return loop
 
     def _end_by(self, verdict: SimError) -> None:
         """Keep the world's first error."""
