@@ -127,10 +127,22 @@ class LoopThreadWaiter:
     def wake(self) -> None:
         """Make ``park`` return, so that the waiting code checks its condition again."""
         self.awake = True
+        if self._scheduler.turns is not None:
+            self._scheduler.turns.stop()
         self._scheduler.real_work.ring()
 
     def end(self) -> None:
         """Leave no trace."""
+
+
+class Turns(Protocol):
+    """What runs a world's kernel while its main thread blocks and no loop runs it."""
+
+    def run(self, deadline_ns: int, /) -> None:
+        """Run turns until told to stop, or until a time."""
+
+    def stop(self) -> None:
+        """End that after this turn."""
 
 
 class NoLoop(KernelEvents):
@@ -169,6 +181,7 @@ class ThreadScheduler:
         self._give_back: list[Callable[[], bool]] = []
         self._turn_of = 0
         self._blocked_in: tuple[Any] | None = None
+        self.turns: Turns | None = None
         self._interrupts: deque[Callable[[], object]] = deque()
         self._spin_watch: SpinWatch | None = None
         kernel.when_idle.append(self.real_work.may_be_addressed)
@@ -361,7 +374,7 @@ class ThreadScheduler:
         if thread.handle is not None:
             thread.handle.cancel()
             thread.handle = None
-        if not self.sim_threads:
+        if not self.sim_threads and self.turns is None:
             self.kernel.on_block = None
 
     def reap(self, thread: SimThread) -> None:
@@ -387,6 +400,8 @@ class ThreadScheduler:
         Raises:
             DeadlockError: Nothing can ever end the wait.
         """
+        if self.turns is not None and not self.kernel.is_running:
+            return self._let_others_go_on(self.turns, deadline_ns, waiter)
         # A step of a thread whose process is stopped would run only when that goes on.
         awake = next((each for each in self.awake if not each.is_stopped), None)
         if awake is not None:
@@ -410,6 +425,33 @@ class ThreadScheduler:
         self._run_now(thread)
         return True
 
+    def _let_others_go_on(
+        self, turns: Turns, deadline_ns: int, waiter: LoopThreadWaiter | None
+    ) -> bool:
+        """Run turns until the wait may go on; false if time has run out."""
+        before, self._blocked_in = self._blocked_in, (None,)
+        try:
+            turns.run(deadline_ns)
+        except DeadlockError as error:
+            where = position_of(self.bridge.real_ident())
+            told = f"the program itself waits, outside of a loop, at\n    {where}\n{error}"
+            deadlock = DeadlockError(told)
+            deadlock.places = error.places
+            raise deadlock from None
+        finally:
+            self._blocked_in = before
+        self._call_interrupts()
+        return (waiter is not None and waiter.awake) or self.kernel.now_ns < deadline_ns
+
+    def let_others_go_on(self, turns: Turns) -> None:
+        """Run the kernel by these where the main thread blocks and no loop runs it."""
+        self.turns = turns
+        self.kernel.on_block = self._sleep_on_loop_thread
+
+    def _call_interrupts(self) -> None:
+        while self._interrupts:
+            self._interrupts.popleft()()
+
     def _run_now(self, thread: SimThread) -> None:
         """Take a thread's step out of its place in the queue and run it."""
         if thread.handle is not None:
@@ -419,8 +461,7 @@ class ThreadScheduler:
             self.kernel.interleave(Handle(thread, (), thread._context, thread.loop))
         finally:
             self._blocked_in = before
-        while self._interrupts:
-            self._interrupts.popleft()()
+        self._call_interrupts()
 
     def interrupt(self, handler: Callable[[], object], blocks: Callable[[Any], bool]) -> bool:
         """Call a handler of a signal where the loop's thread blocks in the middle of a step.
@@ -437,6 +478,8 @@ class ThreadScheduler:
         if self._blocked_in is None or not blocks(*self._blocked_in):
             return False
         self._interrupts.append(handler)
+        if self.turns is not None:
+            self.turns.stop()
         return True
 
     def _sleep_on_loop_thread(self, until_ns: int) -> None:

@@ -212,7 +212,7 @@ def _run_to_end(
     """Run a coroutine and what it leaves behind; see :func:`run_in`."""
     try:
         result: _T = runner.run(main)
-        if world.has_hosts:
+        if world.has_hosts and world.process.events is None:  # Else a script has begun the run.
             world.program_has_ended()
         if world.properties is not None:
             world.properties.finish()

@@ -65,8 +65,8 @@ POLICY = """
         "loop = policy.new_event_loop(); loop.run_until_complete(main()); loop.close()",
         "thread = threading.Thread(target=lambda: asyncio.run(main())); thread.start()",
         (
-            "loop = asyncio.new_event_loop(); asyncio.set_event_loop(loop); get = asyncio.get_event_loop;"
-            " get().run_until_complete(main()); loop.close()"
+            "loop = asyncio.new_event_loop(); asyncio.set_event_loop(loop);"
+            " asyncio.get_event_loop().run_until_complete(main()); loop.close()"
         ),
         "asyncio.set_event_loop_policy(None); asyncio.run(asyncio.sleep(0))",
     ],

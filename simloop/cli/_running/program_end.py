@@ -38,7 +38,7 @@ __all__ = ["come_to_end", "end_threads_left", "its_process", "tell"]
 
 @contextmanager
 def its_process(world: World) -> Iterator[None]:
-    """Let the first process of a world be a program's, whose threads outlive its loops.
+    """Let the first process of a world be a program's: threads and machines outlive its loops.
 
     The hooks for errors are its own meanwhile.
     """
@@ -49,6 +49,10 @@ def its_process(world: World) -> Iterator[None]:
     try:
         yield
     finally:
+        world.program_has_ended()
+        world.end_hosts()
+        world.threads.turns = None
+        process.events = None
         process.calls_exit_functions, process.exit_functions = False, None
         sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
 
@@ -94,7 +98,7 @@ def come_to_end(world: World) -> None:
             f" ever end{threads.describe_threads()}\n"
             "Let each thread end before the program does, or make it a daemon"
         ) from None
-    error = call_exit_functions(world, None)
+    error = call_exit_functions(world, None) or world.error_of_hosts
     if error is not None:
         raise error
 
