@@ -19,6 +19,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NEVER
+from simloop._sandbox import shield, unshield
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,9 +59,12 @@ class BlockedScript:
         kernel.attach()  # What runs here is no loop's, so each step is to step into its own.
         kernel.is_running = True
         kernel.leave_loop()
+        shields = shield(kernel.limits.defer)
         try:
             kernel.run(self)
         finally:
+            if shields:
+                unshield(shields)
             kernel.is_running = False
             kernel.leave_loop()
             kernel.detach()
@@ -72,6 +76,7 @@ class BlockedScript:
             self._world.sandbox.switch_to(self._world.sandbox)
             asyncio._set_running_loop(running)
             sys.set_asyncgen_hooks(*hooks)
+        kernel.limits.make_deferred()
 
     def _stop_own_loops(self) -> Iterator[tuple[Any, list[Any]]]:
         for loop in self._world.process.loops:

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -363,12 +364,25 @@ class HostProcess(Process):
     def _main_ended(self, task: asyncio.Task[Any]) -> None:
         """End by what the main task has come to, after threads and the functions for the end."""
         ending = self._ending_of(task)
+        self.tell(ending[1])
         threads = self.machine.world.threads.threads_of(self)
         if not (self.exit_functions or any(not getattr(each, "daemon", True) for each in threads)):
             self.ended_by_itself(*ending)
         elif self.exit_code is None:  # That is on no loop, may block, and may run one itself.
-            self._thread = ProgramThread(self, partial(_end_as, *ending))
+            self._thread = ProgramThread(self, partial(_end_as, *ending), tells=False)
             self._thread.start()
+
+    def tell(self, error: BaseException | None) -> None:
+        """Tell what it ends by, as Python does first: the words of ``sys.exit``, or to its hook.
+
+        An error that no hook of its own hears of is told by the run, or by who waits for the end.
+        """
+        if isinstance(error, SystemExit):
+            if not isinstance(error.code, int | None):
+                sys.stderr.write(f"{error.code}\n")
+        elif error is not None and sys.excepthook is not sys.__excepthook__:
+            with suppress(Exception):
+                sys.excepthook(type(error), error, error.__traceback__)
 
     def come_to_end(self) -> None:
         """Do what Python does at the end of a program, in its main thread.

@@ -29,10 +29,12 @@ class ProgramThread:
     Args:
         process: The process.
         run: Runs the program.
+        tells: Whether what it raises is still to be told.
     """
 
-    def __init__(self, process: HostProcess, run: Callable[[], Any]) -> None:
+    def __init__(self, process: HostProcess, run: Callable[[], Any], *, tells: bool = True) -> None:
         self._process = process
+        self._tells = tells
         self._run = run
         self.thread: threading.Thread | None = None
 
@@ -50,6 +52,8 @@ class ProgramThread:
             value = self._run()
         except BaseException as caught:  # noqa: BLE001 - it ends the process
             error = caught
+        if self._tells:
+            self._process.tell(error)
         try:  # With no error in hand: what is raised there has nothing to do with it.
             self._process.come_to_end()
         except BaseException as caught:  # noqa: BLE001 - as above, and told in place of it
