@@ -17,6 +17,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simloop._sandbox import Deferring, has_tasks, leave_interrupts, take_interrupts
+from simloop._sandbox.process.exit_functions import ExitFunctions
 from simloop._threads.step_watch import watched_steps
 from simloop.errors import SimError, UsageError
 
@@ -181,6 +182,9 @@ def run_in(
         watch = watched_steps(world.threads, options.real_step_limit)
     process = world.process
     is_its_end, process.calls_exit_functions = not process.calls_exit_functions, True
+    if is_its_end and options.world is None and options.disk:
+        # The disk goes with the run: what is finalized later would find the real files.
+        process.exit_functions = ExitFunctions(finalizes=True)
     error: BaseException | None = None
     try:
         with world.inside(), watch:

@@ -448,3 +448,28 @@ def test_a_process_whose_thread_never_ends_is_a_deadlock():
     error = simloop.simulate(main).error
     assert type(error) is simloop.DeadlockError
     assert "wait" in str(error)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="disks are made over calls of Linux")
+def test_a_run_on_a_disk_of_its_own_is_finalized_in_it(tmp_path):
+    """After the run a finalizer would write to the real files; what it returns is of its disk."""
+    kept = Thing()
+    target = tmp_path / "finalized.txt"
+    seen = []
+
+    def finalize():
+        target.write_text(str(time.monotonic()))
+        seen.append(target.read_text())
+
+    async def main():
+        weakref.finalize(kept, finalize)
+        await asyncio.sleep(5)
+        return tempfile.TemporaryDirectory()
+
+    outcome = simloop.simulate(main, disk=True)
+    assert (seen, outcome.error, target.exists()) == (["5.0"], None, False)
+    assert not outcome.value._finalizer.alive
+    assert seen == ["5.0"]
+    world = simloop.World(disk=True)  # Its next run finds what this one leaves.
+    folder = simloop.run(main(), world=world)
+    assert folder._finalizer.detach()
