@@ -23,7 +23,7 @@ import traceback
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from simloop.errors import UnsupportedError
+from simloop.errors import SimError, UnsupportedError
 from simloop.net.linux import signal_names as signal
 
 from .dispositions import IGNORED, check_sent
@@ -176,7 +176,11 @@ class Child:
         except BaseException:  # noqa: BLE001 - the process dies of it, the world does not
             process.stderr.write(traceback.format_exc().encode())
             code = 1
-        process.call_exit_functions()
+        try:
+            process.call_exit_functions()
+        except SimError:  # As above, where its code raises one.
+            process.stderr.write(traceback.format_exc().encode())
+            code = 1
         await self._close()
         self._exit(code)
 

@@ -24,6 +24,8 @@ from simloop.net.linux import signal_names as signal
 from .interval_timer import IntervalTimer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .process import Process, ProcessWorld
 
 __all__ = [
@@ -116,8 +118,9 @@ class Dispositions:
     def raise_signal(self, signum: int, /) -> None:
         """Act on a signal at once, as on one that a process sends itself."""
         # A handler runs in the main thread, whichever thread raised the signal.
-        is_main = self._world.threads.current is None
-        self.act(signum, None if is_main else next(iter(self._process.loops), None))
+        is_main = self._process.runs_in_thread(self._world.threads.current)
+        own = self._process.events
+        self.act(signum, None if is_main else next(iter(self._process.loops), own))
 
     def setitimer(self, which: Any, seconds: Any, interval: Any = 0.0, /) -> Any:
         """Have SIGALRM sent by the clock; ``NotImplemented`` for timers of CPU time."""
@@ -177,8 +180,18 @@ class Dispositions:
             action = lambda: self._world.interrupt_handler()(signum, None)  # noqa: E731
         if action is not None and loop is None:
             action()
-        elif action is not None and not self._world.threads.interrupt(action):
+        elif action is not None and not self.interrupt(action):
             loop.call_soon_threadsafe(action)
+
+    def interrupt(self, action: Callable[[], object]) -> bool:
+        """Have a handler called where the main thread blocks; false if a step is its place."""
+        process, threads = self._process, self._world.threads
+        if process.main_thread is None:  # It is the thread that runs the loops.
+            return bool(threads.interrupt(action, process.is_stepped_by))
+        thread = threads.ended(process.main_thread)
+        if thread is not None:
+            thread.interrupt(action)
+        return thread is not None
 
     def _wake(self, signum: int) -> None:
         """Tell asyncio's loops, and what reads the wake-up descriptor."""

@@ -128,6 +128,8 @@ class Process:
     """Whether who runs it calls, at its end, what it has registered for that (``atexit``)."""
     exit_functions: Any = None
     """What it has registered, once it has."""
+    events: Any = None
+    """The owner of its steps that are on none of its loops; None where it ends with its loops."""
 
     def __init__(self, world: ProcessWorld, pid: int, parent: Process | None = None) -> None:
         self.world = world
@@ -219,6 +221,10 @@ class Process:
         main = self.main_thread
         return thread is None if main is None else getattr(thread, "joined_by", None) is main
 
+    def is_stepped_by(self, owner: Any) -> bool:
+        """Return whether steps of an owner, a loop say, are its own; None is what has no loop."""
+        return any(owner is each for each in self.loops)
+
     def end_by(self, sig: int) -> None:
         """Do what a signal does that nothing handles.
 
@@ -244,11 +250,16 @@ class Process:
         return had
 
     def call_exit_functions(self) -> None:
-        """Call what it has registered for its end, which has come."""
-        functions, self.exit_functions = self.exit_functions, None
-        if functions is not None:
-            functions.run()
-            self.exit_functions = None  # What one of them has registered: it is too late for that.
+        """Call what it has registered for its end, which has come.
+
+        Raises:
+            SimError: The world has ended one of them.
+        """
+        try:
+            if self.exit_functions is not None:
+                self.exit_functions.run()
+        finally:
+            self.exit_functions = None
 
     # What a program calls -------------------------------------------------------------------------
 
@@ -311,6 +322,10 @@ class MainProcess(Process):
     def cwd(self) -> str:  # type: ignore[override]  # as above
         """The working directory of the real process."""
         return os.getcwd()  # noqa: PTH109 - a string is wanted
+
+    def is_stepped_by(self, owner: Any) -> bool:
+        """Return whether steps are its own, as above; so are those between its loops."""
+        return owner is None or super().is_stepped_by(owner)
 
     def send_signal(self, sig: int) -> None:
         """Act on a signal at once."""

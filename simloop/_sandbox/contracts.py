@@ -423,6 +423,9 @@ class Threads(Protocol):
         system uses an identifier again as soon as a thread has ended.
         """
 
+    def threads_of(self, identity: object, /) -> list[object]:
+        """List what the threads of a process that have not ended are waited for by."""
+
     def check_join(self, joined_by: object, /) -> None:
         """Refuse to wait for the end of a thread that ended because its run was over.
 

@@ -26,7 +26,7 @@ def let_threads_block(host: Host, scheduler: ThreadScheduler) -> None:
     known: Any = weakref.proxy(host)
 
     def on_would_block(sock: Any, what: str, timeout: float | None) -> float | None:
-        if scheduler.current is None and not scheduler.sim_threads:
+        if scheduler.current is None and not (scheduler.sim_threads or scheduler.turns):
             return Host.on_would_block(known, sock, what, timeout)
         file = known.file(sock if isinstance(sock, int) else sock.fileno())
         timeout_ns = None if timeout is None else nanoseconds(timeout)

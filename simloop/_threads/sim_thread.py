@@ -19,6 +19,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
+from collections import deque
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -169,6 +170,7 @@ class SimThread:
         self.is_ending = False
         self.is_lost: bool = False
         self.is_frozen: bool = False
+        self._interrupts: deque[Callable[[], object]] = deque()
         self.has_ended: bool = False
         self._context = Context()
         self._go = Gate()
@@ -266,6 +268,12 @@ class SimThread:
         """Let the real thread below a frozen one end, with none of its code run."""
         self._go.open()
 
+    def outlive(self, heir: Any) -> None:
+        """Go on, as steps of another owner: the loop closes, and the process does not end."""
+        self.loop = heir
+        if self.handle is not None:
+            self.handle._loop = heir  # It keeps its place; what is the closed loop's is dropped.
+
     def _after_turn(self) -> None:
         """Do nothing; a job of the executor sets its future here."""
 
@@ -306,6 +314,7 @@ class SimThread:
 
         Raises:
             SystemExit: The loop is closed: the thread is to end.
+            BaseException: What a handler of a signal has raised.
         """
         self.waits_for = thing
         if deadline_ns < NEVER:
@@ -324,6 +333,21 @@ class SimThread:
         if self.is_ending or self.is_lost:
             self._end_quietly()
             raise SystemExit
+        while self._interrupts:
+            self._interrupts.popleft()()
+
+    def interrupt(self, handler: Callable[[], object]) -> None:
+        """Call a handler of a signal on the thread, as Python does on a process's main thread.
+
+        Where it waits, that is in the middle of the wait, which goes on afterwards (PEP 475) or
+        ends by what the handler raises.
+        """
+        if self.is_in_turn():
+            handler()
+            return
+        self._interrupts.append(handler)
+        if self.waits_for is not None:
+            self.schedule()
 
     def stay_frozen(self) -> None:
         """Yield for good: the calling thread has killed its own process."""

@@ -99,6 +99,8 @@ class Worker(SimThread):
             target=self.main, args=(self._work,), name=f"asyncio_{index}", daemon=True
         )
         self.function = self._thread._bootstrap  # type: ignore[attr-defined]  # says whose life
+        self.joined_by = self._thread
+        self._is_last = False  # Whether it ends when no job is left: its loop has closed.
 
     def start(self) -> None:
         """Start the thread, which waits for its first turn."""
@@ -121,7 +123,23 @@ class Worker(SimThread):
             if job is not None:
                 job.run()
                 del job
-            self.park(None)
+            if self._is_last:
+                self.job = self._workers.next_job()
+                if self.job is None:
+                    return
+            else:
+                self.park(None)
+
+    def outlive(self, heir: Any) -> None:
+        """Do what is to be done, and end: the loop closes, so nobody hears of it.
+
+        That is what a worker does whose executor is shut down and does not wait.
+        """
+        if self.job is None:
+            self.threads.end_thread(self)
+        else:
+            self._is_last = True
+            super().outlive(heir)
 
     def _is_late(self) -> None:
         if self.job is not None:
@@ -130,7 +148,7 @@ class Worker(SimThread):
     def _after_turn(self) -> None:
         """Settle the job if it has ended: only between jobs a worker waits for nothing."""
         job = self.job
-        if job is None or (self.waits_for is not None and not self.has_ended):
+        if job is None or self._is_last or (self.waits_for is not None and not self.has_ended):
             return
         kernel: Any = self.kernel
         ns = 0 if kernel.gate is None else kernel.delay_ns("done", self.__qualname__)
@@ -197,6 +215,10 @@ class Workers:
                 return
         self._idle.append(worker)
         self._look_whether_empty()
+
+    def next_job(self) -> Job | None:
+        """Return a job that waits for a worker, if there is one."""
+        return self._waiting.popleft() if self._waiting else None
 
     def is_gone(self, worker: Worker) -> None:
         """Do without a worker."""

@@ -127,10 +127,22 @@ class LoopThreadWaiter:
     def wake(self) -> None:
         """Make ``park`` return, so that the waiting code checks its condition again."""
         self.awake = True
+        if self._scheduler.turns is not None:
+            self._scheduler.turns.stop()
         self._scheduler.real_work.ring()
 
     def end(self) -> None:
         """Leave no trace."""
+
+
+class Turns(Protocol):
+    """What runs a world's kernel while its main thread blocks and no loop runs it."""
+
+    def run(self, deadline_ns: int, /) -> None:
+        """Run turns until told to stop, or until a time."""
+
+    def stop(self) -> None:
+        """End that after this turn."""
 
 
 class NoLoop(KernelEvents):
@@ -168,7 +180,8 @@ class ThreadScheduler:
         self._numbers = count(1)
         self._give_back: list[Callable[[], bool]] = []
         self._turn_of = 0
-        self._waits_in_step = False
+        self._blocked_in: tuple[Any] | None = None
+        self.turns: Turns | None = None
         self._interrupts: deque[Callable[[], object]] = deque()
         self._spin_watch: SpinWatch | None = None
         kernel.when_idle.append(self.real_work.may_be_addressed)
@@ -361,7 +374,7 @@ class ThreadScheduler:
         if thread.handle is not None:
             thread.handle.cancel()
             thread.handle = None
-        if not self.sim_threads:
+        if not self.sim_threads and self.turns is None:
             self.kernel.on_block = None
 
     def reap(self, thread: SimThread) -> None:
@@ -387,6 +400,8 @@ class ThreadScheduler:
         Raises:
             DeadlockError: Nothing can ever end the wait.
         """
+        if self.turns is not None and not self.kernel.is_running:
+            return self._let_others_go_on(self.turns, deadline_ns, waiter)
         # A step of a thread whose process is stopped would run only when that goes on.
         awake = next((each for each in self.awake if not each.is_stopped), None)
         if awake is not None:
@@ -410,28 +425,62 @@ class ThreadScheduler:
         self._run_now(thread)
         return True
 
+    def _let_others_go_on(
+        self, turns: Turns, deadline_ns: int, waiter: LoopThreadWaiter | None
+    ) -> bool:
+        """Run turns until the wait may go on; false if time has run out."""
+        before, self._blocked_in = self._blocked_in, (None,)
+        try:
+            turns.run(deadline_ns)
+        except DeadlockError as error:
+            where = position_of(self.bridge.real_ident())
+            told = f"the program itself waits, outside of a loop, at\n    {where}\n{error}"
+            deadlock = DeadlockError(told)
+            deadlock.places = error.places
+            raise deadlock from None
+        finally:
+            self._blocked_in = before
+        self._call_interrupts()
+        return (waiter is not None and waiter.awake) or self.kernel.now_ns < deadline_ns
+
+    def let_others_go_on(self, turns: Turns) -> None:
+        """Run the kernel by these where the main thread blocks and no loop runs it."""
+        self.turns = turns
+        self.kernel.on_block = self._sleep_on_loop_thread
+
+    def _call_interrupts(self) -> None:
+        while self._interrupts:
+            self._interrupts.popleft()()
+
     def _run_now(self, thread: SimThread) -> None:
         """Take a thread's step out of its place in the queue and run it."""
         if thread.handle is not None:
             thread.handle.cancel()
-        before, self._waits_in_step = self._waits_in_step, True
+        before, self._blocked_in = self._blocked_in, (self.kernel.current,)
         try:
             self.kernel.interleave(Handle(thread, (), thread._context, thread.loop))
         finally:
-            self._waits_in_step = before
-        while self._interrupts:
-            self._interrupts.popleft()()
+            self._blocked_in = before
+        self._call_interrupts()
 
-    def interrupt(self, handler: Callable[[], object]) -> bool:
+    def interrupt(self, handler: Callable[[], object], blocks: Callable[[Any], bool]) -> bool:
         """Call a handler of a signal where the loop's thread blocks in the middle of a step.
 
         As a signal does that another thread sent (Python's signal module: handlers run in the main
         thread), it breaks the wait off if it raises, else the wait goes on. False if the loop's
         thread blocks nowhere, and a step of a loop is the handler's place.
+
+        Args:
+            handler: The handler.
+            blocks: Tells of a loop, or None for none, whether it is by a step of it that the
+                handler's process is blocked.
         """
-        if self._waits_in_step:
-            self._interrupts.append(handler)
-        return self._waits_in_step
+        if self._blocked_in is None or not blocks(*self._blocked_in):
+            return False
+        self._interrupts.append(handler)
+        if self.turns is not None:
+            self.turns.stop()
+        return True
 
     def _sleep_on_loop_thread(self, until_ns: int) -> None:
         """Run threads while the loop's thread sleeps."""
@@ -460,11 +509,19 @@ class ThreadScheduler:
 
     # The end -------------------------------------------------------------------------------
 
-    def end(self, loop: Any) -> None:
-        """End the threads of a loop that closes: each gets ``SystemExit`` where it waits."""
+    def end(self, loop: Any, heir: Any = None) -> None:
+        """End the threads of a loop that closes: each gets ``SystemExit`` where it waits.
+
+        Args:
+            loop: The loop.
+            heir: What they go on as steps of, where their process outlives the loop.
+        """
         if self.sim_threads:
             for thread in [each for each in self.sim_threads if each.loop is loop]:
-                self._end(thread)
+                if heir is None:
+                    self.end_thread(thread)
+                else:
+                    thread.outlive(heir)
         if self._give_back:
             with self.for_real():
                 self._give_back = [each for each in self._give_back if not each()]
@@ -509,9 +566,10 @@ class ThreadScheduler:
     def end_all(self) -> None:
         """End every thread that is left, because the world will not be run again."""
         for thread in list(self.sim_threads):
-            self._end(thread)
+            self.end_thread(thread)
 
-    def _end(self, thread: SimThread) -> None:
+    def end_thread(self, thread: SimThread) -> None:
+        """End a thread, by ``SystemExit`` where it waits."""
         if thread.waits_for is not None:
             with self.for_real():  # Identifiers are a run's own inside of it.
                 broken_off.break_off(thread, self.bridge.threads_of_caller)

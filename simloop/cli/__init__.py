@@ -52,6 +52,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(arguments: object) -> int:
     """Import the engine, which the lines above don't need, and do what was asked."""
+    if isinstance(arguments, _arguments.RunArguments):
+        from ._command import carry_out  # noqa: PLC0415 - as above
+
+        return carry_out(arguments)
+    from ._program import BrokenProgramError  # noqa: PLC0415 - as above
+    from ._running.own_frames import print_error  # noqa: PLC0415 - as above
+
+    try:
+        return _search(arguments)
+    except BrokenProgramError as broken:
+        print_error(broken.__cause__ or broken)
+        return ExitStatus.FAILED
+
+
+def _search(arguments: object) -> int:
+    """Do what runs a function many times."""
     if isinstance(arguments, _arguments.ExploreArguments):
         from ._exploring.explore_command import carry_out as explore  # noqa: PLC0415 - as above
 
@@ -68,11 +84,7 @@ def _carry_out(arguments: object) -> int:
         from ._exploring.sweep_command import carry_out as sweep  # noqa: PLC0415 - as above
 
         return sweep(arguments)
-    if isinstance(arguments, _arguments.CheckArguments):
-        from ._exploring.check_command import carry_out as check  # noqa: PLC0415 - as above
+    from ._exploring.check_command import carry_out as check  # noqa: PLC0415 - as above
 
-        return check(arguments)
-    from ._command import carry_out  # noqa: PLC0415 - as above
-
-    assert isinstance(arguments, _arguments.RunArguments)
-    return carry_out(arguments)
+    assert isinstance(arguments, _arguments.CheckArguments)
+    return check(arguments)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from simloop._kernel.safe_looks import message_of
+from simloop.errors import UnsupportedError, UsageError
 from simloop.world.run_options import RunOptions
 from simloop.world.tracing.trace_file import writing_trace
 from simloop.world.world import world_of
@@ -23,13 +24,16 @@ from ._program import NoProgramError, find
 from ._progress import Progress
 from ._running.checked_run import is_same_again, write_report
 from ._running.close_look import look_closely
-from ._running.execution import Ending, Execution, print_error
+from ._running.execution import Ending, Execution
 from ._running.hosts_file import with_hosts
+from ._running.own_frames import print_error
 from ._running.step_file import writing_steps
 from ._status import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from simloop.world import World
 
     from ._arguments import RunArguments
 
@@ -43,7 +47,7 @@ def carry_out(arguments: RunArguments) -> int:
             return _run(arguments, arguments.steps).status
         with tempfile.TemporaryDirectory(prefix="simloop-check-") as folder:
             return _run_and_check(arguments, folder)
-    except NoProgramError as error:
+    except (NoProgramError, _WrongCallError) as error:
         say(f"error: {error}")
     except _TraceError as error:
         say(f"error: the trace can't be written to {arguments.trace!r}: {error.__cause__}")
@@ -59,6 +63,10 @@ def _run_and_check(arguments: RunArguments, folder: str) -> int:
     return ending.status if same else ExitStatus.DIFFERS
 
 
+class _WrongCallError(Exception):
+    """Options exclude each other, or have a value that means nothing."""
+
+
 class _TraceError(Exception):
     """The file for the trace can't be opened, for the reason that is its cause."""
 
@@ -66,18 +74,7 @@ class _TraceError(Exception):
 def _run(arguments: RunArguments, steps: str | None) -> Ending:
     """Run the program once, and say how it went."""
     program = find(arguments.program)
-    options = RunOptions(
-        seed=arguments.seed,
-        start_date=arguments.start_date,
-        tz=arguments.tz,
-        disk=arguments.disk or None,
-        allow=arguments.allow,
-        max_time=arguments.max_time,
-        max_steps=arguments.max_steps,
-        clock_tick=arguments.clock_tick,
-    )
-    world = world_of("simloop run", options)
-    options.set_limits(world)
+    world = _world(arguments)
     trace = None
     with ExitStack() as stack:
         if arguments.trace is not None:
@@ -110,6 +107,30 @@ def _run(arguments: RunArguments, steps: str | None) -> Ending:
     return ending
 
 
+def _world(arguments: RunArguments) -> World:
+    """Make the world that was asked for.
+
+    Raises:
+        _WrongCallError: There is no such world.
+    """
+    options = RunOptions(
+        seed=arguments.seed,
+        start_date=arguments.start_date,
+        tz=arguments.tz,
+        disk=arguments.disk or None,
+        allow=arguments.allow,
+        max_time=arguments.max_time,
+        max_steps=arguments.max_steps,
+        clock_tick=arguments.clock_tick,
+    )
+    try:
+        world = world_of("simloop run", options)
+        options.set_limits(world)
+    except (UsageError, UnsupportedError) as error:
+        raise _WrongCallError(str(error)) from None
+    return world
+
+
 def _named(error: BaseException | None) -> str | None:
     return None if error is None else message_of(error)
 
@@ -119,7 +140,7 @@ def _tell(ending: Ending, seed: int) -> None:
     error = ending.error
     if ending.is_ours:
         say(str(_named(error)))
-    elif error is not None:
+    elif error is not None and not ending.is_told:
         sys.stdout.flush()
         print_error(error)
     say(

@@ -26,13 +26,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
 
-__all__ = ["NoProgramError", "Program", "find", "find_function", "import_target"]
+__all__ = [
+    "BrokenProgramError",
+    "NoProgramError",
+    "Program",
+    "find",
+    "find_function",
+    "import_target",
+]
 
 _NAMES_FUNCTION = re.compile(r":[A-Za-z_][A-Za-z0-9_.]*$")
 
 
 class NoProgramError(UsageError):
     """The command line names a program that does not exist or can't be called."""
+
+
+class BrokenProgramError(Exception):
+    """A program was found and does not load: its own error is the cause of this one."""
 
 
 class Program:
@@ -82,8 +93,14 @@ def find_function(target: str) -> Any:
 
     Raises:
         NoProgramError: There is no such file, module or coroutine function.
+        BrokenProgramError: It raises while it is imported.
     """
-    where, function, value = import_target(target, "main")
+    try:
+        where, function, value = import_target(target, "main")
+    except NoProgramError:
+        raise
+    except Exception as error:
+        raise BrokenProgramError(target) from error
     if not inspect.iscoroutinefunction(inspect.unwrap(value)):
         raise NoProgramError(
             f"{function!r} in {where} is no coroutine function (async def), and only these can be"

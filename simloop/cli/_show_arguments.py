@@ -137,7 +137,7 @@ def read_show(options: dict[str, Any]) -> ShowArguments:
 def _default_output(trace: str, other: str | None, sequence: str | None) -> str:
     if sequence is not None:
         return "-"
-    path = Path(trace)
+    path = Path(trace or "trace")  # Without a name it is told that it can't be read.
     if other is not None:
         path = path.with_name(f"{path.stem}-{Path(other).stem}.json")
     return str(path.with_suffix(".html"))

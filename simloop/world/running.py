@@ -23,6 +23,7 @@ from simloop._sandbox import (
     leave_interrupts,
     take_interrupts,
 )
+from simloop._sandbox.process.exit_functions import ExitFunctions
 from simloop._threads.step_watch import watched_steps
 from simloop.errors import SimError, UsageError
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Coroutine, Iterator
     from contextvars import Context
-    from types import FrameType
+    from types import FrameType, TracebackType
     from typing import Never
 
     from simloop.trace import Digest, Recorder
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from .outcome import Outcome
     from .world import World
 
-__all__ = ["outcome_of", "refuse_running_loop", "run", "run_in", "simulate"]
+__all__ = ["call_exit_functions", "outcome_of", "refuse_running_loop", "run", "run_in", "simulate"]
 
 _T = TypeVar("_T")
 
@@ -188,28 +189,80 @@ def run_in(
         watch = watched_steps(world.threads, options.real_step_limit)
     process = world.process
     is_its_end, process.calls_exit_functions = not process.calls_exit_functions, True
-    with world.inside(), watch:
-        runner = _Runner(debug=options.debug, loop_factory=factory)
-        try:
-            result: _T = runner.run(main)
-            if world.has_hosts:
-                world.program_has_ended()
-            if world.properties is not None:
-                world.properties.finish()
-            if on_done is not None:
-                on_done(runner.get_loop())
-        except SimError:
-            process.exit_functions = None
-            _end_failed(world, runner)
-            raise
-        finally:
-            if world.properties is not None:
-                world.properties.stop()
-            runner.close()
-            if is_its_end:  # Else it is the script's that began the run.
-                process.call_exit_functions()
-                process.calls_exit_functions = False
+    if is_its_end and options.world is None and options.disk:
+        # The disk goes with the run: what is finalized later would find the real files.
+        process.exit_functions = ExitFunctions(finalizes=True)
+    error: BaseException | None = None
+    try:
+        with world.inside(), watch:
+            runner = _Runner(debug=options.debug, loop_factory=factory)
+            try:
+                result: _T = _run_to_end(world, runner, main, on_done)
+            except BaseException as caught:
+                if not is_its_end or process.exit_functions is None:
+                    raise
+                error = caught
+            # With no error in hand: what they raise has nothing to do with how the program ended.
+            if is_its_end and process.exit_functions is not None:
+                error = call_exit_functions(world, error)
+            if error is not None:
+                raise error.with_traceback(_beyond(error.__traceback__))
+    finally:
+        error = None  # It holds this frame.
+        if is_its_end:  # Else they are the script's that began the run.
+            process.calls_exit_functions = False
     return result
+
+
+def _run_to_end(
+    world: World,
+    runner: _Runner,
+    main: Coroutine[Any, Any, _T],
+    on_done: Callable[[Any], object] | None,
+) -> _T:
+    """Run a coroutine and what it leaves behind; see :func:`run_in`."""
+    try:
+        result: _T = runner.run(main)
+        if world.has_hosts and world.process.events is None:  # Else a script has begun the run.
+            world.program_has_ended()
+        if world.properties is not None:
+            world.properties.finish()
+        if on_done is not None:
+            on_done(runner.get_loop())
+    except SimError:
+        world.process.exit_functions = None
+        _end_failed(world, runner)
+        raise
+    finally:
+        if world.properties is not None:
+            world.properties.stop()
+        runner.close()
+    return result
+
+
+def call_exit_functions(world: World, error: BaseException | None) -> BaseException | None:
+    """Call what the program of a run has registered for its end; return what the run ends by.
+
+    Args:
+        world: The world, which may end one of them: that is the run's end then.
+        error: What the program has raised, if anything.
+    """
+    try:
+        world.process.call_exit_functions()
+        if world.properties is not None:
+            world.properties.finish()
+    except SimError as ours:
+        ours.__context__ = error
+        return ours
+    finally:
+        if world.properties is not None:
+            world.properties.stop()
+    return error
+
+
+def _beyond(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without its first frame, which raises the error again."""
+    return None if traceback is None else traceback.tb_next
 
 
 class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only

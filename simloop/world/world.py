@@ -439,7 +439,7 @@ class World(HostedWorld):
         self.loops.remove(loop)
         loop.process.loops.remove(loop)
         self.kernel.detach()
-        if self.has_hosts and not self.process.loops:
+        if self.has_hosts and not self.process.loops and self.process.events is None:
             self.end_hosts()
 
     def _explain_deadlock(self) -> DeadlockError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from simloop.cli import ExitStatus
+
 WORLD = """
 import asyncio
 
@@ -121,3 +123,97 @@ def test_a_line_without_any_program_is_wrong(simloop, capsys):
     with pytest.raises(SystemExit):
         simloop("run", "--seed", "3")
     assert "required: FILE.py|MODULE[:FUNCTION]" in capsys.readouterr().err
+
+
+ASKS = """
+import asyncio, atexit, queue, socket, sys, threading, time
+
+async def main():
+    reader, writer = await asyncio.open_connection("db", 80)
+    print((await reader.read()).decode())
+    writer.close()
+
+def ask():
+    with socket.create_connection(("db", 80)) as sock:
+        print(sock.recv(20).decode())
+"""
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "asyncio.run(main()); asyncio.run(main())",
+        "asyncio.run(main()); time.sleep(1); ask()",
+        "time.sleep(1); ask(); ask(); asyncio.run(asyncio.sleep(0))",
+        "asyncio.run(main()); atexit.register(ask)",
+        "asyncio.run(main()); atexit.register(lambda: asyncio.run(main()))",
+        "asyncio.run(main()); threading.Thread(target=ask).start()",
+        "t = threading.Thread(target=ask); t.start(); t.join(); asyncio.run(main())",
+        "time.sleep(1); ask(); ask(); sys.exit()",
+        (
+            "l = asyncio.new_event_loop(); l.call_soon(print); time.sleep(1); ask();"
+            " l.run_until_complete(main()); l.close()"
+        ),
+        "import simloop; simloop.run(main()); simloop.run(main())",
+    ],
+)
+def test_machines_live_as_long_as_the_script(simloop, tmp_path, use):
+    """Between its loops, while it blocks, in its threads, and in its functions for the end."""
+    (tmp_path / "client.py").write_text(f"{ASKS}\n{use}\n")
+    done = simloop("run", "client.py", "--hosts", "world.py")
+    assert (done.status, done.out.strip().count("hello from db")) == (0, 2), done.err
+    # What is ready on a loop of the script's waits for the loop to be run.
+    assert ("l.call_soon" in use) == ("hello from db\n\nhello" in done.out)
+
+
+def test_a_blocked_script_waits_in_virtual_time(simloop, tmp_path):
+    """While it sleeps the machines go on, each at its time."""
+    (tmp_path / "client.py").write_text(
+        "import time, simloop\n"
+        "def tick(name):\n"
+        "    while True:\n"
+        "        print(name, time.monotonic())\n"
+        "        time.sleep(1)\n"
+        "world = simloop.current_world()\n"
+        "world.add_host('a', tick, args=('a',))\n"
+        "time.sleep(0.5)\n"
+        "world.add_host('b', tick, args=('b',))\n"
+        "time.sleep(1.75)\n"
+        "print('ends', time.monotonic())\n"
+    )
+    done = simloop("run", "client.py", "--hosts", "world.py:others")
+    told = "a 0.0\nb 0.5\na 1.0\nb 1.5\na 2.0\nends 2.25\n"
+    assert (done.out, done.status) == (told, 0), done.err
+
+
+def test_a_script_that_waits_for_a_machine_for_ever_is_a_deadlock(simloop, tmp_path):
+    """It says where the script waits, and what the machines wait for."""
+    (tmp_path / "client.py").write_text(f"{ASKS}\ntime.sleep(1)\nqueue.Queue().get()\n")
+    done = simloop("run", "client.py", "--hosts", "world.py")
+    assert done.status == ExitStatus.DEADLOCK
+    assert "client.py:14" in done.err
+    assert "db/Task-1" in done.err
+
+
+@pytest.mark.parametrize(
+    "use", ["time.sleep(9)", "asyncio.run(asyncio.sleep(9))", "asyncio.run(main())"]
+)
+def test_an_error_of_a_machine_fails_the_run_whatever_the_script_catches(simloop, tmp_path, use):
+    """It comes out of what the script waits in, and can't be kept from the run."""
+    (tmp_path / "client.py").write_text(
+        f"{ASKS}\ntry:\n    {use}\nexcept Exception as error:\n    print(error)\nprint('ends')\n"
+    )
+    failing = "async def fall(): raise LookupError('broken')\n"
+    (tmp_path / "world.py").write_text(f"{failing}def hosts(world): world.add_host('db', fall)\n")
+    done = simloop("run", "client.py", "--hosts", "world.py")
+    assert done.status == 1
+    assert "LookupError: broken" in done.err
+    assert done.out == "broken\nends\n"
+
+
+def test_a_script_may_block_among_machines_under_a_check(simloop, tmp_path):
+    """Two processes have the same run."""
+    (tmp_path / "client.py").write_text(f"{ASKS}\ntime.sleep(1); ask(); asyncio.run(main())\n")
+    done = simloop("run", "client.py", "--hosts", "world.py", "--check")
+    assert done.status == 0
+    assert "check: equal" in done.err

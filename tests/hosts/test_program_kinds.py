@@ -328,3 +328,40 @@ def test_a_closed_port_is_free_for_the_next_program():
         return await ask("db")
 
     assert simloop.run(main()) == b"hello"
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_an_end_is_told_by_the_process_itself(kind, capsys):
+    """The words of ``sys.exit`` go to its standard error, an error to the hook that it has set."""
+    seen = []
+
+    def work():
+        time.sleep(1)
+        seen.append("worked")
+
+    def fail():
+        sys.excepthook = lambda kind, error, traceback: seen.append(
+            (kind, str(error), bool(traceback))
+        )
+        threading.Thread(target=work).start()
+        raise LookupError("broken")
+
+    def leave():
+        threading.Thread(target=work).start()
+        sys.exit("leaves")
+
+    async def failing():
+        fail()
+
+    async def leaving():
+        leave()
+
+    async def main():
+        programs = (fail, leave) if kind == "plain" else (failing, leaving)
+        for name, program in zip("ab", programs, strict=True):
+            host = simloop.current_world().add_host(name, program)
+            seen.append(await host.processes[0].exited())
+
+    simloop.run(main())
+    assert seen == [(LookupError, "broken", True), "worked", 1, "worked", 1]
+    assert capsys.readouterr().err == "leaves\n"

@@ -159,13 +159,13 @@ class Executors(LoopState):
         self._executor_shutdown_called = True
         if self._default_executor is not None:
             self._default_executor.shutdown(wait=False)
-        scheduler = self._scheduler
+        scheduler, heir = self._scheduler, self._process.events
         # A thread of the run that closes a loop of its own is inside already.
         if not scheduler.sim_threads or scheduler.holds(self._world.real_ident()):
-            scheduler.end(self)
+            scheduler.end(self, heir)
             return
         with self._world.inside():
-            scheduler.end(self)
+            scheduler.end(self, heir)
 
     def _heard_from_outside(self) -> None:
         """Wake the loop if it waits; see :mod:`simloop._threads.real_threads`."""

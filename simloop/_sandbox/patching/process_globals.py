@@ -1,8 +1,9 @@
 """What the interpreter keeps once, and a Unix process has for itself.
 
-Owns: arguments, environment, working directory, the search path of modules, ``sys.excepthook``,
-``__main__`` and modules of its own, of one process of a world beside the program of the run. They
-are put in place while a step of that process runs, and the program's own are put back after it.
+Owns: arguments, environment, working directory, the search path of modules, ``sys.excepthook``, the
+policy of event loops, ``__main__`` and modules of its own, of one process of a world beside the
+program of the run. They are put in place while a step of that process runs, and the program's own
+are put back after it.
 
 Must not know: which process it is, and when it runs.
 
@@ -18,10 +19,12 @@ Invariants:
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 import threading
+from asyncio import events
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.run_context import by_thread, get_ident
@@ -70,6 +73,8 @@ class ProcessGlobals:
         """Ends it at once with an exit code; set by what holds the process."""
         self.moves = True
         """Whether it has a working directory here: one with a disk has it there."""
+        self.policy: Any = None
+        """What gives its event loops; made when it is first asked for."""
         self.cwd: str | None = None
         """Where it works, if it has left the folder in which the run began."""
 
@@ -223,6 +228,36 @@ def _main_thread() -> Any:
 
 
 _real_main_thread: Any = rewrite(threading.main_thread, _main_thread)
+
+
+def _get_policy() -> Any:
+    own = globals_of_caller()
+    if own is None:
+        return _real_get_policy()
+    if own.policy is None:
+        own.policy = _DefaultPolicy()
+    return own.policy
+
+
+def _set_policy(policy: Any) -> None:
+    own = globals_of_caller()
+    if own is None or not (policy is None or isinstance(policy, _AbstractPolicy)):
+        _real_set_policy(policy)  # It raises what is to be raised.
+    else:
+        own.policy = policy
+
+
+_events: Any = events
+if sys.version_info < (3, 14):
+    _DefaultPolicy: Any = asyncio.DefaultEventLoopPolicy
+    _AbstractPolicy: Any = events.AbstractEventLoopPolicy
+    _real_get_policy: Any = rewrite(events.get_event_loop_policy, _get_policy)
+    _real_set_policy: Any = rewrite(events.set_event_loop_policy, _set_policy)
+else:  # The public ones are deprecated, and call these.
+    _DefaultPolicy = asyncio.unix_events._DefaultEventLoopPolicy
+    _AbstractPolicy = _events._AbstractEventLoopPolicy
+    _real_get_policy = rewrite(_events._get_event_loop_policy, _get_policy)
+    _real_set_policy = rewrite(_events._set_event_loop_policy, _set_policy)
 
 
 apply_new()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from simloop._sandbox.contracts import Threads
 
-__all__ = ["serves_run", "threads_of_run"]
+__all__ = ["end_workers", "serves_run", "threads_of_run"]
 
 
 def threads_of_run() -> Threads | None:
@@ -87,12 +87,16 @@ class _WorkQueue(queue.SimpleQueue[Any]):
         try:
             return super().get(block, timeout)
         except SystemExit:
-            executor = self.find()
-            if executor is not None:
-                if self.was_shut_down is None:
-                    self.was_shut_down = executor._shutdown
-                executor._shutdown = True
+            self.shut_down()
             return None
+
+    def shut_down(self) -> None:
+        """Let the workers end when nothing is left to do."""
+        executor = self.find()
+        if executor is not None:
+            if self.was_shut_down is None:
+                self.was_shut_down = executor._shutdown
+            executor._shutdown = True
 
 
 def serves_run(executor: Any) -> bool:
@@ -100,17 +104,56 @@ def serves_run(executor: Any) -> bool:
     return isinstance(getattr(executor, "_work_queue", None), _WorkQueue)
 
 
+_modules: list[Any] = []
+"""``concurrent.futures.thread``, once it is loaded."""
+
+
 def _register_thread_pools(module: ModuleType) -> None:
+    _modules.append(module)
+
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         threads = threads_of_run()
-        if threads is not None and not isinstance(self._idle_semaphore, _IdleWorkers):
-            _take_over(self, threads)
+        if threads is not None:
+            _refuse_at_the_end(self)
+            if not isinstance(self._idle_semaphore, _IdleWorkers):
+                _take_over(self, threads)
         future = real_submit(self, fn, *args, **kwargs)
         if threads is not None:
             future.add_done_callback(functools.partial(_say_if_lost, threads))
         return future
 
     real_submit = rewrite(module.ThreadPoolExecutor.submit, submit)
+
+
+def _refuse_at_the_end(executor: Any) -> None:
+    """Refuse a job of a process that has come to its end, as the executor itself would."""
+    process = by_thread[get_ident()].identity
+    functions = None if process is None else process.of_caller().exit_functions
+    if functions is not None and functions.is_through_with_threads and not executor._shutdown:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+
+def end_workers(threads: list[threading.Thread]) -> list[threading.Thread]:
+    """Tell the workers of pools that no more jobs come; return the threads that will end.
+
+    So does ``concurrent.futures.thread._python_exit``, for all pools of the interpreter. A pool
+    that other processes use as well, by a module that they share, goes on.
+
+    Args:
+        threads: Those of one process.
+    """
+    spared: list[threading.Thread] = []
+    for worker, work in [each for module in _modules for each in module._threads_queues.items()]:
+        if worker not in threads or not isinstance(work, _WorkQueue):
+            continue
+        executor = work.find()
+        others = [] if executor is None else executor._threads
+        if any(each not in threads and each.is_alive() for each in others):
+            spared.append(worker)
+        else:
+            work.shut_down()
+            work.put(None)
+    return [each for each in threads if each not in spared]
 
 
 def _say_if_lost(threads: Threads, future: Any) -> None:

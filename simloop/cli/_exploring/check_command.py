@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simloop.cli._format import count, say
-from simloop.cli._program import NoProgramError, find_function
-from simloop.cli._running.execution import print_error
+from simloop.cli._program import BrokenProgramError, NoProgramError, find_function
+from simloop.cli._running.own_frames import print_error
 from simloop.cli._status import ExitStatus
 from simloop.errors import NondeterminismError, UnsupportedError, UsageError
 from simloop.world import check
@@ -41,6 +41,8 @@ def carry_out(arguments: CheckArguments) -> int:
     except KeyboardInterrupt:
         say("check: interrupted")
         return ExitStatus.INTERRUPTED
+    except BrokenProgramError:
+        raise  # Told as for every command.
     except BaseException as error:  # noqa: BLE001 - the program's own, whatever it is
         print_error(error)
         return ExitStatus.FAILED

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from simloop.cli._format import say
 from simloop.cli._program import NoProgramError, find_function
 from simloop.cli._status import ExitStatus
-from simloop.errors import UsageError
+from simloop.errors import NondeterminismError, UnsupportedError, UsageError
 from simloop.exploration.explaining import compare
 from simloop.exploration.replaying import schedule_of
 from simloop.exploration.schedules.schedule import Schedule
@@ -33,7 +33,7 @@ def carry_out(arguments: DiffArguments) -> int:
     """Compare, show both runs, and return the exit status."""
     try:
         comparison = _compare(arguments)
-    except (NoProgramError, UsageError) as error:
+    except (NoProgramError, UsageError, UnsupportedError, NondeterminismError) as error:
         say(f"error: {error}")
         return ExitStatus.USAGE
     sys.stdout.write(f"{comparison}\n")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel.safe_looks import message_of
 from simloop.cli._format import count, say, virtual
 from simloop.cli._program import NoProgramError, find_function
-from simloop.cli._running.execution import print_error
+from simloop.cli._running.own_frames import print_error
 from simloop.cli._status import ExitStatus
-from simloop.errors import UsageError
+from simloop.errors import NondeterminismError, UnsupportedError, UsageError
 from simloop.exploration.replaying import replay_program, schedule_of
 from simloop.exploration.same_failure import is_foreign
 from simloop.world.tracing.trace_file import writing_trace
@@ -38,7 +38,7 @@ def carry_out(arguments: ReplayArguments) -> int:
     """Replay, tell how it went, and return the exit status."""
     try:
         outcome = _replay(arguments)
-    except (NoProgramError, UsageError) as error:
+    except (NoProgramError, UsageError, UnsupportedError, NondeterminismError) as error:
         say(f"error: {error}")
         return ExitStatus.USAGE
     except OSError as error:

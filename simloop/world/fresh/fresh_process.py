@@ -35,6 +35,7 @@ import attrs
 
 from simloop._kernel.safe_looks import message_of
 from simloop._sandbox import current, passed_over
+from simloop._sandbox.process.exit_functions import ExitFunctions
 from simloop.trace import Recorder, canonical
 from simloop.trace.address_order import OrderLook
 from simloop.trace.causes import Observed
@@ -246,6 +247,8 @@ def observe(
     started, passed = len(_started), len(passed_over)
     with lines if closely else nullcontext():
         placed = options.placed_in(world)
+        if options.disk:  # As for a run that makes its world itself.
+            world.process.exit_functions = ExitFunctions(finalizes=True)
         outcome = outcome_of("check()", main, placed, recorder, is_silent=True)
     error = outcome.error
     return Observed(

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ from simloop._sandbox import collect_now
 from simloop._sandbox.disk import wake_lock_waiters
 from simloop._sandbox.killing.logging_locks import free_logging_locks
 from simloop._sandbox.patching.process_globals import ProcessGlobals
-from simloop._sandbox.process.exit_functions import ExitFunctions
+from simloop._sandbox.process.exit_functions import ExitFunctions, end_threads
 from simloop.errors import UsageError
 from simloop.world.disks.host_disks import HostSystemCalls, end_files
 
@@ -281,6 +282,8 @@ class HostProcess(Process):
         """Do what a signal does that nothing handles: stop, or end."""
         if sig in _STOPS:
             self.pause()
+        elif sig == signal.SIGINT and self.main_thread is not None:
+            self.dispositions.interrupt(_raise_interrupt)
         elif sig == signal.SIGINT and self._main_task is not None:
             self._interrupted = True
             self._main_task.cancel()
@@ -359,13 +362,36 @@ class HostProcess(Process):
         clean_up.add_done_callback(lambda _: self._main_ended(task), context=Context())
 
     def _main_ended(self, task: asyncio.Task[Any]) -> None:
-        """End by what the main task has come to, after the functions for the end."""
+        """End by what the main task has come to, after threads and the functions for the end."""
         ending = self._ending_of(task)
-        if not self.exit_functions:
+        self.tell(ending[1])
+        threads = self.machine.world.threads.threads_of(self)
+        if not (self.exit_functions or any(not getattr(each, "daemon", True) for each in threads)):
             self.ended_by_itself(*ending)
-        elif self.exit_code is None:  # They run on no loop, may block, and may run one themselves.
-            self._thread = ProgramThread(self, partial(_end_as, *ending))
+        elif self.exit_code is None:  # That is on no loop, may block, and may run one itself.
+            self._thread = ProgramThread(self, partial(_end_as, *ending), tells=False)
             self._thread.start()
+
+    def tell(self, error: BaseException | None) -> None:
+        """Tell what it ends by, as Python does first: the words of ``sys.exit``, or to its hook.
+
+        An error that no hook of its own hears of is told by the run, or by who waits for the end.
+        """
+        if isinstance(error, SystemExit):
+            if not isinstance(error.code, int | None):
+                sys.stderr.write(f"{error.code}\n")
+        elif error is not None and sys.excepthook is not sys.__excepthook__:
+            with suppress(Exception):
+                sys.excepthook(type(error), error, error.__traceback__)
+
+    def come_to_end(self) -> None:
+        """Do what Python does at the end of a program, in its main thread.
+
+        Raises:
+            SimError: The world has ended that.
+        """
+        end_threads(self.machine.world.threads, self)
+        self.exit_functions.run()
 
     def _ending_of(self, task: asyncio.Task[Any]) -> tuple[object, BaseException | None]:
         if self._exit is not None:
@@ -494,6 +520,11 @@ class HostProcess(Process):
         """Tell the watchers of the run."""
         machine = self.machine
         self.world.note("process", f"{self.pid} on {machine.name} {what}", machine.machine.hostname)
+
+
+def _raise_interrupt() -> None:
+    """Do what Python does by SIGINT; see ``signal.default_int_handler``."""
+    raise KeyboardInterrupt
 
 
 def _end_as(value: object, error: BaseException | None) -> object:

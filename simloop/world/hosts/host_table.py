@@ -28,6 +28,7 @@ from simloop.errors import UsageError
 from simloop.net.addressing.addresses import canonical, is_ipv6
 from simloop.world.disks.host_disks import HostSystemCalls, make_host_disk, seat_tree
 
+from .blocked_script import BlockedScript
 from .host_clock import check_drift, check_seconds
 from .host_program import check_environment, check_no_arguments, read_program
 from .sim_host import RESTARTS, SimHost
@@ -73,6 +74,8 @@ class HostTable:
         self.world = world
         self.by_name: dict[str, SimHost] = {}
         self.is_over: bool = False
+        self.error: BaseException | None = None
+        """What has failed the run, if a process has."""
         self.campaigns: list[Campaign] = []
         self._is_ending = False
         self.remains: Remains = Remains(
@@ -86,6 +89,8 @@ class HostTable:
         main_host.name = DRIVER
         self.descriptors: DescriptorTable = main_host.descriptors
         """Those of the program of the run."""
+        if world.process.events is not None:  # It is a script's: it may block between its loops.
+            world.threads.let_others_go_on(BlockedScript(world))
         self._files_are_real = "files" in world.sandbox.allowed
         self._cwd: str = real_cwd()
 
@@ -105,7 +110,7 @@ class HostTable:
         """Add a machine; see :meth:`HostedWorld.add_host`."""
         world = self.world
         call = f"add_host({name!r}, ...)"
-        if world.kernel.steps and not world.process.loops:
+        if world.kernel.steps and not (world.process.loops or world.process.events):
             raise UsageError(
                 f"{call}: the run of this world has ended; add hosts before it or in it, or make a"
                 " new world"
@@ -197,6 +202,7 @@ class HostTable:
         """Fail the run by the error of a process that nobody has taken."""
         if not self.is_over:
             self.is_over = True  # The first error is the one that is told.
+            self.error = error
             self.world.kernel.call_soon(_raise, error)
 
     def step_out_of(self, owners: list[Any]) -> None:

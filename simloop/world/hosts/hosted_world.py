@@ -178,6 +178,11 @@ class HostedWorld:
         if self._table is not None:
             self._table.is_over = True
 
+    @property
+    def error_of_hosts(self) -> BaseException | None:
+        """What a process on a host has failed the run by, whatever the driver's program catches."""
+        return None if self._table is None else self._table.error
+
     def end_hosts(self) -> None:
         """End all that still runs on hosts, and let go of what was killed: the run is over."""
         if self._table is not None:

@@ -6,7 +6,8 @@ and what it raises or gives to ``sys.exit`` ends the process.
 
 Must not know: what an end means.
 
-Invariant: the end is told as a step of the process, once the function has returned.
+Invariant: the end is told as a step of the process, once the function has returned or raised, and
+once what Python does then is done, in the same thread.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ class ProgramThread:
     Args:
         process: The process.
         run: Runs the program.
+        tells: Whether what it raises is still to be told.
     """
 
-    def __init__(self, process: HostProcess, run: Callable[[], Any]) -> None:
+    def __init__(self, process: HostProcess, run: Callable[[], Any], *, tells: bool = True) -> None:
         self._process = process
+        self._tells = tells
         self._run = run
         self.thread: threading.Thread | None = None
 
@@ -43,18 +46,16 @@ class ProgramThread:
         self.thread = threading.Thread(target=self._main, name="MainThread")
         self.thread.start()
 
-    def _join_others(self) -> None:
-        """Wait for threads that are no daemons, as ``threading._shutdown`` of CPython does."""
-        for each in self._process.machine.world.threads.threads_of(self._process):
-            if isinstance(each, threading.Thread) and each is not self.thread and not each.daemon:
-                each.join()
-
     def _main(self) -> None:
         value, error = None, None
         try:
             value = self._run()
-            self._join_others()
         except BaseException as caught:  # noqa: BLE001 - it ends the process
             error = caught
-        self._process.exit_functions.run()
+        if self._tells:
+            self._process.tell(error)
+        try:  # With no error in hand: what is raised there has nothing to do with it.
+            self._process.come_to_end()
+        except BaseException as caught:  # noqa: BLE001 - as above, and told in place of it
+            error = caught
         self._process.call_soon(self._process.ended_by_itself, value, error)
