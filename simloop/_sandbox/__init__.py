@@ -64,6 +64,7 @@ from .patching import import_hook, own_modules  # noqa: F401
 from .patching.c_functions import clone_method
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
+from .preemption import hear_calls, hear_no_calls
 from .process import (  # noqa: F401
     background_threads,
     exit_functions,
@@ -117,6 +118,8 @@ __all__ = [
     "get_ident",
     "has_tasks",
     "hash_by_number",
+    "hear_calls",
+    "hear_no_calls",
     "interrupt_handler",
     "join_for_real",
     "leave_interrupts",

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import NEVER, Handle, TimerHandle
 from simloop._kernel.safe_looks import attribute_of, class_name, unwrapped
 
+from .preemption import Preemption
 from .real_threads import Gate
 from .spinning import thread_state
 
@@ -192,6 +193,11 @@ class SimThread:
         """Whether its process is stopped, so that no step of it runs."""
         return self.loop._stash is not None
 
+    @property
+    def is_free(self) -> bool:
+        """Whether the loop's own thread waits for this one alone, and for no other."""
+        return not self.threads.waits_in_step
+
     # On the loop's thread ------------------------------------------------------------------
 
     def __call__(self) -> None:
@@ -212,6 +218,7 @@ class SimThread:
         ns = 0 if kernel.gate is None else kernel.delay_ns("job", self.__qualname__)
         if ns:
             self._is_late()
+            scheduler.held[self] = kernel.now_ns + ns
             kernel.hold(self.handle, ns)
         else:
             kernel.ready.append(self.handle)
@@ -220,6 +227,22 @@ class SimThread:
 
     def _is_late(self) -> None:
         """Do nothing; a worker is at work on its job from here on."""
+
+    def may_be_held(self) -> bool:
+        """Return whether a call of it may be where it is preempted."""
+        return not (self.is_ending or self.is_lost or self.is_frozen) and self.is_in_turn()
+
+    def be_held(self, ns: int) -> None:
+        """Let others run, for so long at least; at 0 its next turn is the first in the queue."""
+        kernel: Any = self.kernel
+        self.handle = handle = Handle(self, (), self._context, self.loop)
+        self.threads.awake[self] = None
+        if ns:
+            self.threads.held[self] = kernel.now_ns + ns
+            kernel.hold(handle, ns)
+        else:
+            kernel.ready.appendleft(handle)
+        self.park("its turn")
 
     def begin_turn(self) -> None:
         """Start the thread's turn, and return at once."""
@@ -285,11 +308,15 @@ class SimThread:
             self.has_ended = True
             return
         self._sandbox.__enter__()
+        if self.kernel.gate is not None:
+            self.threads.bridge.hear_calls(Preemption(self).called)
         try:
             function(*args, **kwargs)
         finally:
             if self.is_frozen:
                 self.threads.bridge.restore()
+            if self.kernel.gate is not None:
+                self.threads.bridge.hear_no_calls()
             self._sandbox.__exit__(None, None, None)
             if self.spin is not None:
                 self.spin.end()

@@ -19,6 +19,7 @@ Invariants:
 - ``current`` is the simulated thread that runs, and None while the loop's thread does.
 - A thread is in ``awake`` while a step of it is in the ready queue, in ``asleep`` while only a
   timer of it is in the wheel; never in both.
+- It is in ``held`` beside ``awake`` while an explored run lets it wait for that step, until when.
 """
 
 from __future__ import annotations
@@ -99,6 +100,12 @@ class ThreadBridge(Protocol):
     def restore(self) -> None:
         """Put back what that changed, first of all in the function that is left alone."""
 
+    def hear_calls(self, hear: Callable[[str], object], /) -> None:
+        """Call a function at each call of the calling thread at which it may be preempted."""
+
+    def hear_no_calls(self) -> None:
+        """End that."""
+
 
 class LoopThreadWaiter:
     """One wait of the loop's own thread."""
@@ -164,11 +171,12 @@ class ThreadScheduler:
         self.sim_threads: dict[SimThread, None] = {}
         self.awake: dict[SimThread, None] = {}
         self.asleep: dict[SimThread, int] = {}
+        self.held: dict[SimThread, int] = {}
         self.real_work: RealWork = RealWork(weakref.proxy(self))
         self._numbers = count(1)
         self._give_back: list[Callable[[], bool]] = []
         self._turn_of = 0
-        self._waits_in_step = False
+        self.waits_in_step = False
         self._interrupts: deque[Callable[[], object]] = deque()
         self._spin_watch: SpinWatch | None = None
         kernel.when_idle.append(self.real_work.may_be_addressed)
@@ -279,6 +287,7 @@ class ThreadScheduler:
         """Switch to a thread until it yields; called on the loop's thread."""
         self.awake.pop(thread, None)
         self.asleep.pop(thread, None)
+        self.held.pop(thread, None)
         if thread.has_ended or thread.is_lost:
             return
         outer, turn_of = self.current, self._turn_of  # A thread lends when it closes a loop.
@@ -358,6 +367,7 @@ class ThreadScheduler:
         self.sim_threads.pop(thread, None)
         self.awake.pop(thread, None)
         self.asleep.pop(thread, None)
+        self.held.pop(thread, None)
         if thread.handle is not None:
             thread.handle.cancel()
             thread.handle = None
@@ -388,37 +398,44 @@ class ThreadScheduler:
             DeadlockError: Nothing can ever end the wait.
         """
         # A step of a thread whose process is stopped would run only when that goes on.
-        awake = next((each for each in self.awake if not each.is_stopped), None)
-        if awake is not None:
-            self._run_now(awake)
+        held = self.held
+        awake = [each for each in self.awake if not (each.is_stopped or each in held)]
+        if awake:
+            self._run_now(awake[self._pick(awake)])
             return True
         if self.real_work.is_at_work():
             self.real_work.wait()
             return True
         now_ns = self.kernel.now_ns
-        asleep = [each for each in self.asleep if not each.is_stopped]
-        thread = min(asleep, key=self.asleep.__getitem__, default=None)
-        when_ns = min(deadline_ns, NEVER if thread is None else self.asleep[thread])
+        asleep = {**held, **self.asleep} if held else self.asleep
+        able = [each for each in asleep if not each.is_stopped]
+        thread = min(able, key=asleep.__getitem__, default=None)
+        when_ns = min(deadline_ns, NEVER if thread is None else asleep[thread])
         if when_ns >= NEVER:
             if waiter is not None and waiter.hears_from_outside():
                 return True
             raise self._explain_wait(thing)
         if when_ns > now_ns:
             self.kernel.move_to(when_ns)
-        if thread is None or self.asleep[thread] > self.kernel.now_ns:
+        if thread is None or asleep[thread] > self.kernel.now_ns:
             return False
         self._run_now(thread)
         return True
+
+    def _pick(self, awake: list[SimThread]) -> int:
+        """Return which thread runs: the first, unless an explored run permutes them."""
+        kernel: Any = self.kernel
+        return 0 if kernel.gate is None else int(kernel.pick_thread(awake))
 
     def _run_now(self, thread: SimThread) -> None:
         """Take a thread's step out of its place in the queue and run it."""
         if thread.handle is not None:
             thread.handle.cancel()
-        before, self._waits_in_step = self._waits_in_step, True
+        before, self.waits_in_step = self.waits_in_step, True
         try:
             self.kernel.interleave(Handle(thread, (), thread._context, thread.loop))
         finally:
-            self._waits_in_step = before
+            self.waits_in_step = before
         while self._interrupts:
             self._interrupts.popleft()()
 
@@ -429,9 +446,9 @@ class ThreadScheduler:
         thread), it breaks the wait off if it raises, else the wait goes on. False if the loop's
         thread blocks nowhere, and a step of a loop is the handler's place.
         """
-        if self._waits_in_step:
+        if self.waits_in_step:
             self._interrupts.append(handler)
-        return self._waits_in_step
+        return self.waits_in_step
 
     def _sleep_on_loop_thread(self, until_ns: int) -> None:
         """Run threads while the loop's thread sleeps."""

@@ -1,0 +1,79 @@
+"""Sparse runs of "timing": one deviation, two or three, and nothing else.
+
+Owns: which schedules are such, and where they deviate. A bug that needs one connection among ten to
+be late, or one thread to stand still at one place, is hidden where everything else is late as well.
+The places are those of the undisturbed run, as for "single", but drawn: first the kind, then the
+thing, then the time, so that a thing that is asked about often hides none that is asked once.
+
+Must not know: programs.
+
+Invariant: which schedules are sparse does not depend on a draw, so that the others are what they
+would be without.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .strategy import DELAY_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .strategy import Measure
+
+__all__ = ["Sparse"]
+
+_EVERY = 5
+_EVERY_WITH_THREADS = 3
+"""Every which schedule is sparse."""
+
+_COUNTS = (1, 1, 1, 1, 2, 2, 3)
+_WEIGHTS = {"preempt": 4}
+"""How often a kind is drawn beside the others; most races of threads are found by no other."""
+
+_LONGER = (1, 10, 100)
+"""By how many times the run's scale a thread stands still where it is preempted."""
+
+
+class Sparse:
+    """The places of the undisturbed run."""
+
+    def __init__(self) -> None:
+        # By kind and by name: the positions, and how many options each has.
+        self._places: dict[str, dict[str, list[tuple[int, int]]]] = {}
+        self._kinds: tuple[str, ...] = ()
+
+    def measured(self, measure: Measure) -> None:
+        """Take note of each decision of the undisturbed run."""
+        self._places = {}
+        for position, point in enumerate(measure.points, 1):
+            names = self._places.setdefault(point.key.kind, {})
+            names.setdefault(point.key.name, []).append((position, point.options))
+        self._kinds = tuple(kind for kind in self._places for _ in range(_WEIGHTS.get(kind, 1)))
+
+    def has_turn(self, number: int) -> bool:
+        """Return whether a schedule is sparse."""
+        every = _EVERY_WITH_THREADS if "preempt" in self._places else _EVERY
+        return bool(self._kinds) and number % every == 0
+
+    def draw(self, rng: Any, code: Callable[[int], int]) -> dict[int, int]:
+        """Return the answers of a run that are not 0, by position.
+
+        Args:
+            rng: What draws.
+            code: Draws a delay: given a number, one of so many times the run's scale; given 0, any.
+        """
+        few: dict[int, int] = {}
+        for _ in range(rng.choice(_COUNTS)):
+            kind = rng.choice(self._kinds)
+            positions = rng.choice([*self._places[kind].values()])
+            position, options = rng.choice(positions)
+            few[position] = _answer(rng, kind, options, code)
+        return few
+
+
+def _answer(rng: Any, kind: str, options: int, code: Callable[[int], int]) -> int:
+    if kind not in DELAY_KINDS:
+        return int(rng.randrange(1, options))
+    return code(rng.choice(_LONGER) if kind == "preempt" else 0)
