@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Sparse"]
 
-_EVERY = 5
-_EVERY_WITH_THREADS = 3
+_EVERY = 10
+_EVERY_WITH_THREADS = 8
 """Every which schedule is sparse."""
 
 _COUNTS = (1, 1, 1, 1, 2, 2, 3)
@@ -52,9 +52,14 @@ class Sparse:
             names.setdefault(point.key.name, []).append((position, point.options))
         self._kinds = tuple(kind for kind in self._places for _ in range(_WEIGHTS.get(kind, 1)))
 
+    @property
+    def has_threads(self) -> bool:
+        """Whether threads make calls in which they may be preempted."""
+        return "preempt" in self._places
+
     def has_turn(self, number: int) -> bool:
         """Return whether a schedule is sparse."""
-        every = _EVERY_WITH_THREADS if "preempt" in self._places else _EVERY
+        every = _EVERY_WITH_THREADS if self.has_threads else _EVERY
         return bool(self._kinds) and number % every == 0
 
     def draw(self, rng: Any, code: Callable[[int], int]) -> dict[int, int]:

@@ -64,7 +64,9 @@ _OWN = _table((False, True), (50, 50))  # Whether each file has a class of its o
 _LOW = _table((1e-6, 0.1), (20, 80))
 _CHOICE = _table((0.0, 0.3, 0.9), (25, 35, 40))
 _SHAPE = 0.75  # That a fault is not of the plainest shape, where it is drawn at all.
-_PREEMPT = _table((0.0, 0.1, 0.5, 1.0), (20, 10, 30, 40))
+_PREEMPT = _table((0.0, 0.5, 1.0), (40, 15, 45))
+_TOGETHER = _table((False, True), (50, 50))  # Whether threads start as they are told to.
+_INSTANT_NS = 100_000  # How long threads that start together are held at most.
 _SLEEP = _table((0.0, 0.3, 1.0), (20, 40, 40))
 
 
@@ -91,6 +93,7 @@ class Timing(Strategy):
         self._sparse = Sparse()
         self._few: dict[int, int] | None = None  # Of a sparse run: its deviations, by position.
         self._position = 0
+        self._held_ns: float = _NS
         self._codes: dict[float, tuple[int, int]] = {}  # Of each scale: the first, and how many.
         self._all_kinds: Container[str] = Kinds(self._off(("ready", "cpu")))
         self.kinds: Container[str] = self._all_kinds
@@ -142,6 +145,8 @@ class Timing(Strategy):
         }  # fmt: skip
         if not self._has_classes:
             plain.update(hold=hold, job=held, done=held)
+        if self._sparse.has_threads:
+            self._draw_of_threads()
         off = [kind for kind, probability in p.items() if not probability]
         if self._order == "as they are":
             off.append("order")
@@ -151,6 +156,17 @@ class Timing(Strategy):
             self.kinds, self._position = self._all_kinds, 0
             self._few = self._sparse.draw(self.random, self._code_of_few)
         return True
+
+    def _draw_of_threads(self) -> None:
+        """Draw how likely threads are preempted, and how long they stand still."""
+        draw = self.random.random
+        self._p["preempt"] = p = _PREEMPT[int(_HUNDRED * draw())]
+        self._held_ns = self._scale_ns
+        if p and _TOGETHER[int(_HUNDRED * draw())]:
+            self._held_ns = min(self._scale_ns, _INSTANT_NS)
+            for kind in ("job", "done"):
+                self._p[kind] = 0.0
+                self._plain.pop(kind, None)
 
     def _draw_scale(self) -> float:
         scale = _SCALE[int(_HUNDRED * self.random.random())]
@@ -184,7 +200,8 @@ class Timing(Strategy):
             return options - 1 if self._order == "last first" else rng.randrange(options)
         p = self._p.get(kind)
         if p is None and kind == "preempt":  # Drawn where there are threads, and nowhere else.
-            p = self._p[kind] = _PREEMPT[int(_HUNDRED * rng.random())]
+            self._draw_of_threads()
+            p = self._p[kind]
         if p is None:  # A kind of the layers above: a fault, a choice of the program.
             p = self._p[kind] = rng.choice((0.0, 0.1, 0.3))
         if kind == "buggify":
@@ -192,7 +209,7 @@ class Timing(Strategy):
         if kind not in _OF_FILES:
             return rng.randrange(options) if rng.random() < p else 0
         if kind == "preempt":
-            return 0 if rng.random() >= p else self._stretch(self._scale_ns)
+            return 0 if rng.random() >= p else self._stretch(self._held_ns)
         p, scale_ns = self._class_of(kind, thing, p)
         return 0 if rng.random() >= p else self._code(scale_ns)
 
