@@ -35,6 +35,8 @@ _OWN_READERS = (
 )
 """Modules that read files and keep what they read for as long as the process lives."""
 
+_PATHS = ("genericpath", "posixpath")
+
 heard_thread_calls: dict[int, Callable[[str], object]] = {}
 """What hears of the calls of a thread, by its real identifier."""
 
@@ -70,6 +72,8 @@ def _caller(frame: FrameType | None) -> FrameType | None:
         frame = frame.f_back
     if frame is None or _module(frame) in _OWN_READERS:
         return None
+    if _module(frame) in _PATHS and frame.f_back and _module(frame.f_back).startswith("simloop."):
+        return None  # It is ours: whether a file that is opened is there already.
     inner: FrameType | None = frame
     while inner is not None and inner.f_code.co_filename == threading.__file__:
         if inner.f_code.co_qualname.startswith("Thread."):

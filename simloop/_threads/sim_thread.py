@@ -49,6 +49,14 @@ def name_of(function: Any, args: tuple[Any, ...] = ()) -> str:
         >>> name_of(functools.partial(contextvars.copy_context().run, print, 1))
         'builtins.print'
     """
+    function = what_runs(function, args)
+    name = attribute_of(function, "__qualname__") or class_name(type(function))
+    module = attribute_of(function, "__module__")
+    return f"{module}.{name}" if module else f"{name}"
+
+
+def what_runs(function: Any, args: tuple[Any, ...] = ()) -> Any:
+    """Return the function of the program that a thread runs, beneath what starts it."""
     thread: Any = attribute_of(function, "__self__")
     if attribute_of(thread, "_bootstrap") is not None:
         function = attribute_of(thread, "_target") or type(thread).run
@@ -59,10 +67,7 @@ def name_of(function: Any, args: tuple[Any, ...] = ()) -> str:
             function, args = args[0], args[1:]
         else:
             break
-    function = unwrapped(function)
-    name = attribute_of(function, "__qualname__") or class_name(type(function))
-    module = attribute_of(function, "__module__")
-    return f"{module}.{name}" if module else f"{name}"
+    return unwrapped(function)
 
 
 def _is_left_alone(code: CodeType) -> bool:
@@ -192,6 +197,10 @@ class SimThread:
     def is_stopped(self) -> bool:
         """Whether its process is stopped, so that no step of it runs."""
         return self.loop._stash is not None
+
+    def begins_with(self) -> Any:
+        """Return the function of the program that it is about to begin, or None."""
+        return what_runs(self.function) if not self.ident else None
 
     @property
     def is_free(self) -> bool:

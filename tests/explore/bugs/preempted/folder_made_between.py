@@ -8,8 +8,8 @@ Fails: the second one to make it gets an error.
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 SOURCE = "https://github.com/borgbackup/borg/issues/5439"
 
 
-def make(folder: str) -> None:
-    if not os.path.exists(folder):
-        os.makedirs(folder)
+def make(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir()
 
 
-def fixed_make(folder: str) -> None:
-    os.makedirs(folder, exist_ok=True)
+def fixed_make(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
 
 
-async def begin(make: Callable[[str], None]) -> None:
+async def begin(make: Callable[[Path], None]) -> None:
     with tempfile.TemporaryDirectory() as home:
-        folder = os.path.join(home, "cache")
+        folder = Path(home) / "cache"
         await asyncio.gather(*(asyncio.to_thread(make, folder) for _ in range(2)))
-        assert os.listdir(home) == ["cache"]
+        assert [*Path(home).iterdir()] == [folder]
 
 
 async def buggy() -> None:

@@ -9,7 +9,6 @@ Fails: the second one finds no file to rename.
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class Cache:
     def write(self, writer: int) -> None:
         temporary = self.temporary(writer)
         temporary.write_text(f"[{writer}]")
-        os.replace(temporary, self.path)
+        temporary.replace(self.path)
 
 
 class FixedCache(Cache):

@@ -12,6 +12,7 @@ import asyncio
 import os
 import tempfile
 import threading
+from pathlib import Path
 
 SOURCE = "https://github.com/notque/vexjoy-agent/pull/887"
 
@@ -20,7 +21,7 @@ class LockFile:
     """A file with its holder's name."""
 
     def __init__(self, home: str) -> None:
-        self.path = os.path.join(home, "lock")
+        self.path = Path(home) / "lock"
         self.write("dead")
 
     def write(self, name: str) -> None:
@@ -30,15 +31,14 @@ class LockFile:
 
     def is_stale(self) -> bool:
         try:
-            with open(self.path) as file:
-                return file.read() == "dead"
+            return self.path.read_text() == "dead"
         except FileNotFoundError:
             return False
 
     def acquire(self, name: str) -> bool:
         try:
             if self.is_stale():
-                os.unlink(self.path)
+                self.path.unlink()
             self.write(name)
         except (FileExistsError, FileNotFoundError):
             return False

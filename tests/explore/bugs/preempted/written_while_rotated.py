@@ -8,9 +8,9 @@ Fails: a thread's write raises, and the thread is gone.
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 import threading
+from pathlib import Path
 from typing import IO
 
 SOURCE = "https://github.com/springfall2008/batpred/pull/4684"
@@ -20,16 +20,16 @@ class Log:
     """A file that is replaced when it is full."""
 
     def __init__(self, home: str) -> None:
-        self.path = os.path.join(home, "log")
-        self.file: IO[str] = open(self.path, "a")
+        self.path = Path(home) / "log"
+        self.file: IO[str] = self.path.open("a")
 
     def write(self, line: str) -> None:
         self.file.write(f"{line}\n")
 
     def rotate(self) -> None:
         self.file.close()
-        os.rename(self.path, f"{self.path}.1")
-        self.file = open(self.path, "a")
+        self.path.rename(self.path.with_suffix(".1"))
+        self.file = self.path.open("a")
 
 
 class FixedLog(Log):
@@ -57,7 +57,7 @@ async def components(factory: type[Log]) -> None:
             )
         finally:
             log.file.close()
-        lines = "".join(open(os.path.join(home, name)).read() for name in os.listdir(home))
+        lines = "".join(path.read_text() for path in Path(home).iterdir())
         assert lines == "trained\n"
 
 
