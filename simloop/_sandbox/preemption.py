@@ -1,8 +1,8 @@
 """Where a thread may be preempted: the calls of a run that a system may take for a pause.
 
 Owns: finding out, where a lock was taken or given back, a file opened, bytes sent, whether the
-thread that calls is one that wants to hear of it, and telling it. Those are the threads of runs that
-are explored, and no others.
+thread that calls is one that wants to hear of it, and telling it. Those are the threads of runs
+that are explored, and no others.
 
 Must not know: what a thread does then, and who decides.
 

@@ -202,11 +202,6 @@ class SimThread:
         """Return the function of the program that it is about to begin, or None."""
         return what_runs(self.function) if not self.ident else None
 
-    @property
-    def is_free(self) -> bool:
-        """Whether the loop's own thread waits for this one alone, and for no other."""
-        return not self.threads.waits_in_step
-
     # On the loop's thread ------------------------------------------------------------------
 
     def __call__(self) -> None:

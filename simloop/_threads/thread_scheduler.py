@@ -122,7 +122,11 @@ class LoopThreadWaiter:
     def park(self) -> bool:
         """Block until a thread has had a turn or time has passed; false at the deadline."""
         self.awake = False
-        return self._scheduler.interleave(self._thing, self._deadline_ns, self)
+        self._scheduler.loop_waiter = self
+        try:
+            return self._scheduler.interleave(self._thing, self._deadline_ns, self)
+        finally:
+            self._scheduler.loop_waiter = None
 
     def hears_from_outside(self) -> bool:
         """Wait a little for a thread outside, as long as there is hope."""
@@ -177,6 +181,7 @@ class ThreadScheduler:
         self._give_back: list[Callable[[], bool]] = []
         self._turn_of = 0
         self.waits_in_step = False
+        self.loop_waiter: LoopThreadWaiter | None = None
         self._interrupts: deque[Callable[[], object]] = deque()
         self._spin_watch: SpinWatch | None = None
         kernel.when_idle.append(self.real_work.may_be_addressed)

@@ -36,6 +36,9 @@ def permute_ready(kernel: DisturbedKernel) -> None:
     kernel.pick_thread = picker.pick_thread
 
 
+_LOOP = "the loop's own thread"
+
+
 class _Picker:
     """What asks.
 
@@ -64,13 +67,16 @@ class _Picker:
 
     def goes_on(self, call: Any) -> bool:
         """Return whether a thread goes on that makes a call, or one that is ready runs."""
-        thread = call.thread
+        thread, scheduler = call.thread, call.thread.threads
         owners: dict[Any, None] = {thread: None}
-        for handle in self._kernel.ready:
-            owner = _owner_of(handle)
-            # Where the loop's own thread waits for others, none of its tasks can run.
-            if owner is not None and (owner in thread.threads.sim_threads or thread.is_free):
-                owners.setdefault(owner)
+        if not scheduler.waits_in_step:
+            owners.update(dict.fromkeys(map(_owner_of, self._kernel.ready)))
+            owners.pop(None, None)
+        else:  # None of its tasks can run meanwhile; it goes on itself where its wait is over.
+            owners.update(dict.fromkeys(each for each in scheduler.awake if not each.is_stopped))
+            waiter = scheduler.loop_waiter
+            if waiter is not None and waiter.awake:
+                owners[_LOOP] = None
         if len(owners) == 1:
             return True
         picked = [*owners][self._ask(owners)]
@@ -100,6 +106,6 @@ def _owner_of(handle: Any) -> Any:
 
 
 def _name_of(owner: Any) -> str:
-    if isinstance(owner, SimThread):
-        return owner.__qualname__
+    if isinstance(owner, SimThread | str):
+        return owner if isinstance(owner, str) else owner.__qualname__
     return f"{name_of(owner)} ({qualified_name(owner.get_coro())})"
