@@ -14,7 +14,7 @@ import simloop
 from simloop._presence import call_hearers
 from simloop.exploration.explaining import explanation_of
 
-from .threaded_programs import HOSTED, RIGHT
+from .threaded_programs import HOSTED, RIGHT, lost_update
 
 HEARS_NO_WARNINGS = True  # What the programs left open goes whenever that is, in silence.
 pytestmark = [
@@ -24,20 +24,6 @@ pytestmark = [
 FAILURES = ("error", "deadlock", "limit", "unretrieved", "callback")
 each_right = pytest.mark.parametrize("main", RIGHT, ids=lambda main: main.__name__)
 each_hosted = pytest.mark.parametrize(("bug", "twin"), HOSTED.values(), ids=HOSTED)
-
-
-async def lost_update():
-    """Two threads read, let a lock go by, and write."""
-    total, lock = [0], threading.Lock()
-
-    def add():
-        value = total[0]
-        with lock:
-            pass
-        total[0] = value + 1
-
-    await asyncio.gather(asyncio.to_thread(add), asyncio.to_thread(add))
-    assert total == [2]
 
 
 @each_right
@@ -177,7 +163,7 @@ def test_an_explanation_shows_steps_of_threads() -> None:
     text = " ".join(str(explained).split())
     assert "(lost_update" in text or "(add)" in text
     assert " was held for " in text
-    assert "in add(), test_preemption.py:" in text
+    assert "in add(), threaded_programs.py:" in text
     assert "(with lock:)" in text
     rows = [row for row in explained.plain if row.who.startswith("thread ")]
     assert [row.who for row in rows] == ["thread 1", "thread 2"]
@@ -194,7 +180,7 @@ def test_another_process_replays_a_preemption(tmp_path) -> None:
     failure.schedule.save(path)
     code = (
         "import sys, simloop\n"
-        "from tests.explore.test_preemption import lost_update as main\n"
+        "from tests.explore.threaded_programs import lost_update as main\n"
         "for way in sys.argv[1:]:\n"
         "    outcome = simloop.replay(main, way)\n"
         "    print(repr(outcome.error), outcome.digest)\n"

@@ -1,4 +1,4 @@
-"""Right programs with threads, each by a mechanism of its own: no schedule breaks one."""
+"""Programs with threads: right ones, each by a mechanism of its own, and races with their twins."""
 
 from __future__ import annotations
 
@@ -310,6 +310,20 @@ RIGHT = (
     *(threads_of_its_own, pools, calls_into_the_loop, logs, sockets, files, caches, timers),
     *(janus_queues, databases),
 )
+
+
+async def lost_update():
+    """Two threads read, let a lock go by, and write."""
+    total, lock = [0], threading.Lock()
+
+    def add():
+        value = total[0]
+        with lock:
+            pass
+        total[0] = value + 1
+
+    await asyncio.gather(asyncio.to_thread(add), asyncio.to_thread(add))
+    assert total == [2]
 
 
 # Processes of one host ---------------------------------------------------------------------------
