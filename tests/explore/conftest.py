@@ -19,7 +19,7 @@ def nothing_is_left(request):
 
 @pytest.fixture(autouse=True, scope="session")
 def temporary_files_of_its_own(tmp_path_factory):
-    """Give each worker a folder of its own: a seed gives the same temporary names in all of them."""
+    """Give each worker a folder of its own: one seed gives all of them the same names."""
     before, tempfile.tempdir = tempfile.tempdir, str(tmp_path_factory.mktemp("explored"))
     yield
     tempfile.tempdir = before
