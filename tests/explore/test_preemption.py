@@ -22,6 +22,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 FAILURES = ("error", "deadlock", "limit", "unretrieved", "callback")
+NEEDS = {"janus_queues": "janus", "databases": "aiosqlite"}
 each_right = pytest.mark.parametrize("main", RIGHT, ids=lambda main: main.__name__)
 each_hosted = pytest.mark.parametrize(("bug", "twin"), HOSTED.values(), ids=HOSTED)
 
@@ -29,6 +30,7 @@ each_hosted = pytest.mark.parametrize(("bug", "twin"), HOSTED.values(), ids=HOST
 @each_right
 def test_a_right_program_is_left_alone_at_a_glance(main) -> None:
     """Locks, queues, conditions, pools, files: used rightly, no schedule breaks them."""
+    pytest.importorskip(NEEDS.get(main.__name__, "asyncio"))
     found = simloop.explore(main, schedules=25, failures=FAILURES)
     assert not found.failures, str(found)
 
@@ -38,6 +40,7 @@ def test_a_right_program_is_left_alone_at_a_glance(main) -> None:
 @each_right
 def test_a_right_program_is_left_alone(main, strategy) -> None:
     """Nor do hundreds, nor strategies that permute."""
+    pytest.importorskip(NEEDS.get(main.__name__, "asyncio"))
     found = simloop.explore(main, schedules=200, seed=1, strategy=strategy, failures=FAILURES)
     assert not found.failures, str(found)
 
