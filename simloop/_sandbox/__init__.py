@@ -27,7 +27,8 @@ simloop itself asks the real clock by :mod:`simloop._sandbox.time.real_clock`.
 The rooms: :mod:`.patching` (the tricks, and the list of what is patched), :mod:`.time`,
 :mod:`.entropy`, :mod:`.io`, :mod:`.files`, :mod:`.asyncio_`, :mod:`.process`, :mod:`.hashing` and
 :mod:`.libraries` (what is patched), and :mod:`.killing` (how killed code ends). Beside them stand
-:mod:`.run_context` (which thread is in which run), :mod:`.permissions` and :mod:`.audit_guard`
+:mod:`.run_context` (which thread is in which run), :mod:`.heard_calls` (where one may be preempted),
+:mod:`.permissions` and :mod:`.audit_guard`
 (what is refused), and :mod:`.sandbox`, which puts them together.
 """
 
@@ -43,6 +44,7 @@ from .files.passed_files import passed_file
 from .files.temporary_names import passed_over
 from .hashing import completion_order, hash_of_none, library_classes, standard_classes  # noqa: F401
 from .hashing.object_hashes import hash_by_number
+from .heard_calls import hear_calls, hear_no_calls
 from .io import (  # noqa: F401
     blocking_reads,
     c_ares,
@@ -64,7 +66,6 @@ from .patching import import_hook, own_modules  # noqa: F401
 from .patching.c_functions import clone_method
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow
-from .preemption import hear_calls, hear_no_calls
 from .process import (  # noqa: F401
     background_threads,
     exit_functions,

@@ -72,10 +72,7 @@ def locking(tasks, calls):
 
 @pytest.mark.parametrize(("calls", "count"), [(1, 70), (2, 252)])
 def test_a_complete_search_counts_calls_of_threads(calls, count) -> None:
-    """A task hands its job over, the thread has ``calls`` + 1 parts, the task goes on.
-
-    So two rows of 3 + ``calls`` steps are merged in every way.
-    """
+    """Two rows of 3 + ``calls`` steps are merged in every way: task, parts of a thread, task."""
     found = simloop.explore(locking(2, calls), schedules=None, stop=None, strategy="dfs")
     assert (found.ran, found.exhausted, found.failures) == (count, True, [])
 

@@ -1,4 +1,4 @@
-"""Where a thread may be preempted: the calls of a run that a system may take for a pause.
+"""Heard calls: those of a thread at which it may be preempted.
 
 Owns: finding out, where a lock was taken or given back, a file opened, bytes sent, whether the
 thread that calls is one that wants to hear of it, and telling it. Those are the threads of runs
