@@ -27,9 +27,9 @@ simloop itself asks the real clock by :mod:`simloop._sandbox.time.real_clock`.
 The rooms: :mod:`.patching` (the tricks, and the list of what is patched), :mod:`.time`,
 :mod:`.entropy`, :mod:`.io`, :mod:`.files`, :mod:`.asyncio_`, :mod:`.process`, :mod:`.hashing` and
 :mod:`.libraries` (what is patched), and :mod:`.killing` (how killed code ends). Beside them stand
-:mod:`.run_context` (which thread is in which run), :mod:`.heard_calls` (where one may be preempted),
-:mod:`.permissions` and :mod:`.audit_guard`
-(what is refused), and :mod:`.sandbox`, which puts them together.
+:mod:`.run_context` (which thread is in which run), :mod:`.heard_calls` (where one may be
+preempted), :mod:`.permissions` and :mod:`.audit_guard` (what is refused), and :mod:`.sandbox`,
+which puts them together.
 """
 
 from __future__ import annotations
