@@ -85,7 +85,7 @@ def test_a_program_keeps_no_state(main):
 def test_a_program_is_right_on_the_real_loop(main, caplog):
     """The programs are about asyncio and not about our loop: they pass on the real one as well."""
     caplog.set_level(logging.CRITICAL, "asyncio")
-    attempts = 3 if main.__name__ == "buggy" else 1  # On a machine that is busy, a bug may show.
+    attempts = 10 if main.__name__ == "buggy" else 1  # Threads race there as well, now and then.
     for attempt in range(attempts):
         try:
             asyncio.run(asyncio.wait_for(heard(main)(), 10))

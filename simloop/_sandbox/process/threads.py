@@ -13,8 +13,8 @@ Invariants:
 - A waiter stands in the line of what it waits for; a release wakes the first in that
   line who is not awake yet, from whatever thread. Between standing in line and waiting the thing
   is tried once more, so no release is missed.
-- At a lock that is free, and at a queue, a thread may be preempted (:mod:`..heard_calls`): before it
-  takes, and after it has given back.
+- At a lock that is free, and at a queue, a thread may be preempted (:mod:`..heard_calls`): before
+  it takes, and after it has given back.
 - A thread without a run waits for real, as outside. So does one of :data:`foreign`, but
   it stands in line meanwhile, so that a release for it tells the world that looks after it.
 """

@@ -53,7 +53,7 @@ async def components(factory: type[Log]) -> None:
         log = factory(home)
         try:
             await asyncio.gather(
-                asyncio.to_thread(log.rotate), asyncio.to_thread(log.write, "trained")
+                asyncio.to_thread(log.write, "trained"), asyncio.to_thread(log.rotate)
             )
         finally:
             log.file.close()
