@@ -93,6 +93,7 @@ class Timing(Strategy):
         self._sparse = Sparse()
         self._few: dict[int, int] | None = None  # Of a sparse run: its deviations, by position.
         self._position = 0
+        self._is_together = False
         self._held_ns: float = _NS
         self._codes: dict[float, tuple[int, int]] = {}  # Of each scale: the first, and how many.
         self._all_kinds: Container[str] = Kinds(self._off(("ready", "cpu")))
@@ -145,6 +146,7 @@ class Timing(Strategy):
         }  # fmt: skip
         if not self._has_classes:
             plain.update(hold=hold, job=held, done=held)
+        self._is_together = False
         if self._sparse.has_threads:
             self._draw_of_threads()
         off = [kind for kind, probability in p.items() if not probability]
@@ -162,10 +164,10 @@ class Timing(Strategy):
         draw = self.random.random
         self._p["preempt"] = p = _PREEMPT[int(_HUNDRED * draw())]
         self._held_ns = self._scale_ns
-        if p and _TOGETHER[int(_HUNDRED * draw())]:
+        self._is_together = bool(p) and _TOGETHER[int(_HUNDRED * draw())]
+        if self._is_together:
             self._held_ns = min(self._scale_ns, _INSTANT_NS)
             for kind in ("job", "done"):
-                self._p[kind] = 0.0
                 self._plain.pop(kind, None)
 
     def _draw_scale(self) -> float:
@@ -208,7 +210,7 @@ class Timing(Strategy):
             return self._fault(thing)
         if kind not in _OF_FILES:
             return rng.randrange(options) if rng.random() < p else 0
-        if kind == "preempt":
+        if kind == "preempt" or (self._is_together and kind in _OF_THREADS):
             return 0 if rng.random() >= p else self._stretch(self._held_ns)
         p, scale_ns = self._class_of(kind, thing, p)
         return 0 if rng.random() >= p else self._code(scale_ns)
@@ -261,4 +263,5 @@ class Timing(Strategy):
         return found
 
 
+_OF_THREADS = ("job", "done")
 _OF_FILES = ("hold", "job", "done", "preempt")
