@@ -3,8 +3,9 @@
 Owns: the search for them. Where threads were preempted, one of them at one call alone; then the
 shortest beginning that fails, by bisection; then halves, quarters and so on (delta debugging,
 Zeller and Hildebrandt, TSE 2002); then single ones; then lower values, ranks first, because they
-say what a delay is for. What an accepted candidate really used takes its place. At last each deviation that is left is tried alone, and near itself: the way down ends in a
-local minimum now and then.
+say what a delay is for. What an accepted candidate really used takes its place. At last each
+deviation that is left is tried alone, and near itself: the way down ends in a local minimum now
+and then.
 
 Must not know: strategies, and what the deviations mean beyond "a delay" or "an option".
 

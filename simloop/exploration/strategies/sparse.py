@@ -1,11 +1,16 @@
 """Sparse runs of "timing": one deviation, two or three, and nothing else.
 
-Owns: which schedules are such, and where they deviate. Only programs with threads have them: among
-very many calls the one place at which a thread must stand still is hidden where all others do so as
-well. The places are those of the undisturbed run, as for "single", but drawn: first the kind, then
-the thing, then the time, so that a thing that is asked about often hides none that is asked once.
+Owns: which schedules are such, and where they deviate. What needs one thing to be late and all
+others not is hidden where everything is a little late. There are two sorts:
 
-Measured on programs without threads they find less than the others: those have none.
+- One end of a connection is told past the next deadline, in programs with several connections: an
+  answer is overtaken by the next one's. Each is tried once, first what each was told first, in
+  every other schedule of the beginning.
+- In programs with threads, a few places of the undisturbed run, as for "single", but drawn: first
+  the kind, then the thing, then the time, so that a thing that is asked about often hides none that
+  is asked once.
+
+Measured on other programs, such runs find less than those in which much is late, so there are none.
 
 Must not know: programs.
 
@@ -15,6 +20,7 @@ would be without.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from .strategy import DELAY_KINDS
@@ -37,6 +43,13 @@ _LONGER = (1, 10, 100)
 """By how many times the run's scale a thread stands still where it is preempted."""
 
 
+_FIRST = 4
+"""The first schedule in which one connection is late, and no other; then every other one."""
+
+_CONNECTION = re.compile("(.*) (?:client|server)")
+_ENDS_MAX = 10
+
+
 class Sparse:
     """The places of the undisturbed run."""
 
@@ -44,6 +57,7 @@ class Sparse:
         # By kind and by name: the positions, and how many options each has.
         self._places: dict[str, dict[str, list[tuple[int, int]]]] = {}
         self._kinds: tuple[str, ...] = ()
+        self._ends: list[int] = []  # Positions at which an end of a connection is told something.
 
     def measured(self, measure: Measure) -> None:
         """Take note of each decision of the undisturbed run."""
@@ -52,6 +66,19 @@ class Sparse:
             names = self._places.setdefault(point.key.kind, {})
             names.setdefault(point.key.name, []).append((position, point.options))
         self._kinds = tuple(kind for kind in self._places for _ in range(_WEIGHTS.get(kind, 1)))
+
+        ends: dict[str, list[tuple[int, int]]] = {}  # By the connection.
+        for position, point in enumerate(measure.points, 1):
+            found = _CONNECTION.match(point.key.name)
+            if point.key.kind == "hold" and found:
+                ends.setdefault(found[1], []).append((point.key.nth, position))
+        asked = sorted(each for told in ends.values() for each in told)
+        self._ends = [position for _, position in asked[:_ENDS_MAX]] if len(ends) > 1 else []
+
+    def one_late(self, number: int) -> int:
+        """Return the one position at which a schedule deviates, or 0."""
+        index, is_odd = divmod(number - _FIRST, 2)
+        return 0 if is_odd or not 0 <= index < len(self._ends) else self._ends[index]
 
     @property
     def has_threads(self) -> bool:

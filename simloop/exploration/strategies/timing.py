@@ -154,7 +154,10 @@ class Timing(Strategy):
             off.append("order")
         self.kinds = Kinds(self._off((*off, "ready")))
         self._few = None
-        if is_sparse:
+        if at := self._sparse.one_late(number):
+            self.kinds, self._position = self._all_kinds, 0
+            self._few = {at: RANKS + 1}
+        elif is_sparse:
             self.kinds, self._position = self._all_kinds, 0
             self._few = self._sparse.draw(self.random, self._code_of_few)
         return True
