@@ -61,13 +61,13 @@ from bugs.preempted import (
     counted_in_a_file,
     folder_made_between,
     grown_while_read,
-    locks_crossed,
     looked_empty,
     made_twice,
     one_name_for_two,
     one_too_many,
     spent_twice,
     stolen_twice,
+    taken_crosswise,
     written_while_rotated,
 )
 from bugs.promises import arrivals, ready, wakeups
@@ -221,7 +221,7 @@ BUGS = (
     _bug(counted_in_a_file),
     _bug(folder_made_between, "error", FileExistsError),
     _bug(grown_while_read, "error", RuntimeError, held_out=True),
-    _bug(locks_crossed, "deadlock"),
+    _bug(taken_crosswise, "deadlock"),
     _bug(looked_empty, "error", queue.Empty),
     _bug(made_twice),
     _bug(one_name_for_two, "error", FileNotFoundError),
