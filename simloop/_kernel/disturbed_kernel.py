@@ -51,6 +51,19 @@ if TYPE_CHECKING:
 
 __all__ = ["DisturbedKernel"]
 
+
+def _goes_on(thread: object) -> bool:
+    """Return True: nobody else is picked."""
+    del thread
+    return True
+
+
+def _the_first(threads: Sequence[Any]) -> int:
+    """Return 0: the first runs."""
+    del threads
+    return 0
+
+
 _MOVES = ("stall", "late", "cpu")
 """The kinds that move the clock, which must not pass the horizon; the others hold a handle."""
 
@@ -75,6 +88,10 @@ class DisturbedKernel(Kernel):
         self.held: HeldHandles = HeldHandles()
         # Picks among ready callbacks, by index, for strategies that are stricter than asyncio.
         self.permute: Permute | None = None
+        # With it: returns whether a thread goes on where it makes a call, or another one runs.
+        self.goes_on: Callable[[Any], bool] = _goes_on
+        # And which of threads that are ready runs where the loop's own thread waits for them.
+        self.pick_thread: Callable[[Sequence[Any]], int] = _the_first
         self.last: Handle | TimerHandle | None = None  # The step before.
         self._has_woken = False
         kinds = gate.kinds

@@ -27,9 +27,9 @@ simloop itself asks the real clock by :mod:`simloop._sandbox.time.real_clock`.
 The rooms: :mod:`.patching` (the tricks, and the list of what is patched), :mod:`.time`,
 :mod:`.entropy`, :mod:`.io`, :mod:`.files`, :mod:`.asyncio_`, :mod:`.process`, :mod:`.hashing` and
 :mod:`.libraries` (what is patched), and :mod:`.killing` (how killed code ends). Beside them stand
-:mod:`.run_context` (which thread is in which run), :mod:`.permissions` and :mod:`.audit_guard`
-(what is refused), :mod:`.shown_stacks` (what a program sees of its callers), and :mod:`.sandbox`,
-which puts them together.
+:mod:`.run_context` (which thread is in which run), :mod:`.heard_calls` (where one may be
+preempted), :mod:`.permissions` and :mod:`.audit_guard` (what is refused), :mod:`.shown_stacks`
+(what a program sees of its callers), and :mod:`.sandbox`, which puts them together.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from .files.passed_files import passed_file
 from .files.temporary_names import passed_over
 from .hashing import completion_order, hash_of_none, library_classes, standard_classes  # noqa: F401
 from .hashing.object_hashes import hash_by_number
+from .heard_calls import hear_calls, hear_no_calls
 from .io import (  # noqa: F401
     blocking_reads,
     c_ares,
@@ -120,6 +121,8 @@ __all__ = [
     "get_ident",
     "has_tasks",
     "hash_by_number",
+    "hear_calls",
+    "hear_no_calls",
     "interrupt_handler",
     "join_for_real",
     "leave_interrupts",

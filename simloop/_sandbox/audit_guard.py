@@ -22,6 +22,7 @@ import reprlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from simloop._presence import call_hearers
 from simloop.net.linux import platform_module
 
 from .files.file_calls import noted
@@ -211,6 +212,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
                 guard(seat, event, args)
                 changed(event, args)
                 noted(seat, event, args)
+                if call_hearers:
+                    call_hearers[0]()
 
 
 if not hasattr(sys, "monitoring"):  # Before 3.12: so that coverage sees the guards.

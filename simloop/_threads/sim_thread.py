@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import NEVER, Handle, TimerHandle
 from simloop._kernel.safe_looks import attribute_of, class_name, unwrapped
 
+from .preemption import Preemption
 from .real_threads import Gate
 from .spinning import thread_state
 
@@ -49,6 +50,14 @@ def name_of(function: Any, args: tuple[Any, ...] = ()) -> str:
         >>> name_of(functools.partial(contextvars.copy_context().run, print, 1))
         'builtins.print'
     """
+    function = what_runs(function, args)
+    name = attribute_of(function, "__qualname__") or class_name(type(function))
+    module = attribute_of(function, "__module__")
+    return f"{module}.{name}" if module else f"{name}"
+
+
+def what_runs(function: Any, args: tuple[Any, ...] = ()) -> Any:
+    """Return the function of the program that a thread runs, beneath what starts it."""
     thread: Any = attribute_of(function, "__self__")
     if attribute_of(thread, "_bootstrap") is not None:
         function = attribute_of(thread, "_target") or type(thread).run
@@ -59,10 +68,7 @@ def name_of(function: Any, args: tuple[Any, ...] = ()) -> str:
             function, args = args[0], args[1:]
         else:
             break
-    function = unwrapped(function)
-    name = attribute_of(function, "__qualname__") or class_name(type(function))
-    module = attribute_of(function, "__module__")
-    return f"{module}.{name}" if module else f"{name}"
+    return unwrapped(function)
 
 
 def _is_left_alone(code: CodeType) -> bool:
@@ -194,6 +200,10 @@ class SimThread:
         """Whether its process is stopped, so that no step of it runs."""
         return self.loop._stash is not None
 
+    def begins_with(self) -> Any:
+        """Return the function of the program that it is about to begin, or None."""
+        return what_runs(self.function) if not self.ident else None
+
     # On the loop's thread ------------------------------------------------------------------
 
     def __call__(self) -> None:
@@ -214,6 +224,7 @@ class SimThread:
         ns = 0 if kernel.gate is None else kernel.delay_ns("job", self.__qualname__)
         if ns:
             self._is_late()
+            scheduler.held[self] = kernel.now_ns + ns
             kernel.hold(self.handle, ns)
         else:
             kernel.ready.append(self.handle)
@@ -222,6 +233,22 @@ class SimThread:
 
     def _is_late(self) -> None:
         """Do nothing; a worker is at work on its job from here on."""
+
+    def may_be_held(self) -> bool:
+        """Return whether a call of it may be where it is preempted."""
+        return not (self.is_ending or self.is_lost or self.is_frozen) and self.is_in_turn()
+
+    def be_held(self, ns: int) -> None:
+        """Let others run, for so long at least; at 0 its next turn is the first in the queue."""
+        kernel: Any = self.kernel
+        self.handle = handle = Handle(self, (), self._context, self.loop)
+        self.threads.awake[self] = None
+        if ns:
+            self.threads.held[self] = kernel.now_ns + ns
+            kernel.hold(handle, ns)
+        else:
+            kernel.ready.appendleft(handle)
+        self.park("its turn")
 
     def begin_turn(self) -> None:
         """Start the thread's turn, and return at once."""
@@ -293,11 +320,15 @@ class SimThread:
             self.has_ended = True
             return
         self._sandbox.__enter__()
+        if self.kernel.gate is not None:
+            self.threads.bridge.hear_calls(Preemption(self).called)
         try:
             function(*args, **kwargs)
         finally:
             if self.is_frozen:
                 self.threads.bridge.restore()
+            if self.kernel.gate is not None:
+                self.threads.bridge.hear_no_calls()
             self._sandbox.__exit__(None, None, None)
             if self.spin is not None:
                 self.spin.end()

@@ -23,7 +23,7 @@ from collections import deque
 from concurrent.futures import CancelledError, InvalidStateError
 from typing import TYPE_CHECKING, Any
 
-from .sim_thread import SimThread, name_of
+from .sim_thread import SimThread, name_of, what_runs
 from .thread_position import position_of
 
 if TYPE_CHECKING:
@@ -110,6 +110,12 @@ class Worker(SimThread):
         # 3.9: threads that a job starts inherit it.
         self._thread._daemonic = False  # type: ignore[attr-defined]
         self.threads.take_in(self)
+
+    def begins_with(self) -> Any:
+        """Return the function of the job that it is about to begin, or None."""
+        job = self.job
+        is_new = job is not None and (not self.ident or self.waits_for is None)
+        return what_runs(job.function, job.args) if job is not None and is_new else None
 
     def take(self, job: Job) -> None:
         """Run a job at the next turn."""

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from simloop._kernel import Kernel
 
 __all__ = [
     "computing_time_s",
+    "frame_of",
     "position_of",
     "queueing_time_s",
     "step_of",
@@ -53,6 +55,11 @@ def _frames(ident: int) -> list[FrameType]:
         frames.append(frame)
         frame = frame.f_back
     return frames
+
+
+def frame_of(ident: int, is_left_out: Callable[[str], bool]) -> FrameType | None:
+    """Return a thread's innermost frame in a file that is not left out, or None."""
+    return next((each for each in _frames(ident) if not is_left_out(each.f_code.co_filename)), None)
 
 
 def _is_in(frame: FrameType, modules: tuple[str, ...]) -> bool:

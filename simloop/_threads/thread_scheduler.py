@@ -19,6 +19,7 @@ Invariants:
 - ``current`` is the simulated thread that runs, and None while the loop's thread does.
 - A thread is in ``awake`` while a step of it is in the ready queue, in ``asleep`` while only a
   timer of it is in the wheel; never in both.
+- It is in ``held`` beside ``awake`` while an explored run lets it wait for that step, until when.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NEVER, Handle, KernelEvents, seconds
 from simloop.errors import DeadlockError, LimitError
@@ -39,65 +40,21 @@ from .thread_position import computing_time_s, position_of, queueing_time_s, var
 from .watching.spin_watch import SpinWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable
 
     from simloop._kernel import Kernel
 
     from .real_threads import RealThreadWaiter
+    from .scheduler_ports import ThreadBridge, Turns
     from .sim_thread import SimThreadWaiter
 
-__all__ = ["ThreadBridge", "ThreadScheduler"]
+__all__ = ["ThreadScheduler"]
 
 _SLICE_S = 0.25
 """How often a wait for a thread looks whether a signal came."""
 
 _TURNS_TO_END = 1000
 """How often a thread may wait again after it was told to end."""
-
-
-class ThreadBridge(Protocol):
-    """What the threads of a world need of the real one; the world provides it."""
-
-    real_ident: Callable[[], int]
-    """Returns the identifier by which the system knows the calling thread."""
-
-    foreign: dict[int, Any]
-    """What is told of the waits of real threads, by the thread's identifier."""
-
-    threads_of_caller: Callable[[], Any]
-    """Returns the scheduler of the run that the calling thread is in, or None."""
-
-    @property
-    def loops(self) -> Sequence[Any]:
-        """The loops of the world that are not closed."""
-
-    def for_thread(self, clock: Any, number: int, /) -> AbstractContextManager[Any]:
-        """Make a context in which a second thread belongs to the run; it has ``expel()``."""
-
-    def process_context(self) -> Any:
-        """Return what the process in place gives its threads."""
-
-    def switch_to(self, process_context: Any, /) -> None:
-        """Put another process of the world in place."""
-
-    def outside(self) -> AbstractContextManager[object]:
-        """Make a context in which the calling thread does not."""
-
-    def wake_all(self, thing: object, /) -> None:
-        """Wake every thread that waits for a thing."""
-
-    def join(self, function: object, /) -> None:
-        """Wait, really, for the end of a thread, given the function that it was started with."""
-
-    def leave_lines(self, belongs: Callable[[Any], bool], /) -> None:
-        """Take waits out of all lines, those that belong to threads that never go on."""
-
-    def unwind(self, is_left_alone: Callable[[Any], bool], /) -> None:
-        """Leave the calling thread's functions, running none of them, up to one left alone."""
-
-    def restore(self) -> None:
-        """Put back what that changed, first of all in the function that is left alone."""
 
 
 class LoopThreadWaiter:
@@ -115,7 +72,11 @@ class LoopThreadWaiter:
     def park(self) -> bool:
         """Block until a thread has had a turn or time has passed; false at the deadline."""
         self.awake = False
-        return self._scheduler.interleave(self._thing, self._deadline_ns, self)
+        self._scheduler.loop_waiter = self
+        try:
+            return self._scheduler.interleave(self._thing, self._deadline_ns, self)
+        finally:
+            self._scheduler.loop_waiter = None
 
     def hears_from_outside(self) -> bool:
         """Wait a little for a thread outside, as long as there is hope."""
@@ -133,16 +94,6 @@ class LoopThreadWaiter:
 
     def end(self) -> None:
         """Leave no trace."""
-
-
-class Turns(Protocol):
-    """What runs a world's kernel while its main thread blocks and no loop runs it."""
-
-    def run(self, deadline_ns: int, /) -> None:
-        """Run turns until told to stop, or until a time."""
-
-    def stop(self) -> None:
-        """End that after this turn."""
 
 
 class NoLoop(KernelEvents):
@@ -176,12 +127,14 @@ class ThreadScheduler:
         self.sim_threads: dict[SimThread, None] = {}
         self.awake: dict[SimThread, None] = {}
         self.asleep: dict[SimThread, int] = {}
+        self.held: dict[SimThread, int] = {}
         self.real_work: RealWork = RealWork(weakref.proxy(self))
         self._numbers = count(1)
         self._give_back: list[Callable[[], bool]] = []
         self._turn_of = 0
         self._blocked_in: tuple[Any] | None = None
         self.turns: Turns | None = None
+        self.loop_waiter: LoopThreadWaiter | None = None
         self._interrupts: deque[Callable[[], object]] = deque()
         self._spin_watch: SpinWatch | None = None
         kernel.when_idle.append(self.real_work.may_be_addressed)
@@ -292,6 +245,7 @@ class ThreadScheduler:
         """Switch to a thread until it yields; called on the loop's thread."""
         self.awake.pop(thread, None)
         self.asleep.pop(thread, None)
+        self.held.pop(thread, None)
         if thread.has_ended or thread.is_lost:
             return
         outer, turn_of = self.current, self._turn_of  # A thread lends when it closes a loop.
@@ -371,6 +325,7 @@ class ThreadScheduler:
         self.sim_threads.pop(thread, None)
         self.awake.pop(thread, None)
         self.asleep.pop(thread, None)
+        self.held.pop(thread, None)
         if thread.handle is not None:
             thread.handle.cancel()
             thread.handle = None
@@ -403,24 +358,26 @@ class ThreadScheduler:
         if self.turns is not None and not self.kernel.is_running:
             return self._let_others_go_on(self.turns, deadline_ns, waiter)
         # A step of a thread whose process is stopped would run only when that goes on.
-        awake = next((each for each in self.awake if not each.is_stopped), None)
-        if awake is not None:
-            self._run_now(awake)
+        held = self.held
+        awake = [each for each in self.awake if not (each.is_stopped or each in held)]
+        if awake:
+            self._run_now(awake[self._pick(awake)])
             return True
         if self.real_work.is_at_work():
             self.real_work.wait()
             return True
         now_ns = self.kernel.now_ns
-        asleep = [each for each in self.asleep if not each.is_stopped]
-        thread = min(asleep, key=self.asleep.__getitem__, default=None)
-        when_ns = min(deadline_ns, NEVER if thread is None else self.asleep[thread])
+        asleep = {**held, **self.asleep} if held else self.asleep
+        able = [each for each in asleep if not each.is_stopped]
+        thread = min(able, key=asleep.__getitem__, default=None)
+        when_ns = min(deadline_ns, NEVER if thread is None else asleep[thread])
         if when_ns >= NEVER:
             if waiter is not None and waiter.hears_from_outside():
                 return True
             raise self._explain_wait(thing)
         if when_ns > now_ns:
             self.kernel.move_to(when_ns)
-        if thread is None or self.asleep[thread] > self.kernel.now_ns:
+        if thread is None or asleep[thread] > self.kernel.now_ns:
             return False
         self._run_now(thread)
         return True
@@ -451,6 +408,16 @@ class ThreadScheduler:
     def _call_interrupts(self) -> None:
         while self._interrupts:
             self._interrupts.popleft()()
+
+    @property
+    def waits_in_step(self) -> bool:
+        """Whether the loop's thread is blocked, in the middle of a step or between two loops."""
+        return self._blocked_in is not None
+
+    def _pick(self, awake: list[SimThread]) -> int:
+        """Return which thread runs: the first, unless an explored run permutes them."""
+        kernel: Any = self.kernel
+        return 0 if kernel.gate is None else int(kernel.pick_thread(awake))
 
     def _run_now(self, thread: SimThread) -> None:
         """Take a thread's step out of its place in the queue and run it."""

@@ -42,6 +42,11 @@ STEPS_MAX = 200_000
 """How many steps a run may take where nothing else was asked for: a program that a delay sends into
 a loop that polls for ever must end, and that it does not by itself is a finding."""
 
+_IN_A_THREAD = (
+    "it makes runs of its own, so call it in a plain function, or give it a thread:"
+    " await asyncio.to_thread(simloop.{}, main)"
+)
+
 _FOREIGN = {
     "world": "each schedule has a world of its own; give its options instead",
     "realtime": "an exploration runs as fast as it goes",
@@ -80,7 +85,7 @@ class Program:
         call: str = "explore()",
         name: str | None = None,
     ) -> None:
-        refuse_running_loop(call)
+        refuse_running_loop(call, _IN_A_THREAD.format(call.removesuffix("()")))
         self.main: Main = checked_main(main, call)
         self.given: dict[str, Any] = dict(options)
         given = {"max_steps": STEPS_MAX, **options}
@@ -224,7 +229,11 @@ class _FirstGate(RecordingGate):
 
     def put(self, kind: str, thing: object, options: int) -> int:
         """Return 0."""
-        self._observe(kind, thing, options)
+        try:
+            self._observe(kind, thing, options)
+        except BaseException as error:
+            self.error = error
+            raise
         return super().put(kind, thing, options)
 
 

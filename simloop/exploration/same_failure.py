@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sysconfig
 import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,12 +21,14 @@ from simloop.errors import DeadlockError, PropertyError, SimError
 if TYPE_CHECKING:
     from traceback import FrameSummary
 
-__all__ = ["Identity", "identity_of", "is_foreign", "place_of"]
+__all__ = ["Identity", "identity_of", "is_foreign", "is_library", "place_of"]
 
 _FOREIGN = (
     os.path.dirname(asyncio.__file__) + os.sep,  # noqa: PTH120 - text, compared with text
     os.path.dirname(simloop.__file__) + os.sep,  # noqa: PTH120 - as above
 )
+_STANDARD = sysconfig.get_path("stdlib") + os.sep
+_PACKAGES = tuple(sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib"))
 
 
 class Identity(NamedTuple):
@@ -76,6 +79,12 @@ def place_of(error: BaseException) -> FrameSummary | None:
 def is_foreign(filename: str) -> bool:
     """Return whether a file is asyncio's or ours, and not the program's."""
     return filename.startswith(_FOREIGN)
+
+
+def is_library(filename: str) -> bool:
+    """Return whether a file is Python's own, asyncio's or ours."""
+    is_of_python = filename.startswith(_STANDARD) and not filename.startswith(_PACKAGES)
+    return is_of_python or filename.startswith(("<frozen", _FOREIGN[1]))
 
 
 def _first(error: BaseException) -> BaseException:

@@ -1,10 +1,11 @@
 """The shrinker: the fewest and smallest deviations under which a program fails in the same way.
 
-Owns: the search for them. The shortest beginning that fails, by bisection; then halves, quarters
-and so on (delta debugging, Zeller and Hildebrandt, TSE 2002); then single ones; then lower values,
-ranks first, because they say what a delay is for. What an accepted candidate really used takes its
-place. At last each deviation that is left is tried alone, and near itself: the way down ends in a
-local minimum now and then.
+Owns: the search for them. Where threads were preempted, one of them at one call alone; then the
+shortest beginning that fails, by bisection; then halves, quarters and so on (delta debugging,
+Zeller and Hildebrandt, TSE 2002); then single ones; then lower values, ranks first, because they
+say what a delay is for. What an accepted candidate really used takes its place. At last each
+deviation that is left is tried alone, and near itself: the way down ends in a local minimum now
+and then.
 
 Must not know: strategies, and what the deviations mean beyond "a delay" or "an option".
 
@@ -33,6 +34,7 @@ __all__ = ["Shrinker"]
 
 _RUNS_MAX = 400
 _TRIED_FIRST = (1, RANKS + 1, 2, RANKS + 2)
+_CALLS_MAX = 24
 _LOG_STEPS = (3 * PER_DECADE, PER_DECADE, 3, 1)
 
 
@@ -91,6 +93,8 @@ class Shrinker:
         try:
             if len(self.best) and self.fails({}):
                 return True
+            if self._try_one_thread():
+                return True
             self._shorten()
             self._divide()
             before = None
@@ -102,6 +106,25 @@ class Shrinker:
         except _EnoughError:
             pass
         return True
+
+    def _try_one_thread(self) -> bool:
+        """Try whether it is enough that one thread is held at one of its calls, a moment.
+
+        Where threads race, the run that failed held many of them, and the way down from there
+        seldom leads to the one place that matters: it may not be among those that were held.
+        """
+        if len(self.best) < 2 or not any(key.kind == "preempt" for key in self.best):  # noqa: PLR2004 - one is alone already
+            return False
+        calls: list[Key] = []
+
+        def note(key: Key, position: int, options: int) -> int:
+            del position, options
+            if key.kind == "preempt":
+                calls.append(key)
+            return 0
+
+        self._program.play(note, permuted=self._permuted)
+        return any(self.fails({key: LOG_FIRST}) for key in calls[:_CALLS_MAX])
 
     def _shorten(self) -> None:
         """Find the shortest beginning that fails."""

@@ -131,17 +131,26 @@ def _in_script(caller: FrameType, options: RunOptions) -> RunOptions:
     return options._replace(world=world)
 
 
-def refuse_running_loop(call: str) -> None:
+_WAY_OUT = (
+    "await the coroutine in it, or give it a thread:"
+    " await asyncio.to_thread(lambda: simloop.run(main()))"
+)
+
+
+def refuse_running_loop(call: str, way_out: str = _WAY_OUT) -> None:
     """Refuse a call that would run a loop where one runs already.
+
+    Args:
+        call: What was called.
+        way_out: What to do instead.
 
     Raises:
         UsageError: It does.
     """
     if asyncio._get_running_loop() is not None:
         raise UsageError(
-            f"{call} cannot be called from a running event loop, which a notebook has, too: await"
-            " the coroutine in it, or give it a thread:"
-            " await asyncio.to_thread(lambda: simloop.run(main()))"
+            f"{call} cannot be called from a running event loop, which a notebook has, too:"
+            f" {way_out}"
         )
 
 

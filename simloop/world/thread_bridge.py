@@ -14,6 +14,8 @@ from simloop._sandbox import (
     current,
     foreign,
     get_ident,
+    hear_calls,
+    hear_no_calls,
     join_for_real,
     leave_lines,
     restore,
@@ -79,6 +81,14 @@ class ThreadBridge:
     def restore(self) -> None:
         """Put back what that changed."""
         restore()
+
+    def hear_calls(self, hear: Callable[[str], object], /) -> None:
+        """Call a function at each call of the calling thread at which it may be preempted."""
+        hear_calls(hear)
+
+    def hear_no_calls(self) -> None:
+        """End that."""
+        hear_no_calls()
 
 
 def _threads_of_caller() -> Threads | None:

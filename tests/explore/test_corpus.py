@@ -41,6 +41,7 @@ PROGRAMS = {
     f"{bug.name}-{which}": getattr(bug, which) for bug in BUGS for which in ("buggy", "fixed")
 }
 PROGRAMS |= {right.name: right.main for right in RIGHT}
+RACES = {bug.buggy: bug for bug in BUGS if bug.name.startswith("preempted.")}
 SILENT = {f"{bug.name}-fixed": bug.fixed for bug in BUGS}
 SILENT |= {right.name: right.main for right in RIGHT}
 
@@ -85,11 +86,16 @@ def test_a_program_keeps_no_state(main):
 def test_a_program_is_right_on_the_real_loop(main, caplog):
     """The programs are about asyncio and not about our loop: they pass on the real one as well."""
     caplog.set_level(logging.CRITICAL, "asyncio")
+    race = RACES.get(main)
+    if race is not None and race.may_hang:
+        pytest.skip("real threads may hang, and nothing ends them")
     attempts = 3 if main.__name__ == "buggy" else 1  # On a machine that is busy, a bug may show.
     for attempt in range(attempts):
         try:
             asyncio.run(asyncio.wait_for(heard(main)(), 10))
-        except Exception:
+        except Exception as error:
+            if race is not None and is_expected(race, error):
+                return  # Real threads race as well.
             if attempt == attempts - 1:
                 raise
         else:

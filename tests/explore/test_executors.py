@@ -17,6 +17,7 @@ import pytest
 
 import simloop
 from simloop.errors import UnsupportedError, UsageError
+from simloop.exploration.program import Program
 from simloop.exploration.sweeping import shipping
 from simloop.exploration.sweeping.shipping import ship
 from simloop.sweeps import executor_crew, executor_worker
@@ -241,7 +242,7 @@ def test_a_worker_that_is_gone_costs_its_task_once_more() -> None:
 
 def test_work_is_loaded_once_and_refined() -> None:
     """A process keeps the work of one sweep; shrinking is a task like others."""
-    program = simloop.exploration.program.Program(late, {}, simloop.Delays())
+    program = Program(late, {}, simloop.Delays())
     given = {
         "options": {},
         "delays": program.delays,

@@ -268,6 +268,7 @@ async def replaying():
         (lambda: simloop.explore(plain, first=["s1x"]), "first='s1x'; it takes schedules"),
         (lambda: simloop.explore(plain, first="s1x"), "first='s1x'; it takes schedules"),
         (lambda: asyncio.run(exploring()), r"explore\(\) cannot be called from a running event"),
+        (lambda: asyncio.run(exploring()), r"await asyncio.to_thread\(simloop.explore, main\)"),
         (lambda: asyncio.run(replaying()), r"replay\(\) cannot be called from a running event"),
         (lambda: simloop.replay(plain, ""), "got an empty text"),
         (lambda: simloop.replay(plain, "x" * 5000), "no token of a schedule"),
@@ -280,6 +281,42 @@ def test_a_wrong_call_is_told(call, message) -> None:
     """Each argument without a meaning is an error that names it, at the call."""
     with pytest.raises(UsageError, match=message):
         call()
+
+
+@pytest.mark.parametrize("method", ["measured", "begin", "observe", "answer", "ended"])
+@pytest.mark.parametrize("names", [True, False])
+def test_a_strategy_that_raises_is_named(method, names) -> None:
+    """The error says which strategy, which method and what it raised; it is none of the program."""
+
+    def raises(*_args, **_options):
+        raise LookupError("no such branch")
+
+    members = {"answer": lambda *_: 0, method: raises, "names_things": names}
+    odd = type("OddStrategy", (simloop.Strategy,), members)
+
+    async def main():
+        await asyncio.sleep(0.1)
+
+    with pytest.raises(UsageError) as caught:
+        simloop.explore(main, schedules=5, strategy=odd())
+    assert isinstance(caught.value.__cause__, LookupError)
+    text = str(caught.value)
+    assert f"OddStrategy.{method}() raised LookupError: no such branch" in text
+    assert "strategy='timing'" in text
+
+
+def test_an_exploration_in_a_thread_of_a_running_loop_works() -> None:
+    """What the refusal tells to do helps, on a real loop and inside of a run."""
+
+    async def main():
+        async with asyncio.timeout(1):
+            await asyncio.sleep(0.9)
+
+    async def outer():
+        return await asyncio.to_thread(simloop.explore, main, schedules=50)
+
+    assert asyncio.run(outer()).failures
+    assert simloop.run(outer()).failures
 
 
 def test_an_error_whose_text_raises_is_a_finding_too() -> None:

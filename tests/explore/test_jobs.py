@@ -14,6 +14,7 @@ import pytest
 
 import simloop
 from simloop.errors import SimError, UsageError
+from simloop.exploration.program import Program
 from simloop.exploration.strategies import strategy_of
 from simloop.exploration.sweeping.searcher import Searcher
 
@@ -112,7 +113,7 @@ def test_schedules_are_the_same_by_any_way_there(name) -> None:
         _, gate = searcher.search()
         return dict(gate.tape)
 
-    program = simloop.exploration.program.Program(three_bugs, {}, simloop.Delays())
+    program = Program(three_bugs, {}, simloop.Delays())
     strategy = strategy_of([name, "timing"], sleeps=False)
     searcher = Searcher(program, strategy, 7)
     with simloop.exploration.program.quiet():

@@ -19,6 +19,7 @@ from simloop.exploration.gates import Kinds, RecordingGate
 from simloop.world.run_options import RunOptions
 
 from .correct_programs import PROGRAMS
+from .threaded_programs import HOSTED, RIGHT
 
 DELAYS = simloop.Delays(sleeps=2.0)
 ALL = Kinds(("ready",))
@@ -40,13 +41,18 @@ def library_programs():
 
 
 LIBRARIES = library_programs()
+THREADED = [*RIGHT, *(pytest.param(bug, id=name) for name, (bug, _) in HOSTED.items())]
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     "main",
-    [*PROGRAMS, *[pytest.param(each, marks=pytest.mark.slow) for each in LIBRARIES.values()]],
+    [
+        *PROGRAMS,
+        *THREADED,
+        *[pytest.param(each, marks=pytest.mark.slow) for each in LIBRARIES.values()],
+    ],
     ids=lambda main: main.__name__,
 )
 @pytest.mark.parametrize("is_named", [False, True], ids=["search", "names"])

@@ -119,8 +119,9 @@ class ChoiceGate:
             raise
         if picked:
             if not 0 <= picked < options:
+                title = getattr(self.answerer, "title", type(self.answerer).__name__)
                 self.error = UsageError(
-                    f"{type(self.answerer).__name__} answered {picked!r} to {kind!r}, which has"
+                    f"{title} answered {picked!r} to {kind!r}, which has"
                     f" {options} options; answer with a whole number from 0 to {options - 1}"
                 )
                 raise self.error

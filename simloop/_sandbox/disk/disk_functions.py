@@ -18,6 +18,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from simloop._presence import call_hearers
 from simloop._sandbox.patching.registry import redirect, redirect_present
 from simloop._sandbox.process import effects
 from simloop._sandbox.process.effects import _listeners
@@ -60,7 +61,7 @@ _UNTOLD = ("mkfifo", "mknod")
 _OF_IMPORTS = ("stat", "lstat", "listdir", "scandir", "open")
 
 
-def _redirect_path(name: str) -> None:
+def _redirect_path(name: str) -> None:  # noqa: C901 - one function, flat, for all calls
     """Send ``os.name(path, ...)`` to the disk."""
     event = _TOLD.get(name)
     asks_imports, makes = name in _OF_IMPORTS, name in ("open", "mkdir")
@@ -72,6 +73,8 @@ def _redirect_path(name: str) -> None:
         calls = calls_of_paths()
         if calls is None:
             return real(*args, **kwargs)
+        if call_hearers:
+            call_hearers[0]()
         if kwargs and len(args) < len(first):
             args = _with_paths(args, kwargs, first)
         paths = args[:2] or (None,)
@@ -188,6 +191,8 @@ def _read(fd: Any, length: Any, /) -> Any:
     if run is not None and run.sockets is not None and (files := run.sockets.files) is not None:
         opened = files.look_up(fd)
         if opened is not None:
+            if call_hearers:
+                call_hearers[0]()
             return opened.read(length)
     return _real_read(fd, length)
 
@@ -197,6 +202,8 @@ def _pread(fd: Any, length: Any, offset: Any, /) -> Any:
     if run is not None and run.sockets is not None and (files := run.sockets.files) is not None:
         opened = files.look_up(fd)
         if opened is not None:
+            if call_hearers:
+                call_hearers[0]()
             return opened.pread(length, offset)
     return _real_pread(fd, length, offset)
 
@@ -206,6 +213,8 @@ def _write(fd: Any, data: Any, /) -> Any:
     if run is not None and run.sockets is not None and (files := run.sockets.files) is not None:
         opened = files.look_up(fd)
         if opened is not None and type(data) is bytes and not _listeners:
+            if call_hearers:
+                call_hearers[0]()
             return opened.write(data)
     return _any_write(fd, data)
 
@@ -215,6 +224,8 @@ def _pwrite(fd: Any, data: Any, offset: Any, /) -> Any:
     if run is not None and run.sockets is not None and (files := run.sockets.files) is not None:
         opened = files.look_up(fd)
         if opened is not None and type(data) is bytes and not _listeners:
+            if call_hearers:
+                call_hearers[0]()
             return opened.pwrite(data, offset)
     return _any_pwrite(fd, data, offset)
 
@@ -239,6 +250,8 @@ def _redirect_write(name: str) -> Any:
         calls = calls_of_descriptors()
         if calls is None or calls.look_up(fd) is None:
             return real(fd, data, *args)
+        if call_hearers:
+            call_hearers[0]()
         if effects.is_heard():
             return effects.write(getattr(calls, name), fd, data, *args)
         return getattr(calls, name)(fd, data, *args)

@@ -23,6 +23,7 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from simloop._presence import call_hearers
 from simloop._sandbox.patching.registry import entry, redirect
 from simloop._sandbox.process import effects
 from simloop._sandbox.process.lock_calls import wake_lock_waiters
@@ -330,6 +331,8 @@ def _open(
     further = {} if opener is None else {"opener": opener}
     if calls is None or is_left_alone(calls, file, 2) or not _is_mode(mode):
         return _real_open(file, mode, *rest, **further)
+    if call_hearers:
+        call_hearers[0]()
     try:
         _check_arguments(mode, buffering, encoding, errors, newline)
         raw = _raw(calls, file, _raw_mode(mode), closefd=closefd, opener=opener)
@@ -338,10 +341,13 @@ def _open(
     if isinstance(raw, int):
         return _real_open(file, mode, *rest, opener=lambda _path, _flags: raw)
     try:
-        return _layers(raw, mode, buffering, encoding, errors, newline)
+        made = _layers(raw, mode, buffering, encoding, errors, newline)
     except BaseException:
         raw.close()
         raise
+    if call_hearers and raw._writes:
+        call_hearers[0]()  # It is cut to nothing, and what is written comes later.
+    return made
 
 
 def _is_mode(mode: Any) -> bool:

@@ -24,6 +24,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NS_PER_SECOND
+from simloop._presence import call_hearers
 from simloop._sandbox.io import descriptors  # noqa: F401 - ours stand in front of theirs
 from simloop._sandbox.io.socket_paths import FolderScan
 from simloop._sandbox.patching.c_functions import clone_method
@@ -90,6 +91,8 @@ def _redirect_status(name: str) -> None:
     """Let a function that returns the status of a file show the run's times."""
 
     def ask(*args: Any, **kwargs: Any) -> Any:
+        if call_hearers:
+            call_hearers[0]()
         status = real(*args, **kwargs)
         run = by_thread.get(get_ident())
         if run is None or not (run.files.has_any or _is_own(status)):

@@ -22,6 +22,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds
+from simloop._presence import call_hearers
 from simloop._sandbox.patching.registry import redirect, redirect_present
 from simloop._sandbox.permissions import escape, is_allowed
 from simloop._sandbox.process import effects
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["events_of", "number_of", "refuse_waiting", "wait"]
 
 
+_TRANSFERS = ("read", "write")
+
+
 def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | None = None) -> Any:
     """Send ``os.name(fd, ...)`` to the world's method of that name for a virtual descriptor."""
 
@@ -44,6 +48,8 @@ def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | No
         run = by_thread.get(get_ident())
         if run is None:
             return real(fd, *args, **kwargs)
+        if call_hearers and name in _TRANSFERS:
+            call_hearers[0]()
         if run.sockets is not None and type(fd) is int and run.sockets.owns(fd):
             return getattr(run.sockets, name)(fd, *args, **kwargs)
         if before_real is not None:

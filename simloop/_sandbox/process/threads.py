@@ -13,6 +13,8 @@ Invariants:
 - A waiter stands in the line of what it waits for; a release wakes the first in that
   line who is not awake yet, from whatever thread. Between standing in line and waiting the thing
   is tried once more, so no release is missed.
+- At a lock that is free, and at a queue, a thread may be preempted (:mod:`..heard_calls`): before
+  it takes, and after it has given back.
 - A thread without a run waits for real, as outside. So does one of :data:`foreign`, but
   it stands in line meanwhile, so that a release for it tells the world that looks after it.
 """
@@ -30,6 +32,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds
+from simloop._presence import call_hearers
 from simloop._sandbox.patching.c_functions import clone_method
 from simloop._sandbox.patching.module_state import keeper, variable
 from simloop._sandbox.patching.registry import entry, method, redirect, rewrite, when_loaded
@@ -150,6 +153,8 @@ def _acquire_with(real: Any, lock: Any, blocking: Any, timeout: Any) -> Any:
     threads = threads_of_caller()
     if threads is None or not blocking or not (timeout == -1 or 0 <= timeout <= _TIMEOUT_MAX):
         return real(lock, blocking, timeout)  # It raises what is to be raised.
+    if call_hearers:
+        call_hearers[0]()
     if real(lock, False):
         return True
     if loaded and is_debugger():
@@ -169,6 +174,8 @@ def _release(self: Any) -> None:
     _real_release(self)
     if _lines:
         wake(self)
+    if call_hearers:
+        call_hearers[0]()
 
 
 def _reacquire(self: Any, blocking: Any = True, timeout: Any = -1) -> Any:  # noqa: FBT002 - its signature
@@ -179,6 +186,8 @@ def _rerelease(self: Any) -> None:
     _real_rerelease(self)
     if _lines:
         wake(self)
+    if call_hearers:
+        call_hearers[0]()
 
 
 def _release_save(self: Any) -> Any:
@@ -220,6 +229,8 @@ def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT
     threads = threads_of_caller()
     if threads is None or not block or (timeout is not None and timeout < 0):
         return _real_get(self, block, timeout)
+    if call_hearers:
+        call_hearers[0]()
     got: list[Any] = []
 
     def attempt() -> bool:
@@ -230,6 +241,8 @@ def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT
         return True
 
     if attempt():
+        if call_hearers:
+            call_hearers[0]()
         return got.pop()
     if loaded and is_debugger():
         return _real_get(self, block, timeout)
@@ -242,6 +255,8 @@ def _get(self: Any, block: Any = True, timeout: Any = None) -> Any:  # noqa: FBT
 
 
 def _put(self: Any, item: Any, block: Any = True, timeout: Any = None) -> None:  # noqa: FBT002 - its signature
+    if call_hearers:
+        call_hearers[0]()
     _real_put(self, item, block, timeout)
     if _lines:
         wake(self)

@@ -23,7 +23,7 @@ from simloop.exploration.same_failure import identity_of, place_of
 from simloop.trace.labels import name_of
 
 from .columns import Column, aligned, room, side_by_side
-from .step_log import Row, StepLog, place_of_task
+from .step_log import Place, Row, StepLog, place_of_caller, place_of_task
 from .words import sentence
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ class _FailingRun:
     def __init__(self, failure: Failure) -> None:
         self._failure = failure
         self._untils: dict[Key, str] = {}
+        self._places: dict[Key, Place | None] = {}  # Of threads that were held.
         self.log = StepLog()
         self._gate: RecordingGate | None = None
 
@@ -158,6 +159,8 @@ class _FailingRun:
         def on_delayed(key: Key, now_ns: int, until_ns: int) -> None:
             del now_ns
             self._untils[key] = _due_at(world.kernel, until_ns)
+            if key.kind == "preempt":  # A thread is asked about while it makes the call.
+                self._places[key] = place_of_caller()
 
         gate.on_delayed = on_delayed
 
@@ -175,7 +178,10 @@ class _FailingRun:
             span = spans.get(each.key)
             at = "" if span is None else f"at {span[0] / 1e9:.6g} s "
             words = self._gate.words.get(each.key)  # Of what knows itself what it did: a fault.
-            lines.append(at + (words or sentence(each, span, self._untils.get(each.key, ""))))
+            place, until = self._places.get(each.key), self._untils.get(each.key, "")
+            if place is not None:
+                until = f"{until}, in {place}" if until else f"in {place}"
+            lines.append(at + (words or sentence(each, span, until)))
         return lines
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from simloop.exploration.schedules.schedule import Deviation
 
-__all__ = ["duration", "sentence"]
+__all__ = ["duration", "sentence", "thread_name"]
 
 _CONNECTION = re.compile(r"^(?P<listener>.*) #(?P<number>\d+) (?P<end>client|server)(?P<rest>.*)$")
 _PARTS = ("", "only what came first", "1 byte", "half of it", "all but 1 byte")
@@ -73,6 +73,23 @@ def _woke(name: str, late: str) -> str:
     return f"the loop woke {late} late for the {_told(name)}"
 
 
+def thread_name(name: str) -> str:
+    """Return what a thread is called: its number, and what it runs.
+
+    Example:
+        >>> thread_name("app.cache.Store.add in thread 2")
+        'thread 2 (Store.add)'
+        >>> thread_name("simloop.world.hosts.program_thread.ProgramThread._main in thread 1")
+        'thread 1 (the main program)'
+    """
+    what, _, number = name.rpartition(" in thread ")
+    told = _told(what)
+    if told == what:
+        told = what.rpartition("<locals>.")[2]
+        told = ".".join(told.split(".")[-2:]) if "<locals>" not in what else told
+    return f"thread {number} ({told})"
+
+
 def _file(name: str) -> str:
     found = _CONNECTION.match(name)
     if found is None:
@@ -88,6 +105,7 @@ _DELAYED: dict[str, Callable[[str, str], str]] = {
     "hold": lambda name, late: f"what arrived at {_file(name)} was told {late} later",
     "job": lambda name, late: f"{_told(name)} went on {late} later",
     "done": lambda name, late: f"the end of {_told(name)} was told {late} later",
+    "preempt": lambda name, late: f"{thread_name(name.partition(': ')[0])} was held for {late}",
     "name": lambda name, late: f"the answer for the name {name!r} came {late} later",
     "exit": lambda name, late: f"the end of {name} was told {late} later",
     "signal": lambda name, late: f"{name} arrived {late} later",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop.errors import UsageError
 
+from .guarded import Guarded
 from .permuting import DelayBounded, Dfs, Pct, Pos, Surw
 from .portfolio import Portfolio
 from .single import RandomAnswers, Single
@@ -56,7 +57,8 @@ def strategy_of(strategy: Any, *, sleeps: bool) -> Strategy:
             raise UsageError("strategy=[]: a portfolio needs a strategy; the default is 'timing'")
         return Portfolio([strategy_of(each, sleeps=sleeps) for each in strategy])
     if isinstance(strategy, Strategy):
-        return strategy
+        is_ours = type(strategy).__module__.startswith(f"{__package__}.")
+        return strategy if is_ours else Guarded(strategy)
     raise UsageError(
         f"strategy={strategy!r}; it takes a name ({_KNOWN}), a list of them, or an instance of a"
         " class that inherits simloop.Strategy"

@@ -29,6 +29,8 @@ __all__ = ["RandomAnswers", "Single"]
 _RANKS_TRIED = 3
 _DECADES_TRIED = 8
 """From a microsecond to ten seconds."""
+_DECADES_OF_THREADS = (0, 4, 7)
+"""A thread that is preempted stands still while others run, mostly for however long."""
 
 
 def _kinds(*, sleeps: bool) -> Container[str]:
@@ -93,7 +95,10 @@ def _deviations(points: tuple[Point, ...]) -> Iterator[tuple[int, int]]:
     """Yield the position and the value of each single deviation, the shortest delays first."""
     values: list[tuple[int, list[int]]] = []
     for position, point in enumerate(points, 1):
-        if point.key.kind in DELAY_KINDS:
+        if point.key.kind == "preempt":
+            codes = [LOG_FIRST + decade * PER_DECADE for decade in _DECADES_OF_THREADS]
+            codes += [code for rank in range(1, _RANKS_TRIED + 1) for code in (rank, rank + RANKS)]
+        elif point.key.kind in DELAY_KINDS:
             codes = [code for rank in range(1, _RANKS_TRIED + 1) for code in (rank, rank + RANKS)]
             codes += [LOG_FIRST + decade * PER_DECADE for decade in range(_DECADES_TRIED)]
         else:

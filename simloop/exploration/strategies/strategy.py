@@ -31,7 +31,19 @@ if TYPE_CHECKING:
 
 __all__ = ["DELAY_KINDS", "LEARNT", "Measure", "Strategy", "Undisturbed"]
 
-DELAY_KINDS = ("stall", "late", "hold", "job", "done", "name", "exit", "signal", "cpu", "sleep")
+DELAY_KINDS = (
+    "stall",
+    "late",
+    "hold",
+    "job",
+    "done",
+    "name",
+    "exit",
+    "signal",
+    "cpu",
+    "sleep",
+    "preempt",
+)
 """The kinds whose answer is a delay code."""
 
 LEARNT = 20

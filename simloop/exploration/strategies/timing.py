@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel.gate import RANKS, log_code
 from simloop.exploration.gates import Kinds
 
+from .sparse import Sparse
 from .strategy import Strategy
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ _OWN = _table((False, True), (50, 50))  # Whether each file has a class of its o
 _LOW = _table((1e-6, 0.1), (20, 80))
 _CHOICE = _table((0.0, 0.3, 0.9), (25, 35, 40))
 _SHAPE = 0.75  # That a fault is not of the plainest shape, where it is drawn at all.
+_PREEMPT = _table((0.0, 0.5, 1.0), (50, 15, 35))
+_TOGETHER = _table((False, True), (50, 50))  # Whether threads start as they are told to.
+_INSTANT_NS = 100_000  # How long threads that start together are held at most.
 _SLEEP = _table((0.0, 0.3, 1.0), (20, 40, 40))
 
 
@@ -86,8 +90,14 @@ class Timing(Strategy):
         self._plain: dict[str, float] = {}  # Of delays that are alike for all things.
         self._classes: dict[object, tuple[float, float]] = {}
         self._faults: dict[object, bool] = {}
+        self._sparse = Sparse()
+        self._few: dict[int, int] | None = None  # Of a sparse run: its deviations, by position.
+        self._position = 0
+        self._is_together = False
+        self._held_ns: float = _NS
         self._codes: dict[float, tuple[int, int]] = {}  # Of each scale: the first, and how many.
-        self.kinds: Container[str] = Kinds(self._off(("ready", "cpu")))
+        self._all_kinds: Container[str] = Kinds(self._off(("ready", "cpu")))
+        self.kinds: Container[str] = self._all_kinds
 
     def _off(self, kinds: Sequence[str]) -> tuple[str, ...]:
         off = tuple(kinds)
@@ -97,10 +107,11 @@ class Timing(Strategy):
         """Take the program's gaps as the scale of delays."""
         self._gaps_ns = [gap for gap in measure.gaps_ns if gap < _GAP_MAX_NS] or [_NS // 100]
         self._whole_ns = sum(self._gaps_ns)
+        self._sparse.measured(measure)
 
     def begin(self, number: int) -> bool:
         """Draw what the run is like."""
-        del number
+        is_sparse = self._sparse.has_turn(number)
         draw = self.random.random  # One value of each table, without a call of ours for each.
         while True:
             stall = _STALL[int(_HUNDRED * draw())]
@@ -135,11 +146,32 @@ class Timing(Strategy):
         }  # fmt: skip
         if not self._has_classes:
             plain.update(hold=hold, job=held, done=held)
+        self._is_together = False
+        if self._sparse.has_threads:
+            self._draw_of_threads()
         off = [kind for kind, probability in p.items() if not probability]
         if self._order == "as they are":
             off.append("order")
         self.kinds = Kinds(self._off((*off, "ready")))
+        self._few = None
+        if at := self._sparse.one_late(number):
+            self.kinds, self._position = self._all_kinds, 0
+            self._few = {at: RANKS + 1}
+        elif is_sparse:
+            self.kinds, self._position = self._all_kinds, 0
+            self._few = self._sparse.draw(self.random, self._code_of_few)
         return True
+
+    def _draw_of_threads(self) -> None:
+        """Draw how likely threads are preempted, and how long they stand still."""
+        draw = self.random.random
+        self._p["preempt"] = p = _PREEMPT[int(_HUNDRED * draw())]
+        self._held_ns = self._scale_ns
+        self._is_together = bool(p) and _TOGETHER[int(_HUNDRED * draw())]
+        if self._is_together:
+            self._held_ns = min(self._scale_ns, _INSTANT_NS)
+            for kind in ("job", "done"):
+                self._plain.pop(kind, None)
 
     def _draw_scale(self) -> float:
         scale = _SCALE[int(_HUNDRED * self.random.random())]
@@ -158,6 +190,9 @@ class Timing(Strategy):
 
     def answer(self, kind: str, thing: object, options: int) -> int:
         """Draw one answer."""
+        if self._few is not None:
+            self._position += 1
+            return min(self._few.get(self._position, 0), options - 1)
         p = self._plain.get(kind)
         if p is None:
             return self._answer_of(kind, thing, options)
@@ -169,19 +204,34 @@ class Timing(Strategy):
         if kind == "order":
             return options - 1 if self._order == "last first" else rng.randrange(options)
         p = self._p.get(kind)
+        if p is None and kind == "preempt":  # Drawn where there are threads, and nowhere else.
+            self._draw_of_threads()
+            p = self._p[kind]
         if p is None:  # A kind of the layers above: a fault, a choice of the program.
             p = self._p[kind] = rng.choice((0.0, 0.1, 0.3))
         if kind == "buggify":
             return self._fault(thing)
         if kind not in _OF_FILES:
             return rng.randrange(options) if rng.random() < p else 0
+        if kind == "preempt" or (self._is_together and kind in _OF_THREADS):
+            return 0 if rng.random() >= p else self._stretch(self._held_ns)
         p, scale_ns = self._class_of(kind, thing, p)
         return 0 if rng.random() >= p else self._code(scale_ns)
+
+    def _code_of_few(self, longer: int) -> int:
+        """Draw a delay of a run that has few of them."""
+        if not longer:
+            return self._code(self._scale_ns)
+        return self._stretch(min(self._scale_ns * longer, _SCALE_MAX_NS))
 
     def _code(self, scale_ns: float) -> int:
         """Draw a delay of the run's lengths."""
         if self._exact and self.random.random() < self._exact:
             return self._rank()
+        return self._stretch(scale_ns)
+
+    def _stretch(self, scale_ns: float) -> int:
+        """Draw a delay that is not until something is due: of a thread nothing may be."""
         # As delay_code, of a scale whose codes are looked for once in a run; what random.randint
         # draws is drawn without its two calls. Most deviations of most searches come by here.
         codes = self._codes.get(scale_ns)
@@ -206,7 +256,7 @@ class Timing(Strategy):
 
     def _class_of(self, kind: str, thing: object, p: float) -> tuple[float, float]:
         """Return how likely and how long delays of one file or thread are in this run."""
-        subject = self.name_of(kind, thing)
+        subject = self.name_of(kind, getattr(thing, "subject", thing))
         found = self._classes.get(subject)
         if found is None:
             rng = self.random
@@ -216,4 +266,5 @@ class Timing(Strategy):
         return found
 
 
-_OF_FILES = ("hold", "job", "done")
+_OF_THREADS = ("job", "done")
+_OF_FILES = ("hold", "job", "done", "preempt")

@@ -110,5 +110,5 @@ def _named(strategy: Strategy) -> Any:
         def answer(self, kind: str, thing: object, options: int) -> int:
             return strategy.answer(kind, strategy.name_of(kind, thing), options)
 
-    Named.__name__ = type(strategy).__name__
+    Named.__name__ = getattr(strategy, "title", type(strategy).__name__)
     return Named()

@@ -134,7 +134,9 @@ class SeedSweep:
         name: str | None = None,
         replay_line: str | None = None,
     ) -> None:
-        refuse_running_loop("sweep()")
+        refuse_running_loop(
+            "sweep()", "give it a thread: await asyncio.to_thread(simloop.sweep, main)"
+        )
         self.main: Callable[[], Coroutine[Any, Any, Any]] = checked_main(main, "sweep()")
         self.seeds: Sequence[int | str] = listed_seeds("sweep()", seeds)
         self.options: RunOptions = RunOptions.of("sweep()", options, foreign=_FOREIGN)

@@ -4,7 +4,8 @@ Owns: arguments and their errors, timeouts, calls that wait. ``SocketMethods`` c
 ``socket.socket`` in the order of look-up and before the class written in C, so whatever a tool sets
 on ``socket.socket`` (a mock, a guard) is met first, as with real sockets.
 
-Must not know who runs the program: a call that would wait asks ``host.on_would_block``.
+Must not know who runs the program: a call that would wait asks ``host.on_would_block``, and who
+wants to hear of calls that go through is told before.
 
 Invariants: ``_fd`` names ``_file`` in the host's table, or is -1 and ``_file`` the closed one,
 whose every call is EBADF; ``_timeout`` is None, or seconds >= 0, where 0 means non-blocking.
@@ -19,6 +20,7 @@ import operator
 import socket
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
+from simloop._presence import call_hearers
 from simloop.net.addressing.addresses import parse_inet, parse_unix
 from simloop.net.errnos import os_error
 from simloop.net.files.passed_file import PassedFile
@@ -99,6 +101,8 @@ class SocketMethods(_socket.socket):
 
     def close(self) -> None:
         """Close the descriptor; once closed, do nothing."""
+        if call_hearers:
+            call_hearers[0]()
         fd = self._fd
         if fd >= 0:
             self._fd = -1
@@ -129,6 +133,8 @@ class SocketMethods(_socket.socket):
 
     def _wait(self, what: str, flags: int, call: Callable[[], T]) -> T:
         """Make a call, and where it would block and may, wait by the host's hook and try again."""
+        if call_hearers:
+            call_hearers[0]()
         if flags & _MSG_DONTWAIT:
             return call()
         timeout = self._timeout or None
@@ -185,6 +191,8 @@ class SocketMethods(_socket.socket):
 
     def begin_connect(self, endpoint: Endpoint, what: str = "connect") -> int:
         """Do what the call ``what`` does with an address in its canonical form; 0 or the errno."""
+        if call_hearers:
+            call_hearers[0]()
         if self._fd < 0:
             return errno.EBADF
         file = self._file
@@ -205,6 +213,8 @@ class SocketMethods(_socket.socket):
 
     def shutdown(self, how: SupportsIndex, /) -> None:
         """Close one direction or both."""
+        if call_hearers:
+            call_hearers[0]()
         self._file.shutdown(operator.index(how))
 
     def getsockname(self) -> SocketAddress:
@@ -220,6 +230,8 @@ class SocketMethods(_socket.socket):
     def send(self, data: Any, flags: int = 0, /) -> int:
         """Send; return how many bytes were taken."""
         raw = data if type(data) is bytes else as_bytes(data, self._file.most_taken())
+        if call_hearers:
+            call_hearers[0]()
         try:
             return self._file.send(raw, flags)
         except BlockingIOError:
@@ -289,6 +301,8 @@ class SocketMethods(_socket.socket):
         if size <= 0:
             size_of(size, "negative buffersize in recv")
             return b""
+        if call_hearers:
+            call_hearers[0]()
         try:
             return self._file.recv(size, flags)
         except BlockingIOError:

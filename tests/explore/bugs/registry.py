@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import queue
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -54,6 +55,20 @@ from bugs.pools import (
     late_reply_is_fatal,
     sent_twice,
     stale_reply,
+)
+from bugs.preempted import (
+    cleared_unseen,
+    counted_in_a_file,
+    folder_made_between,
+    grown_while_read,
+    looked_empty,
+    made_twice,
+    one_name_for_two,
+    one_too_many,
+    spent_twice,
+    stolen_twice,
+    taken_crosswise,
+    written_while_rotated,
 )
 from bugs.promises import arrivals, ready, wakeups
 from bugs.streams import (
@@ -202,5 +217,17 @@ BUGS = (
     _bug(shared_retries, "error", shared_retries.GaveUpError, held_out=True),
     _bug(swallowed_cancellation, "deadlock"),
     _bug(two_winners),
+    _bug(cleared_unseen, "deadlock", held_out=True),
+    _bug(counted_in_a_file),
+    _bug(folder_made_between, "error", FileExistsError),
+    _bug(grown_while_read, "error", RuntimeError, held_out=True),
+    _bug(taken_crosswise, "deadlock"),
+    _bug(looked_empty, "error", queue.Empty),
+    _bug(made_twice),
+    _bug(one_name_for_two, "error", FileNotFoundError),
+    _bug(one_too_many),
+    _bug(spent_twice),
+    _bug(stolen_twice, held_out=True),
+    _bug(written_while_rotated, "error", ValueError, held_out=True),
 )
 RIGHT = (*_rights(ready), *_rights(wakeups), *_rights(arrivals))

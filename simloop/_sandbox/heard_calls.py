@@ -1,0 +1,86 @@
+"""Heard calls: those of a thread at which it may be preempted.
+
+Owns: finding out, where a lock was taken or given back, a file opened, bytes sent, whether the
+thread that calls is one that wants to hear of it, and telling it. Those are the threads of runs
+that are explored, and no others.
+
+Must not know: what a thread does then, and who decides.
+
+Invariants:
+
+- A call in which its thread waits is no such place: it hands on the turn by itself.
+- What Python does by itself (imports, the sources of a traceback, the beginning and the end of a
+  thread) is none either: whether it reads a file depends on what the process has done before.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from simloop._presence import call_hearers
+
+from .run_context import by_thread, get_ident
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+__all__ = ["hear_calls", "hear_no_calls", "heard_thread_calls"]
+
+_OWN_READERS = (
+    *("importlib._bootstrap", "importlib._bootstrap_external", "zipimport"),
+    *("linecache", "tokenize"),
+)
+"""Modules that read files and keep what they read for as long as the process lives."""
+
+_PATHS = ("genericpath", "posixpath")
+
+heard_thread_calls: dict[int, Callable[[str], object]] = {}
+"""What hears of the calls of a thread, by its real identifier."""
+
+
+def hear_calls(hear: Callable[[str], object]) -> None:
+    """Call a function at each such call of the calling thread, with the name of who calls."""
+    heard_thread_calls[get_ident()] = hear
+    if not call_hearers:
+        call_hearers.append(_called)
+
+
+def hear_no_calls() -> None:
+    """End that."""
+    heard_thread_calls.pop(get_ident(), None)
+    if not heard_thread_calls:
+        call_hearers.clear()
+
+
+def _called() -> None:
+    """Tell the calling thread of its call, if it is in a run and wants to hear of it."""
+    ident = get_ident()
+    hear = heard_thread_calls.get(ident)
+    if hear is None or ident not in by_thread:
+        return
+    caller = _caller(sys._getframe(1))
+    if caller is not None:
+        hear(caller.f_code.co_qualname)
+
+
+def _caller(frame: FrameType | None) -> FrameType | None:
+    """Return the frame of what called, past ours; None where Python does so by itself."""
+    while frame is not None and _module(frame).startswith("simloop."):
+        frame = frame.f_back
+    if frame is None or _module(frame) in _OWN_READERS:
+        return None
+    if _module(frame) in _PATHS and frame.f_back and _module(frame.f_back).startswith("simloop."):
+        return None  # It is ours: whether a file that is opened is there already.
+    inner: FrameType | None = frame
+    while inner is not None and inner.f_code.co_filename == threading.__file__:
+        if inner.f_code.co_qualname.startswith("Thread."):
+            return None
+        inner = inner.f_back
+    return frame
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
