@@ -145,8 +145,10 @@ class Entropy:
 
     def switch_to(self, other: Entropy, start_ns: int) -> None:
         """Put another process's state in the place of this one's, which is kept."""
-        if not hasattr(other, "drawer"):
-            other.drawer = Drawer(_first_state(other._streams))
+        try:
+            drawer = other.drawer
+        except AttributeError:
+            drawer = other.drawer = Drawer(_first_state(other._streams))
         _acquire(_lock)
         try:
             kept = None if other._kept is None else swap(other._kept)
@@ -155,7 +157,7 @@ class Entropy:
                 kept = keep()
                 put(values, Start(other._streams, start_ns, other.zone))
             self._kept, other._kept = kept, None
-            generators.switch(self.drawer, other.drawer)
+            generators.switch(self.drawer, drawer)
         finally:
             _release(_lock)
 

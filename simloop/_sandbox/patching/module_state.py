@@ -82,8 +82,10 @@ class _Layout(NamedTuple):
     rows: tuple[tuple[str, dict[str, Any], str, Callable[[Start], Any] | None], ...]
     """The same with its key and what makes its first value."""
     keepers: tuple[Keeper, ...]
-    accesses: tuple[tuple[Callable[[], Any], Callable[[Any], None], bool], ...]
-    """How each keeper's state is read and put in place, and whether states can be compared."""
+    getters: tuple[Callable[[], Any], ...]
+    """How each keeper's state is read."""
+    compares: bool
+    """Whether the states of all can be compared."""
 
 
 class Kept:
@@ -98,7 +100,7 @@ class Kept:
 
 
 _variables: list[_Variable] = []
-_layout = _Layout((), (), (), ())
+_layout = _Layout((), (), (), (), compares=True)
 """As of when so many modules were loaded."""
 _modules_seen = 0
 _keepers: list[Keeper] = []
@@ -135,7 +137,8 @@ def _look() -> _Layout:
                 for each in found
             ),
             tuple(_keepers),
-            tuple((each.get, each.set, each.compares) for each in _keepers),
+            tuple(each.get for each in _keepers),
+            compares=all(each.compares for each in _keepers),
         )
     return _layout
 
@@ -198,26 +201,29 @@ def swap(theirs: Kept) -> Kept | None:
     """Put values in place that are of another process; return those that were there.
 
     None, and nothing has happened, where these are of the time before some module was loaded. That
-    is done with each packet between two hosts, so it looks for what differs and sets only that.
+    is done with each packet between two hosts, so it looks for what differs and sets only that, and
+    the object that held theirs holds what is returned.
     """
     layout = theirs.layout
     if layout is not _layout or _modules_seen != len(sys.modules):
         return None
-    values = []
-    held = theirs.values
-    for at, (namespace, name) in enumerate(layout.places):
-        value = namespace[name]
+    values, held, at = [], theirs.values, 0
+    for namespace, name in layout.places:
+        value, other = namespace[name], held[at]
         values.append(value)
-        if value is not held[at]:
-            namespace[name] = held[at]
-    states = []
-    held = theirs.states
-    for at, (get, put_in_place, compares) in enumerate(layout.accesses):
-        state = get()
-        states.append(state)
-        if not compares or state != held[at]:
-            put_in_place(held[at])
-    return Kept(layout, values, states)
+        at += 1  # noqa: SIM113 - enumerate() takes longer
+        if value is not other:
+            namespace[name] = other
+    theirs.values = values
+    states, held = [], theirs.states
+    for get in layout.getters:
+        states.append(get())
+    if not layout.compares or states != held:
+        for at, keeper in enumerate(layout.keepers):
+            if not keeper.compares or states[at] != held[at]:
+                keeper.set(held[at])
+    theirs.states = states
+    return theirs
 
 
 def give_back(world: Values, own: Values) -> None:

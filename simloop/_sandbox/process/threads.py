@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds
 from simloop._sandbox.patching.c_functions import clone_method
-from simloop._sandbox.patching.module_state import keeper, variable
+from simloop._sandbox.patching.module_state import variable
 from simloop._sandbox.patching.registry import entry, method, redirect, rewrite, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from simloop._sandbox.contracts import Adopted, Threads, Waiter
-    from simloop._sandbox.patching.module_state import Start
 
 __all__ = ["foreign", "join_for_real", "threads_of_caller", "wait_in_line", "wake", "wake_all"]
 
@@ -351,31 +350,14 @@ if hasattr(threading, "_counter"):
     variable("threading", "_counter", lambda _start: count(1).__next__)
 
 
-class _PoolNames:
-    """The counter in the names of pools of threads, which a class holds."""
-
-    key = "concurrent.futures.thread.ThreadPoolExecutor._counter"
-    compares = True
-
-    def __init__(self, pool: Any) -> None:
-        self._pool = pool
-
-    def get(self) -> Any:
-        """Return the counter."""
-        return self._pool._counter
-
-    def set(self, value: Any, /) -> None:
-        """Put a counter in place."""
-        self._pool._counter = value
-
-    def begin(self, _start: Start, /) -> None:
-        """Count from the beginning."""
-        self._pool._counter = count().__next__
+_next_pool: Callable[[], int] = count().__next__
+"""What counts the pools in place of the counter that their class holds."""
+variable(__name__, "_next_pool", lambda _start: count().__next__)
 
 
 def _register_thread_pool(module: ModuleType) -> None:
     if hasattr(module.ThreadPoolExecutor, "_counter"):
-        keeper(_PoolNames(module.ThreadPoolExecutor))
+        entry(module.ThreadPoolExecutor, "_counter", staticmethod(lambda: _next_pool()))
 
 
 when_loaded("concurrent.futures.thread", _register_thread_pool)
