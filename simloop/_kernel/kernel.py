@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Kernel"]
 
+_new = object.__new__
+
 
 class Kernel(ShownClock):
     """One clock and one schedule.
@@ -232,7 +234,13 @@ class Kernel(ShownClock):
 
     def call_at_ns(self, when_ns: int, callback: Callable[..., Any], *args: Any) -> TimerHandle:
         """Run ``callback(*args)`` at a time, as a step of no loop; an error ends the run."""
-        handle = TimerHandle(when_ns, callback, args, self.events.context, self.events)
+        # What the constructor does, without its call: one is made with each packet.
+        handle: TimerHandle = _new(TimerHandle)
+        handle._when_ns = when_ns
+        handle._callback, handle._args = callback, args
+        handle._loop = events = self.events
+        handle._context = events.context
+        handle._scheduled = True
         wheel = self.wheel
         if wheel.tell is None:
             wheel.add(handle)

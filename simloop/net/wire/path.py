@@ -40,6 +40,7 @@ class Path:
     """The way from one host to another."""
 
     __slots__ = (
+        "_arrival",
         "_busy_until_ns",
         "_stream",
         "conditions",
@@ -69,6 +70,7 @@ class Path:
         self.conditions: Conditions = Conditions()
         self.on_the_way: dict[int, Packet] = {}
         self.held: dict[int, Packet] = {}
+        self._arrival = self._arrive  # What is scheduled for each packet.
         self.is_held: bool = False
         self.cuts: bool = False
         self.refuses: int = 0  # While it cuts: the errno of the ICMP error that a router sends.
@@ -170,7 +172,7 @@ class Path:
         wire = self.wire
         wire.count = packet.number = number = wire.count + 1
         self.on_the_way[number] = packet
-        packet.handle = wire.call_at_ns(due_ns, self._arrive, packet)
+        packet.handle = wire.call_at_ns(due_ns, self._arrival, packet)
         return packet
 
     def _send_one(self, packet: Packet) -> None:
@@ -209,7 +211,7 @@ class Path:
         packet.path = self
         packet.due_ns = due_ns
         self.on_the_way[packet.number] = packet
-        packet.handle = wire.call_at_ns(due_ns, self._arrive, packet)
+        packet.handle = wire.call_at_ns(due_ns, self._arrival, packet)
 
     def refuse(self, packet: Packet) -> None:
         """Lose a packet at a cut: in silence, or with an ICMP error from a router on the way."""
