@@ -40,7 +40,7 @@ from .timer_wheel import TimerWheel, tell_timers
 from .watched_turns import turns_of_many_loops, turns_with_sole_observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .gate import ChoiceGate
     from .handles import KernelLoop, Observer
@@ -424,7 +424,7 @@ class Kernel(ShownClock):
             if hasattr(follower, "turned"):
                 follower.turned()
 
-    def _break_off(self, rest: repeat[None]) -> None:
+    def _break_off(self, rest: Iterator[None]) -> None:
         """Leave the rest of a turn, counted already, to the next run."""
         self._left = length_hint(rest)
         self.steps -= self._left

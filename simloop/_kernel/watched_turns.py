@@ -35,7 +35,7 @@ __all__ = ["in_a_frame", "turns_of_many_loops", "turns_with_sole_observer"]
 
 
 _FEW = tuple((None,) * count for count in range(16))
-"""What ``repeat`` gives, for a third of its cost: most turns of a world with hosts are of one step."""
+"""Beside what ``repeat`` gives, for a third of its cost: most turns of hosts have one step."""
 
 
 class _Stoppable(Protocol):

@@ -215,9 +215,7 @@ def swap(theirs: Kept) -> Kept | None:
         if value is not other:
             namespace[name] = other
     theirs.values = values
-    states, held = [], theirs.states
-    for get in layout.getters:
-        states.append(get())
+    states, held = [get() for get in layout.getters], theirs.states
     if not layout.compares or states != held:
         for at, keeper in enumerate(layout.keepers):
             if not keeper.compares or states[at] != held[at]:

@@ -23,6 +23,7 @@ from .timer import FAR_NS
 
 if TYPE_CHECKING:
     from simloop.net.host import Host
+    from simloop.net.wire.packet import Packet
     from simloop.net.wire.wire import Wire
 
     from .remote_tcp import RemoteTcpSocket
@@ -115,7 +116,7 @@ class Quiet(Timeouts):
         after_ns = 2 * trip.srtt_ns + RTO_MIN_NS
         if self.backoff:
             rto_ns = min(RTO_MAX_NS, rto_ns << self.backoff)
-        due_ns = now_ns + (after_ns if after_ns < rto_ns else rto_ns)
+        due_ns = now_ns + (after_ns if after_ns < rto_ns else rto_ns)  # noqa: FURB136 - see sample
         timer = self.timer
         if timer.event_ns <= due_ns:  # As ``start_at`` does, where an event stands before it.
             timer.due_ns, timer.set_ns = due_ns, now_ns

@@ -195,7 +195,9 @@ class RemoteTcpSocket(TcpSocket):
         self._check_ends()
         assert not self.direct
         if self.state is ESTABLISHED:
-            assert not (self.error or self.is_shut_write or self.is_released)
+            assert not self.error
+            assert not self.is_shut_write
+            assert not self.is_released
         if not self.connection.is_over:
             self.connection.check()
 

@@ -175,6 +175,19 @@ class Path:
         packet.handle = wire.call_at_ns(due_ns, self._arrival, packet)
         return packet
 
+    def send_alone(self, packet: Packet, host: Host, now_ns: int) -> None:
+        """Take a packet of no stream, where a latency is all there is: as above."""
+        packet.source_host, packet.destination_host = host, self.to
+        packet.sent_ns = now_ns
+        packet.due_ns = due_ns = now_ns + (
+            self.latency_ns if self.is_plain else self.drawn.draw_ns(self._stream or self.stream)
+        )
+        packet.path = self
+        wire = self.wire
+        wire.count = packet.number = number = wire.count + 1
+        self.on_the_way[number] = packet
+        packet.handle = wire.call_at_ns(due_ns, self._arrival, packet)
+
     def _send_one(self, packet: Packet) -> None:
         """Send one packet through the queue of the link, and then along the way."""
         conditions = self.conditions

@@ -19,6 +19,8 @@ from .rules import Drop
 from .wire import Wire, last_word
 
 if TYPE_CHECKING:
+    from simloop.net.host import Host
+
     from .conditions import Scope
     from .packet import Packet
     from .rules import Verdict
@@ -123,6 +125,12 @@ class WatchedPath(Path):
         for each in self.wire.packet_watchers:
             each.packet_left(packet)
         return packet
+
+    def send_alone(self, packet: Packet, host: Host, now_ns: int) -> None:
+        """Tell that a packet is on its way."""
+        super().send_alone(packet, host, now_ns)
+        for each in self.wire.packet_watchers:
+            each.packet_left(packet)
 
     def set_out(self, packet: Packet, due_ns: int) -> None:
         """Tell that a packet is on its way, if it was not before."""

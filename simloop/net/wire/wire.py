@@ -274,7 +274,7 @@ class Wire:
             path.release()
 
     def settle_paths(self) -> None:
-        """Let all paths know that rules, captures, watchers or the switch are not what they were."""
+        """Let all paths know that rules, captures or the switch are not what they were."""
         for path in self.paths.values():
             path.settle()
 
