@@ -67,7 +67,7 @@ class ProcessGlobals:
             sys.__excepthook__,
             environment,
         )
-        """Its arguments, search path, hook and environment; while it is in place, the outer ones."""
+        """Its arguments, search path, hook, environment; the outer ones while it is in place."""
         self._main: ModuleType | None = None
         self._fresh = tuple(fresh)
         self._is_usual = not fresh  # And it has no ``__main__`` and no folder of its own.
