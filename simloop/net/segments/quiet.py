@@ -71,7 +71,7 @@ class Quiet(Timeouts):
         super().__init__(wire, host, sock, mtu)
         self.far: Any = None  # The peer's end, once something has arrived there.
         self.most_quietly: int = min(self.mss, _SMALL)
-        self.spare: Segment | None = None  # One that was acknowledged, for the next one.
+        self.spare: Segment | None = None  # One that was sent once and acknowledged, for the next.
 
     def send_quietly(self, data: bytes) -> bool:
         """Send what fits into one segment, where all else is acknowledged."""
@@ -95,7 +95,7 @@ class Quiet(Timeouts):
             self.answers = True
         seq = self.snd_nxt
         self.snd_nxt = end = seq + size
-        segment = self.spare or Segment("data", 0, 0, b"")
+        segment, self.spare = self.spare or Segment("data", 0, 0, b""), None
         segment.seq, segment.end, segment.data, segment.sent_ns = seq, end, data, now_ns
         self.segments.append(segment)
         self.ack_sent = rcv_nxt = self.rcv_nxt
