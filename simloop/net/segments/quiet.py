@@ -2,10 +2,15 @@
 
 Owns: the short way of a request and its answer, while nothing is wrong and nothing waits: what
 ``sending.py``, ``receiving.py`` and ``timeouts.py`` come to then, without their calls. Through them
-a request between two hosts costs twice as much. Must not know a rule of its own.
+a request between two hosts costs twice as much. Must not know a rule of its own: what holds is said
+there, and to be read there first.
 
 Each method looks first whether the case is its own, changes nothing if not, and answers false; the
-long way is taken then. tests/wire/test_quiet_twins.py holds the two ways equal.
+long way is taken then. It looks at little, for much follows: where no segment is out there is no
+trouble, and nothing waits to be sent unless the window is closed; an established socket has no
+error, and is shut and closed in no direction (``check`` holds both); and whether the wire is
+watched, ruled, switched or cut its paths have looked up beforehand (``Path.settle``).
+tests/wire/test_quiet_twins.py holds the two ways equal.
 
 Invariant: a packet that was sent or taken here leaves the connection as the long way does.
 """

@@ -8,6 +8,12 @@ elsewhere. Must not know TCP and UDP, nor what a host does with a packet.
 A cut is asked for twice: when a packet sets out, and when it would arrive, so that nothing that was
 on its way arrives after ``partition()``. A hold is asked for when it would arrive.
 
+Most ways have a latency and nothing else. For them there are ``send_simply`` and ``send_alone``,
+which do what ``Wire.send`` and ``send`` come to there, without asking: who may use them, and
+whether what arrives may go straight to its connection, ``settle`` looks up whenever conditions,
+cuts, rules, captures, watchers or the switch change. The long way is the rule; tests/wire/
+test_quiet_twins.py holds both equal.
+
 Invariants: ``on_the_way`` are the packets that are due, ``held`` those that were due and wait for
 release; a stream's packets arrive in the order in which they set out, unless one is reordered by
 chance.
