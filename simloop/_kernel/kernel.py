@@ -40,7 +40,7 @@ from .timer_wheel import TimerWheel, tell_timers
 from .watched_turns import turns_of_many_loops, turns_with_sole_observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .gate import ChoiceGate
     from .handles import KernelLoop, Observer
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     _Tell = Callable[[int, Handle | TimerHandle], object]
 
 __all__ = ["Kernel"]
+
+_new = object.__new__
 
 
 class Kernel(ShownClock):
@@ -232,7 +234,13 @@ class Kernel(ShownClock):
 
     def call_at_ns(self, when_ns: int, callback: Callable[..., Any], *args: Any) -> TimerHandle:
         """Run ``callback(*args)`` at a time, as a step of no loop; an error ends the run."""
-        handle = TimerHandle(when_ns, callback, args, self.events.context, self.events)
+        # What the constructor does, without its call: one is made with each packet.
+        handle: TimerHandle = _new(TimerHandle)
+        handle._when_ns = when_ns
+        handle._callback, handle._args = callback, args
+        handle._loop = events = self.events
+        handle._context = events.context
+        handle._scheduled = True
         wheel = self.wheel
         if wheel.tell is None:
             wheel.add(handle)
@@ -416,7 +424,7 @@ class Kernel(ShownClock):
             if hasattr(follower, "turned"):
                 follower.turned()
 
-    def _break_off(self, rest: repeat[None]) -> None:
+    def _break_off(self, rest: Iterator[None]) -> None:
         """Leave the rest of a turn, counted already, to the next run."""
         self._left = length_hint(rest)
         self.steps -= self._left

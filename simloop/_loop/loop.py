@@ -6,7 +6,8 @@ documentation (Library reference, "Event loop", of Python 3.14); in parentheses 
 
 =============================  ===================================================================
 Running and stopping the loop  ``core/lifecycle``, (``core/secondary``: by a thread of the run),
-                               (``core/driving``: by another program, step by step)
+                               (``core/driving``: by another program, step by step),
+                               (``core/generator_hooks``: who hears of asynchronous generators)
 Callbacks, delayed callbacks   ``core/scheduling``, (``core/callbacks``: their checks)
 Futures and tasks              ``core/tasks``
 Opening network connections    ``io/connecting``, ``io/datagrams``, ``io/unix``, with what they

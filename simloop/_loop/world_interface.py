@@ -28,6 +28,8 @@ class WorldPort(Protocol):
 
     origins_outside: int
     """How many frames coroutines remembered before the loop began to run."""
+    has_lone_hooks: bool
+    """Whether the hooks that hear of asynchronous generators are those of one loop now."""
 
     def real_ident(self) -> int:
         """Return the identifier by which the system knows the calling thread."""

@@ -117,12 +117,15 @@ class IpLayer:
         if size > room:
             packet.pieces = -(-size // (room & ~7))  # Offsets are in units of eight (RFC 791).
             packet.size += (packet.pieces - 1) * header
-        wire.send(host, packet, target)
+        if path.is_simple and not host.is_off:
+            path.send_alone(packet, host, wire.clock.now_ns)
+        else:
+            wire.send(host, packet, target)
 
     def _receive_datagram(self, host: Host, packet: Packet) -> None:
         destination, sender = packet.peername, packet.sockname
         ip = destination[0]
-        if is_multicast(ip) or (ip not in host.addresses and host.broadcasts(ip)):
+        if ip not in host.addresses and (is_multicast(ip) or host.broadcasts(ip)):
             number = 2 if is_multicast(ip) else 0
             for hearer in hear(host, destination, sender, number):
                 assert isinstance(hearer, UdpSocket)

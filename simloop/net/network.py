@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from .fabric import Endpoint, Link, Tap
     from .wire.watched_wire import PacketWatcher
-    from .wire.wire import Wire
+    from .wire.wire import Clock, Wire
 
 __all__ = ["Network", "RoundRobin"]
 
@@ -70,6 +70,12 @@ class RoundRobin:
         return turn
 
 
+class NoClock:
+    """A clock that stands still."""
+
+    now_ns: int = 0
+
+
 class Network(WireControls):
     """The hosts of one world and what lies between them: ``world.network``.
 
@@ -89,6 +95,7 @@ class Network(WireControls):
         self.share: Callable[[Endpoint, int, Endpoint], int] = RoundRobin()
         # The time in nanoseconds, which TIME_WAIT goes by, and where random numbers come from.
         self.now_ns: Callable[[], int] = lambda: 0
+        self.clock: Clock = NoClock()  # The same as an attribute, for what asks with each packet.
         self.make_random: Callable[[], random.Random] = lambda: random.Random(0)  # noqa: S311
         self._random: Callable[[], float] | None = None
         # What the wire needs beside: to be called at a time, and random numbers of a name.

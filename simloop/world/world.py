@@ -16,7 +16,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simloop._kernel import Kernel, RandomStreams
-from simloop._loop import SimLoop, provide_worlds
+from simloop._loop import SimLoop, provide_worlds, share_generator_hooks
 from simloop._loop.asked_class import dress
 from simloop._process import MainProcess, Process, ProcessTable, Programs
 from simloop._sandbox import (
@@ -95,6 +95,7 @@ class World(HostedWorld):
 
     real_ident: ClassVar[staticmethod[[], int]] = staticmethod(get_ident)
     origins_outside: int = 0
+    has_lone_hooks: bool = False
     _switch_hearers: tuple[Callable[[str], object], ...] = ()
     loop_class: type[SimLoop] = SimLoop
     asked_loop_class: type[SimLoop] = SimLoop  # Of those that the program asks asyncio for.
@@ -201,6 +202,7 @@ class World(HostedWorld):
             network = self._network = Network()
             kernel = self.kernel
             network.now_ns = partial(getattr, kernel, "now_ns")  # No frame, as a lambda has.
+            network.clock = kernel
             network.make_random = lambda: kernel.streams.stream("ports")
             network.call_at_ns = kernel.call_at_ns
             network.make_stream = kernel.streams.stream
@@ -279,12 +281,12 @@ class World(HostedWorld):
     def step_into(self, process: Process, loop: Any) -> None:
         """Make a loop the running one, and put its process in place: the one switch there is.
 
-        With the process go its clock, entropy, sockets, signals and identity; with the loop what
-        asyncio and the interpreter keep for each thread: the running loop and the hooks that hear
-        of asynchronous generators (CPython: ``BaseEventLoop._run_forever_setup``).
+        With the process go its clock, entropy, sockets, signals and identity; with the loop, that
+        asyncio has it for the running one, and that it hears of asynchronous generators.
         """
         asyncio._set_running_loop(loop)
-        sys.set_asyncgen_hooks(loop._asyncgen_began, loop._asyncgen_abandoned)
+        if self.has_lone_hooks:
+            share_generator_hooks(self)
         context = process.context
         if context is not self.sandbox.further:
             self.sandbox.switch_to(self.sandbox if context is None else context)

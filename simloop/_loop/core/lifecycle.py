@@ -23,6 +23,7 @@ from simloop._loop.state import LoopState
 from simloop._sandbox import shield, unshield
 
 from .callbacks import ClosedQueue
+from .generator_hooks import take_generator_hooks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Generator
@@ -109,15 +110,15 @@ class Lifecycle(LoopState):
         if self._debug:
             self._track_origins(enabled=True)
         self._thread_id = self._world.real_ident()
-        self._kernel.is_running = True
-        self._kernel.current = self
+        self._kernel.is_running, self._kernel.current = True, self
         self._world.step_into(self._process, self)
+        take_generator_hooks(self)
         return outer
 
     def _end(self, outer: _Outer) -> None:
-        self._stopping = False
         self._thread_id = None
-        self._kernel.is_running = False
+        self._world.has_lone_hooks = False
+        self._kernel.is_running = self._stopping = False
         if self._kernel.current is not self:
             self._world.step_into(self._process, self)  # A step of another process was the last.
         self._kernel.current = None
@@ -127,10 +128,9 @@ class Lifecycle(LoopState):
 
     def _step_into(self) -> None:
         """Become the running loop, because the next callback of this kernel is ours."""
-        self._world.step_into(self._process, self)
-        sys.set_coroutine_origin_tracking_depth(
-            _ORIGINS if self._debug else self._world.origins_outside
-        )
+        world = self._world
+        world.step_into(self._process, self)
+        sys.set_coroutine_origin_tracking_depth(_ORIGINS if self._debug else world.origins_outside)
 
     def _takes_exit(self, error: BaseException) -> bool:
         """Return False: a SystemExit of the program of a run is the run's end."""
@@ -223,14 +223,14 @@ class Lifecycle(LoopState):
 
     # Asynchronous generators ---------------------------------------------------------------
 
-    def _asyncgen_began(self, agen: AsyncGenerator[Any, Any]) -> None:
+    def _asyncgen_began(self, agen: AsyncGenerator[Any, Any], stacklevel: int = 2) -> None:
         if self._asyncgens_shutdown_called:
             warnings.warn(
                 f"asynchronous generator {agen!r} was scheduled after loop.shutdown_asyncgens()"
                 " call",
                 ResourceWarning,
                 source=self,
-                stacklevel=2,
+                stacklevel=stacklevel,
             )
         if self._asyncgens is None:
             self._asyncgens = weakref.WeakValueDictionary()

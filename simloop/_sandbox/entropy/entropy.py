@@ -22,6 +22,7 @@ import random
 import uuid
 from _thread import LockType, allocate_lock
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import RandomStreams
@@ -83,6 +84,7 @@ class Entropy:
         "__weakref__",
         "_apart",
         "_clock_sequence",
+        "_counters",
         "_kept",
         "_os",
         "_streams",
@@ -104,6 +106,7 @@ class Entropy:
         self._kept: Kept | None = None
         self._clock_sequence: int | None = None
         self._uuid_time = 0
+        self._counters: dict[str, count[int]] | None = None
         # What draws in its place while something is done that a process does once.
         self._apart: Entropy | None = None
 
@@ -129,6 +132,13 @@ class Entropy:
         self._uuid_time = max(wall_ns // 100 + _UUID_EPOCH, self._uuid_time + 1)
         return self._uuid_time, self._clock_sequence
 
+    def next_number(self, name: str, first: int) -> int:
+        """Return the next number of a counter of the process, by which things are named."""
+        own = self if self._apart is None else self._apart
+        if own._counters is None:
+            own._counters = {}
+        return next(own._counters.setdefault(name, count(first)))
+
     def enter(self, start_ns: int) -> _Saved:
         """Put the world's state in place; returns what was there."""
         if not hasattr(self, "drawer"):
@@ -145,8 +155,10 @@ class Entropy:
 
     def switch_to(self, other: Entropy, start_ns: int) -> None:
         """Put another process's state in the place of this one's, which is kept."""
-        if not hasattr(other, "drawer"):
-            other.drawer = Drawer(_first_state(other._streams))
+        try:
+            drawer = other.drawer
+        except AttributeError:
+            drawer = other.drawer = Drawer(_first_state(other._streams))
         _acquire(_lock)
         try:
             kept = None if other._kept is None else swap(other._kept)
@@ -155,7 +167,7 @@ class Entropy:
                 kept = keep()
                 put(values, Start(other._streams, start_ns, other.zone))
             self._kept, other._kept = kept, None
-            generators.switch(self.drawer, other.drawer)
+            generators.switch(self.drawer, drawer)
         finally:
             _release(_lock)
 

@@ -28,13 +28,11 @@ import threading
 from _queue import Empty, SimpleQueue
 from _thread import LockType, RLock, allocate_lock
 from contextlib import contextmanager
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import nanoseconds
 from simloop._presence import call_hearers
 from simloop._sandbox.patching.c_functions import clone_method
-from simloop._sandbox.patching.module_state import keeper, variable
 from simloop._sandbox.patching.registry import entry, method, redirect, rewrite, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
 
@@ -46,7 +44,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from simloop._sandbox.contracts import Adopted, Threads, Waiter
-    from simloop._sandbox.patching.module_state import Start
 
 __all__ = ["foreign", "join_for_real", "threads_of_caller", "wait_in_line", "wake", "wake_all"]
 
@@ -361,36 +358,25 @@ def join_for_real(function: object) -> None:
         _real_join(thread)
 
 
-# Names of threads count per world, as in a process of its own.
+def _count_with(real: Callable[[], int], name: str, first: int) -> Callable[[], int]:
+    """Return what counts in place of a counter: as in a process of its own for each of a run."""
+
+    def next_number() -> int:
+        run = by_thread.get(get_ident())
+        return real() if run is None else run.entropy.next_number(name, first)
+
+    return next_number
+
+
+# Names of threads, and of pools of threads, count per process.
 if hasattr(threading, "_counter"):
-    variable("threading", "_counter", lambda _start: count(1).__next__)
-
-
-class _PoolNames:
-    """The counter in the names of pools of threads, which a class holds."""
-
-    key = "concurrent.futures.thread.ThreadPoolExecutor._counter"
-    compares = True
-
-    def __init__(self, pool: Any) -> None:
-        self._pool = pool
-
-    def get(self) -> Any:
-        """Return the counter."""
-        return self._pool._counter
-
-    def set(self, value: Any, /) -> None:
-        """Put a counter in place."""
-        self._pool._counter = value
-
-    def begin(self, _start: Start, /) -> None:
-        """Count from the beginning."""
-        self._pool._counter = count().__next__
+    entry(threading, "_counter", _count_with(threading._counter, "threads", 1))
 
 
 def _register_thread_pool(module: ModuleType) -> None:
-    if hasattr(module.ThreadPoolExecutor, "_counter"):
-        keeper(_PoolNames(module.ThreadPoolExecutor))
+    pool = module.ThreadPoolExecutor
+    if hasattr(pool, "_counter"):
+        entry(pool, "_counter", staticmethod(_count_with(pool._counter, "pools", 0)))
 
 
 when_loaded("concurrent.futures.thread", _register_thread_pool)

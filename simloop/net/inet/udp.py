@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from simloop.net.addressing.port_tables import PortTable
     from simloop.net.fabric import Endpoint
     from simloop.net.host import Host
+    from simloop.net.wire.wire import Wire
 
 __all__ = ["BUFFER", "UdpSocket", "cost_of"]
 
@@ -123,9 +124,10 @@ class UdpSocket(InetSocket):
         self.is_shut_write: bool = False
         self.memberships: dict[Membership, None] = {}
         self.interface: int = 0  # Where groups are sent to; 0: the default.
-        # (destination, own name, how many addresses the host has, sender) of the last datagram
-        # to one address: while these are the same, so is the sender.
-        self.route: tuple[Endpoint, Endpoint, int, Endpoint] | None = None
+        # (destination, own name, how many addresses the host has, sender, wire) of the last
+        # datagram to one address: while the first three are the same, so is the sender, and by
+        # which wire it goes, None: by none.
+        self.route: tuple[Endpoint, Endpoint, int, Endpoint, Wire | None] | None = None
 
     @property
     def protocol(self) -> int:
@@ -177,8 +179,11 @@ class UdpSocket(InetSocket):
             and route[2] == len(self.host.addresses)
             and not (flags or self.error or self.is_shut_write or len(data) > _SIZE_MAX)
         ):
-            sender = route[3]
-            if self.fabric.direct:
+            sender, wire = route[3], route[4]
+            if wire is not None:
+                self.fabric.observe("udp", sender, destination, data)
+                wire.protocols.send_datagram(self, data, sender, destination)
+            elif self.fabric.direct:
                 self._arrive(data, sender, destination)
             else:
                 self.fabric.observe("udp", sender, destination, data)
@@ -210,9 +215,10 @@ class UdpSocket(InetSocket):
         elif is_broadcast:
             self._send_to_all(data, sender, destination)
         elif (wire := self.host.network.wire) is not None and not self.host.owns(ip):
+            self.route = (destination, self.local, len(self.host.addresses), sender, wire)
             wire.protocols.send_datagram(self, data, sender, destination)
         else:
-            self.route = (destination, self.local, len(self.host.addresses), sender)
+            self.route = (destination, self.local, len(self.host.addresses), sender, None)
             arrive = partial(self._arrive, data, sender, destination)
             self.fabric.carry("datagram", sender, destination, arrive, data)
         return len(data)

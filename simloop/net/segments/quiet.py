@@ -2,10 +2,15 @@
 
 Owns: the short way of a request and its answer, while nothing is wrong and nothing waits: what
 ``sending.py``, ``receiving.py`` and ``timeouts.py`` come to then, without their calls. Through them
-a request between two hosts costs twice as much. Must not know a rule of its own.
+a request between two hosts costs twice as much. Must not know a rule of its own: what holds is said
+there, and to be read there first.
 
 Each method looks first whether the case is its own, changes nothing if not, and answers false; the
-long way is taken then. tests/wire/test_quiet_twins.py holds the two ways equal.
+long way is taken then. It looks at little, for much follows: where no segment is out there is no
+trouble, and nothing waits to be sent unless the window is closed; an established socket has no
+error, and is shut and closed in no direction (``check`` holds both); and whether the wire is
+watched, ruled, switched or cut its paths have looked up beforehand (``Path.settle``).
+tests/wire/test_quiet_twins.py holds the two ways equal.
 
 Invariant: a packet that was sent or taken here leaves the connection as the long way does.
 """
@@ -15,7 +20,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simloop.net.inet.tcp_states import ESTABLISHED
-from simloop.net.wire.packet import Packet
 
 from .round_trip import RTO_MAX_NS, RTO_MIN_NS
 from .sending import PINGPONG_NS, Segment, Trouble
@@ -24,6 +28,7 @@ from .timer import FAR_NS
 
 if TYPE_CHECKING:
     from simloop.net.host import Host
+    from simloop.net.wire.packet import Packet
     from simloop.net.wire.wire import Wire
 
     from .remote_tcp import RemoteTcpSocket
@@ -31,12 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["Quiet"]
 
 _SMALL = 2304  # There is room for so much whatever SO_SNDBUF is, where nothing else is out.
+_CALM, _PROBE = Trouble.NONE, Meaning.PROBE  # To ask the class for one costs a hundred times more.
 
 
 class Quiet(Timeouts):
     """The part of a connection that knows short ways."""
 
-    __slots__ = ("far",)
+    __slots__ = ("far", "most_quietly", "spare")
 
     # Inherited, and said again where this class sets them: type checkers infer each its own.
     snd_una: int
@@ -69,34 +75,24 @@ class Quiet(Timeouts):
     def __init__(self, wire: Wire, host: Host, sock: RemoteTcpSocket, mtu: int) -> None:
         super().__init__(wire, host, sock, mtu)
         self.far: Any = None  # The peer's end, once something has arrived there.
+        self.most_quietly: int = min(self.mss, _SMALL)
+        self.spare: Segment | None = None  # One that was sent once and acknowledged, for the next.
 
     def send_quietly(self, data: bytes) -> bool:
         """Send what fits into one segment, where all else is acknowledged."""
-        sock, wire, way = self.socket, self.wire, self.way
-        size = len(data)
-        unsent = sock.unsent
+        sock, way, size = self.socket, self.way, len(data)
         if (
-            self.segments
-            or way is None
-            or not 0 < size <= self.mss
-            or size > _SMALL
-            or size > self.snd_window
-            or sock.state is not ESTABLISHED
-            or sock.error
-            or sock.is_shut_write
-            or (unsent is not None and unsent.size)
-            or self.trouble is not Trouble.NONE
-            or self.ranges
-            or not self.trip.srtt_ns
-            or wire.watchers
-            or wire.rules
-            or wire.neighbours is not None
+            self.segments  # Without one there is no trouble, and nothing waits to be sent,
+            or size > self.snd_window  # unless the window is closed.
+            or way is None  # Not so for who has measured a round trip, and sent by it.
             or not way.is_simple
+            or not 0 < size <= self.most_quietly
+            or sock.state is not ESTABLISHED
+            or self.ranges
             or not sock.fabric.direct
         ):
             return False
-        trip, congestion = self.trip, self.congestion
-        now_ns = wire.now_ns()
+        trip, now_ns = self.trip, self.wire.clock.now_ns
         rto_ns = trip.rto_ns
         if now_ns - self.heard_ns > rto_ns:
             self._rest()
@@ -104,34 +100,29 @@ class Quiet(Timeouts):
             self.answers = True
         seq = self.snd_nxt
         self.snd_nxt = end = seq + size
-        segment = Segment("data", seq, end, data)
-        segment.sent_ns = now_ns
+        segment, self.spare = self.spare or Segment("data", 0, 0, b""), None
+        segment.seq, segment.end, segment.data, segment.sent_ns = seq, end, data, now_ns
         self.segments.append(segment)
-        congestion.sent += 1
-        local, remote = self.names
-        packet = Packet("data", local, remote, data, self.header_size + size)
-        packet.seq = seq
-        packet.ack = self.ack_sent = rcv_nxt = self.rcv_nxt
+        self.ack_sent = rcv_nxt = self.rcv_nxt
         capacity = self.capacity
         free = capacity - sock.inbox.size
         right = rcv_nxt + free
         if right > self.ack_right and (free >= self.mss or free >= capacity // 2):
             self.ack_right = right
-        packet.window = shown = self.ack_right - rcv_nxt
+        shown = self.ack_right - rcv_nxt
         self.blocked = 2 * shown <= capacity
-        packet.flow = self
         self.ack_due_ns = None
-        way.send_simply(packet, self.host, now_ns)
+        way.send_simply(self, data, seq, rcv_nxt, shown, now_ns)
         if self.snd_una >= self.usage_end or (not self.is_limited and self.most_out < 1):
             self.is_limited = False
             self.most_out = 1
             self.usage_end = end
+        self.meaning = _PROBE
         after_ns = 2 * trip.srtt_ns + RTO_MIN_NS
         if self.backoff:
             rto_ns = min(RTO_MAX_NS, rto_ns << self.backoff)
-        self.meaning = Meaning.PROBE
+        due_ns = now_ns + (after_ns if after_ns < rto_ns else rto_ns)  # noqa: FURB136 - see sample
         timer = self.timer
-        due_ns = now_ns + min(after_ns, rto_ns)
         if timer.event_ns <= due_ns:  # As ``start_at`` does, where an event stands before it.
             timer.due_ns, timer.set_ns = due_ns, now_ns
         else:
@@ -149,17 +140,16 @@ class Quiet(Timeouts):
             packet.seq != rcv_nxt
             or (not is_data and packet.kind != "ack")
             or sock.state is not ESTABLISHED
-            or self.trouble is not Trouble.NONE
+            or self.trouble is not _CALM
             or packet.sack
             or self.ranges
             or (unsent is not None and unsent.size)
-            or sock.is_released
             or sock.is_shut_read
             or rcv_nxt + len(data) > self.ack_right
             or self.probe_end
         ):
             return False
-        now_ns = self.wire.now_ns()
+        now_ns = self.wire.clock.now_ns
         if ack == self.snd_una:
             seq = packet.seq
             if seq > self.window_ack or (
@@ -175,7 +165,8 @@ class Quiet(Timeouts):
         ):
             return False
         else:
-            self._take_ack(segments.pop(), packet, now_ns)
+            self.spare = segment = segments.pop()
+            self._take_ack(segment, packet, now_ns)
         self.heard_ns = now_ns
         self.probes = 0
         self.probing_since_ns = None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from simloop.net.inet import options as opt
 from simloop.net.inet.socket_file import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, InetSocket
 from simloop.net.inet.tcp import TcpSocket
-from simloop.net.inet.tcp_states import CLOSED, FIN_WAIT_2, ON_SYN_ACK, SYN_SENT
+from simloop.net.inet.tcp_states import CLOSED, ESTABLISHED, FIN_WAIT_2, ON_SYN_ACK, SYN_SENT
 from simloop.net.linux import socket_names
 
 if TYPE_CHECKING:
@@ -194,6 +194,10 @@ class RemoteTcpSocket(TcpSocket):
         InetSocket.check(self)
         self._check_ends()
         assert not self.direct
+        if self.state is ESTABLISHED:
+            assert not self.error
+            assert not self.is_shut_write
+            assert not self.is_released
         if not self.connection.is_over:
             self.connection.check()
 

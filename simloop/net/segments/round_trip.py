@@ -72,4 +72,4 @@ class RoundTrip:
                 self._seq = sent
                 self._deviation_max = RTO_MIN_NS
         rto_ns = self.srtt_ns + self._variance
-        self.rto_ns = min(RTO_MAX_NS, rto_ns)
+        self.rto_ns = rto_ns if rto_ns < RTO_MAX_NS else RTO_MAX_NS  # noqa: FURB136 - as above

@@ -154,7 +154,7 @@ class Sending(Receiving):
         self.saw_reordering: bool = False
         self.is_limited: bool = False  # Whether the congestion window held something back.
         self.most_out: int = 0  # So many segments were out at most, in this round trip or the last.
-        self.way: Path | None = None  # To the peer, once something was sent.
+        self.way: Path | None = None  # To the peer, for who has measured a round trip and sent.
         self.usage_end: int = 0  # What ends that round trip when it is acknowledged.
 
     # -- room for the program ----------------------------------------------------------------------
@@ -260,7 +260,7 @@ class Sending(Receiving):
         packet.seq = segment.seq
         segment.sent_ns = self.now_ns()
         self.wire.send(self.host, packet)
-        if self.way is None:
+        if self.way is None and self.trip.srtt_ns:
             self.way = self.wire.path(self.host, packet.destination_host)
 
     def resend(self, segment: Segment) -> None:
@@ -496,6 +496,10 @@ class Sending(Receiving):
             assert not (segment.is_sacked and segment.is_lost)
             assert segment.is_lost or not segment.is_resent
             expected = segment.end
+        if not self.segments:
+            unsent = self.socket.unsent
+            assert self.is_over or self.trouble is Trouble.NONE, self.trouble
+            assert self.is_over or not (unsent and unsent.size) or self.snd_window <= 0
         assert self.sacked == sum(each.is_sacked for each in self.segments)
         assert self.lost == sum(each.is_lost for each in self.segments)
         assert self.resent == sum(each.is_resent for each in self.segments)

@@ -204,11 +204,13 @@ class WireControls:
         wire.count += 1
         number = wire.count
         wire.rules[number] = function
+        wire.settle_paths()
         wire.disturb()
         try:
             yield
         finally:
             wire.rules.pop(number, None)
+            wire.settle_paths()
             wire.disturb()
 
     def in_flight(self) -> tuple[Packet, ...]:
@@ -245,10 +247,12 @@ class WireControls:
         wire = self.lay_wire()
         capture = Capture(path, self.hosts)
         wire.watchers.append(capture.note)
+        wire.settle_paths()
         try:
             yield
         finally:
             wire.watchers.remove(capture.note)
+            wire.settle_paths()
             capture.close()
 
     @property
@@ -272,6 +276,7 @@ class WireControls:
         wire = self.lay_wire()
         if value != self.switched:
             wire.neighbours = Neighbours(wire) if value else None
+            wire.settle_paths()
 
     # -- who is meant --------------------------------------------------------------------------
 

@@ -48,7 +48,8 @@ class Latency:
 
     def draw_ns(self, stream: Random) -> int:
         """Return one latency in nanoseconds."""
-        return min(int(self.draw(stream) * 1e9), _LONGEST_NS)
+        drawn_ns = int(self.draw(stream) * 1e9)
+        return drawn_ns if drawn_ns < _LONGEST_NS else _LONGEST_NS  # noqa: FURB136 - per packet
 
     def __repr__(self) -> str:
         return self._shown
@@ -73,7 +74,8 @@ def uniform(low: float, high: float) -> Latency:
     _check("uniform", low=low, high=high)
     if high < low:
         raise UsageError(f"uniform(low={low!r}, high={high!r}): high is below low")
-    return Latency(f"uniform({low}, {high})", lambda stream: stream.uniform(low, high))
+    span = high - low
+    return Latency(f"uniform({low}, {high})", lambda stream: low + span * stream.random())
 
 
 def exponential(mean: float, minimum: float = 0.0) -> Latency:

@@ -8,6 +8,12 @@ elsewhere. Must not know TCP and UDP, nor what a host does with a packet.
 A cut is asked for twice: when a packet sets out, and when it would arrive, so that nothing that was
 on its way arrives after ``partition()``. A hold is asked for when it would arrive.
 
+Most ways have a latency and nothing else. For them there are ``send_simply`` and ``send_alone``,
+which do what ``Wire.send`` and ``send`` come to there, without asking: who may use them, and
+whether what arrives may go straight to its connection, ``settle`` looks up whenever conditions,
+cuts, rules, captures, watchers or the switch change. The long way is the rule; tests/wire/
+test_quiet_twins.py holds both equal.
+
 Invariants: ``on_the_way`` are the packets that are due, ``held`` those that were due and wait for
 release; a stream's packets arrive in the order in which they set out, unless one is reordered by
 chance.
@@ -16,10 +22,11 @@ chance.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .conditions import Conditions
 from .fates import Fates
+from .packet import Packet
 
 if TYPE_CHECKING:
     from random import Random
@@ -28,16 +35,18 @@ if TYPE_CHECKING:
 
     from .fates import AskedLatency
     from .latency import Latency
-    from .packet import Packet
     from .wire import Wire
 
 __all__ = ["Path"]
+
+_new = object.__new__
 
 
 class Path:
     """The way from one host to another."""
 
     __slots__ = (
+        "_arrival",
         "_busy_until_ns",
         "_stream",
         "conditions",
@@ -45,6 +54,7 @@ class Path:
         "destination",
         "drawn",
         "fates",
+        "hands_over",
         "held",
         "is_held",
         "is_open",
@@ -66,6 +76,7 @@ class Path:
         self.conditions: Conditions = Conditions()
         self.on_the_way: dict[int, Packet] = {}
         self.held: dict[int, Packet] = {}
+        self._arrival = self._arrive  # What is scheduled for each packet.
         self.is_held: bool = False
         self.cuts: bool = False
         self.refuses: int = 0  # While it cuts: the errno of the ICMP error that a router sends.
@@ -74,6 +85,7 @@ class Path:
         self.is_open: bool = True
         self.is_plain: bool = True
         self.is_simple: bool = True  # Whether a latency is all that befalls a packet.
+        self.hands_over: bool = True  # Whether one that arrives may go straight to its connection.
         self.latency_ns: int = 0
         self.drawn: Latency | AskedLatency = self.conditions.latency
         self.fates: Fates | None = None  # Where the run is explored and chance has a part here.
@@ -87,12 +99,16 @@ class Path:
             conditions.loss or conditions.duplicate or conditions.reorder
         )
         self.is_plain = only_latency and conditions.latency.fixed_ns is not None
-        self.is_simple = only_latency and not self.cuts
+        wire = self.wire
+        is_switched = wire.neighbours is not None
+        is_asked = bool(wire.watchers or wire.rules)
+        self.is_simple = only_latency and not (self.cuts or is_switched or is_asked)
+        self.hands_over = self.is_open and wire.hands_over and not is_switched
         self.latency_ns = conditions.latency.fixed_ns or 0
         self.drawn, self.fates = conditions.latency, None
-        choose = self.wire.network.choose
+        choose = wire.network.choose
         if choose is not None and not self.is_plain:
-            hosts = self.wire.network.hosts
+            hosts = wire.network.hosts
             names = [hosts[name].name for name in (self.source, self.destination) if name in hosts]
             self.fates = Fates(choose, " > ".join(names))
             if conditions.latency.fixed_ns is None:
@@ -135,25 +151,48 @@ class Path:
             self._send_one(packet.copy())
         self._send_one(packet)
 
-    def send_simply(self, packet: Packet, host: Host, now_ns: int) -> None:
-        """Take a packet of a host, where a latency is all there is: ``send`` without asking."""
-        wire = self.wire
-        packet.source_host = host
-        packet.destination_host = self.to
+    def send_simply(
+        self, flow: Any, data: bytes, seq: int, ack: int, window: int, now_ns: int
+    ) -> Packet:
+        """Send data of a stream, where a latency is all there is: ``send`` without asking."""
+        # What the constructor does and the wire, in one go: one is made with each request.
+        packet: Packet = _new(Packet)
+        packet.kind = "data"
+        packet.sockname, packet.peername = flow.names
+        packet.data = data
+        packet.size = flow.header_size + len(data)
+        packet.pieces = 1
+        packet.seq, packet.ack, packet.window, packet.sack = seq, ack, window, ()
+        packet.flow = flow
+        packet.source_host, packet.destination_host = flow.host, self.to
         packet.sent_ns = now_ns
         due_ns = now_ns + (
             self.latency_ns if self.is_plain else self.drawn.draw_ns(self._stream or self.stream)
         )
-        flow = packet.flow
         if flow.last_due_ns > due_ns:
             due_ns = flow.last_due_ns
         else:
             flow.last_due_ns = due_ns
-        wire.count = packet.number = number = wire.count + 1
-        packet.path = self
         packet.due_ns = due_ns
+        packet.path = self
+        wire = self.wire
+        wire.count = packet.number = number = wire.count + 1
         self.on_the_way[number] = packet
-        packet.handle = wire.call_at_ns(due_ns, self._arrive, packet)
+        packet.handle = wire.call_at_ns(due_ns, self._arrival, packet)
+        return packet
+
+    def send_alone(self, packet: Packet, host: Host, now_ns: int) -> None:
+        """Take a packet of no stream, where a latency is all there is: as above."""
+        packet.source_host, packet.destination_host = host, self.to
+        packet.sent_ns = now_ns
+        packet.due_ns = due_ns = now_ns + (
+            self.latency_ns if self.is_plain else self.drawn.draw_ns(self._stream or self.stream)
+        )
+        packet.path = self
+        wire = self.wire
+        wire.count = packet.number = number = wire.count + 1
+        self.on_the_way[number] = packet
+        packet.handle = wire.call_at_ns(due_ns, self._arrival, packet)
 
     def _send_one(self, packet: Packet) -> None:
         """Send one packet through the queue of the link, and then along the way."""
@@ -191,7 +230,7 @@ class Path:
         packet.path = self
         packet.due_ns = due_ns
         self.on_the_way[packet.number] = packet
-        packet.handle = wire.call_at_ns(due_ns, self._arrive, packet)
+        packet.handle = wire.call_at_ns(due_ns, self._arrival, packet)
 
     def refuse(self, packet: Packet) -> None:
         """Lose a packet at a cut: in silence, or with an ICMP error from a router on the way."""
@@ -214,15 +253,17 @@ class Path:
         """Hand over a packet that is due, unless the way was cut or is held."""
         del self.on_the_way[packet.number]
         packet.handle = None  # They hold each other.
-        if self.is_open:
+        if self.hands_over:
             packet.path = None
             flow = packet.flow
-            wire = self.wire
-            if flow is not None and wire.hands_over and not wire.neighbours:
+            if flow is not None:
                 far = flow.far  # The other end, if that is there and expects it.
                 if far is not None and not far.is_over and far.take_quietly(packet):
                     return
-            wire.arrive(packet)
+            self.wire.arrive(packet)
+        elif self.is_open:
+            packet.path = None
+            self.wire.arrive(packet)
         elif self.cuts:
             packet.path = None
             self.refuse(packet)

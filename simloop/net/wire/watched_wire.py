@@ -52,6 +52,7 @@ def watch(wire: Wire, watchers: tuple[PacketWatcher, ...]) -> None:
     wire.__class__ = WatchedWire if watchers else Wire
     for path in wire.paths.values():
         path.__class__ = WatchedPath if watchers else Path
+        path.settle()
     if isinstance(wire, WatchedWire):
         wire.packet_watchers = watchers
 
@@ -116,9 +117,18 @@ class WatchedPath(Path):
         waits_ns = max(0, self._busy_until_ns - packet.sent_ns)
         return waits_ns > 0 and waits_ns * conditions.bandwidth / 1e9 > conditions.queue
 
-    def send_simply(self, packet: Packet, host: Host, now_ns: int) -> None:
+    def send_simply(
+        self, flow: Any, data: bytes, seq: int, ack: int, window: int, now_ns: int
+    ) -> Packet:
         """Tell that a packet is on its way."""
-        super().send_simply(packet, host, now_ns)
+        packet = super().send_simply(flow, data, seq, ack, window, now_ns)
+        for each in self.wire.packet_watchers:
+            each.packet_left(packet)
+        return packet
+
+    def send_alone(self, packet: Packet, host: Host, now_ns: int) -> None:
+        """Tell that a packet is on its way."""
+        super().send_alone(packet, host, now_ns)
         for each in self.wire.packet_watchers:
             each.packet_left(packet)
 

@@ -35,9 +35,15 @@ if TYPE_CHECKING:
     from .neighbours import Neighbours
     from .rules import Rule
 
-__all__ = ["Protocols", "Wire", "last_word"]
+__all__ = ["Clock", "Protocols", "Wire", "last_word"]
 
 _ICMP_SIZE = 96
+
+
+class Clock(Protocol):
+    """What shows the time."""
+
+    now_ns: int
 
 
 class Protocols(Protocol):
@@ -91,6 +97,7 @@ class Wire:
         self.network: Network = network
         self.protocols: Protocols = protocols
         self.now_ns: Callable[[], int] = network.now_ns
+        self.clock: Clock = network.clock
         self.call_at_ns: Callable[..., Any] = network.call_at_ns
         self.make_stream: Callable[[str], Random] = network.make_stream
         self.count: int = 0  # Of packets that set out.
@@ -169,6 +176,7 @@ class Wire:
     def _refuse_rule(self, number: int, what: str, packet: Packet, cause: Exception | None) -> None:
         """End the run, and not the call of the program that happened to send."""
         rule = self.rules.pop(number)
+        self.settle_paths()
 
         def end_run() -> None:
             raise UsageError(
@@ -264,6 +272,11 @@ class Wire:
         path.settle()
         if was_held and not path.is_held:
             path.release()
+
+    def settle_paths(self) -> None:
+        """Let all paths know that rules, captures or the switch are not what they were."""
+        for path in self.paths.values():
+            path.settle()
 
     def disturb(self) -> None:
         """Wake what sleeps while all packets arrive, if they don't any more."""

@@ -258,6 +258,7 @@ class HostTable:
         self.world.sandbox.switch_to(self.world.sandbox)
         asyncio._set_running_loop(running)
         sys.set_asyncgen_hooks(*hooks)
+        self.world.has_lone_hooks = True
         self._is_ending = False
 
 
