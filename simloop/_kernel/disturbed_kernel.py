@@ -36,7 +36,8 @@ from .clock import NEVER
 from .gate.delay_codes import CODES, LOG_FIRST, RANKS, length_ns
 from .gate.held_handles import HeldHandles
 from .handles import Handle
-from .kernel import _ONCE, Kernel
+from .kernel import Kernel
+from .kernel_events import ONCE
 
 if TYPE_CHECKING:
     from collections import deque
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
     from .gate import ChoiceGate
     from .handles import KernelLoop, TimerHandle
-    from .kernel import _Once
+    from .kernel_events import Once
 
     Permute = Callable[[deque[Handle | TimerHandle]], int]
 
@@ -256,9 +257,9 @@ class DisturbedKernel(Kernel):
     def turn(self) -> None:
         """Run the callbacks that are ready now, and the timers that are due."""
         if self.peek_ns() <= self.now_ns:
-            self._turns(_ONCE)
+            self._turns(ONCE)
 
-    def _turns(self, loop: KernelLoop | _Once) -> bool:  # noqa: C901,PLR0912 - the hot loop, flat
+    def _turns(self, loop: KernelLoop | Once) -> bool:  # noqa: C901,PLR0912 - the hot loop, flat
         """Run turns until ``loop`` stops, which is true, or nothing may run, which is false.
 
         "Run a handle" is spelt out, as in :meth:`Kernel._turns`, and for the same reason.

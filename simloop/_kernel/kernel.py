@@ -33,7 +33,7 @@ from simloop.errors import DeadlockError
 from .clock import NEVER, ShownClock
 from .early_deadline import EarlyDeadline
 from .handles import Handle, TimerHandle
-from .kernel_events import KernelEvents
+from .kernel_events import NEVER_STOPS, ONCE, KernelEvents
 from .limits import Limits
 from .random_streams import RandomStreams
 from .timer_wheel import TimerWheel, tell_timers
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from .gate import ChoiceGate
     from .handles import KernelLoop, Observer
+    from .kernel_events import Once
 
     _Tell = Callable[[int, Handle | TimerHandle], object]
 
@@ -317,9 +318,9 @@ class Kernel(ShownClock):
     def turn(self) -> None:
         """Run the callbacks that are ready now, and the timers that are due."""
         if self.has_work() or self.wheel.overdue:
-            self._turns(_ONCE)
+            self._turns(ONCE)
 
-    def _turns(self, loop: KernelLoop | _Once) -> bool:  # noqa: C901,PLR0912 - the hot loop, flat
+    def _turns(self, loop: KernelLoop | Once) -> bool:  # noqa: C901,PLR0912 - the hot loop, flat
         """Run turns until ``loop`` stops, which is true, or nothing may run, which is false.
 
         The plain turn is spelt out here, with ``Handle._run`` in it. A turn that calls
@@ -387,7 +388,7 @@ class Kernel(ShownClock):
             if loop._stopping:
                 return True
 
-    def _turn_watched(self, count: int, loop: KernelLoop | _Once) -> None:
+    def _turn_watched(self, count: int, loop: KernelLoop | Once) -> None:
         """Run a turn of ``count`` callbacks of a run that is watched, and maybe others."""
         if self._sole_observer is None and self._many is None:
             self._turn_observed(count)
@@ -528,7 +529,7 @@ class Kernel(ShownClock):
             return
         self._drive(target_ns if inclusive else target_ns - 1)
         try:
-            self._turns(_NEVER_STOPS)
+            self._turns(NEVER_STOPS)
         finally:
             self._drive(None)
         self._refuse_too_late(target_ns)
@@ -538,7 +539,7 @@ class Kernel(ShownClock):
         """Run turns, jumping between them, until nothing is ready and no deadline is left."""
         self._drive(NEVER - 1)
         try:
-            self._turns(_NEVER_STOPS)
+            self._turns(NEVER_STOPS)
         finally:
             self._drive(None)
         self._refuse_too_late(NEVER - 1)
@@ -588,17 +589,6 @@ class Kernel(ShownClock):
         self.wheel.check()
         assert 0 <= self._left <= len(self.ready)
         assert all(handle._callback is None or handle._loop is not None for handle in self.ready)
-
-
-class _Once:
-    """Stands for a loop where turns have no loop to ask: stops after one, or never."""
-
-    def __init__(self, *, stopping: bool) -> None:
-        self._stopping = stopping
-
-
-_ONCE = _Once(stopping=True)
-_NEVER_STOPS = _Once(stopping=False)
 
 
 def _nothing_left() -> DeadlockError:

@@ -2,7 +2,7 @@
 
 Owns: the owner of their handles, which stands where a loop would. What the world itself does at a
 time (a packet arrives, a machine gets its power back) is no step of any program: it runs under no
-process, and its error is the run's.
+process, and its error is the run's. Also what is asked whether to stop, where no loop runs a turn.
 
 Must not know: what such an event does.
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .handles import Handle, TimerHandle
     from .kernel import Kernel
 
-__all__ = ["KernelEvents"]
+__all__ = ["NEVER_STOPS", "ONCE", "KernelEvents", "Once"]
 
 
 class KernelEvents:
@@ -59,3 +59,14 @@ class KernelEvents:
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Raise the error: it ends the run, because no program is there to handle it."""
         raise context["exception"]
+
+
+class Once:
+    """Stands for a loop where turns have no loop to ask: stops after one, or never."""
+
+    def __init__(self, *, stopping: bool) -> None:
+        self._stopping = stopping
+
+
+ONCE = Once(stopping=True)
+NEVER_STOPS = Once(stopping=False)

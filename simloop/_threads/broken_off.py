@@ -144,10 +144,10 @@ def check_join(thread: Any) -> None:
 def describe() -> str:
     """List the threads that ended with earlier runs and may be what is waited for."""
     left = [each for each in _known if not each.is_forgotten()][-_LISTED_MAX:]
-    listed = "".join(
-        f"\n\n  {each.what} ended with an earlier run, where it waited\n    at {each.position}"
+    if not left:
+        return ""
+    listed = "\n".join(
+        f"{each.what} ended with an earlier run, where it waited\n  at {each.position}"
         for each in left
     )
-    if not listed:
-        return ""
-    return f"{listed}\n  If that is what is waited for: begin it in each run that wants it"
+    return f"{listed}\nIf that is what is waited for: begin it in each run that wants it"

@@ -457,7 +457,7 @@ class ThreadScheduler:
     def _explain_wait(self, thing: object) -> DeadlockError:
         now = seconds(self.kernel.now_ns)
         del thing
-        return DeadlockError(
+        return self.told_of_earlier_runs(
             f"the loop's own thread waits at {now} s of virtual time, so nothing that runs on the"
             f" loop can happen, and no thread is left that could end the wait, at\n"
             f"    {position_of(self.bridge.real_ident())}{self.describe_threads()}\n"
@@ -472,7 +472,17 @@ class ThreadScheduler:
             for thread in self.sim_threads
             if thread.waits_for is not None
         )
-        return waiting + self.real_work.describe() + broken_off.describe()
+        return waiting + self.real_work.describe()
+
+    def told_of_earlier_runs(self, message: str) -> DeadlockError:
+        """Return a deadlock's error, with a note on threads that ended with earlier runs.
+
+        What the process did before is no part of this run, nor of its error's text and digest.
+        """
+        error = DeadlockError(message)
+        if told := broken_off.describe():
+            error.add_note(told)
+        return error
 
     # The end -------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import queue
 import threading
@@ -94,6 +95,28 @@ def test_a_deadlock_names_it():
     simloop.run(begin())
     with pytest.raises(simloop.DeadlockError, match=r"'answering' .*ended with an earlier run"):
         simloop.run(ask())
+
+
+async def stands_in_a_job():
+    lock = threading.Lock()
+    lock.acquire()
+    await asyncio.to_thread(lock.acquire)
+
+
+async def stands_in_a_thread():
+    lock = threading.Lock()
+    lock.acquire()
+    thread = threading.Thread(target=lock.acquire)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("program", [stands_in_a_job, stands_in_a_thread])
+def test_what_an_earlier_run_left_is_no_part_of_a_later_one(program):
+    """A deadlock is the same in the first run and the third: a note on the others is a note."""
+    ended = [simloop.simulate(program) for _ in range(3)]
+    assert len(dict.fromkeys(each.digest for each in ended)) == 1
+    assert len(dict.fromkeys(str(each.error) for each in ended)) == 1
 
 
 def test_nothing_is_kept_of_what_is_gone():

@@ -32,7 +32,7 @@ from importlib import _bootstrap
 from types import FunctionType, MethodDescriptorType
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.c_functions import Redirect, type_dict, type_modified
+from simloop._sandbox.patching.c_functions import Redirect, clone, type_dict, type_modified
 from simloop._sandbox.patching.memory import address_of
 from simloop._sandbox.run_context import by_thread, get_ident
 
@@ -402,12 +402,16 @@ def write(real: Callable[..., int], fd: Any, data: Any, *args: Any) -> int:
     return written
 
 
+_fstat = clone(os.fstat)
+"""Out of reach of redirects: to be heard is no call of the program's."""
+
+
 def _kind_of_descriptor(fd: Any) -> str:
     """Name what a descriptor is; nothing for real pipes and sockets, which are not the run's."""
     if type(fd) is int and fd in _STANDARD:
         return _STANDARD[fd]
     try:
-        return "file" if stat.S_ISREG(os.fstat(fd).st_mode) else ""
+        return "file" if stat.S_ISREG(_fstat(fd).st_mode) else ""
     except (OSError, TypeError):
         return ""
 
