@@ -28,6 +28,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # another Python too, have them elsewhere. Pytest keeps its own folders where they were.
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
 os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="own-")
+os.chmod(tempfile.tempdir, 0o1777)  # noqa: PTH101, S103 - as /tmp: some tests are another user for a while
 atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 
 
