@@ -146,8 +146,8 @@ def describe() -> str:
     left = [each for each in _known if not each.is_forgotten()][-_LISTED_MAX:]
     if not left:
         return ""
-    listed = "\n".join(
-        f"{each.what} ended with an earlier run, where it waited\n  at {each.position}"
+    listed = "".join(
+        f"\n\n  {each.what} ended with an earlier run, where it waited\n    at {each.position}"
         for each in left
     )
-    return f"{listed}\nIf that is what is waited for: begin it in each run that wants it"
+    return f"{listed}\n  If that is what is waited for: begin it in each run that wants it"

@@ -392,7 +392,7 @@ class ThreadScheduler:
         except DeadlockError as error:
             where = position_of(self.bridge.real_ident())
             told = f"the program itself waits, outside of a loop, at\n    {where}\n{error}"
-            deadlock = DeadlockError(told)
+            deadlock = self.deadlock(told)
             deadlock.places = error.places
             raise deadlock from None
         finally:
@@ -457,7 +457,7 @@ class ThreadScheduler:
     def _explain_wait(self, thing: object) -> DeadlockError:
         now = seconds(self.kernel.now_ns)
         del thing
-        return self.told_of_earlier_runs(
+        return self.deadlock(
             f"the loop's own thread waits at {now} s of virtual time, so nothing that runs on the"
             f" loop can happen, and no thread is left that could end the wait, at\n"
             f"    {position_of(self.bridge.real_ident())}{self.describe_threads()}\n"
@@ -466,22 +466,22 @@ class ThreadScheduler:
         )
 
     def describe_threads(self) -> str:
-        """List the program's threads that wait, and threads outside that were heard out."""
-        waiting = "".join(
+        """List the program's threads that wait."""
+        return "".join(
             f"\n\n  {thread.__qualname__} waits\n    at {position_of(thread.ident)}"
             for thread in self.sim_threads
             if thread.waits_for is not None
         )
-        return waiting + self.real_work.describe()
 
-    def told_of_earlier_runs(self, message: str) -> DeadlockError:
-        """Return a deadlock's error, with a note on threads that ended with earlier runs.
+    def deadlock(self, message: str) -> DeadlockError:
+        """Return the error of a deadlock, with a note on threads that are not of this run.
 
-        What the process did before is no part of this run, nor of its error's text and digest.
+        Those that ended with earlier runs, and real ones that were heard out. What else there is in
+        the process is no part of a run, nor of its error's text, which is in its digest.
         """
         error = DeadlockError(message)
-        if told := broken_off.describe():
-            error.add_note(told)
+        if told := f"{self.real_work.describe()}{broken_off.describe()}":
+            error.add_note(told.strip())
         return error
 
     # The end -------------------------------------------------------------------------------

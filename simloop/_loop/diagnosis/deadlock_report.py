@@ -64,15 +64,14 @@ def explain_deadlock(world: WorldPort) -> DeadlockError:
     now = seconds(kernel.now_ns)
     listed = "".join(f"\n\n{wait}" for wait in waits) or "\n\n  no task is pending at all"
     listed += world.threads.describe_threads() + world.describe_hosts()
-    told = world.threads.told_of_earlier_runs
     if not kernel.autojump and seconds(deadline_ns) != float("inf"):
-        return told(
+        return world.threads.deadlock(
             f"nothing is ready at {now} s of virtual time, the next deadline is at"
             f" {seconds(deadline_ns)} s, and autojump is off, so nothing moves the clock;"
             f" call loop.advance(seconds), or set loop.autojump = True.{listed}"
         )
     count = f"{len(waits)} pending task{'' if len(waits) == 1 else 's'}"
-    error = told(
+    error = world.threads.deadlock(
         f"nothing is ready at {now} s of virtual time and no deadline is left, so nothing can"
         f" ever run again; {count}:{listed}"
     )

@@ -92,7 +92,7 @@ def come_to_end(world: World) -> None:
     try:
         end_threads(threads, process)
     except DeadlockError:
-        raise DeadlockError(
+        raise threads.deadlock(
             f"the program has ended at {seconds(world.time_ns)} s of virtual time, and waits, as"
             " Python does, for its threads that are no daemons; none of those that are left can"
             f" ever end{threads.describe_threads()}\n"
