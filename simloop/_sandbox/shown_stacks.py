@@ -20,6 +20,7 @@ Invariants:
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -38,7 +39,7 @@ __all__ = ["begins_run"]
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
-_ENGINE = f"{Path(__file__).parent.parent}/"
+_ENGINE = f"{Path(__file__).parent.parent}{os.sep}"
 _PAST_ALL = 1 << 20
 """As ``stacklevel``: beyond the first frame, which Python tells as a place in ``sys``."""
 
