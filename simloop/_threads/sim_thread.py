@@ -163,7 +163,7 @@ class SimThread:
     def __init__(self, scheduler: ThreadScheduler, loop: Any, number: int, label: str) -> None:
         self.threads = scheduler
         self.kernel: Kernel = scheduler.kernel
-        self.loop = loop
+        self.loop: Any = loop
         self.number = number
         self.ident: int = 0
         self.state: Any = None
