@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import tempfile
 import warnings
 
 import pytest
@@ -15,14 +14,6 @@ def nothing_is_left(request):
     yield
     if not getattr(request.module, "HEARS_NO_WARNINGS", False):
         _collect()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def temporary_files_of_its_own(tmp_path_factory):
-    """Give each worker a folder of its own: one seed gives all of them the same names."""
-    before, tempfile.tempdir = tempfile.tempdir, str(tmp_path_factory.mktemp("explored"))
-    yield
-    tempfile.tempdir = before
 
 
 @pytest.fixture(autouse=True, scope="module")
