@@ -253,7 +253,7 @@ def _redirect_write(name: str) -> Any:
         if call_hearers:
             call_hearers[0]()
         if effects.is_heard():
-            return effects.write(getattr(calls, name), fd, data, *args)
+            return effects.write(getattr(calls, name), fd, data, *args, fstat=calls.fstat)
         return getattr(calls, name)(fd, data, *args)
 
     function.__name__ = function.__qualname__ = name

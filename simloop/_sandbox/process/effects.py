@@ -382,11 +382,29 @@ _RUNNERS = ("simloop._kernel.kernel", "simloop.cli._running.execution", "simloop
 # Descriptors and the file system --------------------------------------------------------------
 
 
-def write(real: Callable[..., int], fd: Any, data: Any, *args: Any) -> int:
-    """Write to a real descriptor by a function of ``os``, and tell of what arrived."""
+_real_fstat: Callable[[int], os.stat_result] = clone(os.fstat)
+"""Out of reach of redirects: that somebody listens is no call of the program's."""
+
+
+def write(
+    real: Callable[..., int],
+    fd: Any,
+    data: Any,
+    *args: Any,
+    fstat: Callable[[int], os.stat_result] = _real_fstat,
+) -> int:
+    """Write by a function of ``os``, and tell of what arrived.
+
+    Args:
+        real: The function, or that of a disk.
+        fd: A descriptor, real or of the disk.
+        data: What is written.
+        *args: Further arguments of the function.
+        fstat: Tells what the descriptor is.
+    """
     run = by_thread.get(get_ident())
     listeners = _mine() if _listeners and get_ident() not in _writing else []
-    what = _kind_of_descriptor(fd) if listeners else ""
+    what = _kind_of_descriptor(fd, fstat) if listeners else ""
     if not what or _is_of_process(sys._getframe(2)):
         written = real(fd, data, *args)
     else:
@@ -402,16 +420,12 @@ def write(real: Callable[..., int], fd: Any, data: Any, *args: Any) -> int:
     return written
 
 
-_fstat = clone(os.fstat)
-"""Out of reach of redirects: to be heard is no call of the program's."""
-
-
-def _kind_of_descriptor(fd: Any) -> str:
+def _kind_of_descriptor(fd: Any, fstat: Callable[[int], os.stat_result]) -> str:
     """Name what a descriptor is; nothing for real pipes and sockets, which are not the run's."""
     if type(fd) is int and fd in _STANDARD:
         return _STANDARD[fd]
     try:
-        return "file" if stat.S_ISREG(_fstat(fd).st_mode) else ""
+        return "file" if stat.S_ISREG(fstat(fd).st_mode) else ""
     except (OSError, TypeError):
         return ""
 
