@@ -19,7 +19,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel import NEVER, Handle, TimerHandle
-from simloop._sandbox import end_awaited, leave_unfinalized
+from simloop._sandbox import end_at_program, end_awaited, leave_unfinalized
 
 from .asked_class import as_asked
 from .loop import SimLoop
@@ -61,7 +61,7 @@ class _OfHost(SimLoop):
             name = f"{self.process.label}Task-{number}"
         task: Any = super().create_task(coro, name=name, **options)
         if self._debug and task._source_traceback:
-            del task._source_traceback[-1]  # This frame.
+            end_at_program(task._source_traceback)
         return task
 
 

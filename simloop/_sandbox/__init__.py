@@ -80,7 +80,7 @@ from .process.signals import interrupt_handler, leave_interrupts, take_interrupt
 from .process.threads import foreign, join_for_real, leave_lines, wake_all
 from .run_context import RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
-from .shown_stacks import begins_run
+from .shown_stacks import begins_run, end_at_program
 from .time import (  # noqa: F401
     datetimes,
     openssl_dates,
@@ -115,6 +115,7 @@ __all__ = [
     "collect_between_runs",
     "collect_now",
     "current",
+    "end_at_program",
     "end_awaited",
     "foreign",
     "freeze_garbage",

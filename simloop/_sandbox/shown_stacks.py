@@ -24,6 +24,7 @@ import os
 import sys
 import traceback
 import warnings
+from asyncio import Handle, base_tasks
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -35,13 +36,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
-__all__ = ["begins_run"]
+__all__ = ["begins_run", "end_at_program"]
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 _ENGINE = f"{Path(__file__).parent.parent}{os.sep}"
 _PAST_ALL = 1 << 20
 """As ``stacklevel``: beyond the first frame, which Python tells as a place in ``sys``."""
+
+_KERNEL = f"{_ENGINE}_kernel{os.sep}"
+_run_handle = Handle._run.__code__
+_CALLED_BACK = _run_handle.co_filename, _run_handle.co_firstlineno, _run_handle.co_name
+"""Where the real loop calls back, as a record names its place."""
 
 _beginnings: dict[CodeType, None] = {}
 
@@ -50,6 +56,12 @@ def begins_run(function: _Function) -> _Function:
     """Mark a function in which runs begin: whoever called it is no part of them."""
     _beginnings[function.__code__] = None
     return function
+
+
+def end_at_program(stack: traceback.StackSummary) -> None:
+    """Take frames of the engine off the end of a stack that was made for the program."""
+    while stack and stack[-1].filename.startswith(_ENGINE):
+        del stack[-1]
 
 
 def _is_engine(frame: FrameType) -> bool:
@@ -94,6 +106,19 @@ def _own_entries(tb: Any, walk: Callable[[Any], Iterator[Any]]) -> Iterator[Any]
         tb = tb.tb_next
 
 
+def _task_stack(task: Any, limit: int | None) -> list[FrameType]:
+    """Do what ``Task.get_stack`` does, of which a task that runs shows who called it."""
+    if by_thread.get(get_ident()) is None:
+        every: list[FrameType] = _real_task_stack(task, limit)
+        return every
+    frames = _real_task_stack(task, None)
+    begins = [index for index, frame in enumerate(frames) if frame.f_code in _beginnings]
+    own = [each for each in frames[begins[-1] if begins else 0 :] if not _is_engine(each)]
+    if limit is None:
+        return own
+    return own[:limit] if task.done() else own[max(len(own) - limit, 0) :]
+
+
 def _warn(
     message: Any,
     category: type[Warning] | None = None,
@@ -103,7 +128,9 @@ def _warn(
 ) -> None:
     """Do what ``warnings.warn`` does, whose ``stacklevel`` counts the program's frames."""
     caller = sys._getframe(1)
-    if stacklevel > 1 and _is_of_run(caller):
+    if _calls_back(caller):
+        stacklevel = _PAST_ALL
+    elif stacklevel > 1 and _is_of_run(caller):
         own = _own_levels(caller, _is_import_system)
         stacklevel = next(islice(own, stacklevel - 1, None), _PAST_ALL)
     _real_warn(message, category, stacklevel + 1, source, **more)
@@ -111,13 +138,19 @@ def _warn(
 
 def _find_caller(self: Any, stack_info: bool = False, stacklevel: int = 1) -> Any:  # noqa: FBT001, FBT002 - logging's
     """Do what ``logging.Logger.findCaller`` does, whose ``stacklevel`` does, too."""
-    if stacklevel > 1:
-        caller: FrameType | None = sys._getframe(1)
-        while caller is not None and _is_loggings(caller):
-            caller = caller.f_back
-        if _is_of_run(caller):
-            *_, stacklevel = islice(_own_levels(caller, _is_loggings), stacklevel)
+    caller: FrameType | None = sys._getframe(1)
+    while caller is not None and _is_loggings(caller):
+        caller = caller.f_back
+    if caller is not None and _calls_back(caller):
+        return (*_CALLED_BACK, None)
+    if stacklevel > 1 and _is_of_run(caller):
+        *_, stacklevel = islice(_own_levels(caller, _is_loggings), stacklevel)
     return _real_find_caller(self, stack_info, stacklevel + 1)
+
+
+def _calls_back(frame: FrameType) -> bool:
+    """Tell whether what calls is the engine, which runs a callback: in one way of several."""
+    return frame.f_code.co_filename.startswith(_KERNEL)
 
 
 def _is_of_run(frame: FrameType | None) -> TypeGuard[FrameType]:
@@ -148,11 +181,12 @@ def _is_import_system(frame: FrameType) -> bool:
     return "importlib" in file and "_bootstrap" in file
 
 
-_modules: tuple[Any, Any] = (traceback, logging)
+_modules: tuple[Any, Any, Any] = (traceback, logging, base_tasks)
 _is_loggings: Callable[[FrameType], bool] = _modules[1]._is_internal_frame
 _real_walk_stack = rewrite(traceback.walk_stack, _walk_stack)
 _real_walk_tb = rewrite(traceback.walk_tb, _walk_tb)
 _real_walk_traceback = rewrite(_modules[0]._walk_tb_with_full_positions, _walk_traceback)
 _real_find_caller = logging.Logger.findCaller
+_real_task_stack = rewrite(_modules[2]._task_get_stack, _task_stack)
 entry(logging.Logger, "findCaller", _find_caller)
 _real_warn = redirect(warnings.warn, _warn)

@@ -255,6 +255,7 @@ class Digest:
                 records.pending.append(_ANEW)
             flow = self._flows[kind, source, destination] = len(self._flows)
             records.note(lasting(f"{kind} {source} {destination}"))
+        data = bytes_without_addresses(data)
         records.pending += (_SENT, flow, len(data))
         records.flush()
         records.hash.update(data)

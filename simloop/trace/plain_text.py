@@ -71,12 +71,12 @@ def canonical(value: object) -> str:
     Example:
         >>> canonical([1, "0x1f2e"]), canonical(ValueError("x"))
         ("[1, '0x1f2e']", "ValueError('x')")
-        >>> canonical([object()])
-        '[<object object>]'
+        >>> canonical([object(), f"made {object()}"])
+        "[<object object>, 'made <object object>']"
     """
-    text = repr_of(value)
-    if issubclass(type(value), BaseException):
-        text = without_addresses(text)  # Its message may show what it does not hold.
+    text = without_addresses(
+        repr_of(value)
+    )  # A text, or an error's, may show what it does not hold.
     return _without_own_addresses(text, value) if "0x" in text or "id='" in text else text
 
 

@@ -95,7 +95,47 @@ async def error_shown_by_another_tool():
         sys.stderr.write(f"{frame.f_code.co_filename}:{line}\n")
 
 
+async def record_by_a_callback():
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(pathname)s:%(funcName)s"))
+    logger = logging.Logger("shown")  # noqa: LOG001 - with a handler of its own
+    logger.addHandler(handler)
+    asyncio.get_running_loop().call_later(1, logger.warning, "late")
+    await asyncio.sleep(2)
+
+
+async def warning_by_a_callback():
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = _show
+        asyncio.get_running_loop().call_soon(warnings.warn, "late", DeprecationWarning)
+        await asyncio.sleep(1)
+
+
+async def stacks_of_tasks():
+    sleeper = asyncio.create_task(asyncio.sleep(1))
+    await asyncio.sleep(0)
+    for task in (asyncio.current_task(), sleeper):
+        for frame in task.get_stack() + task.get_stack(limit=1):
+            sys.stderr.write(f"{frame.f_code.co_filename}:{frame.f_lineno}\n")
+
+
+async def task_made_in_debug_mode():
+    async def fails():
+        raise LookupError
+
+    asyncio.get_running_loop().set_debug(True)
+    task = asyncio.create_task(fails())
+    await asyncio.sleep(1)
+    del task
+    gc.collect()
+
+
 PROGRAMS = [
+    record_by_a_callback,
+    warning_by_a_callback,
+    stacks_of_tasks,
+    task_made_in_debug_mode,
     error_shown_by_another_tool,
     error_in_a_callback,
     error_in_a_callback_in_debug_mode,
@@ -128,6 +168,8 @@ def test_it_is_the_same_whoever_watches(program, capsys, monkeypatch):
     assert seen[0] == seen[1] == seen[2]
     assert seen[0][1]
     assert ENGINE not in seen[0][1]
+    simloop.run(program())  # Which nobody watches.
+    assert capsys.readouterr().err == seen[0][1]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

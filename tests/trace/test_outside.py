@@ -280,6 +280,12 @@ def _cell():
     return (lambda: here).__closure__[0]
 
 
+def _held_lock():
+    lock = threading.RLock()
+    lock.acquire()
+    return lock
+
+
 _variable = contextvars.ContextVar("a -> b", default=None)
 
 SHOWN_OTHERWISE = {
@@ -289,6 +295,8 @@ SHOWN_OTHERWISE = {
     "cell": _cell,
     "token": lambda: _variable.set(Plain()),  # a bracket within a bracket, and an arrow in it
     "hash": hashlib.sha256,  # "@"
+    "held lock": _held_lock,  # the thread that holds it
+    "text": lambda: f"made {Plain()} by {Plain().method}",
     "mock": unittest.mock.Mock,  # a decimal number
     "child of a mock": lambda: unittest.mock.MagicMock(name="client").connect().close,
     "mock with a spec": lambda: unittest.mock.AsyncMock(spec=Plain),
@@ -296,7 +304,7 @@ SHOWN_OTHERWISE = {
 }
 
 
-@pytest.mark.parametrize("way", ["result", "output", "bytes"])
+@pytest.mark.parametrize("way", ["result", "output", "bytes", "datagram"])
 @pytest.mark.parametrize("make", SHOWN_OTHERWISE.values(), ids=SHOWN_OTHERWISE)
 def test_an_address_in_a_repr_of_the_standard_librarys_is_none(make, way):
     """Each form that Python gives an address is known, not only that of a class without a repr."""
@@ -309,6 +317,9 @@ def test_an_address_in_a_repr_of_the_standard_librarys_is_none(make, way):
             print(thing)  # noqa: T201 - as above
         if way == "bytes":
             os.write(1, f"{thing!r}".encode())
+        if way == "datagram":
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.sendto(f"{thing!r}".encode(), ("127.0.0.1", 514))
         return thing if way == "result" else None
 
     assert len(dict.fromkeys(simloop.simulate(main).digest for _ in range(3))) == 1

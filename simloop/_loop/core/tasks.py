@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simloop._loop.state import LoopState
+from simloop._sandbox import end_at_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -75,7 +76,7 @@ class Tasks(LoopState):
         if _NUMBERS_TASKS:
             task._simloop_hash = self._next_hash()  # type: ignore[attr-defined]  # hashes.HASH
         if self._debug and task._source_traceback:  # type: ignore[attr-defined]
-            del task._source_traceback[-1]  # type: ignore[attr-defined]  # this frame
+            end_at_program(task._source_traceback)  # type: ignore[attr-defined]  # C's, of asyncio.Task
         try:
             return task
         finally:
@@ -109,7 +110,7 @@ class Tasks(LoopState):
         if _NUMBERS_TASKS and not options:  # An eager one may have been asked for its hash already.
             task._simloop_hash = self._next_hash()
         if frames and self._debug and task._source_traceback:
-            del task._source_traceback[-frames:]
+            end_at_program(task._source_traceback)
         if self._marks_tasks:
             task._simloop_made = True
         try:
