@@ -124,18 +124,23 @@ class _Alarms:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel: Kernel = weakref.proxy(kernel)
+        self._is_blocking = False
         self.due: list[TimerHandle] = []
 
     def __call__(self, until_ns: int) -> None:
         """Block the world up to each timer that rings until then, and let it ring."""
         kernel = self._kernel
+        if self._is_blocking:
+            return  # Up to the timer that is waited for there is no other.
         while (handle := self._first(until_ns)) is not None:
-            kernel.before_block = None  # Up to this timer there is no other.
+            self._is_blocking = True
             try:
                 kernel.block(max(handle._when_ns - kernel.now_ns, 0))
             finally:
-                kernel.before_block = self
-            if handle in self.due:  # Else a thread has stopped it meanwhile.
+                self._is_blocking = False
+            if (
+                handle in self.due
+            ):  # Else a thread has stopped it, or it has rung as any timer does.
                 handle._run()
 
     def _first(self, until_ns: int) -> TimerHandle | None:

@@ -10,7 +10,8 @@ Invariants:
 
 - A call in which its thread waits is no such place: it hands on the turn by itself.
 - What Python does by itself (imports, the sources of a traceback, the beginning and the end of a
-  thread) is none either: whether it reads a file depends on what the process has done before.
+  thread), or once (to find which levels a logger has), is none either: whether it reads a file, or
+  locks, depends on what the process has done before.
 """
 
 from __future__ import annotations
@@ -31,9 +32,20 @@ __all__ = ["hear_calls", "hear_no_calls", "heard_thread_calls"]
 
 _OWN_READERS = (
     *("importlib._bootstrap", "importlib._bootstrap_external", "zipimport"),
-    *("linecache", "tokenize"),
+    *("importlib.metadata", "importlib.resources", "pkgutil", "sysconfig", "platform"),
+    *("linecache", "tokenize", "mimetypes", "gettext", "locale", "_strptime"),
+    *("zoneinfo", "zoneinfo._common", "zoneinfo._tzpath", "asyncio.events"),
 )
-"""Modules that read files and keep what they read for as long as the process lives."""
+"""Modules that read files, or lock, and keep what came of it for as long as the process lives."""
+
+_ONCE = {
+    "logging": (
+        *("_acquireLock", "_releaseLock", "Logger.isEnabledFor", "Logger.getChild"),
+        *("Manager.getLogger", "Manager._clear_cache"),
+    ),
+    "tempfile": ("_get_candidate_names", "_gettempdir", "gettempdir", "_get_default_tempdir"),
+}
+"""Functions that do, of modules whose other ones do not."""
 
 _PATHS = ("genericpath", "posixpath")
 
@@ -71,6 +83,8 @@ def _caller(frame: FrameType | None) -> FrameType | None:
     while frame is not None and _module(frame).startswith("simloop."):
         frame = frame.f_back
     if frame is None or _module(frame) in _OWN_READERS:
+        return None
+    if frame.f_code.co_qualname in _ONCE.get(_module(frame), ()):
         return None
     if _module(frame) in _PATHS and frame.f_back and _module(frame.f_back).startswith("simloop."):
         return None  # It is ours: whether a file that is opened is there already.

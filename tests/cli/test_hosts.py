@@ -166,6 +166,21 @@ def test_machines_live_as_long_as_the_script(simloop, tmp_path, use):
     assert ("l.call_soon" in use) == ("hello from db\n\nhello" in done.out)
 
 
+@pytest.mark.parametrize("before", ["", "asyncio.run(asyncio.sleep(0.5))"])
+def test_a_blocked_script_hears_its_alarms(simloop, tmp_path, before):
+    """A timer of signals rings while it sleeps, and the machines go on meanwhile."""
+    (tmp_path / "client.py").write_text(
+        "import asyncio, signal, time\n"
+        "signal.signal(signal.SIGALRM, lambda *_: print('alarm', time.monotonic()))\n"
+        "signal.setitimer(signal.ITIMER_REAL, 1.5, 1)\n"
+        f"{before}\n"
+        "time.sleep(3 - time.monotonic())\n"
+        "print('ends', time.monotonic())\n"
+    )
+    done = simloop("run", "client.py", "--hosts", "world.py")
+    assert (done.out, done.status) == ("alarm 1.5\nalarm 2.5\nends 3.0\n", 0), done.err
+
+
 def test_a_blocked_script_waits_in_virtual_time(simloop, tmp_path):
     """While it sleeps the machines go on, each at its time."""
     (tmp_path / "client.py").write_text(

@@ -14,7 +14,7 @@ import simloop
 from simloop._presence import call_hearers
 from simloop.exploration.explaining import explanation_of
 
-from .threaded_programs import HOSTED, RIGHT, lost_update
+from .threaded_programs import HOSTED, RIGHT, lost_between_records, lost_update
 
 HEARS_NO_WARNINGS = True  # What the programs left open goes whenever that is, in silence.
 pytestmark = [
@@ -173,14 +173,16 @@ def test_an_explanation_shows_steps_of_threads() -> None:
 
 
 @pytest.mark.slow
-def test_another_process_replays_a_preemption(tmp_path) -> None:
-    """By file and by token, under another hash seed: the same error, the same digest."""
-    failure = simloop.explore(lost_update).failures[0]
+@pytest.mark.parametrize("strategy", ["timing", "pos", "surw"])
+@pytest.mark.parametrize("main", [lost_update, lost_between_records])
+def test_another_process_replays_a_preemption(main, strategy, tmp_path) -> None:
+    """By file and by token, with another hash seed, also where the first run locks once more."""
+    failure = simloop.explore(main, strategy=strategy).failures[0]
     path = tmp_path / "found.json"
     failure.schedule.save(path)
     code = (
         "import sys, simloop\n"
-        "from tests.explore.threaded_programs import lost_update as main\n"
+        f"from tests.explore.threaded_programs import {main.__name__} as main\n"
         "for way in sys.argv[1:]:\n"
         "    outcome = simloop.replay(main, way)\n"
         "    print(repr(outcome.error), outcome.digest)\n"
@@ -194,3 +196,28 @@ def test_another_process_replays_a_preemption(tmp_path) -> None:
     )
     expected = f"{failure.outcome.error!r} {failure.outcome.digest}"
     assert done.stdout.splitlines() == [expected] * 2
+
+
+async def killed_among_beginnings() -> None:
+    """A process of a host is killed, and threads of it may not have begun."""
+
+    def program() -> None:
+        def work() -> None:
+            while True:
+                time.sleep(0.01)
+
+        for _ in range(2):
+            threading.Thread(target=work).start()
+        time.sleep(100)
+
+    host = simloop.current_world().add_host("killed", program)
+    await asyncio.sleep(0.35)
+    host.processes[0].kill()
+    await asyncio.sleep(1)
+
+
+@pytest.mark.slow
+def test_a_thread_may_be_killed_before_it_begins() -> None:
+    """It never comes to be, and the run ends as any other."""
+    found = simloop.explore(killed_among_beginnings, schedules=100, failures=FAILURES)
+    assert not found.failures, str(found)

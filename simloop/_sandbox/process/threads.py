@@ -353,8 +353,9 @@ if hasattr(_thread, "_ThreadHandle"):
 
 def join_for_real(function: object) -> None:
     """Wait until a thread has really ended, given the function that it was started with."""
-    thread = getattr(function, "__self__", None)
-    if isinstance(thread, threading.Thread):
+    thread: Any = getattr(function, "__self__", None)
+    # One that was killed before its first step has never come to be, and is gone by itself.
+    if isinstance(thread, threading.Thread) and thread._started.is_set():  # type: ignore[attr-defined]  # Python's own
         _real_join(thread)
 
 
