@@ -86,8 +86,10 @@ def _caller(frame: FrameType | None) -> FrameType | None:
         return None
     if frame.f_code.co_qualname in _ONCE.get(_module(frame), ()):
         return None
-    if _module(frame) in _PATHS and frame.f_back and _module(frame.f_back).startswith("simloop."):
-        return None  # It is ours: whether a file that is opened is there already.
+    if _module(frame) in _PATHS and frame.f_back is not None:
+        asker = _module(frame.f_back)
+        if asker in _OWN_READERS or asker.startswith("simloop."):
+            return None  # Ours asks whether a file that is opened is there already.
     inner: FrameType | None = frame
     while inner is not None and inner.f_code.co_filename == threading.__file__:
         if inner.f_code.co_qualname.startswith("Thread."):

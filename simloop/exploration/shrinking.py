@@ -35,6 +35,7 @@ __all__ = ["Shrinker"]
 _RUNS_MAX = 400
 _TRIED_FIRST = (1, RANKS + 1, 2, RANKS + 2)
 _CALLS_MAX = 24
+_OPTIONS_MAX = 24
 _LOG_STEPS = (3 * PER_DECADE, PER_DECADE, 3, 1)
 
 
@@ -184,6 +185,8 @@ class Shrinker:
             values = [value]
             if key.kind in DELAY_KINDS:
                 values += [*_TRIED_FIRST, LOG_FIRST + 6 * PER_DECADE, LOG_FIRST + 7 * PER_DECADE]
+            else:
+                values += range(1, min(value, _OPTIONS_MAX))
             if any(self.fails({key: each}) for each in values):
                 self._lower_each()
                 return
