@@ -212,8 +212,19 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
                 guard(seat, event, args)
                 changed(event, args)
                 noted(seat, event, args)
-                if call_hearers:
+                if call_hearers and not _is_of_system(args):
                     call_hearers[0]()
+
+
+_SYSTEM = ("/usr/", "/etc/", "/proc/", "/sys/", f"{sys.prefix}/", f"{sys.base_prefix}/")
+
+
+def _is_of_system(args: tuple[Any, ...]) -> bool:
+    """Tell whether a call is about what the system and Python came with: nobody races for it.
+
+    Libraries read such files (a time zone's) once in a process.
+    """
+    return bool(args) and type(args[0]) is str and args[0].startswith(_SYSTEM)
 
 
 if not hasattr(sys, "monitoring"):  # Before 3.12: so that coverage sees the guards.

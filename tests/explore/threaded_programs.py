@@ -14,6 +14,7 @@ import socket
 import tempfile
 import threading
 import time
+import zoneinfo
 from pathlib import Path
 
 import simloop
@@ -333,6 +334,21 @@ async def lost_between_records() -> None:
         await asyncio.gather(asyncio.to_thread(work), asyncio.to_thread(work))
     finally:
         logger.removeHandler(handler)
+    assert number == [4]
+
+
+async def lost_between_zones() -> None:
+    """Two threads raise a number, and in between ask for a time zone, which is read once."""
+    number = [0]
+
+    def work() -> None:
+        for _ in range(2):
+            before = number[0]
+            zoneinfo.ZoneInfo("Europe/Oslo")
+            time.sleep(0)
+            number[0] = before + 1
+
+    await asyncio.gather(asyncio.to_thread(work), asyncio.to_thread(work))
     assert number == [4]
 
 
