@@ -138,9 +138,7 @@ class _Alarms:
                 kernel.block(max(handle._when_ns - kernel.now_ns, 0))
             finally:
                 self._is_blocking = False
-            if (
-                handle in self.due
-            ):  # Else a thread has stopped it, or it has rung as any timer does.
+            if handle in self.due:  # Else a thread has stopped it, or a turn has rung it.
                 handle._run()
 
     def _first(self, until_ns: int) -> TimerHandle | None:

@@ -11,7 +11,7 @@ Invariants:
 - A call in which its thread waits is no such place: it hands on the turn by itself.
 - What Python does by itself (imports, the sources of a traceback, the beginning and the end of a
   thread), or once (to find which levels a logger has), is none either: whether it reads a file, or
-  locks, depends on what the process has done before.
+  locks, depends on what the process has done before. Nor is what a tool does that captures records.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from simloop._kernel.safe_looks import variables_of
 from simloop._presence import call_hearers
 
 from .run_context import by_thread, get_ident
@@ -84,7 +85,7 @@ def _caller(frame: FrameType | None) -> FrameType | None:
         frame = frame.f_back
     if frame is None or _module(frame) in _OWN_READERS:
         return None
-    if frame.f_code.co_qualname in _ONCE.get(_module(frame), ()):
+    if frame.f_code.co_qualname in _ONCE.get(_module(frame), ()) or _is_of_report(frame):
         return None
     if _module(frame) in _PATHS and frame.f_back is not None:
         asker = _module(frame.f_back)
@@ -96,6 +97,13 @@ def _caller(frame: FrameType | None) -> FrameType | None:
             return None
         inner = inner.f_back
     return frame
+
+
+def _is_of_report(frame: FrameType) -> bool:
+    """Tell whether a call is that of a handler by which pytest keeps the records of a test."""
+    if _module(frame) != "logging":
+        return False
+    return type(variables_of(frame).get("self")).__module__.startswith("_pytest.")
 
 
 def _module(frame: FrameType) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import sys
 import threading
@@ -14,7 +15,13 @@ import simloop
 from simloop._presence import call_hearers
 from simloop.exploration.explaining import explanation_of
 
-from .threaded_programs import HOSTED, RIGHT, lost_update
+from .threaded_programs import (
+    HOSTED,
+    RIGHT,
+    lost_between_records,
+    lost_between_zones,
+    lost_update,
+)
 
 HEARS_NO_WARNINGS = True  # What the programs left open goes whenever that is, in silence.
 pytestmark = [
@@ -172,14 +179,8 @@ def test_an_explanation_shows_steps_of_threads() -> None:
     assert "with lock:" in goes_on
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["timing", "pos", "surw"])
-@pytest.mark.parametrize("main", [lost_update])
-def test_another_process_replays_a_preemption(main, strategy, tmp_path) -> None:
-    """By file and by token, with another hash seed, whatever the strategy that found it."""
-    failure = simloop.explore(main, strategy=strategy).failures[0]
-    path = tmp_path / "found.json"
-    failure.schedule.save(path)
+def replayed(main, failure, *ways) -> None:
+    """Replay what was found in another process with another hash seed: the same end and digest."""
     code = (
         "import sys, simloop\n"
         f"from tests.explore.threaded_programs import {main.__name__} as main\n"
@@ -188,14 +189,37 @@ def test_another_process_replays_a_preemption(main, strategy, tmp_path) -> None:
         "    print(repr(outcome.error), outcome.digest)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(path), failure.schedule.token],
+        [sys.executable, "-c", code, *map(str, ways)],
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         env={"PYTHONHASHSEED": "7", "PYTHONPATH": ":".join(sys.path)},
     )
     expected = f"{failure.outcome.error!r} {failure.outcome.digest}"
-    assert done.stdout.splitlines() == [expected] * 2
+    assert done.stdout.splitlines() == [expected] * len(ways), done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["timing", "pos", "surw"])
+@pytest.mark.parametrize("main", [lost_update, lost_between_records, lost_between_zones])
+def test_another_process_replays_a_preemption(main, strategy, tmp_path) -> None:
+    """By file and by token, also where the first run of a process locks or reads once more."""
+    failure = simloop.explore(main, strategy=strategy).failures[0]
+    failure.schedule.save(tmp_path / "found.json")
+    replayed(main, failure, tmp_path / "found.json", failure.schedule.token)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["timing", "pos", "surw"])
+def test_a_handler_of_pytests_is_no_part_of_the_program(strategy, caplog) -> None:
+    """What captures records for a report has a lock of its own, which no other process has."""
+    logger = logging.getLogger(lost_between_records.__name__)
+    logger.addHandler(caplog.handler)
+    try:
+        failure = simloop.explore(lost_between_records, strategy=strategy).failures[0]
+    finally:
+        logger.removeHandler(caplog.handler)
+    replayed(lost_between_records, failure, failure.schedule.token)
 
 
 async def killed_among_beginnings() -> None:

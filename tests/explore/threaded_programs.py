@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import fcntl
 import functools
+import io
 import logging
 import os
 import queue
@@ -13,6 +14,7 @@ import socket
 import tempfile
 import threading
 import time
+import zoneinfo
 from pathlib import Path
 
 import simloop
@@ -310,6 +312,44 @@ RIGHT = (
     *(threads_of_its_own, pools, calls_into_the_loop, logs, sockets, files, caches, timers),
     *(janus_queues, databases),
 )
+
+
+async def lost_between_records() -> None:
+    """Two threads raise a number, and log in between by a logger that the process keeps."""
+    logger, handler = (
+        logging.getLogger("lost_between_records"),
+        logging.StreamHandler(io.StringIO()),
+    )
+    logger.propagate = False
+    logger.addHandler(handler)
+    number = [0]
+
+    def work() -> None:
+        for _ in range(2):
+            before = number[0]
+            logger.warning("it is %d", before)
+            number[0] = before + 1
+
+    try:
+        await asyncio.gather(asyncio.to_thread(work), asyncio.to_thread(work))
+    finally:
+        logger.removeHandler(handler)
+    assert number == [4]
+
+
+async def lost_between_zones() -> None:
+    """Two threads raise a number, and in between ask for a time zone, which is read once."""
+    number = [0]
+
+    def work() -> None:
+        for _ in range(2):
+            before = number[0]
+            zoneinfo.ZoneInfo("Europe/Oslo")
+            time.sleep(0)
+            number[0] = before + 1
+
+    await asyncio.gather(asyncio.to_thread(work), asyncio.to_thread(work))
+    assert number == [4]
 
 
 async def lost_update():
