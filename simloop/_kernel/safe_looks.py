@@ -48,10 +48,14 @@ _function_in = functools.partial.__dict__["func"].__get__
 # on in CPython's Objects/*.c, of Lib/threading.py (then follows the state), of _hashopenssl.c (an
 # "@"), and what asyncpg's proxies append (it alone); Lib/unittest/mock.py gives a decimal number,
 # and rlock_repr in Modules/_threadmodule.c the thread, which the system numbers by an address, too.
+# ctypes shows references in parentheses, and libraries by their handle.
 _ADDRESS = (
     r" (?:at|@) 0x[0-9a-fA-F]{6,16}(?=[>:;, ])| 0x[0-9a-f]{9,16}(?=>)| owner=[0-9]{6,20}(?= count=)"
+    r"| \(0x[0-9a-f]{6,16}\)(?=>)| handle [0-9a-f]{6,16}(?= at| *>)"
 )
 _OF_A_MOCK = re.compile(r"(<\w*Mock\b[^<>\n]*) id='[0-9]{7,20}'>")
+# The only well-known ones without a bracket: those of numpy.random.
+_OF_NUMPY = re.compile(r"\b((?:Generator|RandomState)\(\w+\)) at 0x[0-9a-fA-F]{6,16}\b")
 _MAY_HOLD_ONE = re.compile(_ADDRESS)
 # An arrow is no bracket.
 _BRACKETS_AND_ADDRESSES = re.compile(rf"[-=]>|[<>\n]|{_ADDRESS}")
@@ -75,12 +79,17 @@ def without_addresses(text: str) -> str:
         text = "".join(_outside_of_addresses(text))
     if "Mock" in text:
         text = _OF_A_MOCK.sub(r"\1>", text)
+    if ") at 0x" in text:
+        text = _OF_NUMPY.sub(r"\1", text)
     return _CUT.sub(r"\1>", text) if "..." in text else text
+
+
+_MARKS = (b"0x", b"Mock", b" owner=", b" handle ")
 
 
 def bytes_without_addresses(data: bytes) -> bytes:
     """Do the same for bytes, which may be text."""
-    if not (b"0x" in data or b"Mock" in data or b" owner=" in data):  # Each a search in C.
+    if not any(each in data for each in _MARKS):  # Each a search in C.
         return data
     return without_addresses(data.decode("latin-1")).encode("latin-1")
 

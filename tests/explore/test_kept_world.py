@@ -436,6 +436,14 @@ PROGRAMS = {
     f"{bug.name}-{which}": getattr(bug, which) for bug in BUGS for which in ("buggy", "fixed")
 }
 PROGRAMS |= {right.name: right.main for right in RIGHT}
+few_examples = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+any_deeds = given(
+    deeds=st.lists(
+        st.lists(st.sampled_from([each for each in DEEDS if each[0] != "load"]), max_size=4),
+        min_size=1,
+        max_size=3,
+    )
+)
 each_program = pytest.mark.parametrize("main", PROGRAMS.values(), ids=PROGRAMS)
 
 
@@ -460,14 +468,8 @@ def test_the_corpus_runs_as_in_fresh_worlds_for_long(main):
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    deeds=st.lists(
-        st.lists(st.sampled_from([each for each in DEEDS if each[0] != "load"]), max_size=4),
-        min_size=1,
-        max_size=3,
-    )
-)
+@few_examples
+@any_deeds
 def test_any_program_runs_as_in_fresh_worlds(deeds):
     """Programs of all that simloop has take the same steps in a kept world as in fresh ones."""
     compare(promise_worker.main_of(deeds), 4, {"max_steps": 30_000})
@@ -528,14 +530,8 @@ def test_a_run_of_each_strategy_is_the_repeated_one(main, name):
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    deeds=st.lists(
-        st.lists(st.sampled_from([each for each in DEEDS if each[0] != "load"]), max_size=4),
-        min_size=1,
-        max_size=3,
-    )
-)
+@few_examples
+@any_deeds
 def test_a_searched_run_of_any_program_is_the_repeated_one(deeds):
     """The same for programs of all that simloop has."""
     for searched, repeated in searched_and_repeated(promise_worker.main_of(deeds), EveryKind(), 4):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
-import sys
 import threading
 import time
 
@@ -15,6 +13,7 @@ import simloop
 from simloop._presence import call_hearers
 from simloop.exploration.explaining import explanation_of
 
+from .elsewhere import assert_replayed
 from .threaded_programs import (
     HOSTED,
     RIGHT,
@@ -179,26 +178,6 @@ def test_an_explanation_shows_steps_of_threads() -> None:
     assert "with lock:" in goes_on
 
 
-def replayed(main, failure, *ways) -> None:
-    """Replay what was found in another process with another hash seed: the same end and digest."""
-    code = (
-        "import sys, simloop\n"
-        f"from tests.explore.threaded_programs import {main.__name__} as main\n"
-        "for way in sys.argv[1:]:\n"
-        "    outcome = simloop.replay(main, way)\n"
-        "    print(repr(outcome.error), outcome.digest)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, ways)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PYTHONHASHSEED": "7", "PYTHONPATH": ":".join(sys.path)},
-    )
-    expected = f"{failure.outcome.error!r} {failure.outcome.digest}"
-    assert done.stdout.splitlines() == [expected] * len(ways), done.stderr
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["timing", "pos", "surw"])
 @pytest.mark.parametrize("main", [lost_update, lost_between_records, lost_between_zones])
@@ -206,7 +185,7 @@ def test_another_process_replays_a_preemption(main, strategy, tmp_path) -> None:
     """By file and by token, also where the first run of a process locks or reads once more."""
     failure = simloop.explore(main, strategy=strategy).failures[0]
     failure.schedule.save(tmp_path / "found.json")
-    replayed(main, failure, tmp_path / "found.json", failure.schedule.token)
+    assert_replayed(main, failure, tmp_path / "found.json", failure.schedule.token)
 
 
 @pytest.mark.slow
@@ -219,7 +198,7 @@ def test_a_handler_of_pytests_is_no_part_of_the_program(strategy, caplog) -> Non
         failure = simloop.explore(lost_between_records, strategy=strategy).failures[0]
     finally:
         logger.removeHandler(caplog.handler)
-    replayed(lost_between_records, failure, failure.schedule.token)
+    assert_replayed(lost_between_records, failure, failure.schedule.token)
 
 
 async def killed_among_beginnings() -> None:

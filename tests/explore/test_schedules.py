@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 from hypothesis import given
@@ -15,6 +13,7 @@ from simloop import Delays, Deviation, Schedule
 from simloop.errors import UsageError
 
 from . import broken_programs
+from .elsewhere import assert_replayed
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 DEVIATIONS = st.lists(
@@ -131,19 +130,5 @@ def test_another_process_replays_by_file_and_token(failure, tmp_path) -> None:
     """Another process with another hash seed: the same error, the same digest."""
     path = tmp_path / "found.json"
     failure.schedule.save(path)
-    code = (
-        "import sys, simloop\n"
-        "from tests.explore.broken_programs import timeout_races_result as main\n"
-        "for way in sys.argv[1:]:\n"
-        "    outcome = simloop.replay(main, way)\n"
-        "    print(repr(outcome.error), outcome.digest)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path), failure.schedule.token],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONHASHSEED": "7", "PYTHONPATH": ":".join(sys.path)},
-    )
-    expected = f"{failure.outcome.error!r} {failure.outcome.digest}"
-    assert done.stdout.splitlines() == [expected] * 2
+    main = broken_programs.timeout_races_result
+    assert_replayed(main, failure, path, failure.schedule.token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import ctypes
 import hashlib
 import io
 import logging
@@ -296,6 +297,8 @@ SHOWN_OTHERWISE = {
     "token": lambda: _variable.set(Plain()),  # a bracket within a bracket, and an arrow in it
     "hash": hashlib.sha256,  # "@"
     "held lock": _held_lock,  # the thread that holds it
+    "reference": lambda: ctypes.byref(ctypes.c_int()),
+    "generator of numpy's": lambda: pytest.importorskip("numpy").random.default_rng(1),
     "text": lambda: f"made {Plain()} by {Plain().method}",
     "mock": unittest.mock.Mock,  # a decimal number
     "child of a mock": lambda: unittest.mock.MagicMock(name="client").connect().close,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import socket
 import struct
 import subprocess
 
 import pytest
+
+import simloop
 
 from .machines import PORT, SERVER, connect, outcome, serve_echo
 
@@ -170,3 +173,29 @@ def test_tshark_reads_it(machines, tmp_path):
     done = subprocess.run(line, capture_output=True, text=True, check=True)
     assert not [text for text in ("alformed", "incorrect", "not captured") if text in done.stdout]
     assert "\t0\t5" in done.stdout
+
+
+def test_a_capture_is_no_part_of_the_run(tmp_path):
+    """Whoever looks at the packets of a run has the run that he wanted to see, digest and all."""
+
+    def program(*, looks):
+        async def serve():
+            async with await asyncio.start_server(lambda _, w: w.close(), None, 80) as server:
+                await server.serve_forever()
+
+        async def main():
+            world = simloop.current_world()
+            world.add_host("server", serve)
+            await asyncio.sleep(0.1)
+            path = tmp_path / "seen.pcapng"
+            with world.network.capture(path) if looks else contextlib.nullcontext():
+                reader, writer = await asyncio.open_connection("server", 80)
+                await reader.read()
+                writer.close()
+            assert not looks or path.stat().st_size > 500
+
+        return main
+
+    plain, seen = (simloop.simulate(program(looks=each)) for each in (False, True))
+    assert seen == plain
+    assert plain.error is None

@@ -349,7 +349,7 @@ def _is_of_process(frame: FrameType | None) -> bool:
     while frame is not None and (is_importing or depth < _DEPTH):
         code = frame.f_code
         name = frame.f_globals.get("__name__")
-        if name == _OF_DISKS:  # It stands in front where a run has a disk, or had.
+        if str(name).startswith(_IN_FRONT):
             frame = frame.f_back
             continue
         if name in _RUNNERS:
@@ -363,7 +363,8 @@ def _is_of_process(frame: FrameType | None) -> bool:
     return False
 
 
-_OF_DISKS = "simloop._sandbox.disk.disk_functions"
+_IN_FRONT = "simloop._sandbox."
+"""Whose functions stand in front of Python's in runs."""
 
 _DEPTH = 3
 """How far the caller is looked for where no module is being imported."""
@@ -372,7 +373,7 @@ _OF_PROCESS = (
     *("importlib._bootstrap", "importlib._bootstrap_external", "warnings", "_py_warnings"),
     "pdb",  # What it shows is the user's.
 )
-_WATCHERS = ("simloop.cli", "simloop.trace", "simloop.testing")
+_WATCHERS = ("simloop.cli", "simloop.trace", "simloop.testing", "simloop.net.wire.captures")
 """Packages that write down what they see of a run."""
 
 _RUNNERS = ("simloop._kernel.kernel", "simloop.cli._running.execution", "simloop.world.running")
