@@ -18,6 +18,7 @@ it has neither.
 
 from __future__ import annotations
 
+import os
 from asyncio import Task
 from asyncio.futures import _set_result_unless_cancelled  # type: ignore[attr-defined]
 from hashlib import blake2b
@@ -47,6 +48,7 @@ from .plain_text import canonical, lasting, lasting_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from simloop._kernel import Handle, TimerHandle
 
@@ -88,6 +90,15 @@ def _keep_kind(kind: Any) -> None:
 
 _words = instruction_words()
 
+_ENGINE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # noqa: PTH120 - cheaper to import than pathlib
+
+
+def _line_in(frame: FrameType) -> int:
+    """Return the line of a frame; in the engine's code that of the function, which moves less."""
+    code = frame.f_code
+    first = code.co_firstlineno - 1 if code.co_filename.startswith(_ENGINE) else 0
+    return (frame.f_lineno or first) - first
+
 
 class _Records:
     """What is told of a run, on its way into the hash, and the numbers of its texts."""
@@ -119,7 +130,7 @@ class _Records:
             _keep_kind(kind)
         coro = coroutine_of(task)
         frame = frame_of(coro)
-        line = 0 if frame is None else frame.f_lineno or 0
+        line = 0 if frame is None else _line_in(frame)
         label = qualified_name(coro)
         number = self._number(f"{label} {line}" if line else label)
         if line and type(coro) is CoroutineType and _words is not None:

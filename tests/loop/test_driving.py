@@ -309,6 +309,6 @@ def test_however_it_is_driven_the_steps_are_the_same(drive) -> None:
         drive(loop, task)
         loop.run_until_idle()
         loop.close()
-        return [step for step in recorder.steps if "stop_when_done" not in step.label]
+        return [step for step in recorder.steps if "_run_until_complete_cb" not in step.label]
 
     assert first_difference(record(drive_freely), record(drive)) is None

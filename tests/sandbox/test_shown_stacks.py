@@ -243,3 +243,13 @@ def test_who_is_in_no_run_sees_every_frame():
     assert threading.__file__ in own
     assert any(name.startswith(ENGINE) for name in in_run)
     assert in_run > after
+
+
+def test_the_main_task_shows_what_asyncio_shows():
+    """Its callback is that of asyncio's ``run_until_complete``: no path of ours is in its repr."""
+
+    async def main():
+        asyncio.current_task().set_name("main")  # Each counts its own.
+        return repr(asyncio.current_task())
+
+    assert simloop.run(main()) == asyncio.run(main())

@@ -9,7 +9,7 @@ from array import array
 
 import simloop
 from simloop.trace import Digest
-from simloop.trace.digest import _Records
+from simloop.trace.digest import _line_in, _Records
 from simloop.trace.labels import label, position_of
 
 TEXT, BYTES, SENT, SLEPT = -1, -2, -3, -4
@@ -294,3 +294,18 @@ def test_what_is_common_goes_the_short_way(monkeypatch):
     assert simloop.simulate(main).steps > 3000
     made[:] = [each for each in made if each is not nameless]  # It has no module.
     assert len(made) < 50
+
+
+def test_a_place_in_the_engine_is_told_by_its_line_in_the_function():
+    """An edit elsewhere in a file of ours moves no digest; of the program all lines count."""
+
+    async def own():
+        """Stand at a line of this file."""
+
+    loop = simloop.SimLoop()
+    ours, theirs = loop.shutdown_asyncgens(), own()
+    assert _line_in(ours.cr_frame) == 1
+    assert _line_in(theirs.cr_frame) == own.__code__.co_firstlineno
+    ours.close()
+    theirs.close()
+    loop.close()

@@ -15,8 +15,9 @@ import asyncio
 import sys
 import warnings
 import weakref
-from asyncio import futures, tasks
+from asyncio import base_events, futures, tasks
 from contextlib import suppress
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simloop._loop.state import LoopState
@@ -261,6 +262,10 @@ class Lifecycle(LoopState):
                 )
 
 
+_of_asyncio: Any = base_events
+
+
+@wraps(_of_asyncio._run_until_complete_cb)  # Which the repr of a task names, and its place.
 def _stop_when_done(future: asyncio.Future[Any]) -> None:
     """Stop the loop of a future that is done, unless its error ends the run anyway."""
     if not future.cancelled():
