@@ -353,15 +353,13 @@ if hasattr(_thread, "_ThreadHandle"):
 
 def join_for_real(function: object) -> None:
     """Wait until a thread has really ended, given the function that it was started with."""
-    thread: Any = getattr(function, "__self__", None)
+    thread = getattr(function, "__self__", None)
     if not isinstance(thread, threading.Thread):
         return
-    started: Any = thread
-    if started._started.is_set():
+    if thread._started.is_set():  # type: ignore[attr-defined]  # Python's own
         _real_join(thread)
     else:  # It was killed before its first step, and is not to be listed as one that begins.
-        limbo: Any = threading
-        limbo._limbo.pop(thread, None)
+        threading._limbo.pop(thread, None)  # type: ignore[attr-defined]  # as above
 
 
 def _count_with(real: Callable[[], int], name: str, first: int) -> Callable[[], int]:
