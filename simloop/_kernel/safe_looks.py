@@ -48,10 +48,10 @@ _function_in = functools.partial.__dict__["func"].__get__
 # on in CPython's Objects/*.c, of Lib/threading.py (then follows the state), of _hashopenssl.c (an
 # "@"), and what asyncpg's proxies append (it alone); Lib/unittest/mock.py gives a decimal number,
 # and rlock_repr in Modules/_threadmodule.c the thread, which the system numbers by an address, too.
-# ctypes shows references in parentheses, and libraries by their handle.
+# ctypes shows references in parentheses, and libraries by their handle; greenlets have two.
 _ADDRESS = (
     r" (?:at|@) 0x[0-9a-fA-F]{6,16}(?=[>:;, ])| 0x[0-9a-f]{9,16}(?=>)| owner=[0-9]{6,20}(?= count=)"
-    r"| \(0x[0-9a-f]{6,16}\)(?=>)| handle [0-9a-f]{6,16}(?= at| *>)"
+    r"| \(0x[0-9a-f]{6,16}\)(?=>)| \(otid=0x[0-9a-f]{6,16}\)| handle [0-9a-f]{6,16}(?= at| *>)"
 )
 _OF_A_MOCK = re.compile(r"(<\w*Mock\b[^<>\n]*) id='[0-9]{7,20}'>")
 # The only well-known ones without a bracket: those of numpy.random.
@@ -61,7 +61,10 @@ _MAY_HOLD_ONE = re.compile(_ADDRESS)
 _BRACKETS_AND_ADDRESSES = re.compile(rf"[-=]>|[<>\n]|{_ADDRESS}")
 # What reprlib leaves of such a form, which asyncio shows arguments by: 13 characters, the dots, and
 # the last 14, which begin in the address or just before it.
-_CUT = re.compile(r"(<[^<>\n]{12}\.\.\.)[^<>\n]{0,8}x[0-9a-f]{6,16}>")
+_CUT = re.compile(
+    r"(<[^>\n]{12}\.\.\.)(?:[^<>\n]{0,8}x[0-9a-f]{6,16}(?=>)|[0-9a-f]{12}(?=>>)"
+    r"|[0-9a-f]{4,9}(?= \[\w{3,8}\]>))"
+)
 
 
 def without_addresses(text: str) -> str:
@@ -81,10 +84,10 @@ def without_addresses(text: str) -> str:
         text = _OF_A_MOCK.sub(r"\1>", text)
     if ") at 0x" in text:
         text = _OF_NUMPY.sub(r"\1", text)
-    return _CUT.sub(r"\1>", text) if "..." in text else text
+    return _CUT.sub(r"\1", text) if "..." in text else text
 
 
-_MARKS = (b"0x", b"Mock", b" owner=", b" handle ")
+_MARKS = (b"0x", b"...", b"Mock", b" owner=", b" handle ")
 
 
 def bytes_without_addresses(data: bytes) -> bytes:

@@ -29,7 +29,8 @@ The rooms: :mod:`.patching` (the tricks, and the list of what is patched), :mod:
 :mod:`.libraries` (what is patched), and :mod:`.killing` (how killed code ends). Beside them stand
 :mod:`.run_context` (which thread is in which run), :mod:`.heard_calls` (where one may be
 preempted), :mod:`.permissions` and :mod:`.audit_guard` (what is refused), :mod:`.shown_stacks`
-(what a program sees of its callers), and :mod:`.sandbox`, which puts them together.
+(what a program sees of its callers), :mod:`.shown_errors` (what its process shows of errors), and
+:mod:`.sandbox`, which puts them together.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ from .process.signals import interrupt_handler, leave_interrupts, take_interrupt
 from .process.threads import foreign, join_for_real, leave_lines, wake_all
 from .run_context import RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
+from .shown_errors import with_own_entries
 from .shown_stacks import begins_run, end_at_program
 from .time import (  # noqa: F401
     datetimes,
@@ -142,4 +144,5 @@ __all__ = [
     "unshield",
     "unwind",
     "wake_all",
+    "with_own_entries",
 ]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
-__all__ = ["begins_run", "end_at_program"]
+__all__ = ["begins_run", "end_at_program", "is_engine"]
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
@@ -64,14 +64,15 @@ def end_at_program(stack: traceback.StackSummary) -> None:
         del stack[-1]
 
 
-def _is_engine(frame: FrameType) -> bool:
+def is_engine(frame: FrameType) -> bool:
+    """Tell whether a frame is of simloop's own code."""
     return frame.f_code.co_filename.startswith(_ENGINE)
 
 
 def _own_frames(frame: FrameType | None) -> Iterator[FrameType]:
     """Yield the program's frames from one on, outwards, as far as the run goes."""
     while frame is not None and frame.f_code not in _beginnings:
-        if not _is_engine(frame):
+        if not is_engine(frame):
             yield frame
         frame = frame.f_back
 
@@ -101,7 +102,7 @@ def _own_entries(tb: Any, walk: Callable[[Any], Iterator[Any]]) -> Iterator[Any]
         yield from walk(tb)
         return
     while tb is not None:
-        if not _is_engine(tb.tb_frame):
+        if not is_engine(tb.tb_frame):
             yield next(iter(walk(tb)))
         tb = tb.tb_next
 
@@ -113,7 +114,7 @@ def _task_stack(task: Any, limit: int | None) -> list[FrameType]:
         return every
     frames = _real_task_stack(task, None)
     begins = [index for index, frame in enumerate(frames) if frame.f_code in _beginnings]
-    own = [each for each in frames[begins[-1] if begins else 0 :] if not _is_engine(each)]
+    own = [each for each in frames[begins[-1] if begins else 0 :] if not is_engine(each)]
     if limit is None:
         return own
     return own[:limit] if task.done() else own[max(len(own) - limit, 0) :]
@@ -134,6 +135,15 @@ def _warn(
         own = _own_levels(caller, _is_import_system)
         stacklevel = next(islice(own, stacklevel - 1, None), _PAST_ALL)
     _real_warn(message, category, stacklevel + 1, source, **more)
+
+
+def _show_warning(msg: Any) -> None:
+    """Do what ``warnings._showwarnmsg`` does; what C warns of within the engine is the caller's."""
+    if str(msg.filename).startswith(_ENGINE) and by_thread.get(get_ident()) is not None:
+        own = next(_own_frames(sys._getframe(1)), None)
+        if own is not None:
+            msg.filename, msg.lineno, msg.line = own.f_code.co_filename, own.f_lineno, None
+    _real_show_warning(msg)
 
 
 def _find_caller(self: Any, stack_info: bool = False, stacklevel: int = 1) -> Any:  # noqa: FBT001, FBT002 - logging's
@@ -159,7 +169,7 @@ def _calls_back(frame: FrameType) -> bool:
 
 def _is_of_run(frame: FrameType | None) -> TypeGuard[FrameType]:
     """Tell whether a frame is the program's: the engine counts its own frames."""
-    return frame is not None and not _is_engine(frame) and by_thread.get(get_ident()) is not None
+    return frame is not None and not is_engine(frame) and by_thread.get(get_ident()) is not None
 
 
 def _own_levels(frame: FrameType, is_internal: Callable[[FrameType], bool]) -> Iterator[int]:
@@ -174,7 +184,7 @@ def _own_levels(frame: FrameType, is_internal: Callable[[FrameType], bool]) -> I
     while walked is not None and walked.f_code not in _beginnings:
         if not is_internal(walked):
             level += 1
-            if not _is_engine(walked):
+            if not is_engine(walked):
                 yield level
         walked = walked.f_back
 
@@ -185,7 +195,7 @@ def _is_import_system(frame: FrameType) -> bool:
     return "importlib" in file and "_bootstrap" in file
 
 
-_modules: tuple[Any, Any, Any] = (traceback, logging, base_tasks)
+_modules: tuple[Any, Any, Any, Any] = (traceback, logging, base_tasks, warnings)
 _is_loggings: Callable[[FrameType], bool] = _modules[1]._is_internal_frame
 _LOGGINGS = logging.Logger.findCaller.__code__.co_filename
 _real_walk_stack = rewrite(traceback.walk_stack, _walk_stack)
@@ -195,3 +205,4 @@ _real_find_caller = logging.Logger.findCaller
 _real_task_stack = rewrite(_modules[2]._task_get_stack, _task_stack)
 entry(logging.Logger, "findCaller", _find_caller)
 _real_warn = redirect(warnings.warn, _warn)
+_real_show_warning = rewrite(_modules[3]._showwarnmsg, _show_warning)

@@ -7,9 +7,11 @@ import json
 import re
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+import simloop
 from simloop.cli import ExitStatus
 from simloop.trace import EventFile
 
@@ -254,6 +256,26 @@ def test_a_traceback_begins_in_the_program(run, tmp_path):
     assert "ZeroDivisionError: division by zero" in lines
     assert not [line for line in lines if "asyncio" in line or "simloop/" in line]
     closing(done)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import time; time.sleep(-1)",
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import queue; queue.SimpleQueue().get(timeout=1)",
+        """
+import threading, time
+threading.excepthook = threading.__excepthook__
+threading.Thread(target=time.sleep, args=(-1,)).start()
+""",
+    ],
+)
+def test_a_traceback_shows_no_frame_of_the_engine(run, program):
+    """Not in its middle either: where a call of the program is answered is not the program's."""
+    done = run(program)
+    assert "Traceback" in done.err
+    assert str(Path(simloop.__file__).parent) not in done.err
 
 
 def test_a_property_is_told_by_what_it_says(run):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import socket
 import sys
 import threading
+import time
 import traceback
 import warnings
 from pathlib import Path
@@ -15,6 +18,7 @@ from traceback import walk_stack, walk_tb
 import pytest
 
 import simloop
+from simloop._kernel.safe_looks import without_addresses
 from simloop.trace import Recorder
 
 ENGINE = str(Path(simloop.__file__).parent)
@@ -131,7 +135,52 @@ async def task_made_in_debug_mode():
     gc.collect()
 
 
+async def error_that_ends_a_thread():
+    with pytest.MonkeyPatch.context() as patch:  # Pytest has a hook of its own.
+        patch.setattr(threading, "excepthook", threading.__excepthook__)
+        thread = threading.Thread(target=time.sleep, args=(-1,))
+        thread.start()
+        thread.join()
+
+
+async def error_in_a_finalizer():
+    class Sleeper:
+        def __del__(self):
+            time.sleep(-1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+        Sleeper()
+
+
+async def warning_of_an_unclosed_file():
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = _show
+        file = open(os.devnull)  # noqa: SIM115, PTH123 - left open
+        file = None  # noqa: F841 - where it goes
+        held = [open(os.devnull)]  # noqa: SIM115, PTH123 - the same
+        held.append(held)
+        del held
+        gc.collect()
+
+
+async def error_given_to_the_hook():
+    try:
+        time.sleep(-1)
+    except ValueError:
+        try:
+            socket.create_connection(("127.0.0.1", 9))
+        except OSError as error:
+            group = BaseExceptionGroup("both", [error])
+            sys.__excepthook__(type(group), group, None)
+
+
 PROGRAMS = [
+    error_that_ends_a_thread,
+    error_in_a_finalizer,
+    error_given_to_the_hook,
+    warning_of_an_unclosed_file,
     record_by_a_callback,
     warning_by_a_callback,
     stacks_of_tasks,
@@ -164,12 +213,12 @@ def test_it_is_the_same_whoever_watches(program, capsys, monkeypatch):
     for depth, options in ((0, {}), (3, {}), (0, {"recorder": Recorder()})):
         outcome = called_deeper(depth, **options)
         assert outcome.error is None
-        seen.append((outcome.digest, capsys.readouterr().err))
+        seen.append((outcome.digest, without_addresses(capsys.readouterr().err)))
     assert seen[0] == seen[1] == seen[2]
     assert seen[0][1]
     assert ENGINE not in seen[0][1]
     simloop.run(program())  # Which nobody watches.
-    assert capsys.readouterr().err == seen[0][1]
+    assert without_addresses(capsys.readouterr().err) == seen[0][1]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -253,3 +302,27 @@ def test_the_main_task_shows_what_asyncio_shows():
         return repr(asyncio.current_task())
 
     assert simloop.run(main()) == asyncio.run(main())
+
+
+def test_an_error_keeps_its_frames():
+    """What was shown without the engine's frames has all of them afterwards, for debuggers."""
+
+    async def main():
+        try:
+            time.sleep(-1)
+        except ValueError as error:
+            frames = _files(error.__traceback__)
+            sys.__excepthook__(type(error), error, error.__traceback__)
+            return frames, _files(error.__traceback__)
+
+    before, after = simloop.run(main())
+    assert before == after
+    assert any(each.startswith(ENGINE) for each in before)
+
+
+def _files(entry):
+    found = []
+    while entry is not None:
+        found.append(entry.tb_frame.f_code.co_filename)
+        entry = entry.tb_next
+    return found

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import simloop
 from simloop._kernel.safe_looks import message_of
+from simloop._sandbox import with_own_entries
 from simloop.errors import SimError
 
 __all__ = ["print_error", "with_own_frames"]
@@ -27,7 +28,8 @@ def print_error(error: BaseException) -> None:
             if not isinstance(error.code, int | None):
                 sys.stderr.write(f"{error.code}\n")
         else:
-            traceback.print_exception(with_own_frames(error))
+            with with_own_entries(error):
+                traceback.print_exception(with_own_frames(error))
     except Exception:  # noqa: BLE001 - a class of the program's that can't be shown
         sys.stderr.write(f"{message_of(error)}\n")
 
