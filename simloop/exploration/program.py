@@ -10,6 +10,7 @@ runs of a search take turns in one that is kept. A run that is told of has a fre
 
 from __future__ import annotations
 
+import copy
 import inspect
 import warnings
 from contextlib import contextmanager
@@ -100,6 +101,12 @@ class Program:
         self._kept: KeptWorld[ExploredWorld] = KeptWorld(
             lambda gate: ExploredWorld(gate, **given_world), ExploredWorld.renew_for, self.options
         )
+
+    def with_steps(self, most: int) -> Program:
+        """Return the same program, whose runs take fewer steps."""
+        shorter = copy.copy(self)
+        shorter.options = self.options._replace(max_steps=most)
+        return shorter
 
     def search(
         self, strategy: Strategy, answer: Any, *, watchers: Collection[Any] = ()

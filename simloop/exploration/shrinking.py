@@ -7,6 +7,10 @@ say what a delay is for. What an accepted candidate really used takes its place.
 deviation that is left is tried alone, and near itself: the way down ends in a local minimum now
 and then.
 
+A run that ends at the limit of steps goes on for ever: a polling loop, say. Such runs are let go
+twenty times as far as the undisturbed one instead, and only the result to the limit itself; if it
+ends before that, the search is made again with runs that go all the way.
+
 Must not know: strategies, and what the deviations mean beyond "a delay" or "an option".
 
 Invariants: the result fails as the original does; it never grows; the same original gives the same
@@ -18,6 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simloop._kernel.gate import LOG_FIRST, PER_DECADE, RANKS
+from simloop.errors import LimitError
 
 from .gates import ByKey
 from .same_failure import identity_of
@@ -36,6 +41,9 @@ _RUNS_MAX = 400
 _TRIED_FIRST = (1, RANKS + 1, 2, RANKS + 2)
 _CALLS_MAX = 24
 _OPTIONS_MAX = 24
+_TIMES, _STEPS_MIN = 20, 2_000
+"""How far a run goes that may go on for ever: so many times the undisturbed one, and so far."""
+
 _LOG_STEPS = (3 * PER_DECADE, PER_DECADE, 3, 1)
 
 
@@ -70,6 +78,7 @@ class Shrinker:
         self._seen: dict[tuple[tuple[Key, int], ...], bool] = {}
         self.best: dict[Key, int] = dict(taken)
         self.runs: int = 0
+        self._steps = 0  # Of the latest run.
 
     def fails(self, candidate: Mapping[Key, int]) -> bool:
         """Try a candidate; where it fails in the same way, it may become the best."""
@@ -78,24 +87,57 @@ class Shrinker:
             return self._seen[known]
         if self.runs >= self._runs_max:
             raise _EnoughError
+        taken = self._taken_by(candidate)
+        self._seen[known] = taken is not None
+        if taken is not None and _size(taken) < _size(self.best):
+            self.best = taken
+            self._seen[tuple(sorted(taken.items()))] = True
+        return taken is not None
+
+    def _taken_by(self, candidate: Mapping[Key, int]) -> dict[Key, int] | None:
+        """Return what a run really took of a candidate; None where it does not fail alike."""
         self.runs += 1
         ran, gate = self._program.play(ByKey(candidate), permuted=self._permuted)
+        self._steps = ran.world.steps
         has_failed = ran.error is not None and identity_of(ran.error) == self._identity
-        self._seen[known] = has_failed
-        if has_failed and _size(gate.taken) < _size(self.best):
-            self.best = gate.taken
-            self._seen[tuple(sorted(gate.taken.items()))] = True
-        return has_failed
+        return gate.taken if has_failed else None
 
     def shrink(self) -> bool:
         """Search; false if the original does not fail in the same way."""
-        if not self.fails(self.best):
+        whole = self.best
+        if not self.fails(whole):
             return False
+        if not whole or self.fails({}):
+            return True
+        program, shorter = self._program, self._shorter_program(self._steps)
+        if shorter is not None:
+            self._program = shorter
+            self._search()
+            self._program = program
+            if self._taken_by(self.best) is not None:
+                return True
+            self.best = whole
+            self._seen.clear()
+        self._search()
+        return True
+
+    def _shorter_program(self, steps: int) -> Program | None:
+        """Return the program with a lower limit of steps, where it fails by passing its own.
+
+        Args:
+            steps: How many the undisturbed run takes.
+        """
+        limit = self._program.options.max_steps
+        if limit is None or self._identity.kind != LimitError.__qualname__:
+            return None
+        lower = max(_TIMES * steps, _STEPS_MIN)
+        return self._program.with_steps(lower) if lower < limit else None
+
+    def _search(self) -> None:
+        """Look for the smallest schedule, as long as there are runs left."""
         try:
-            if len(self.best) and self.fails({}):
-                return True
             if self._try_one_thread():
-                return True
+                return
             self._shorten()
             self._divide()
             before = None
@@ -106,7 +148,6 @@ class Shrinker:
             self._try_alone()
         except _EnoughError:
             pass
-        return True
 
     def _try_one_thread(self) -> bool:
         """Try whether it is enough that one thread is held at one of its calls, a moment.

@@ -10,6 +10,7 @@ import pytest
 
 import simloop
 from simloop.errors import UsageError
+from simloop.exploration.program import Program
 
 from . import broken_programs
 from .broken_programs import BROKEN
@@ -106,6 +107,56 @@ def test_a_program_that_spins_is_a_finding() -> None:
 
     found = simloop.explore(main, schedules=100, max_steps=500)
     assert found.failures[0].kind == "limit"
+
+
+async def _polls(times: int, until: float = 0.6) -> None:
+    """Poll so many times, or until something is done: never, if it takes longer than it may."""
+    loop = asyncio.get_running_loop()
+    begun, is_done = loop.time(), False
+
+    async def set_it() -> None:
+        nonlocal is_done
+        await asyncio.sleep(0.5)
+        is_done = loop.time() - begun < until
+
+    task = asyncio.create_task(set_it())
+    for _ in range(times):
+        if is_done:
+            break
+        await asyncio.sleep(0.01)
+    await task
+
+
+def test_a_program_that_polls_for_ever_is_shrunk_by_short_runs(monkeypatch) -> None:
+    """Only what is told runs to the limit: to shrink, it is enough that a run goes on and on."""
+    ran = []
+    play = Program.play
+
+    def counted(self, *args, **kwargs):
+        result = play(self, *args, **kwargs)
+        ran.append(result[0].world.steps)
+        return result
+
+    monkeypatch.setattr(Program, "play", counted)
+    found = simloop.explore(lambda: _polls(1 << 40), schedules=100, max_steps=20_000)
+    (failure,) = found.failures
+    assert failure.kind == "limit"
+    assert len(failure.schedule.deviations) == 1
+    long = [steps for steps in ran if steps >= 20_000]
+    assert 1 <= len(long) <= 3 < len(ran)  # The original, the result, and what is told.
+
+
+def test_what_ends_before_the_limit_is_no_smaller_schedule() -> None:
+    """A smaller schedule whose run is only long is none: it would not fail at the limit."""
+
+    async def main() -> None:
+        is_long, is_endless = simloop.choose(2), simloop.choose(2)
+        if is_long:
+            await _polls(1 << 40 if is_endless else 3_000, until=0.0)
+
+    (failure,) = simloop.explore(main, schedules=100, max_steps=20_000).failures
+    assert failure.kind == "limit"
+    assert len(failure.schedule.deviations) == 2
 
 
 def test_sleeps_are_stretched_only_where_they_stand_for_io() -> None:
