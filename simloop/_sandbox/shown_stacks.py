@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
-__all__ = ["begins_run", "end_at_program", "is_engine"]
+__all__ = [
+    "CALLED_BACK",
+    "begins_run",
+    "calls_back",
+    "end_at_program",
+    "is_engine",
+    "own_frames",
+]
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
@@ -45,8 +52,7 @@ _PAST_ALL = 1 << 20
 """As ``stacklevel``: beyond the first frame, which Python tells as a place in ``sys``."""
 
 _KERNEL = f"{_ENGINE}_kernel{os.sep}"
-_run_handle = Handle._run.__code__
-_CALLED_BACK = _run_handle.co_filename, _run_handle.co_firstlineno, _run_handle.co_name
+CALLED_BACK = Handle._run.__code__
 """Where the real loop calls back, as a record names its place."""
 
 _beginnings: dict[CodeType, None] = {}
@@ -69,7 +75,7 @@ def is_engine(frame: FrameType) -> bool:
     return frame.f_code.co_filename.startswith(_ENGINE)
 
 
-def _own_frames(frame: FrameType | None) -> Iterator[FrameType]:
+def own_frames(frame: FrameType | None) -> Iterator[FrameType]:
     """Yield the program's frames from one on, outwards, as far as the run goes."""
     while frame is not None and frame.f_code not in _beginnings:
         if not is_engine(frame):
@@ -83,7 +89,7 @@ def _walk_stack(f: FrameType | None) -> Iterator[tuple[FrameType, int]]:
     if by_thread.get(get_ident()) is None:
         walked: Iterator[tuple[FrameType, int]] = _real_walk_stack(first)
         return walked
-    return ((frame, frame.f_lineno) for frame in _own_frames(first))
+    return ((frame, frame.f_lineno) for frame in own_frames(first))
 
 
 def _walk_traceback(tb: Any) -> Iterator[Any]:
@@ -129,7 +135,7 @@ def _warn(
 ) -> None:
     """Do what ``warnings.warn`` does, whose ``stacklevel`` counts the program's frames."""
     caller = sys._getframe(1)
-    if _calls_back(caller):
+    if calls_back(caller):
         stacklevel = _PAST_ALL
     elif stacklevel > 1 and _is_of_run(caller):
         own = _own_levels(caller, _is_import_system)
@@ -140,7 +146,7 @@ def _warn(
 def _show_warning(msg: Any) -> None:
     """Do what ``warnings._showwarnmsg`` does; what C warns of within the engine is the caller's."""
     if str(msg.filename).startswith(_ENGINE) and by_thread.get(get_ident()) is not None:
-        own = next(_own_frames(sys._getframe(1)), None)
+        own = next(own_frames(sys._getframe(1)), None)
         if own is not None:
             msg.filename, msg.lineno, msg.line = own.f_code.co_filename, own.f_lineno, None
     _real_show_warning(msg)
@@ -151,8 +157,8 @@ def _find_caller(self: Any, stack_info: bool = False, stacklevel: int = 1) -> An
     caller: FrameType | None = sys._getframe(1)
     while caller is not None and caller.f_code.co_filename == _LOGGINGS:
         caller = caller.f_back
-    if caller is not None and _calls_back(caller):
-        return (*_CALLED_BACK, None)
+    if caller is not None and calls_back(caller):
+        return CALLED_BACK.co_filename, CALLED_BACK.co_firstlineno, CALLED_BACK.co_name, None
     if caller is not None and stacklevel == 1 and not stack_info:
         # What Python's own finds, by fewer calls: most records come by here.
         code = caller.f_code
@@ -162,7 +168,7 @@ def _find_caller(self: Any, stack_info: bool = False, stacklevel: int = 1) -> An
     return _real_find_caller(self, stack_info, stacklevel + 1)
 
 
-def _calls_back(frame: FrameType) -> bool:
+def calls_back(frame: FrameType) -> bool:
     """Tell whether what calls is the engine, which runs a callback: in one way of several."""
     return frame.f_code.co_filename.startswith(_KERNEL)
 

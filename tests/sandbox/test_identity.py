@@ -68,6 +68,28 @@ def test_what_agrees_with_what():
     assert simloop.run(main()) == 1000 != os.getpid()
 
 
+def test_the_stacks_of_threads_are_those_of_the_runs():
+    """Real threads of the process, and those of an earlier run, are none of a run's."""
+
+    async def main():
+        ended = threading.Thread(target=int)
+        ended.start()
+        ended.join()
+        await asyncio.to_thread(int)
+        held = threading.Event()
+        waiting = threading.Thread(target=held.wait, name="waiting")
+        waiting.start()
+        names = {each.ident: each.name for each in threading.enumerate()}
+        found = [names[ident] for ident in sys._current_frames()]
+        assert list(sys._current_exceptions()) == list(sys._current_frames())
+        held.set()
+        waiting.join()
+        return found
+
+    found = [simloop.simulate(main).value for _ in range(3)]
+    assert found == [["MainThread", "asyncio_0", "waiting"]] * 3
+
+
 def test_threads_of_a_run_are_told_apart():
     """Each thread of a run has an identifier of its own, known to itself and by its object."""
     told = []

@@ -199,15 +199,15 @@ _real_repr = rewrite(threading.Thread.__repr__, _repr)
 
 
 def _by_ident(name: str) -> None:
-    """Let a function of ``sys`` that returns something by thread use the run's identifiers."""
+    """Let a function of ``sys`` that returns something by thread tell of the run's alone."""
 
     def function() -> Any:
         found = real()
         run = by_thread.get(get_ident())
         if run is None or _is_internal():
             return found
-        numbers = run.numbers
-        return {_ident_of(numbers.get(each), each): value for each, value in found.items()}
+        own = [(number, each) for each, number in run.numbers.items() if each in found]
+        return {_ident_of(number, each): found[each] for number, each in sorted(own)}
 
     real = redirect(getattr(sys, name), function)
 
