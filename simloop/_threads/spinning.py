@@ -15,23 +15,24 @@ seen in the run, because the clock stood still until then.
 Must not know: what the thread waits for.
 
 Invariants: a thread that computes (one of its variables changes, or what its objects hold) is left
-alone; a thread that another tool traces is, too.
+alone; a thread that another tool traces is, too. No frame and no object of the program's is held
+from one line to the next: when looking begins is decided in real time.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from _thread import LockType
-from types import BuiltinMethodType, MethodType
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from simloop._kernel.safe_looks import attribute_of, variables_of
 from simloop.errors import LimitError
+
+from .watching.seen_state import SeenState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, FrameType
+    from types import FrameType
 
     from simloop._kernel import Kernel
 
@@ -42,6 +43,7 @@ __all__ = [
     "Spin",
     "Spinner",
     "end_of_turn",
+    "is_traced",
     "look_for_spin",
     "raise_failure",
     "thread_state",
@@ -62,11 +64,6 @@ _LINES = 5000
 _STEP_NS = 1000
 _GROWTH = 1000
 _WAIT_MAX_NS = 366 * 86_400 * 10**9
-
-_PLAIN = (int, float, str, bytes, bool, type(None), MethodType, BuiltinMethodType)
-"""Types whose objects are compared by what they are worth; a method by what it is of."""
-
-_SIZED = (list, dict, set, tuple)
 
 
 class Spinner(Protocol):
@@ -103,12 +100,13 @@ class Spin:
         """Whether the thread waits because it spins."""
         self._lines = 0
         self._rounds = 0
-        self._round: list[Any] = []
-        self._before: list[Any] | None = None
+        self._round = SeenState()
+        self._before: SeenState | None = None
         # Where a round begins: its outermost frame's first line. Not just any, for two reasons: the
         # same is found wherever it was when looking began, and what is called in a round may hold a
         # lock that it has given back by then (``while queue.empty()``).
-        self._anchor: FrameType | None = None
+        # It is an address, which is the frame's until that has returned.
+        self._anchor = 0
         # A line and the jump on it are two: a round may come to both (3.13), or to jumps alone.
         self._first = (0, False)
         self._since_ns: int | None = None
@@ -118,8 +116,7 @@ class Spin:
         if self._thread.spin is self:
             self._thread.spin = None
             self._end()
-            self._anchor = self._before = None
-            self._round = []
+            self._anchor, self._before, self._round = 0, None, SeenState()
 
     def line(self, frame: FrameType, *, jumps: bool = False) -> None:
         """Take note of a line, or of a jump on it, called on the thread that comes to it."""
@@ -128,23 +125,31 @@ class Spin:
         if str(frame.f_globals.get("__name__")).startswith("simloop."):
             return
         anchor = self._anchor
-        if frame is anchor and (frame.f_lineno, jumps) == self._first:
+        if id(frame) == anchor and (frame.f_lineno, jumps) == self._first:
             self._round_ends(frame)
             return
         self._lines += 1
-        if self._lines > _LINES or (anchor is None and not self._thread.is_in_turn()):
+        if self._lines > _LINES or (not anchor and not self._thread.is_in_turn()):
             self.end()
-        elif anchor is None or len(self._round) > _ROUND_MAX or self._is_further_out(frame):
-            self._anchor, self._first = frame, (frame.f_lineno, jumps)
-            self._round, self._before, self._rounds = [], None, 0
+        elif not anchor or len(self._round) > _ROUND_MAX or self._is_further_out(frame):
+            self._begin_at(id(frame), (frame.f_lineno, jumps))
         else:
-            self._round += _state(frame)
+            self._round.add(frame)
+
+    def returns(self, frame: FrameType) -> None:
+        """Take note that a frame comes to its end, or is left: another may have its address."""
+        if id(frame) == self._anchor:
+            self._begin_at(0, (0, False))
+
+    def _begin_at(self, anchor: int, first: tuple[int, bool]) -> None:
+        self._anchor, self._first = anchor, first
+        self._round, self._before, self._rounds = SeenState(), None, 0
 
     def _is_further_out(self, frame: FrameType | None) -> bool:
         """Return whether a line comes before the first one of the round, or calls what has it."""
-        if frame is self._anchor and frame is not None:
+        if frame is not None and id(frame) == self._anchor:
             return frame.f_lineno < self._first[0]
-        while frame is not None and frame is not self._anchor:
+        while frame is not None and id(frame) != self._anchor:
             frame = frame.f_back
         return frame is None
 
@@ -152,8 +157,9 @@ class Spin:
         if not self._thread.is_in_turn():
             self.end()
             return
-        done, self._round = self._round + _state(frame), []
-        same = self._before is not None and _same(self._before, done)
+        done, self._round = self._round, SeenState()
+        done.add(frame)
+        same = self._before is not None and self._before.is_like(done)
         self._before = done
         self._rounds = self._rounds + 1 if same else 0
         self._lines = 0 if same else self._lines + 1
@@ -191,50 +197,23 @@ class Spin:
             self.is_yielding = False
 
 
-def _state(frame: FrameType) -> list[Any]:
-    """Return where a frame stands and what it sees, one level deep."""
-    code, names = frame.f_code, frame.f_globals
-    state: list[Any] = [code, frame.f_lineno]
-    seen = [
-        *variables_of(frame).values(),
-        *(names[each] for each in code.co_names if each in names),
-    ]
-    for value in seen:
-        state.append(value)
-        if isinstance(value, _SIZED):
-            state.append(len(value))
-        elif isinstance(own := attribute_of(value, "__dict__"), dict):
-            state.extend(own.values())
-    return state
-
-
-def _same(before: list[Any], after: list[Any]) -> bool:
-    return len(before) == len(after) and all(map(_is_same, before, after))
-
-
-def _is_same(before: Any, after: Any) -> bool:
-    if before is after:
-        return True
-    kind = type(before)
-    if kind is not type(after):
-        return False
-    if kind is tuple:  # What a call gathers as *args is a new one each time.
-        return len(before) == len(after) and all(map(_is_same, before, after))
-    if kind in _SIZED:
-        return not before and not after
-    if kind is LockType:  # ``Condition.wait(0)`` makes one each time, to wait at.
-        return bool(before.locked() == after.locked())
-    return kind in _PLAIN and bool(before == after)
-
-
 # Python 3.11 ------------------------------------------------------------------------------------
 
-_TRACE_LINE = 2  # CPython: PyTrace_LINE, Include/cpython/pystate.h.
+_TRACE_LINE, _TRACE_RETURN = 2, 3  # CPython: Include/cpython/pystate.h.
 
 
 def thread_state() -> Any:
     """Return what tells the interpreter which thread the caller is, where that is needed."""
     return None if hasattr(sys, "monitoring") else _current_state()
+
+
+def is_traced(thread: Spinner) -> bool:
+    """Return whether a tool traces a thread, which a second one would end; called on another one.
+
+    From Python 3.12 on two don't disturb one another. Frames, which have marks of what traces them,
+    are not asked for: whoever has one holds all its variables.
+    """
+    return not hasattr(sys, "monitoring") and _has_trace_function(thread.state)
 
 
 def end_of_turn(thread: SimThread) -> None:
@@ -267,6 +246,15 @@ if not hasattr(sys, "monitoring"):
     """What is to be raised in a thread; not by its trace function, a call from C that knows no
     errors."""
 
+    # Where PyThreadState of Include/cpython/pystate.h has c_tracefunc.
+    _TRACE_FUNCTION_AT = 72
+
+    def _has_trace_function(state: int | None) -> bool:
+        return (
+            state is not None
+            and ctypes.c_void_p.from_address(state + _TRACE_FUNCTION_AT).value is not None
+        )
+
     def raise_failure(thread: Spinner) -> bool:
         """Raise in a thread what was found of it, if anything; called on another one."""
         raised = _failed.pop(thread.ident, None)
@@ -298,6 +286,8 @@ if not hasattr(sys, "monitoring"):
                         kind.__init__(self, *(args or (message,)))
 
                     _failed[ident] = type(kind.__name__, (kind,), {"__init__": init})
+            elif what == _TRACE_RETURN:
+                spin.returns(frame)
             return 0
 
         _kept[ident] = called = _function(hear)
@@ -305,6 +295,10 @@ if not hasattr(sys, "monitoring"):
 
 
 else:
+
+    def _has_trace_function(state: int | None) -> bool:
+        del state
+        return False
 
     def raise_failure(thread: Spinner) -> bool:
         """Return False: a monitor's callback raises by itself."""
@@ -323,20 +317,25 @@ def _monitor(thread: Spinner) -> None:
 
     def end() -> None:
         monitoring.set_events(tool, 0)
-        monitoring.register_callback(tool, events.LINE, None)
-        monitoring.register_callback(tool, events.JUMP, None)
+        for event in callbacks:
+            monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
 
     spin = thread.spin = Spin(thread, end)
 
-    def hear_line(_code: CodeType, _line: int) -> None:
-        if real_ident() == ident:
-            spin.line(sys._getframe(1))
+    def heard_by(take: Callable[[FrameType], object]) -> Callable[..., None]:
+        def hear(*_what: Any) -> None:
+            if real_ident() == ident:
+                take(sys._getframe(1))
 
-    def hear_jump(_code: CodeType, *_where: int) -> None:
-        if real_ident() == ident:
-            spin.line(sys._getframe(1), jumps=True)
+        return hear
 
-    monitoring.register_callback(tool, events.LINE, hear_line)
-    monitoring.register_callback(tool, events.JUMP, hear_jump)  # A one-line loop has no other.
-    monitoring.set_events(tool, events.LINE | events.JUMP)
+    callbacks = {
+        events.LINE: heard_by(spin.line),
+        events.JUMP: heard_by(partial(spin.line, jumps=True)),  # A one-line loop has no other.
+        events.PY_RETURN: heard_by(spin.returns),
+        events.PY_UNWIND: heard_by(spin.returns),
+    }
+    for event, callback in callbacks.items():
+        monitoring.register_callback(tool, event, callback)
+    monitoring.set_events(tool, sum(callbacks))

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 import simloop
-from simloop._threads.spinning import Spin
+from simloop._threads.spinning import Spin, is_traced, thread_state
+from simloop._threads.watching.seen_state import SeenState
 
 pytestmark = pytest.mark.skipif(
     sys.gettrace() is not None and not hasattr(sys, "monitoring"),
@@ -234,6 +235,104 @@ def test_a_thread_that_computes_is_left_alone(kind, simulate):
         return await asyncio.to_thread(work)
 
     assert simulate(main).value == 0
+
+
+def _lets_go_in_steps_of(size):
+    """Return a program that lets go of something in each step, and computes before that."""
+
+    async def main():
+        told = []
+
+        class Told:
+            def __init__(self, number):
+                self.number = number
+
+            def __del__(self):
+                told.append(("gone", self.number, time.monotonic()))
+
+        def compute(number):
+            kept = Told(number)
+            sums = [sum(range(20_000)) for _ in range(size)]
+            return kept is sums
+
+        async def one(number):
+            try:
+                compute(number + 10)
+                yield number
+            finally:
+                told.append(("closed", number, time.monotonic()))
+
+        await asyncio.to_thread(int)  # From here on the loop's thread is looked at.
+        for number in range(3):
+            compute(number)
+            async for _ in one(number):
+                break
+            await asyncio.sleep(1)
+        return told
+
+    return main
+
+
+@pytest.mark.slow
+def test_what_is_looked_at_goes_when_it_would(simulate):
+    """That a step takes long in real time moves no finalizer: a slow machine has the same run."""
+    quick, slow = simulate(_lets_go_in_steps_of(1)), simulate(_lets_go_in_steps_of(900))
+    assert slow.value == quick.value
+    assert slow.digest == quick.digest
+
+
+@pytest.mark.skipif(hasattr(sys, "monitoring"), reason="two tools look side by side there")
+def test_a_thread_that_a_tool_traces_is_left_alone():
+    """A debugger that comes into the middle of a run goes on hearing of each line."""
+    thread = SimpleNamespace(state=thread_state())
+    before = sys.gettrace()
+    try:
+        sys.settrace(None)
+        assert not is_traced(thread)
+        sys.settrace(lambda *_: None)
+        assert is_traced(thread)
+    finally:
+        sys.settrace(before)
+
+
+def _seen_by(frame):
+    state = SeenState()
+    state.add(frame)
+    return state
+
+
+class Slotted:
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    "make", [Flag, list, lambda: [Flag()], Slotted, lambda: {"a": Flag()}, lambda: (Flag(), 1)]
+)
+def test_what_was_seen_is_held_by_nothing(make):
+    """Two looks at one thing are alike, and it goes as if it had not been looked at."""
+
+    def look(_thing):
+        return _seen_by(sys._getframe())
+
+    thing = make()
+    held = sys.getrefcount(thing)
+    first, second = look(thing), look(thing)
+    assert first.is_like(second)
+    assert sys.getrefcount(thing) == held
+    assert not first.is_like(look(Flag()))
+
+
+def test_another_object_at_the_same_address_is_another():
+    """A loop that makes a new object each time does something, if it looks the same."""
+
+    def look():
+        flag = Flag()
+        return _seen_by(sys._getframe()), id(flag)
+
+    looks = [look() for _ in range(50)]
+    assert len({address for _, address in looks}) < len(looks)
+    first, *others = (state for state, _ in looks)
+    assert not any(first.is_like(other) for other in others)
 
 
 def spin_by_a_loop_of_calls():

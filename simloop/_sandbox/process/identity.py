@@ -43,8 +43,11 @@ _SEES_REAL = (
     "threading",
     "importlib._bootstrap",
     "_frozen_importlib",
-    "simloop._threads.thread_position",
+    "simloop._sandbox.hashing.hash_of_none",
+    "simloop._threads.broken_off",
     "simloop._threads.real_threads",
+    "simloop._threads.step_watch",
+    "simloop._threads.thread_position",
 )
 """Modules that keep threads by their real identifiers (CPython 3.11 to 3.14, Lib/threading.py)."""
 
@@ -202,14 +205,19 @@ def _by_ident(name: str) -> None:
     """Let a function of ``sys`` that returns something by thread tell of the run's alone."""
 
     def function() -> Any:
-        found = real()
-        run = by_thread.get(get_ident())
-        if run is None or _is_internal():
-            return found
-        own = [(number, each) for each, number in run.numbers.items() if each in found]
-        return {_ident_of(number, each): found[each] for number, each in sorted(own)}
+        # Not by a name here: this frame is in it, and would hold it until it is next collected.
+        return _by_number(real(), _is_internal())
 
     real = redirect(getattr(sys, name), function)
+
+
+def _by_number(found: dict[int, Any], is_internal: bool) -> dict[int, Any]:  # noqa: FBT001 - of two
+    """Return what is the calling thread's run's, by the identifiers that it knows."""
+    run = by_thread.get(get_ident())
+    if run is None or is_internal:
+        return found
+    own = [(number, each) for each, number in run.numbers.items() if each in found]
+    return {_ident_of(number, each): found[each] for number, each in sorted(own)}
 
 
 _by_ident("_current_frames")

@@ -23,7 +23,13 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from simloop._threads.spinning import SPIN_S, look_for_spin, raise_failure, thread_state
+from simloop._threads.spinning import (
+    SPIN_S,
+    is_traced,
+    look_for_spin,
+    raise_failure,
+    thread_state,
+)
 from simloop._threads.thread_position import computing_time_s, step_of
 
 from . import watchman
@@ -128,7 +134,7 @@ class SpinWatch:
         if thread.spin is not None:
             if step != thread.step:
                 thread.spin.end()
-        elif kernel.is_running and not _is_traced(thread.ident):
+        elif kernel.is_running and not is_traced(thread):
             thread.step = step
             look_for_spin(thread)
 
@@ -143,21 +149,3 @@ class SpinWatch:
             self._began_s = spent_s
             return True
         return False
-
-
-def _is_traced(ident: int) -> bool:
-    """Return whether a tool traces a frame of a thread's step, which a second one would end.
-
-    From Python 3.12 on two don't disturb one another, and frames are not asked for.
-
-    Frames below the step do not tell: a debugger that went on leaves its mark on the outermost one
-    (``Bdb.set_continue`` in CPython's ``Lib/bdb.py``), for the rest of the process.
-    """
-    frame = None if hasattr(sys, "monitoring") else sys._current_frames().get(ident)
-    while frame is not None:
-        if str(frame.f_globals.get("__name__")).startswith("simloop._kernel."):
-            return False
-        if frame.f_trace is not None:
-            return True
-        frame = frame.f_back
-    return False
