@@ -61,7 +61,7 @@ from .io.file_tree import RealTree
 from .killing.remains import Remains, end_awaited
 from .killing.suspended_code import leave_unfinalized
 from .killing.unwinding import restore, unwind
-from .libraries import fast_transports, known_libraries, sqlite_functions  # noqa: F401
+from .libraries import fast_transports, interfaces, known_libraries, sqlite_functions  # noqa: F401
 from .patching import import_hook, own_modules  # noqa: F401
 from .patching.c_functions import clone_method
 from .patching.registry import sealed

@@ -214,6 +214,15 @@ class Host:
         """List numbers and names as socket.if_nameindex does."""
         return list(INTERFACES.items())[: 2 if self.addresses else 1]
 
+    def interface_addresses(self) -> list[tuple[str, str]]:
+        """List the interfaces' names with their addresses and nets: ``("lo", "127.0.0.1/8")``."""
+        lo, ethernet = INTERFACES.values()
+        own = [
+            (ethernet, f"{ip}/{64 if is_ipv6(ip) else 8 if ip.startswith('10.') else 24}")
+            for ip in self.addresses
+        ]
+        return [(lo, f"{LOOPBACK}/8"), (lo, f"{LOOPBACK6}/128"), *own]
+
     def check_device(self, name: int | bytes) -> None:
         """Raise ENODEV for an interface that the host lacks (SO_BINDTODEVICE)."""
         raw = name if isinstance(name, bytes) else b""
