@@ -34,7 +34,7 @@ from .sysctl import Sysctl
 from .unix.unix_names import UnixNames
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .addressing.addresses import Membership
     from .files.open_file import File
@@ -130,6 +130,14 @@ class Host:
             f"the whole world. Call setblocking(False) and use asyncio's calls (loop.sock_*, "
             f"streams), or run the blocking code by loop.run_in_executor or asyncio.to_thread"
         )
+
+    def wait_in_line(self, what: str, line: list[Callable[[], object]]) -> None:
+        """Let the calling thread wait until what it adds to ``line`` is called; replaceable.
+
+        As it stands there are no threads, so the one that calls is in its own way.
+        """
+        del line
+        raise UnsupportedError(f"{what}: it would wait for itself, and with it the whole world")
 
     def on_foreign(self, fd: int) -> File:
         """Return the file of a descriptor that is none of the host's, to be passed; replaceable."""
