@@ -44,10 +44,14 @@ def let_threads_block(host: Host, scheduler: ThreadScheduler) -> None:
             file.unwatch_writable(waiter.wake)
         return None if until_ns is None else max(0.0, seconds(until_ns - scheduler.kernel.now_ns))
 
-    def wait_in_line(what: str, line: list[Callable[[], object]]) -> None:
+    def wait_in_line(
+        what: str, line: list[Callable[[], object]], is_taken: Callable[[], bool]
+    ) -> None:
         waiter = scheduler.waiter(what, None)
-        line.append(waiter.wake)
-        waiter.park()
+        while is_taken():
+            if waiter.wake not in line:
+                line.append(waiter.wake)
+            waiter.park()
 
     host.wait_in_line = wait_in_line  # type: ignore[method-assign]  # a hook, meant for this
     host.on_would_block = on_would_block  # type: ignore[method-assign]  # a hook, meant for this

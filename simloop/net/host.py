@@ -131,12 +131,15 @@ class Host:
             f"streams), or run the blocking code by loop.run_in_executor or asyncio.to_thread"
         )
 
-    def wait_in_line(self, what: str, line: list[Callable[[], object]]) -> None:
-        """Let the calling thread wait until what it adds to ``line`` is called; replaceable.
+    def wait_in_line(
+        self, what: str, line: list[Callable[[], object]], is_taken: Callable[[], bool]
+    ) -> None:
+        """Let the calling thread wait while ``is_taken()``; replaceable.
 
-        As it stands there are no threads, so the one that calls is in its own way.
+        What it adds to ``line`` is called when that may have changed. As it stands there are no
+        threads, so the one that calls is in its own way.
         """
-        del line
+        del line, is_taken
         raise UnsupportedError(f"{what}: it would wait for itself, and with it the whole world")
 
     def on_foreign(self, fd: int) -> File:

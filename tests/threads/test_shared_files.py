@@ -20,7 +20,7 @@ def test_a_file_is_closed_when_its_reader_is_through(run_either):
 
         told = []
         reader, writer = os.pipe()
-        file = os.fdopen(reader)  # noqa: SIM115 - it is closed below
+        file = os.fdopen(reader)
         thread = threading.Thread(target=read)
         thread.start()
         await asyncio.sleep(0.05)
@@ -72,7 +72,7 @@ def test_a_writer_is_waited_for(name, run_either):
 
         done = []
         reader, writer = os.pipe()
-        file = os.fdopen(writer, "wb")  # noqa: SIM115 - it is closed below
+        file = os.fdopen(writer, "wb")
         threads = [threading.Thread(target=write), threading.Thread(target=getattr(file, name))]
         for thread in threads:
             thread.start()
@@ -95,7 +95,7 @@ def test_a_file_that_nobody_lets_go_is_a_deadlock():
 
     async def main():
         reader, writer = os.pipe()
-        file = os.fdopen(reader)  # noqa: SIM115 - it can't be closed
+        file = os.fdopen(reader)
         threading.Thread(target=file.readline, daemon=True).start()
         await asyncio.sleep(1)
         try:
@@ -103,5 +103,5 @@ def test_a_file_that_nobody_lets_go_is_a_deadlock():
         finally:
             os.close(writer)
 
-    with pytest.raises(simloop.DeadlockError, match="close"):
+    with pytest.raises(simloop.DeadlockError, match="the loop's own thread waits"):
         simloop.run(main())

@@ -43,8 +43,9 @@ class DescriptorIO(io.RawIOBase):
 
     def wait_for_turn(self, what: str) -> None:
         """Wait until no thread reads or writes here, for a buffer that several of them use."""
-        while self._inside:
-            self._host.wait_in_line(f"{what} on {self.name!r}, which a thread uses", self._line)
+        if self._inside:
+            told = f"{what} on {self.name!r}, which a thread uses"
+            self._host.wait_in_line(told, self._line, lambda: self._inside > 0)
 
     def _leave(self) -> None:
         self._inside -= 1
