@@ -72,7 +72,7 @@ def test_a_writer_is_waited_for(name, run_either):
 
         done = []
         reader, writer = os.pipe()
-        file = os.fdopen(writer, "wb")
+        file = os.fdopen(writer, "wb", 8192)
         threads = [threading.Thread(target=write), threading.Thread(target=getattr(file, name))]
         for thread in threads:
             thread.start()
