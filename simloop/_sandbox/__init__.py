@@ -64,6 +64,7 @@ from .killing.suspended_code import leave_unfinalized
 from .killing.unwinding import restore, unwind
 from .libraries import (  # noqa: F401
     fast_transports,
+    interfaces,
     known_libraries,
     loguru_frames,
     sqlite_functions,

@@ -260,6 +260,9 @@ class Sockets(Protocol):
     def if_indextoname(self, index: int, /) -> str:
         """Return the name of an interface."""
 
+    def interface_addresses(self) -> list[tuple[str, str]]:
+        """List the interfaces' names with their addresses and nets: ``("lo", "127.0.0.1/8")``."""
+
     # Descriptors
 
     def owns(self, fd: int, /) -> bool:

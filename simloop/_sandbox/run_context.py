@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .entropy.entropy import Entropy
     from .files.file_times import FileTimes
     from .time.clock_polls import ClockPolls
+    from .time.cpu_time import CpuTime
 
 __all__ = ["RunContext", "by_thread", "current", "get_ident"]
 
@@ -41,6 +42,7 @@ class RunContext:
         "allowed",
         "become_loop",
         "clock",
+        "cpu",
         "entropy",
         "files",
         "identity",
@@ -58,8 +60,12 @@ class RunContext:
 
     blocks_loop = True
     """Whether this is the thread that runs the loop: what waits on it can wait for nothing."""
+    process: RunContext | None = None
+    """Of a further thread, the context of the first one of its process."""
 
     clock: Clock
+    cpu: CpuTime | None
+    """What it has computed, once something asked or was counted."""
     start_ns: int
     """The wall clock, in POSIX nanoseconds, when ``clock`` is at 0."""
     entropy: Entropy

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .time.clock_polls import ClockPolls
+    from .time.cpu_time import CpuTime
     from .time.detached_clock import AdvancingKernel
 
 __all__ = ["START_DATE", "ProcessContext", "Sandbox", "ThreadSandbox"]
@@ -111,6 +112,7 @@ class Sandbox(RunContext):
         self.idle_polls: tuple[int, int] = (0, 0)
         self.reads: Iterator[None] = repeat(None, clock.limits.reads_unseen)
         self.polls: ClockPolls | None = None
+        self.cpu: CpuTime | None = None
         self.numbers: dict[int, int] = {}
         self.next_number: Callable[[], int] = count(1).__next__
         # The context of a further process, if one is in place; not itself, which would be a cycle.
@@ -121,7 +123,7 @@ class Sandbox(RunContext):
 
     def let_go(self, clock: Clock, threads: Threads) -> None:
         """Hold nothing of a run that is over, but stand-ins until :meth:`renew` comes."""
-        self.clock, self.threads, self.polls = clock, threads, None
+        self.clock, self.threads, self.polls, self.cpu = clock, threads, None, None
 
     def renew(self, *, clock: Clock, streams: Streams, threads: Threads) -> None:
         """Be what the constructor makes, for another run of the same options, by new parts.
@@ -134,7 +136,7 @@ class Sandbox(RunContext):
         self.threads = threads
         self.idle_polls = (0, 0)
         self.reads = repeat(None, clock.limits.reads_unseen)
-        self.polls = None
+        self.polls = self.cpu = None
         self.numbers = {}
         self.next_number = count(1).__next__
 
@@ -341,6 +343,7 @@ class ProcessContext(RunContext):
         self.idle_polls: tuple[int, int] = (0, 0)
         self.reads: Iterator[None] = repeat(None, sandbox.clock.limits.reads_unseen)
         self.polls: ClockPolls | None = None
+        self.cpu: CpuTime | None = None
 
 
 _checked: dict[tuple[type, ...], None] = {}
@@ -366,13 +369,14 @@ class ThreadSandbox(RunContext):
     state of the ``random`` module is the run's already.
     """
 
-    __slots__ = ("_ident", "_number", "_outer")
+    __slots__ = ("_ident", "_number", "_outer", "process")
 
     blocks_loop = False
     allowed: tuple[str, ...]
     become_loop: Callable[[Any], None] | None
 
     def __init__(self, process: RunContext, clock: Clock, number: int) -> None:
+        self.process = process
         self.clock = clock
         self.start_ns: int = process.start_ns
         self.entropy: Entropy = process.entropy
@@ -389,6 +393,7 @@ class ThreadSandbox(RunContext):
         self.idle_polls: tuple[int, int] = (0, 0)
         self.reads: Iterator[None] = repeat(None, clock.limits.reads_unseen)
         self.polls: ClockPolls | None = None
+        self.cpu: CpuTime | None = None
         self._number = number
         self._outer: RunContext | None = None
         self._ident = 0

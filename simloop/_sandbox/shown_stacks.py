@@ -29,12 +29,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
-from .patching.registry import entry, redirect, rewrite
+from .patching.registry import entry, redirect, rewrite, when_loaded
 from .run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, ModuleType
 
 __all__ = [
     "CALLED_BACK",
@@ -111,6 +111,24 @@ def _own_entries(tb: Any, walk: Callable[[Any], Iterator[Any]]) -> Iterator[Any]
         if not is_engine(tb.tb_frame):
             yield next(iter(walk(tb)))
         tb = tb.tb_next
+
+
+def _register_pytest(module: ModuleType) -> None:
+    """Let pytest, which takes a traceback apart, find the place of each entry, ours among them.
+
+    It asks :func:`traceback.extract_tb` for one frame from the entry on (pytest 7.4 to 9.2).
+    """
+
+    def summary(self: Any) -> traceback.FrameSummary:
+        if by_thread.get(get_ident()) is None:
+            told: traceback.FrameSummary = real(self)
+            return told
+        first = islice(_real_walk_traceback(self._rawentry), 1)
+        return _stack_summary._extract_from_extended_frame_gen(first)[0]  # type: ignore[no-any-return]
+
+    real: Any = None
+    if hasattr(module.TracebackEntry, "get_python_framesummary"):
+        real = rewrite(module.TracebackEntry.get_python_framesummary, summary)
 
 
 def _task_stack(task: Any, limit: int | None) -> list[FrameType]:
@@ -207,6 +225,8 @@ _LOGGINGS = logging.Logger.findCaller.__code__.co_filename
 _real_walk_stack = rewrite(traceback.walk_stack, _walk_stack)
 _real_walk_tb = rewrite(traceback.walk_tb, _walk_tb)
 _real_walk_traceback = rewrite(_modules[0]._walk_tb_with_full_positions, _walk_traceback)
+_stack_summary: Any = traceback.StackSummary
+when_loaded("_pytest._code.code", _register_pytest)
 _real_find_caller = logging.Logger.findCaller
 _real_task_stack = rewrite(_modules[2]._task_get_stack, _task_stack)
 entry(logging.Logger, "findCaller", _find_caller)

@@ -15,6 +15,8 @@ from simloop._kernel import nanoseconds, seconds
 from simloop.net.host import Host
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .thread_scheduler import ThreadScheduler
 
 __all__ = ["let_threads_block"]
@@ -42,4 +44,14 @@ def let_threads_block(host: Host, scheduler: ThreadScheduler) -> None:
             file.unwatch_writable(waiter.wake)
         return None if until_ns is None else max(0.0, seconds(until_ns - scheduler.kernel.now_ns))
 
+    def wait_in_line(
+        what: str, line: list[Callable[[], object]], is_taken: Callable[[], bool]
+    ) -> None:
+        waiter = scheduler.waiter(what, None)
+        while is_taken():
+            if waiter.wake not in line:
+                line.append(waiter.wake)
+            waiter.park()
+
+    host.wait_in_line = wait_in_line  # type: ignore[method-assign]  # a hook, meant for this
     host.on_would_block = on_would_block  # type: ignore[method-assign]  # a hook, meant for this

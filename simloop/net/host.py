@@ -34,7 +34,7 @@ from .sysctl import Sysctl
 from .unix.unix_names import UnixNames
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .addressing.addresses import Membership
     from .files.open_file import File
@@ -131,6 +131,17 @@ class Host:
             f"streams), or run the blocking code by loop.run_in_executor or asyncio.to_thread"
         )
 
+    def wait_in_line(
+        self, what: str, line: list[Callable[[], object]], is_taken: Callable[[], bool]
+    ) -> None:
+        """Let the calling thread wait while ``is_taken()``; replaceable.
+
+        What it adds to ``line`` is called when that may have changed. As it stands there are no
+        threads, so the one that calls is in its own way.
+        """
+        del line, is_taken
+        raise UnsupportedError(f"{what}: it would wait for itself, and with it the whole world")
+
     def on_foreign(self, fd: int) -> File:
         """Return the file of a descriptor that is none of the host's, to be passed; replaceable."""
         del fd
@@ -213,6 +224,15 @@ class Host:
     def interfaces(self) -> list[tuple[int, str]]:
         """List numbers and names as socket.if_nameindex does."""
         return list(INTERFACES.items())[: 2 if self.addresses else 1]
+
+    def interface_addresses(self) -> list[tuple[str, str]]:
+        """List the interfaces' names with their addresses and nets: ``("lo", "127.0.0.1/8")``."""
+        lo, ethernet = INTERFACES.values()
+        own = [
+            (ethernet, f"{ip}/{64 if is_ipv6(ip) else 8 if ip.startswith('10.') else 24}")
+            for ip in self.addresses
+        ]
+        return [(lo, f"{LOOPBACK}/8"), (lo, f"{LOOPBACK6}/128"), *own]
 
     def check_device(self, name: int | bytes) -> None:
         """Raise ENODEV for an interface that the host lacks (SO_BINDTODEVICE)."""

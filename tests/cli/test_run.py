@@ -458,6 +458,20 @@ def test_a_suite_that_takes_warnings_for_errors_runs(command, tmp_path, monkeypa
 
 
 @pytest.mark.slow
+def test_a_suite_shows_where_the_engine_raised(command, tmp_path):
+    """Pytest in a run tells of a test that fails by an error that a call of ours raised."""
+    (tmp_path / "test_refused.py").write_text(
+        "import asyncio\ndef test_refused():\n"
+        "    asyncio.run(asyncio.open_connection('127.0.0.1', 7))\n"
+        "def test_after():\n    pass\n"
+    )
+    for style in ("short", "long", "native"):
+        ended = command("run", "pytest", "--", f"--tb={style}", "test_refused.py")
+        assert "1 failed, 1 passed" in ended.stdout, ended.stdout + ended.stderr
+        assert "ConnectionRefusedError" in ended.stdout
+
+
+@pytest.mark.slow
 def test_the_status_leaves_the_process(command, tmp_path):
     """The command's status is the program's, and output keeps its order when it is piped."""
     (tmp_path / "app.py").write_text("async def main():\n    print('out')\n    return 9\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,25 @@ def check(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def check_loop(tmp_path, caplog):
+def no_signal_ignored():
+    """Let children begin with no signal ignored, also where nohup or a shell's & ignored some.
+
+    What a process ignores its children ignore; what it handles is reset in them (execve(2)).
+    """
+    ignored = [
+        number
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+        if signal.getsignal(number) is signal.SIG_IGN
+    ]
+    for number in ignored:
+        signal.signal(number, lambda _number, _frame: None)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.fixture
+def check_loop(tmp_path, caplog, no_signal_ignored):
     """Compare one program of loop-level calls: ``check_loop(Streams, (kind, calls))``."""
     folder = str(tmp_path)
     caplog.set_level(logging.CRITICAL, "asyncio")  # What is told to the handler is compared.

@@ -136,7 +136,7 @@ for _name in (
     *("read", "readv", "readinto", "write", "writev", "close", "dup", "fstat", "isatty", "fdopen"),
     *("set_blocking", "get_blocking", "set_inheritable", "get_inheritable", "fcntl", "ioctl"),
     *("getservbyname", "getservbyport", "getprotobyname", "device_encoding"),
-    *("if_nameindex", "if_nametoindex", "if_indextoname"),
+    *("if_nameindex", "if_nametoindex", "if_indextoname", "interface_addresses"),
 ):
     setattr(FakeSockets, _name, answer(_name))
 

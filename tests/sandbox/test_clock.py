@@ -23,9 +23,7 @@ class Holder:
     now = time.perf_counter
 
 
-@pytest.mark.parametrize(
-    "name", ["monotonic", "perf_counter", "process_time", "thread_time", "time"]
-)
+@pytest.mark.parametrize("name", ["monotonic", "perf_counter", "time"])
 def test_a_clock_follows(name, make, clock):
     """A clock counts virtual time, in float seconds and in whole nanoseconds."""
     base = START_S if name == "time" else 0
@@ -49,7 +47,7 @@ def test_clocks_by_number_follow(make, clock):
         assert time.clock_gettime(time.CLOCK_REALTIME) == START_S + 0.25
         assert time.clock_gettime(time.CLOCK_MONOTONIC) == 0.25
         assert time.clock_gettime_ns(time.CLOCK_REALTIME) == START_S * 10**9 + 250_000_000
-        assert time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID) == 250_000_000
+        assert time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID) == time.process_time_ns()
         with pytest.raises(OSError, match="Invalid argument"):
             time.clock_gettime(12345)
     assert time.clock_gettime_ns(time.CLOCK_REALTIME) > (START_S + 1) * 10**9
@@ -57,11 +55,11 @@ def test_clocks_by_number_follow(make, clock):
 
 
 def test_times_of_the_process_follow(make, clock):
-    """``os.times`` tells the run's time, as ``process_time`` does."""
+    """``os.times`` tells the run's time, and what ``process_time`` does."""
     clock.now_ns = 2_500_000_000
     with make():
-        times = os.times()
-    assert (times.user, times.system, times.elapsed) == (2.5, 0.0, 2.5)
+        times, used = os.times(), time.process_time()
+    assert (times.user, times.system, times.elapsed) == (used, 0.0, 2.5)
     assert type(times) is os.times_result
     assert os.times().elapsed > 2.5
 

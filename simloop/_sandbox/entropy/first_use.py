@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from simloop._sandbox.contracts import Clock
     from simloop._sandbox.patching.module_state import Start
     from simloop._sandbox.run_context import RunContext
+    from simloop._sandbox.time.cpu_time import CpuTime
 
     from .entropy import Entropy
 
@@ -69,13 +70,14 @@ class _OwnClock:
 class _Apart:
     """One thing that is done once, by a thread of a run."""
 
-    __slots__ = ("_clock", "_entropy", "_own", "_reads", "_restore_ports", "_run")
+    __slots__ = ("_clock", "_cpu", "_entropy", "_own", "_reads", "_restore_ports", "_run")
 
     def __init__(self, run: RunContext, name: str) -> None:
         self._run = run
         self._clock: Clock = run.clock
         self._reads = run.polls, length_hint(run.reads)
-        run.polls = None
+        self._cpu: CpuTime | None = run.cpu
+        run.polls = run.cpu = None
         self._entropy: Entropy = run.entropy
         sockets = run.sockets
         self._restore_ports = None if sockets is None else sockets.keep_ports()
@@ -86,6 +88,7 @@ class _Apart:
         """Go on with the run's own."""
         self._run.entropy, self._run.clock = self._entropy, self._clock
         self._run.polls, reads_left = self._reads
+        self._run.cpu = self._cpu
         self._run.reads = repeat(None, reads_left)
         self._entropy.come_back(self._own, self._run.start_ns)
         if self._restore_ports is not None:

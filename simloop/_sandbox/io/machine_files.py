@@ -28,6 +28,7 @@ from simloop._sandbox.permissions import escape, is_allowed
 from simloop._sandbox.process.identity import real_pid
 from simloop._sandbox.process.machine import CPUS, MEMORY_PAGES, RESIDENT_PAGES, UID, run_on_machine
 from simloop._sandbox.run_context import by_thread, get_ident
+from simloop._sandbox.time.cpu_time import used_ns
 from simloop._sandbox.time.time_zone import UTC, zone_file, zone_of_run
 
 if TYPE_CHECKING:
@@ -56,8 +57,12 @@ _UTC_TYPE = bytes(6) + b"UTC\0"
 """The rules of UTC as tzfile(5) lays them out."""
 
 
-def _used(run: RunContext) -> float:
+def _up(run: RunContext) -> float:
     return run.clock.now_ns / NS_PER_SECOND
+
+
+def _used_ticks(run: RunContext) -> int:
+    return used_ns(run) * _TICKS // NS_PER_SECOND
 
 
 def _memory(_run: RunContext) -> str:
@@ -81,9 +86,12 @@ def _processors(_run: RunContext) -> str:
 
 
 def _statistics(run: RunContext) -> str:
-    ticks = int(_used(run) * _TICKS)
-    lines = [f"cpu  {ticks} 0 0 {ticks * (CPUS - 1)} 0 0 0 0 0 0"]
-    lines += [f"cpu{each} {ticks if not each else 0} 0 0 0 0 0 0 0 0 0" for each in range(CPUS)]
+    ticks, used = int(_up(run) * _TICKS), _used_ticks(run)
+    lines = [f"cpu  {used} 0 0 {ticks * CPUS - used} 0 0 0 0 0 0"]
+    lines += [
+        f"cpu{each} {0 if each else used} 0 0 {ticks if each else ticks - used} 0 0 0 0 0 0"
+        for each in range(CPUS)
+    ]
     lines += ["intr 0", "ctxt 0", f"btime {run.start_ns // NS_PER_SECOND}"]
     lines += ["processes 1", "procs_running 1", "procs_blocked 0", "softirq 0"]
     return "\n".join([*lines, ""])
@@ -117,7 +125,9 @@ def _of_system(at: int) -> Callable[[RunContext], str]:
 
 
 _FILES: dict[str, Callable[[RunContext], str | bytes]] = {
-    "/proc/uptime": lambda run: f"{_used(run):.2f} {_used(run) * (CPUS - 1):.2f}\n",
+    "/proc/uptime": lambda run: (
+        f"{_up(run):.2f} {_up(run) * CPUS - used_ns(run) / NS_PER_SECOND:.2f}\n"
+    ),
     "/proc/loadavg": lambda run: f"0.00 0.00 0.00 1/1 {_who(run).pid}\n",
     "/proc/meminfo": _memory,
     "/proc/cpuinfo": _processors,
@@ -148,7 +158,7 @@ _FILES: dict[str, Callable[[RunContext], str | bytes]] = {
 def _process_statistics(run: RunContext) -> str:
     who = _who(run)
     head = f"{who.pid} (python) R {who.parent_pid} {who.group} {who.session} 0 -1 4194304 0 0 0 0"
-    used = f"{int(_used(run) * _TICKS)} 0 0 0 20 0 1 0 0 {RESIDENT_PAGES * 2 * 4096}"
+    used = f"{_used_ticks(run)} 0 0 0 20 0 1 0 0 {RESIDENT_PAGES * 2 * 4096}"
     return f"{head} {used} {RESIDENT_PAGES} 18446744073709551615{' 0' * 27}\n"
 
 

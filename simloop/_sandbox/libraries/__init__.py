@@ -1,1 +1,1 @@
-"""Libraries written in C that have a clock or dice of their own."""
+"""Libraries written in C that have a clock, dice or a look at the machine of their own."""

@@ -25,11 +25,13 @@ import os
 import platform
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import redirect, redirect_present, rewrite, when_loaded
 from simloop._sandbox.permissions import is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
+from simloop.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -184,6 +186,27 @@ def _native_id(thread: Any) -> Any:
     if run is None or real is None:
         return real
     return _native_id_of(run, _number_of(thread, run), real)
+
+
+_THREAD_CLOCK = getattr(time, "CLOCK_THREAD_CPUTIME_ID", 0)
+
+
+def _cpu_clock_of(thread_id: int, /) -> Any:
+    """Name a thread's clock of CPU time; of another one than the caller's there is none.
+
+    The real one looks into the thread whose identifier it is given, and crashes if that is none.
+    """
+    if get_ident() not in by_thread or _is_internal():
+        return _real_cpu_clock_of(thread_id)
+    if thread_id != threading.get_ident():
+        raise UnsupportedError(
+            f"time.pthread_getcpuclockid({thread_id}) asks for the clock of another thread than the"
+            " caller's, which it alone can read in a run: let it tell its time.thread_time()"
+        )
+    return _THREAD_CLOCK
+
+
+_real_cpu_clock_of = redirect_present(time, "pthread_getcpuclockid", _cpu_clock_of)
 
 
 # Of the properties: their functions are rewritten in place, which costs a run next to nothing,

@@ -28,7 +28,7 @@ from simloop._sandbox.patching.module_state import keeper
 from simloop._sandbox.patching.registry import patch, redirect, rewrite, when_loaded
 from simloop._sandbox.permissions import escape, is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
-from simloop._sandbox.time.clock_polls import read
+from simloop._sandbox.time.clock_polls import cpu_ns
 from simloop.net.linux import platform_module
 
 if TYPE_CHECKING:
@@ -112,7 +112,10 @@ _resource = platform_module("resource")
 def _getrusage(who: int, /) -> Any:
     _real_getrusage(who)  # Raises what an unknown one raises.
     run = by_thread[get_ident()]
-    used_s = read(run) / NS_PER_SECOND if who != _resource.RUSAGE_CHILDREN else 0.0
+    of_thread = who == getattr(_resource, "RUSAGE_THREAD", None)
+    used_s = cpu_ns(run, of_thread=of_thread) / NS_PER_SECOND
+    if who == _resource.RUSAGE_CHILDREN:
+        used_s = 0.0
     return _resource.struct_rusage((used_s, 0.0, RESIDENT_PAGES * _PAGE_KB, *[0] * 13))
 
 

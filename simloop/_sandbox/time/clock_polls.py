@@ -40,6 +40,7 @@ from simloop._kernel.safe_looks import variables_of
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import LimitError
 
+from .cpu_time import spend, used_ns
 from .reading_frames import is_same, position_of, reader, state_of
 from .turn_polls import TurnPolls
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from simloop._sandbox.contracts import Clock
     from simloop._sandbox.run_context import RunContext
 
-__all__ = ["ClockPolls", "read", "read_again", "reads_of_loop"]
+__all__ = ["ClockPolls", "cpu_ns", "read", "read_again", "reads_of_loop"]
 
 _STEP_NS = 1000
 """What one read costs at first: a call of ``clock_gettime`` and what the loop around it does."""
@@ -214,6 +215,7 @@ class ClockPolls:
             )
         if run.threads is None or not run.threads.waits_for_real_work():
             clock.block(step_ns)
+            spend(run, step_ns)
         self._now_ns = clock.now_ns
 
 
@@ -224,6 +226,12 @@ def read(run: RunContext) -> int:
     else:
         read_again(run)
     return run.clock.now_ns
+
+
+def cpu_ns(run: RunContext, *, of_thread: bool = False) -> int:
+    """Return the CPU time of the caller's process or thread, counting the read."""
+    read(run)
+    return used_ns(run, of_thread=of_thread)
 
 
 def read_again(run: RunContext) -> int:

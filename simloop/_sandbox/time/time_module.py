@@ -7,9 +7,9 @@ Must not know: who moves the clock otherwise.
 
 Invariants: every answer comes from one integer, the clock's ``now_ns``. Floats are the nearest to
 it, but that of the date is rounded down: CPython hands out the nearest and is past it before the
-program looks again, while here a wait that is computed from it would end too early. CPU time passes
-as the clock does, because in a world where computing takes no time nothing else would move it. A
-clock that is read again and again in one step moves; see :mod:`.clock_polls`.
+program looks again, while here a wait that is computed from it would end too early. Clocks of CPU
+time stand still while the program waits; see :mod:`.cpu_time`. A clock that is read again and again
+in one step moves; see :mod:`.clock_polls`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from simloop._kernel import NS_PER_SECOND, date_seconds, nanoseconds
 from simloop._sandbox.patching.registry import redirect, redirect_present
 from simloop._sandbox.run_context import by_thread, get_ident
 
-from .clock_polls import read, read_again
+from .clock_polls import cpu_ns, read, read_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,9 +68,28 @@ def _redirect_nanoseconds(name: str) -> None:
     real = redirect(getattr(time, name), nanoseconds)
 
 
-for _name in ("monotonic", "perf_counter", "process_time", "thread_time"):
+for _name in ("monotonic", "perf_counter"):
     _redirect_seconds(_name)
     _redirect_nanoseconds(_name + "_ns")
+
+
+def _redirect_cpu_time(name: str, *, of_thread: bool) -> None:
+    """Make a clock of CPU time, in seconds and in nanoseconds, tell what the run has computed."""
+
+    def nanoseconds() -> Any:
+        run = by_thread.get(get_ident())
+        return real_ns() if run is None else cpu_ns(run, of_thread=of_thread)
+
+    def seconds() -> Any:
+        run = by_thread.get(get_ident())
+        return real() if run is None else cpu_ns(run, of_thread=of_thread) / NS_PER_SECOND
+
+    real = redirect(getattr(time, name), seconds)
+    real_ns = redirect(getattr(time, name + "_ns"), nanoseconds)
+
+
+_redirect_cpu_time("process_time", of_thread=False)
+_redirect_cpu_time("thread_time", of_thread=True)
 
 
 def _time() -> Any:
@@ -100,7 +119,9 @@ def _clock_gettime(clock_id: int) -> Any:
     if run is None:
         return _real_clock_gettime(clock_id)
     time_ns = _clock_ns(run, clock_id)
-    return date_seconds(time_ns) if clock_id in WALL_CLOCKS else run.clock.now_s()
+    if clock_id in WALL_CLOCKS:
+        return date_seconds(time_ns)
+    return time_ns / NS_PER_SECOND if _is_of_cpu(clock_id) else run.clock.now_s()
 
 
 def _clock_gettime_ns(clock_id: int) -> Any:
@@ -110,8 +131,24 @@ def _clock_gettime_ns(clock_id: int) -> Any:
 
 def _clock_ns(run: Any, clock_id: int) -> int:
     _real_clock_gettime_ns(clock_id)  # Raises what an unknown clock raises.
+    if _is_of_cpu(clock_id):
+        return cpu_ns(run, of_thread=_is_of_thread(clock_id))
     now_ns = read(run)
     return run.start_ns + now_ns if clock_id in WALL_CLOCKS else now_ns
+
+
+_PROCESS_CLOCK = getattr(time, "CLOCK_PROCESS_CPUTIME_ID", None)
+_THREAD_CLOCK = getattr(time, "CLOCK_THREAD_CPUTIME_ID", None)
+_THREAD_BIT = 4
+"""The bit of a thread's clock (Linux: CPUCLOCK_PERTHREAD); one that has an owner is below 0."""
+
+
+def _is_of_cpu(clock_id: int) -> bool:
+    return clock_id < 0 or clock_id in (_PROCESS_CLOCK, _THREAD_CLOCK)
+
+
+def _is_of_thread(clock_id: int) -> bool:
+    return clock_id & _THREAD_BIT != 0 if clock_id < 0 else clock_id == _THREAD_CLOCK
 
 
 def _sleep(duration: Any) -> None:
@@ -171,8 +208,8 @@ def _times() -> Any:
     run = by_thread.get(get_ident())
     if run is None:
         return _real_times()
-    now = read(run) / NS_PER_SECOND
-    return os.times_result((now, 0.0, 0.0, 0.0, now))
+    used = cpu_ns(run) / NS_PER_SECOND
+    return os.times_result((used, 0.0, 0.0, 0.0, run.clock.now_ns / NS_PER_SECOND))
 
 
 _real_times: Callable[[], os.times_result] = redirect(os.times, _times)

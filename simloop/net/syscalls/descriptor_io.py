@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 from simloop.net.errnos import os_error
 
 from .argument_checks import writable_view
+from .shared_buffers import SharedReader, SharedWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simloop.net.host import Host
 
 __all__ = ["DescriptorIO", "open_descriptor"]
@@ -25,6 +28,8 @@ class DescriptorIO(io.RawIOBase):
 
     def __init__(self, host: Host, fd: int, mode: str, *, closefd: bool = True) -> None:
         super().__init__()
+        self._inside = 0
+        self._line: list[Callable[[], object]] = []
         self._closefd = False  # Until it is known that there is something to close.
         host.file(fd)  # EBADF here and now, as open() has it.
         self._host = host
@@ -35,6 +40,17 @@ class DescriptorIO(io.RawIOBase):
         self.mode = mode
         self._may_read = "r" in mode or "+" in mode
         self._may_write = any(letter in mode for letter in "wax+")
+
+    def wait_for_turn(self, what: str) -> None:
+        """Wait until no thread reads or writes here, for a buffer that several of them use."""
+        if self._inside:
+            told = f"{what} on {self.name!r}, which a thread uses"
+            self._host.wait_in_line(told, self._line, lambda: self._inside > 0)
+
+    def _leave(self) -> None:
+        self._inside -= 1
+        while self._line:
+            self._line.pop(0)()
 
     def fileno(self) -> int:
         """Return the virtual descriptor."""
@@ -59,10 +75,13 @@ class DescriptorIO(io.RawIOBase):
         if not self._may_read:
             raise io.UnsupportedOperation("File not open for reading")
         view = writable_view(buffer, "readinto")
+        self._inside += 1
         try:
             data = self._host.read(self.fileno(), len(view))
         except BlockingIOError:
             return None
+        finally:
+            self._leave()
         view[: len(data)] = data
         return len(data)
 
@@ -70,10 +89,13 @@ class DescriptorIO(io.RawIOBase):
         """Write; None where a non-blocking descriptor has no room."""
         if not self._may_write:
             raise io.UnsupportedOperation("File not open for writing")
+        self._inside += 1
         try:
             return self._host.write(self.fileno(), data)
         except BlockingIOError:
             return None
+        finally:
+            self._leave()
 
     def close(self) -> None:
         """Close the stream, and the descriptor unless it was opened with ``closefd=False``."""
@@ -113,9 +135,9 @@ def open_descriptor(
     if "+" in mode:
         buffered = io.BufferedRWPair(raw, raw, size)
     elif raw.writable():
-        buffered = io.BufferedWriter(raw, size)
+        buffered = SharedWriter(raw, size)
     else:
-        buffered = io.BufferedReader(raw, size)
+        buffered = SharedReader(raw, size)
     if is_binary:
         return buffered
     return io.TextIOWrapper(

@@ -168,6 +168,10 @@ class SystemCalls(DescriptorCalls):
         """List the interfaces."""
         return self._find_host().interfaces()
 
+    def interface_addresses(self) -> list[tuple[str, str]]:
+        """List the interfaces' names with their addresses and nets."""
+        return self._find_host().interface_addresses()
+
     # -- descriptors ---------------------------------------------------------------------------
 
     def owns(self, fd: int, /) -> bool:
