@@ -69,7 +69,7 @@ from .libraries import (  # noqa: F401
     loguru_frames,
     sqlite_functions,
 )
-from .patching import import_hook, own_modules  # noqa: F401
+from .patching import import_hook, own_modules, pickled_builtins  # noqa: F401
 from .patching.c_functions import clone_method
 from .patching.registry import sealed
 from .permissions import ALLOWANCES, allow

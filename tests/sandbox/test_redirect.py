@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import copyreg
 import ctypes
 import gc
+import os
+import pickle
 import sys
 import time
 import types
@@ -11,6 +15,7 @@ from _thread import LockType, allocate_lock
 
 import pytest
 
+import simloop
 from simloop._sandbox.patching import c_functions as module
 from simloop._sandbox.patching.c_functions import (
     MethodRedirect,
@@ -162,6 +167,33 @@ def test_a_c_class_can_be_changed():
     del namespace["marked"]
     type_modified(address_of(types.SimpleNamespace))
     assert not hasattr(types.SimpleNamespace, "marked")
+
+
+@pytest.mark.parametrize("function", [time.sleep, time.time, os.getpid, os.close, open, print])
+def test_a_builtin_that_is_answered_is_pickled_by_its_name(function):
+    """A job for a pool of processes arrives there as what it is here: the real function."""
+
+    async def main():
+        return pickle.dumps(function)
+
+    outcome = simloop.simulate(main)
+    assert pickle.loads(outcome.value) is function  # noqa: S301 - our own
+    assert not copyreg.dispatch_table.get(type(function))
+
+
+@pytest.mark.parametrize("function", [time.sleep, os.close, open, print, os.open])
+def test_a_builtin_that_is_answered_keeps_its_name(function):
+    """A callback is called what it is on the real loop: ``print``, and no method of a function."""
+
+    async def main():
+        handle = asyncio.get_running_loop().call_later(1, function)
+        told = repr(function), function.__qualname__, repr(handle)
+        handle.cancel()
+        return told
+
+    told, outside = simloop.simulate(main).value, (repr(function), function.__qualname__)
+    assert told[:2] == outside
+    assert told[2] == f"<TimerHandle when=1.0 {function.__qualname__}()>"
 
 
 def test_other_interpreters_are_refused(monkeypatch):

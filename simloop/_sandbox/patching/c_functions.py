@@ -276,10 +276,11 @@ class Redirect:
         original = _Definition.from_address(_fields_of(target).definition or 0)
         flags, call = _CALLS.get(original.flags & ~_METH_KEYWORDS, _ANY_CALL)
         definition = _Definition(original.name, call, flags, original.doc)
-        model = _new_builtin(ctypes.addressof(definition), function, None)
+        called = function if flags == _METH_NOARGS else _module_that_calls(target, function)
+        model = _new_builtin(ctypes.addressof(definition), called, None)
         # The second reference is the one that the target's struct holds while the redirect is on.
-        _immortal.extend((definition, model, function, target))
-        interpreter.Py_IncRef(ctypes.py_object(function))
+        _immortal.extend((definition, model, called, target))
+        interpreter.Py_IncRef(ctypes.py_object(called))
         self.words = words_between(target, model, _FIELDS)
         self._words = MemoryPatch(self.words)
 
@@ -290,6 +291,17 @@ class Redirect:
     def off(self) -> None:
         """Send calls to the C function again."""
         self._words.off()
+
+
+def _module_that_calls(target: Any, function: Callable[..., Any]) -> Any:
+    """Return what stands for the module of a builtin, and calls a function.
+
+    A builtin is named after what it is of, if that is no module: a function of ours would make it
+    ``function.sleep``, in the name of a callback and in a pickle. What is asked for without
+    arguments, a clock most of all, is called too often to go this way.
+    """
+    name = str(target.__module__)
+    return type("module", (types.ModuleType,), {"__call__": staticmethod(function)})(name)
 
 
 class MethodRedirect:
