@@ -7,7 +7,7 @@ offer, and what is told of each one that runs.
 
 Must not know: queues and clocks. A cancelled timer stays where it is; the wheel takes it out when
 its turn comes, or sweeps when the count of the cancelled says so. Of asyncio it knows the two
-classes of handles and nothing else: its loops, its transports and its I/O are above.
+classes of handles, how it words them, and nothing else: its loops, transports and I/O are above.
 
 Invariants:
 
@@ -22,6 +22,7 @@ import inspect
 import sys
 import threading
 import traceback
+from asyncio import format_helpers
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,6 +66,19 @@ def describe(callback: Any, args: tuple[Any, ...] = ()) -> str:
     code = attribute_of(function, "__code__") or attribute_of(function, "cr_code")
     where = f" at {code.co_filename}:{code.co_firstlineno}" if isinstance(code, CodeType) else ""
     return f"{name}({shown}){where}"
+
+
+_format: Any = vars(format_helpers)["_format_callback_source"]
+_tells_debug = "debug" in (_format.__kwdefaults__ or {})  # Arguments are shown in debug mode alone.
+
+
+def _worded(callback: Any, args: tuple[Any, ...], loop: Any) -> str:
+    """Return a callback's name in asyncio's words; in ours, if the program's raise."""
+    try:
+        told: str = _format(callback, args, **({"debug": loop.get_debug()} if _tells_debug else {}))
+    except BaseException:  # noqa: BLE001 - a repr of the program's
+        return describe(callback, args)
+    return told
 
 
 class _Slim:
@@ -126,7 +140,7 @@ class _Slim:
         """Give an error of the callback to the loop's exception handler, as asyncio words it."""
         callback, args = self._callback, self._args or ()
         context: dict[str, Any] = {
-            "message": f"Exception in callback {describe(callback, args)}",
+            "message": f"Exception in callback {_worded(callback, args, self._loop)}",
             "exception": error,
             "handle": self,
         }

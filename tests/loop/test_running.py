@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import sys
 import warnings
@@ -94,6 +95,34 @@ def test_a_failing_callback_goes_to_the_exception_handler(either) -> None:
     assert isinstance(context["exception"], ZeroDivisionError)
     assert isinstance(context["handle"], asyncio.Handle)
     assert context["message"].startswith("Exception in callback ")
+
+
+class Failing:
+    def __call__(self, *_args) -> None:
+        raise LookupError
+
+    def method(self, *_args) -> None:
+        raise LookupError
+
+    def __repr__(self) -> str:
+        return "<a failing one>"
+
+
+@pytest.mark.parametrize("is_debugging", [False, True])
+@pytest.mark.parametrize(
+    "callback", [Failing().method, Failing(), functools.partial(int, "a", base=9), int]
+)
+def test_a_failing_callback_is_called_what_asyncio_calls_it(either, callback, is_debugging) -> None:
+    """Partial ones with all their arguments; later Pythons show none outside of debug mode."""
+    messages = []
+    either.set_exception_handler(lambda _loop, context: messages.append(context["message"]))
+    either.set_debug(is_debugging)
+    either.call_soon(callback, "x")
+    either.run_until_complete(asyncio.sleep(0))
+    worded = asyncio.format_helpers._format_callback_source
+    given = {"debug": is_debugging} if "debug" in (worded.__kwdefaults__ or {}) else {}
+    words = worded(callback, ("x",), **given)
+    assert messages == [f"Exception in callback {words}"]
 
 
 def test_without_a_handler_errors_are_logged(either, caplog) -> None:
