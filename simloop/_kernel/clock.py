@@ -43,6 +43,7 @@ NS_PER_SECOND = 1_000_000_000
 
 NEVER = 1 << 127
 """The deadline that no clock reaches: what ``inf`` seconds means, some 5e21 years away."""
+_NEVER = float(NEVER)  # A power of two, so it is exact.
 
 # A fraction of a nanosecond below this is what decimals leave behind in binary floats.
 _NOISE_NS = 1e-3
@@ -84,7 +85,8 @@ def nanoseconds(value: float) -> int:
     except ValueError:
         raise ValueError("Invalid delay: NaN (not a number)") from None
     if whole == scaled:
-        return whole if -NEVER < whole < NEVER else (NEVER if whole > 0 else -NEVER)
+        # Compared as the float that it is: each sleep comes by, and integers this large are slow.
+        return whole if -_NEVER < scaled < _NEVER else (NEVER if whole > 0 else -NEVER)
     if whole <= 0:
         # However small, a delay is a delay: loops that sleep for the rest must end.
         return 1 if scaled > 0 else -_round_down(-scaled)

@@ -356,10 +356,11 @@ class Kernel(ShownClock):
                     if not self.jump():
                         return False
                     count = len(ready)
-            if self.steps + count > limits.check_at:
+            steps = self.steps + count
+            if steps > limits.check_at:
                 count = limits.grant(self, count)
             else:
-                self.steps += count
+                self.steps = steps
             # Once a turn, not once a callback: an observer that comes in the middle of a turn is
             # told from the next one on, and a plain step pays nothing for it.
             if self._watched:

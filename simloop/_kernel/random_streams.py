@@ -41,3 +41,12 @@ class RandomStreams:
             # Seeding with a string hashes it by SHA-512, the same way in every process.
             stream = self._streams[name] = random.Random(f"{self.seed}/{name}")  # noqa: S311 - a simulation
         return stream
+
+    def begin(self, generator: random.Random, name: str) -> None:
+        """Put a generator into the state in which the stream of that name begins.
+
+        Args:
+            generator: Any; making one costs as much again as seeding it.
+            name: Of the stream, which is not made.
+        """
+        generator.seed(f"{self.seed}/{name}")

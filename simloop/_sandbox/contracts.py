@@ -83,6 +83,9 @@ class Streams(Protocol):
     def stream(self, name: str, /) -> random.Random:
         """Return the stream of that name, the same one each time."""
 
+    def begin(self, generator: random.Random, name: str, /) -> None:
+        """Put a generator into the state in which the stream of that name begins."""
+
 
 class Identity(Protocol):
     """The process that a thread belongs to, as the system's functions tell it."""

@@ -226,6 +226,9 @@ class Broken:
     def stream(self, name):
         raise LookupError(name)
 
+    def begin(self, generator, name):
+        raise LookupError(name)
+
 
 def snapshot():
     """Return everything that a run changes."""

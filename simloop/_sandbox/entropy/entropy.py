@@ -32,7 +32,6 @@ from simloop._sandbox.patching.module_state import (
     Start,
     Values,
     by_name,
-    exchange,
     give_back,
     keep,
     put,
@@ -42,7 +41,7 @@ from simloop._sandbox.patching.registry import entry, redirect, rewrite
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from . import random_module as generators
-from .random_module import Drawer, own, state_of
+from .random_module import Drawer, first_state, own
 
 if TYPE_CHECKING:
     from simloop._sandbox.contracts import Streams
@@ -59,10 +58,10 @@ _UUID_EPOCH = 0x01B2_1DD2_1381_4000
 class _Saved:
     """What a run found in place, to be put back: the process's own, or an outer world's."""
 
-    __slots__ = ("values",)
+    __slots__ = ("kept",)
 
-    def __init__(self, values: Values) -> None:
-        self.values: Values = values
+    def __init__(self, kept: Kept) -> None:
+        self.kept: Kept = kept
 
 
 _entered: list[_Saved] = []
@@ -141,12 +140,13 @@ class Entropy:
 
     def enter(self, start_ns: int) -> _Saved:
         """Put the world's state in place; returns what was there."""
-        if not hasattr(self, "drawer"):
-            self.drawer = Drawer(_first_state(self._streams))
         _acquire(_lock)
         try:
+            if not hasattr(self, "drawer"):
+                self.drawer = Drawer(_first_state(self._streams))
             values = self._named_values()
-            saved = _Saved(exchange(values, Start(self._streams, start_ns, self.zone)))
+            saved = _Saved(keep())
+            put(values, Start(self._streams, start_ns, self.zone))
             _entered.append(saved)
             generators.enter(self.drawer)
         finally:
@@ -155,12 +155,12 @@ class Entropy:
 
     def switch_to(self, other: Entropy, start_ns: int) -> None:
         """Put another process's state in the place of this one's, which is kept."""
-        try:
-            drawer = other.drawer
-        except AttributeError:
-            drawer = other.drawer = Drawer(_first_state(other._streams))
         _acquire(_lock)
         try:
+            try:
+                drawer = other.drawer
+            except AttributeError:
+                drawer = other.drawer = Drawer(_first_state(other._streams))
             kept = None if other._kept is None else swap(other._kept)
             if kept is None:
                 values = other._named_values()
@@ -174,7 +174,8 @@ class Entropy:
     def _named_values(self) -> Values:
         """Return what was kept when this one was last in place."""
         if self._kept is not None:
-            self._values, self._kept = by_name(self._kept), None
+            self._values.update(by_name(self._kept))
+            self._kept = None
         return self._values
 
     def step_apart(self, name: str, start_ns: int) -> Entropy:
@@ -208,7 +209,7 @@ class Entropy:
             generators.leave(self.drawer)
             if _entered[-1] is saved:
                 _entered.pop()
-                give_back(self._values, saved.values)
+                self._kept = give_back(self._values, saved.kept)
             else:
                 self._leave_to_later(saved)
         finally:
@@ -219,8 +220,8 @@ class Entropy:
         position = next(at for at, each in enumerate(_entered) if each is saved)
         del _entered[position]
         later = _entered[position]
-        self._values.update(later.values)
-        later.values = saved.values
+        self._values.update(by_name(later.kept))
+        later.kept = saved.kept
 
 
 _first_states: dict[str, bytes] = {}
@@ -233,8 +234,8 @@ def _first_state(streams: Streams) -> bytes:
     if known is None:
         if len(_first_states) >= _FIRST_STATES_MAX:
             _first_states.clear()
-        program = streams.stream("program")
-        _first_states[seed] = known = state_of(program)
+        known = first_state(lambda generator: streams.begin(generator, "program"))
+        _first_states[seed] = known
     return known
 
 

@@ -25,14 +25,17 @@ from __future__ import annotations
 import _random
 import random
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.c_functions import Redirect
 from simloop._sandbox.patching.memory import HEAD_SIZE, memory
 from simloop._sandbox.patching.registry import rewrite
 from simloop._sandbox.run_context import by_thread, get_ident
 
-__all__ = ["Drawer", "enter", "is_drawing", "leave", "own", "state_of", "switch"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Drawer", "enter", "first_state", "is_drawing", "leave", "own", "switch"]
 
 _STATE_BYTES = _random.Random.__basicsize__ - HEAD_SIZE
 _hidden: Any = random._inst
@@ -41,6 +44,12 @@ _hidden: Any = random._inst
 def state_of(generator: random.Random) -> bytes:
     """Return the state of a generator, as memory has it."""
     return bytes(memory(generator, HEAD_SIZE, _STATE_BYTES))
+
+
+def first_state(begin: Callable[[random.Random], object]) -> bytes:
+    """Return the state into which a function puts a generator. One thread at a time may ask."""
+    begin(_scratch)
+    return _scratch_state.tobytes()
 
 
 class Drawer:
@@ -80,6 +89,9 @@ class Drawer:
 
 _in_place = memory(_hidden, HEAD_SIZE, _STATE_BYTES)
 _new = random.Random.__new__
+# One for all runs: to make a generator and to find its memory costs as much as to seed it.
+_scratch = random.Random()  # noqa: S311 - seeded before each use
+_scratch_state = memory(_scratch, HEAD_SIZE, _STATE_BYTES)
 _process = Drawer(b"")
 _entered: list[Drawer] = []
 """The runs that are on, in whatever thread, in the order in which they began."""

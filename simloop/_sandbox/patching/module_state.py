@@ -28,7 +28,6 @@ __all__ = [
     "Start",
     "Values",
     "by_name",
-    "exchange",
     "give_back",
     "keep",
     "keeper",
@@ -154,26 +153,6 @@ def _reader_of(variables: Sequence[_Variable]) -> Callable[[], tuple[Any, ...]]:
     return eval(f"lambda: ({read})", modules)  # type: ignore[no-any-return]  # noqa: S307 - ours
 
 
-def exchange(world: Values, start: Start) -> Values:
-    """Put the world's values in place; returns the process's own."""
-    # What by_name(keep()) and put() come to, in one go: each run begins so.
-    layout = _look()
-    own: Values = {}
-    for key, namespace, name, first in layout.rows:
-        own[key] = namespace[name]
-        if key in world:
-            namespace[name] = world[key]
-        else:
-            namespace[name] = None if first is None else first(start)
-    for keeper in layout.keepers:
-        own[keeper.key] = keeper.get()
-        if keeper.key in world:
-            keeper.set(world[keeper.key])
-        else:
-            keeper.begin(start)
-    return own
-
-
 def keep() -> Kept:
     """Return the values that are in place."""
     layout = _look()
@@ -233,16 +212,29 @@ def swap(theirs: Kept) -> Kept | None:
     return theirs
 
 
-def give_back(world: Values, own: Values) -> None:
-    """Keep the world's values for its next run and put the process's own in place."""
-    layout = _look()
-    for key, namespace, name, _first in layout.rows:
+def give_back(world: Values, own: Kept) -> Kept | None:
+    """Put the process's own values in place; return the world's, which are for its next run.
+
+    None, and they are in ``world``, where a module was loaded since the process's own were kept:
+    what came with it begins anew in the next run.
+    """
+    layout = own.layout
+    if layout is _look():
+        kept = keep()
+        for (_, namespace, name, _), value in zip(layout.rows, own.values, strict=True):
+            namespace[name] = value
+        for keeper, state in zip(layout.keepers, own.states, strict=True):
+            keeper.set(state)
+        return kept
+    named = by_name(own)
+    for key, namespace, name, _first in _layout.rows:
         world[key] = namespace[name]
-        namespace[name] = own.get(key)
-    for keeper in layout.keepers:
-        if keeper.key in own:
+        namespace[name] = named.get(key)
+    for keeper in _layout.keepers:
+        if keeper.key in named:
             world[keeper.key] = keeper.get()
-            keeper.set(own[keeper.key])
+            keeper.set(named[keeper.key])
+    return None
 
 
 for _name in ("_node", "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7"):
