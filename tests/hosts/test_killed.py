@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
+import contextvars
 import gc
 import logging
 import os
@@ -302,6 +304,48 @@ def test_what_there_was_before_the_run_is_not_gone_through():
     finally:
         TRACES.is_counting = False
     assert 0 < sum(_asked) < 20_000
+
+
+@pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])
+def test_what_a_context_of_a_killed_program_holds_is_not_finalized(way):
+    """The value of a context variable is let go of in silence, though a timer was set in there."""
+
+    async def program():
+        contextvars.ContextVar("mine").set(Noisy("value"))
+        asyncio.get_running_loop().call_later(1000, TRACES.note, "timer")
+        await asyncio.sleep(2000)
+
+    async def main():
+        host = world().add_host("db", program)
+        await asyncio.sleep(1)
+        end(host, way)
+        await asyncio.sleep(100)
+
+    simloop.run(main())
+    gc.collect()
+    assert TRACES.seen == []
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_jobs_that_wait_in_an_executor_of_a_killed_program_are_not_finalized(turns):
+    """The queue of its workers is let go of in silence, though a table of Python's holds it."""
+
+    def program():
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            for name in "abc":
+                executor.submit(lambda _: time.sleep(1000), Noisy(name))
+            time.sleep(2000)
+
+    async def main():
+        host = world().add_host("db", program)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        host.processes[0].kill()
+        await asyncio.sleep(100)
+
+    simloop.run(main())
+    gc.collect()
+    assert TRACES.seen == []
 
 
 @pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from simloop._sandbox.contracts import Threads
 
-__all__ = ["end_workers", "serves_run", "threads_of_run"]
+__all__ = ["drop_workers", "end_workers", "serves_run", "threads_of_run"]
 
 
 def threads_of_run() -> Threads | None:
@@ -143,7 +143,7 @@ def end_workers(threads: list[threading.Thread]) -> list[threading.Thread]:
         threads: Those of one process.
     """
     spared: list[threading.Thread] = []
-    for worker, work in [each for module in _modules for each in module._threads_queues.items()]:
+    for worker, work in [each for queues in _all_queues() for each in queues.items()]:
         if worker not in threads or not isinstance(work, _WorkQueue):
             continue
         executor = work.find()
@@ -154,6 +154,21 @@ def end_workers(threads: list[threading.Thread]) -> list[threading.Thread]:
             work.shut_down()
             work.put(None)
     return [each for each in threads if each not in spared]
+
+
+def drop_workers(threads: list[Any]) -> list[Any]:
+    """Forget workers that never go on: their process was killed.
+
+    Returns:
+        Their queues, with the jobs in them.
+    """
+    queues = [each.pop(worker, None) for each in _all_queues() for worker in threads]
+    return [each for each in queues if each is not None]
+
+
+def _all_queues() -> list[Any]:
+    """List the interpreter's tables of the queues of workers: one, or none if it has no pool."""
+    return [module._threads_queues for module in _modules]
 
 
 def _say_if_lost(threads: Threads, future: Any) -> None:
@@ -167,8 +182,8 @@ def _take_over(executor: Any, threads: Threads) -> None:
     outside = [getattr(executor, name) for name in _INSIDES]
     find = weakref.ref(executor)
     executor._threads = set()
-    executor._work_queue = inside = _WorkQueue()
-    inside.find = find
+    executor._work_queue = _WorkQueue()
+    executor._work_queue.find = find
     executor._idle_semaphore = _IdleWorkers(outside[2])
 
     def give_back() -> bool:
@@ -178,9 +193,9 @@ def _take_over(executor: Any, threads: Threads) -> None:
             return True
         if any(thread.is_alive() for thread in found._threads):
             return False
-        left = found._work_queue
-        if inside.was_shut_down is not None:
-            found._shutdown = inside.was_shut_down
+        left = found._work_queue  # Not held from here: it goes with an executor that was killed.
+        if left.was_shut_down is not None:
+            found._shutdown = left.was_shut_down
         for name, value in zip(_INSIDES, outside, strict=True):
             setattr(found, name, value)
         with suppress(queue.Empty):
