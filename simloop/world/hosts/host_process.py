@@ -331,6 +331,11 @@ class HostProcess(Process):
         for loop in self.loops:
             loop.take_clock()
 
+    def clock_changed(self) -> None:
+        """Wait on by its machine's clock, which runs at another rate from now on."""
+        self.machine.world.threads.look_again(self)
+        self.dispositions.clock_changed()
+
     def step_wall_clock(self, ahead_ns: int) -> None:
         """Let its wall clock jump."""
         self.context.start_ns += ahead_ns
