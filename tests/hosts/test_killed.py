@@ -8,12 +8,15 @@ import contextlib
 import contextvars
 import gc
 import logging
+import multiprocessing.pool
+import multiprocessing.util
 import os
 import sys
 import threading
 import time
 import warnings
 import weakref
+from pathlib import Path
 
 import pytest
 
@@ -513,3 +516,30 @@ def test_logging_goes_on_when_a_process_was_killed_in_the_middle_of_a_record(how
         handler.lock.release()
     finally:
         logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize("way", ["kill", "the run ends"])
+def test_a_killed_thread_pool_leaves_nothing(way):
+    """Neither its jobs nor its real pipes, its finalizer or the waits for it outlive the run."""
+
+    def program():
+        with multiprocessing.pool.ThreadPool(2) as pool:
+            while True:
+                pool.map(time.sleep, [0.01] * 4)
+
+    async def main():
+        host = world().add_host("db", program)
+        await asyncio.sleep(0.05)
+        end(host, way)
+        await asyncio.sleep(1)
+
+    def count():
+        gc.collect()
+        pipes = len([*Path("/proc/self/fd").iterdir()]) if sys.platform == "linux" else 0
+        return len(gc.get_objects()) // 100, pipes, len(multiprocessing.util._finalizer_registry)
+
+    simloop.run(main())
+    before = count()
+    for _ in range(10):
+        simloop.run(main())
+    assert count() == before

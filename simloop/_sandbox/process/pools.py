@@ -160,10 +160,10 @@ def drop_workers(threads: list[Any]) -> list[Any]:
     """Forget workers that never go on: their process was killed.
 
     Returns:
-        Their queues, with the jobs in them.
+        What they shared, with the jobs in it.
     """
     queues = [each.pop(worker, None) for each in _all_queues() for worker in threads]
-    return [each for each in queues if each is not None]
+    return [*queues, *[each.drop_if_of(threads) for each in tuple(_pools_of_runs)]]
 
 
 def _all_queues() -> list[Any]:
@@ -258,20 +258,40 @@ def _is_on(insides: dict[str, Any]) -> bool:
     return any(thread.is_alive() for thread in (*handlers, *insides["_pool"]))
 
 
-def _when_off(
-    pool: Any, inside: dict[str, Any], threads: Threads, then: Callable[[Any], object]
-) -> None:
-    """Call a function with a pool, or None if that is gone, when these insides have ended."""
-    find = weakref.ref(pool)
+class _PoolOfRun:
+    """A pool that a run has given insides, until these have ended."""
 
-    def give_back() -> bool:
+    def __init__(self, pool: Any, inside: dict[str, Any], then: Callable[[Any], object]) -> None:
+        self._find = weakref.ref(pool)
+        self._given: tuple[dict[str, Any], Callable[[Any], object]] | None = (inside, then)
+        _pools_of_runs.append(self)
+
+    def __call__(self) -> bool:
+        """Tell the pool, or None if that is gone, when they have ended; return whether it was."""
+        if self._given is None:
+            return True
+        inside, then = self._given
         if _is_on(inside):
             return False
         _give_up_jobs(inside)
-        then(find())
+        then(self._find())
+        self._drop()
         return True
 
-    threads.when_ended(give_back)
+    def drop_if_of(self, workers: list[Any]) -> object:
+        """Forget them if these threads, which were killed, are theirs; return what is forgotten."""
+        if self._given is None or self._given[0]["_worker_handler"] not in workers:
+            return None
+        self._given[0]["_terminate"].cancel()
+        return self._drop()
+
+    def _drop(self) -> object:
+        _pools_of_runs.remove(self)
+        given, self._given = self._given, None
+        return given
+
+
+_pools_of_runs: list[_PoolOfRun] = []
 
 
 def _exchange_insides(pool: Any, inner: Any, threads: Threads) -> None:
@@ -287,7 +307,7 @@ def _exchange_insides(pool: Any, inner: Any, threads: Threads) -> None:
                 found.terminate()  # The run has closed it.
         inner._state = None  # It is held until here, because its finalizer ends its threads.
 
-    _when_off(pool, inside, threads, give_back)
+    threads.when_ended(_PoolOfRun(pool, inside, give_back))
 
 
 def _revive_later(pool: Any, threads: Threads) -> None:
@@ -298,7 +318,7 @@ def _revive_later(pool: Any, threads: Threads) -> None:
         if found is not None and found._state == inside["_state"]:
             found._check_running = functools.partial(_revive, weakref.ref(found))
 
-    _when_off(pool, inside, threads, revive_when_used)
+    threads.when_ended(_PoolOfRun(pool, inside, revive_when_used))
 
 
 def _revive(find: Any) -> None:
