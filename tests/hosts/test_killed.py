@@ -310,6 +310,30 @@ def test_what_there_was_before_the_run_is_not_gone_through():
 
 
 @pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])
+def test_an_error_that_a_killed_thread_handles_is_not_finalized(way):
+    """What it was raised with is let go of in silence, as the variables are."""
+
+    def look_up():
+        raise LookupError(Noisy("error"))
+
+    def program():
+        try:
+            look_up()
+        except LookupError:
+            time.sleep(1000)
+
+    async def main():
+        host = world().add_host("db", program)
+        await asyncio.sleep(1)
+        end(host, way)
+        await asyncio.sleep(1)
+
+    simloop.run(main())
+    gc.collect()
+    assert TRACES.seen == []
+
+
+@pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])
 def test_what_a_context_of_a_killed_program_holds_is_not_finalized(way):
     """The value of a context variable is let go of in silence, though a timer was set in there."""
 
