@@ -366,7 +366,7 @@ def test_jobs_that_wait_in_an_executor_of_a_killed_program_are_not_finalized():
         host = world().add_host("db", program)
         await asyncio.sleep(
             1
-        )  # In the middle of a submit it would keep a lock of Python's for good.
+        )  # In a submit it would keep a lock of Python for good.
         host.processes[0].kill()
         await asyncio.sleep(100)
 
