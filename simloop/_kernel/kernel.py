@@ -23,6 +23,7 @@ Invariants:
 from __future__ import annotations
 
 from collections import deque
+from contextvars import Context
 from functools import cached_property
 from itertools import repeat
 from operator import length_hint
@@ -561,8 +562,9 @@ class Kernel(ShownClock):
         handles = [each for each in self._scheduled() if each._loop is loop]
         called = [(each._callback, each._args, each._context) for each in handles]
         self.drop(loop)
+        nowhere = Context()  # A cancelled timer stays in the wheel, where it would hold its own.
         for handle in handles:
-            handle._loop = self.events
+            handle._loop, handle._context = self.events, nowhere
         return called
 
     def _scheduled(self) -> list[Handle | TimerHandle]:

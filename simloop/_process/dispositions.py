@@ -140,7 +140,8 @@ class Dispositions:
 
     def _interval_timer(self) -> IntervalTimer:
         if self._timer is None:
-            self._timer = IntervalTimer(self._world.kernel, self._ring)
+            process = self._process
+            self._timer = IntervalTimer(self._world.kernel, self._ring, lambda: process.clock)
         return self._timer
 
     def _ring(self) -> None:
@@ -149,6 +150,11 @@ class Dispositions:
             self._process.send_signal(signal.SIGALRM)
         else:
             self.act(signal.SIGALRM, None)
+
+    def clock_changed(self) -> None:
+        """Set the interval timer anew: the clock of the machine runs at another rate."""
+        if self._timer is not None:
+            self._timer.look_again()
 
     def stop_timer(self) -> None:
         """Let the interval timer ring no more: the process has ended."""

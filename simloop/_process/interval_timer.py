@@ -1,6 +1,7 @@
 """The interval timer of a process: ``signal.setitimer(ITIMER_REAL)`` and ``signal.alarm``.
 
-Owns: when SIGALRM comes next, by the world's clock. What it does is the process's dispositions'.
+Owns: when SIGALRM comes next, by the clock of the process's machine. What it does is the process's
+dispositions'.
 
 Must not know: who is told of the signal.
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from simloop._kernel import Kernel, TimerHandle
 
+    from .process_clock import ProcessClock
+
 __all__ = ["IntervalTimer"]
 
 _US = 1000
@@ -43,6 +46,7 @@ class IntervalTimer:
     Args:
         kernel: The clock and the schedule by which it rings.
         ring: Called each time.
+        own_clock: Returns the clock of the machine; None where that is the world's.
 
     Example:
         >>> from simloop._kernel import Kernel
@@ -51,10 +55,17 @@ class IntervalTimer:
         ((0.0, 0.0), (1.5, 0.25), (0.0, 0.0))
     """
 
-    def __init__(self, kernel: Kernel, ring: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        ring: Callable[[], object],
+        own_clock: Callable[[], ProcessClock | None] = lambda: None,
+    ) -> None:
         self._kernel = kernel
         self._ring = ring
+        self._own_clock = own_clock
         self._handle: TimerHandle | None = None
+        self._due_ns = 0
         self._interval_ns = 0
 
     def set(self, delay: object, interval: object) -> tuple[float, float]:
@@ -72,7 +83,7 @@ class IntervalTimer:
         self._stop()
         if delay_ns:
             self._interval_ns = interval_ns
-            self._start(self._kernel.now_ns + delay_ns)
+            self._start(self._now_ns() + delay_ns)
         return before
 
     def get(self) -> tuple[float, float]:
@@ -89,9 +100,23 @@ class IntervalTimer:
     def _left_ns(self) -> int:
         if self._handle is None:
             return 0
-        return max(self._handle._when_ns - self._kernel.now_ns, _US)
+        return max(self._due_ns - self._now_ns(), _US)
 
-    def _start(self, when_ns: int) -> None:
+    def look_again(self) -> None:
+        """Ring when the machine's clock shows the time: it now runs at another rate."""
+        if self._handle is not None:
+            interval_ns = self._interval_ns
+            self._stop()
+            self._interval_ns = interval_ns
+            self._start(self._due_ns)
+
+    def _now_ns(self) -> int:
+        return (self._own_clock() or self._kernel).now_ns
+
+    def _start(self, due_ns: int) -> None:
+        clock = self._own_clock()
+        when_ns = due_ns if clock is None else clock.true_ns(due_ns)
+        self._due_ns = due_ns
         self._handle = self._kernel.call_at_ns(when_ns, self._rings)
         self._alarms().due.append(self._handle)
 
@@ -109,13 +134,12 @@ class IntervalTimer:
         return alarms
 
     def _rings(self) -> None:
-        handle, interval_ns = self._handle, self._interval_ns
-        assert handle is not None
+        interval_ns = self._interval_ns
         self._stop()
         if interval_ns:
-            missed = (self._kernel.now_ns - handle._when_ns) // interval_ns
+            missed = (self._now_ns() - self._due_ns) // interval_ns
             self._interval_ns = interval_ns
-            self._start(handle._when_ns + (missed + 1) * interval_ns)
+            self._start(self._due_ns + (missed + 1) * interval_ns)
         self._ring()
 
 

@@ -5,8 +5,11 @@ such a number do.
 
 Must not know: what a signal does.
 
-Invariant: a number stays in the table when its process has ended, so that it is no process then,
-and not a real one that happens to have it.
+Invariants:
+
+- A number stays in the table when its process has ended, so that it is no process then, and not a
+  real one that happens to have it.
+- A process sees those of its own machine. The test, whose hands reach everywhere, sees all.
 """
 
 from __future__ import annotations
@@ -67,7 +70,7 @@ class ProcessTable:
         if process is None:
             return NotImplemented
         check_sent(sig)
-        if process.exit_code is not None:
+        if not self._is_there(process, caller):
             raise os_error(errno.ESRCH)
         if sig:
             process.send_signal(sig)
@@ -80,7 +83,7 @@ class ProcessTable:
         if not members:
             return NotImplemented
         check_sent(sig)
-        alive = [each for each in members if each.exit_code is None]
+        alive = [each for each in members if self._is_there(each, caller)]
         if not alive:
             raise os_error(errno.ESRCH)
         for process in sorted(alive, key=lambda each: each is caller):
@@ -93,9 +96,17 @@ class ProcessTable:
         process = self._by_pid.get(pid or caller.pid)
         if process is None:
             return NotImplemented
-        if process.exit_code is not None:
+        if not self._is_there(process, caller):
             raise os_error(errno.ESRCH)
         return process.group
+
+    def _is_there(self, process: Process, caller: Process) -> bool:
+        """Return whether a process lives, and where the caller sees it."""
+        if process.exit_code is not None:
+            return False
+        machine = _machine(caller)
+        is_test = machine is None or machine is self._main._host
+        return is_test or machine is _machine(process)
 
     def waitpid(self, pid: int, options: int, /) -> Any:
         """Look whether a process has ended; one that has was waited for by asyncio already.
@@ -114,3 +125,10 @@ class ProcessTable:
             f"os.waitpid({pid}, {options}) would stop the loop on which the process lives; await"
             " process.wait(), or ask with os.WNOHANG"
         )
+
+
+def _machine(process: Process) -> Any:
+    """Return what a process runs on; None for the driver, if nothing has asked for that yet."""
+    while process._host is None and process.parent is not None:
+        process = process.parent
+    return process._host

@@ -58,6 +58,7 @@ from .io import (  # noqa: F401
     sockets,
     tls_sockets,
 )
+from .io.descriptors import wait_no_more
 from .io.file_tree import RealTree
 from .killing.remains import Remains, end_awaited
 from .killing.suspended_code import leave_unfinalized
@@ -149,6 +150,7 @@ __all__ = [
     "tidy",
     "unshield",
     "unwind",
+    "wait_no_more",
     "wake_all",
     "with_own_entries",
 ]

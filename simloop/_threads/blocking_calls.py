@@ -32,7 +32,8 @@ def let_threads_block(host: Host, scheduler: ThreadScheduler) -> None:
             return Host.on_would_block(known, sock, what, timeout)
         file = known.file(sock if isinstance(sock, int) else sock.fileno())
         timeout_ns = None if timeout is None else nanoseconds(timeout)
-        until_ns = None if timeout_ns is None else scheduler.kernel.now_ns + timeout_ns
+        clock = scheduler.clock
+        until_ns = None if timeout_ns is None else clock.now_ns + timeout_ns
         waiter = scheduler.waiter(f"{what} on {sock!r}", timeout_ns)
         file.watch_readable(waiter.wake)
         file.watch_writable(waiter.wake)
@@ -42,7 +43,7 @@ def let_threads_block(host: Host, scheduler: ThreadScheduler) -> None:
         finally:
             file.unwatch_readable(waiter.wake)
             file.unwatch_writable(waiter.wake)
-        return None if until_ns is None else max(0.0, seconds(until_ns - scheduler.kernel.now_ns))
+        return None if until_ns is None else max(0.0, seconds(until_ns - clock.now_ns))
 
     def wait_in_line(
         what: str, line: list[Callable[[], object]], is_taken: Callable[[], bool]

@@ -95,6 +95,11 @@ class SimThreadClock:
         own = self._thread.own_clock
         return self._thread.kernel.now_ns if own is None else int(own.now_ns)
 
+    def true_ns(self, due_ns: int) -> int:
+        """Return the world's time at which it shows ``due_ns``, as it runs now."""
+        own = self._thread.own_clock
+        return due_ns if own is None or due_ns >= NEVER else int(own.true_ns(due_ns))
+
     def now_s(self) -> float:
         """Return the same in float seconds."""
         own = self._thread.own_clock
@@ -116,26 +121,39 @@ class SimThreadClock:
 
 
 class SimThreadWaiter:
-    """One wait of a thread."""
+    """One wait of a thread.
 
-    __slots__ = ("_deadline_ns", "_thing", "awake", "thread")
+    Args:
+        thread: It.
+        thing: What is waited for.
+        timeout_ns: For how long; None for ever.
+        is_true: Whether that is by the world's clock, and not by that of its machine, whose rate
+            may change meanwhile.
+    """
 
-    def __init__(self, thread: SimThread, thing: object, timeout_ns: int | None) -> None:
+    __slots__ = ("_due_ns", "_is_true", "_thing", "awake", "thread")
+
+    def __init__(
+        self, thread: SimThread, thing: object, timeout_ns: int | None, *, is_true: bool = False
+    ) -> None:
         self.thread: SimThread = thread
         self._thing = thing
-        self._deadline_ns = NEVER if timeout_ns is None else thread.kernel.now_ns + timeout_ns
+        self._is_true = is_true
+        clock: Any = thread.kernel if is_true else thread.clock
+        self._due_ns = NEVER if timeout_ns is None else clock.now_ns + timeout_ns
         self.awake: bool = False
 
     def park(self) -> bool:
         """Block until woken, while others run; false if time has run out."""
         thread = self.thread
-        if thread.kernel.now_ns >= self._deadline_ns:
+        deadline_ns = self._due_ns if self._is_true else thread.clock.true_ns(self._due_ns)
+        if thread.kernel.now_ns >= deadline_ns:
             return False
         thread.is_parked = (
             True  # First this, then the question: a thread outside does it crosswise.
         )
         if not self.awake:
-            thread.park(self._thing, self._deadline_ns)
+            thread.park(self._thing, deadline_ns)
         thread.is_parked = False
         self.awake = False
         return True
@@ -181,7 +199,8 @@ class SimThread:
         self._context = Context()
         self._go = Gate()
         self._back = Gate()
-        self._sandbox = scheduler.bridge.for_thread(SimThreadClock(self), number)
+        self.clock = SimThreadClock(self)
+        self._sandbox = scheduler.bridge.for_thread(self.clock, number)
         self.call_it(label)
 
     def call_it(self, label: str) -> None:
@@ -276,13 +295,6 @@ class SimThread:
     def own_clock(self) -> Any:
         """The clock of its machine, where that is not the world's."""
         return None if self.identity is None else self.identity.clock
-
-    def true_ns(self, duration_ns: int) -> int:
-        """Return how long a duration of its machine's clock is by the world's."""
-        clock = self.own_clock
-        if clock is None:
-            return duration_ns
-        return max(clock.true_ns(clock.now_ns + duration_ns) - self.kernel.now_ns, 0)  # type: ignore[no-any-return]
 
     def freeze(self) -> None:
         """Never go on: the process of the thread was killed."""
@@ -405,17 +417,20 @@ class SimThread:
 
     def sleep(self, duration_ns: int) -> None:
         """Do what ``time.sleep`` does, in virtual time by the clock of its machine."""
-        deadline_ns = self.kernel.now_ns + self.true_ns(duration_ns)
         if duration_ns == 0:
             self.schedule()
             self.park("its turn")
-        while self.kernel.now_ns < deadline_ns:
+            return
+        due_ns = self.clock.now_ns + duration_ns
+        while self.kernel.now_ns < (deadline_ns := self.clock.true_ns(due_ns)):
             self.park("a sleep", deadline_ns)
 
     def is_in_turn(self) -> bool:
         """Return whether it has the turn."""
         return self.threads.current is self
 
-    def waiter(self, thing: object, timeout_ns: int | None) -> SimThreadWaiter:
+    def waiter(
+        self, thing: object, timeout_ns: int | None, *, is_true: bool = False
+    ) -> SimThreadWaiter:
         """Prepare a wait."""
-        return SimThreadWaiter(self, thing, timeout_ns)
+        return SimThreadWaiter(self, thing, timeout_ns, is_true=is_true)

@@ -67,9 +67,12 @@ def _is_in(frame: FrameType, modules: tuple[str, ...]) -> bool:
 
 
 def variables_of(ident: int) -> list[object]:
-    """List the values of all variables of the functions that a thread is in."""
+    """List the values of all variables of the functions that a thread is in.
+
+    And the error that it handles, if it does: no variable may hold that.
+    """
     frame = sys._current_frames().get(ident)
-    values: list[object] = []
+    values: list[object] = [sys._current_exceptions().get(ident)]
     while frame is not None:
         values += frame.f_locals.values()
         frame = frame.f_back

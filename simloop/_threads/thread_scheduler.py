@@ -152,10 +152,18 @@ class ThreadScheduler:
             is_true: Whether that is by the world's clock, and not by the machine's.
         """
         if self.current is not None:
-            if timeout_ns is not None and not is_true:
-                timeout_ns = self.current.true_ns(timeout_ns)
-            return self.current.waiter(thing, timeout_ns)
+            return self.current.waiter(thing, timeout_ns, is_true=is_true)
         return LoopThreadWaiter(self, thing, timeout_ns)
+
+    @property
+    def clock(self) -> Any:
+        """What the waits of the calling thread go by."""
+        return self.kernel if self.current is None else self.current.clock
+
+    def look_again(self, identity: object) -> None:
+        """Let a process's threads that wait for a time look at their clock: its rate is another."""
+        for thread in [each for each in self.asleep if each.identity is identity]:
+            thread.schedule()
 
     def adopt(self, function: Callable[..., object], /) -> SimThread:
         """Take in a thread that the program starts; it begins at its turn.

@@ -20,6 +20,7 @@ from simloop._sandbox import (
     leave_lines,
     restore,
     unwind,
+    wait_no_more,
     wake_all,
 )
 from simloop._threads.real_threads import Gate
@@ -73,6 +74,7 @@ class ThreadBridge:
     def leave_lines(self, belongs: Callable[[Any], bool], /) -> None:
         """Take waits out of all lines."""
         leave_lines(belongs)
+        wait_no_more(belongs)
 
     def unwind(self, is_left_alone: Callable[[Any], bool], /) -> None:
         """Leave the calling thread's functions, running none of them."""

@@ -89,3 +89,27 @@ def test_a_package_is_fresh_with_its_modules():
     assert decoder is not json.decoder
     assert value == [1]
     assert sys.modules["json"] is json
+
+
+def test_what_a_fresh_module_draws_at_its_import_is_its_process_s(tmp_path, monkeypatch):
+    """Its identifiers and times are another process's at each start, and the same in each run."""
+    # An identifier of the instance and the time of its start are the usual globals of a server.
+    source = "import random, time, uuid\nOWN = time.time(), uuid.uuid4().hex, random.random()\n"
+    (tmp_path / "instance_of.py").write_text(source + "def main(seen):\n    seen.append(OWN)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    async def main():
+        seen = []
+        host = world().add_host("a", "instance_of:main", args=(seen,), fresh=("instance_of",))
+        await asyncio.sleep(100)
+        host.restart()
+        world().add_host("b", "instance_of:main", args=(seen,), fresh=("instance_of",), skew=5)
+        await asyncio.sleep(1)
+        return seen
+
+    seen = simloop.run(main())
+    sys.modules.pop("instance_of", None)
+    assert [moment - seen[0][0] for moment, *_ in seen] == [0, 100, 105]
+    assert len(dict.fromkeys(own[1:] for own in seen)) == 3
+    assert simloop.run(main()) == seen
+    sys.modules.pop("instance_of", None)

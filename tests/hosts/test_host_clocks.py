@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import math
 import os
+import select
+import signal
+import socket
 import threading
 import time
 
@@ -126,6 +130,64 @@ def test_threads_go_by_their_host_s_clock():
         return await asyncio.to_thread(nap)
 
     assert run_with_clock(program, drift=0.25) == ((20.0, 20.0), 16.0)
+
+
+def waits_of_a_thread():
+    """Return what the clock says of some waits of 10 s each."""
+    shown = []
+    sock = socket.socket(type=socket.SOCK_DGRAM)
+    sock.bind(("", 0))
+    sock.settimeout(10)
+    rang = threading.Event()
+    signal.signal(signal.SIGALRM, lambda *_: rang.set())
+
+    def alarm():
+        signal.alarm(10)
+        rang.wait()
+
+    def receive():
+        with contextlib.suppress(TimeoutError):
+            sock.recv(1)
+
+    for wait in (
+        lambda: time.sleep(10), lambda: threading.Event().wait(10), receive, alarm,
+        lambda: select.select([sock], [], [], 10), lambda: asyncio.run(asyncio.sleep(10)),
+    ):  # fmt: skip
+        began = time.monotonic()
+        wait()
+        shown.append(round(time.monotonic() - began, 3))
+    sock.close()
+    return shown
+
+
+@pytest.mark.parametrize("drift", [0.25, -0.5])
+def test_all_waits_of_a_thread_are_as_long_as_its_host_s_clock_says(drift):
+    """So are a socket's timeout, an alarm and a loop of its own."""
+
+    async def main():
+        shown = []
+        host = world().add_host("db", drift=drift)
+        assert await host.start(lambda: shown.extend(waits_of_a_thread())).exited() == 0
+        return shown
+
+    assert simloop.run(main()) == [10.0] * 6
+
+
+@pytest.mark.parametrize("drift", [0.25, -0.5])
+def test_a_drift_that_changes_moves_the_waits_of_a_thread(drift):
+    """No wait is shorter, or longer, by the host's own clock, whatever that did meanwhile."""
+
+    async def main():
+        shown = []
+        host = world().add_host("db")
+        process = host.start(lambda: shown.extend(waits_of_a_thread()))
+        for _ in range(30):
+            await asyncio.sleep(2.3)
+            host.clock.drift = 0 if host.clock.drift else drift
+        assert await process.exited() == 0
+        return shown
+
+    assert simloop.run(main()) == [10.0] * 6
 
 
 def test_a_loop_in_a_thread_goes_by_the_host_s_clock():

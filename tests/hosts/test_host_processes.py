@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import math
 import os
@@ -291,6 +292,37 @@ def test_ctrl_c_cancels_a_program():
 
     assert simloop.run(main()) == -2
     assert log == ["cleaned up"]
+
+
+def test_a_process_sees_the_processes_of_its_own_machine():
+    """The number of a process of another machine is no process, and no signal reaches that."""
+
+    def look(number):
+        seen = []
+        for call in (
+            lambda: os.kill(number, signal.SIGTERM),
+            lambda: os.killpg(number, signal.SIGTERM), lambda: os.getpgid(number),
+        ):  # fmt: skip
+            try:
+                seen.append(call())
+            except ProcessLookupError as error:
+                seen.append(error.errno)
+        told.append(seen)
+
+    told: list[list[int | None]] = []
+
+    async def main():
+        here, there = world().add_host("here"), world().add_host("there")
+        near, far = (each.start(asyncio.sleep, args=(1000,)) for each in (here, there))
+        for number in (far.pid, os.getpid()):
+            await here.start(look, args=(number,)).exited()
+        assert far.exit_code is None
+        os.kill(far.pid, 0)  # The test's own hands reach everywhere.
+        await here.start(os.kill, args=(near.pid, signal.SIGTERM)).exited()
+        return near.exit_code
+
+    assert simloop.run(main()) == -signal.SIGTERM
+    assert told == [[errno.ESRCH] * 3] * 2
 
 
 @pytest.mark.parametrize("grace", [-1, math.inf, math.nan, "long", True])

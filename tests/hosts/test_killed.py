@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
+import contextvars
 import gc
 import logging
+import multiprocessing.pool
+import multiprocessing.util
 import os
 import sys
 import threading
 import time
 import warnings
 import weakref
+from pathlib import Path
 
 import pytest
 
@@ -305,6 +310,72 @@ def test_what_there_was_before_the_run_is_not_gone_through():
 
 
 @pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])
+def test_an_error_that_a_killed_thread_handles_is_not_finalized(way):
+    """What it was raised with is let go of in silence, as the variables are."""
+
+    def look_up():
+        raise LookupError(Noisy("error"))
+
+    def program():
+        try:
+            look_up()
+        except LookupError:
+            time.sleep(1000)
+
+    async def main():
+        host = world().add_host("db", program)
+        await asyncio.sleep(1)
+        end(host, way)
+        await asyncio.sleep(1)
+
+    simloop.run(main())
+    gc.collect()
+    assert TRACES.seen == []
+
+
+@pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])
+def test_what_a_context_of_a_killed_program_holds_is_not_finalized(way):
+    """The value of a context variable is let go of in silence, though a timer was set in there."""
+
+    async def program():
+        contextvars.ContextVar("mine").set(Noisy("value"))
+        asyncio.get_running_loop().call_later(1000, TRACES.note, "timer")
+        await asyncio.sleep(2000)
+
+    async def main():
+        host = world().add_host("db", program)
+        await asyncio.sleep(1)
+        end(host, way)
+        await asyncio.sleep(100)
+
+    simloop.run(main())
+    gc.collect()
+    assert TRACES.seen == []
+
+
+def test_jobs_that_wait_in_an_executor_of_a_killed_program_are_not_finalized():
+    """The queue of its workers is let go of in silence, though a table of Python's holds it."""
+
+    def program():
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            for name in "abc":
+                executor.submit(lambda _: time.sleep(1000), Noisy(name))
+            time.sleep(2000)
+
+    async def main():
+        host = world().add_host("db", program)
+        await asyncio.sleep(
+            1
+        )  # In a submit it would keep a lock of Python for good.
+        host.processes[0].kill()
+        await asyncio.sleep(100)
+
+    simloop.run(main())
+    gc.collect()
+    assert TRACES.seen == []
+
+
+@pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])
 def test_a_writer_that_the_test_holds_says_nothing_when_it_is_freed(way):
     """A stream of a process that was ended is closed, and no warning says that it was left open."""
 
@@ -469,3 +540,33 @@ def test_logging_goes_on_when_a_process_was_killed_in_the_middle_of_a_record(how
         handler.lock.release()
     finally:
         logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize("way", ["kill", "the run ends"])
+def test_a_killed_thread_pool_leaves_nothing(way):
+    """Neither its jobs nor its real pipes, its finalizer or the waits for it outlive the run."""
+
+    def program():
+        with multiprocessing.pool.ThreadPool(2) as pool:
+            while True:
+                pool.map(time.sleep, [0.01] * 4)
+
+    async def main():
+        host = world().add_host("db", program)
+        await asyncio.sleep(0.05)
+        end(host, way)
+        await asyncio.sleep(1)
+
+    def count():
+        gc.collect()
+        pipes = len([*Path("/proc/self/fd").iterdir()]) if sys.platform == "linux" else 0
+        return len(gc.get_objects()), pipes, len(multiprocessing.util._finalizer_registry)
+
+    for _ in range(3):
+        simloop.run(main())
+    objects, *others = count()
+    for _ in range(10):
+        simloop.run(main())
+    objects_after, *others_after = count()
+    assert others_after == others
+    assert objects_after - objects < 100  # Of a run's some hundreds not one.

@@ -12,6 +12,7 @@ import time
 import pytest
 
 import simloop
+from simloop._sandbox.process.threads import _lines as lines_of_waiters
 
 
 def test_a_thread_begins_at_once_and_is_virtual(simulate) -> None:
@@ -248,3 +249,42 @@ def test_threads_of_jobs_are_no_daemons(run_either) -> None:
         return await asyncio.to_thread(job)
 
     assert run_either(main()) == (False, False)
+
+
+@pytest.mark.parametrize("wait", ["lock", "event", "queue"])
+def test_a_wait_that_has_timed_out_takes_no_turn_of_a_later_one(run_either, wait) -> None:
+    """Who gave up stands in line no more: the next one is woken, and nothing is kept."""
+
+    def turns() -> list[str]:
+        told: list[str] = []
+        lock, event, queue = threading.Lock(), threading.Event(), cf.thread.queue.SimpleQueue()
+        lock.acquire()
+
+        def wait_for(seconds: float) -> bool:
+            if wait == "lock":
+                return lock.acquire(timeout=seconds)
+            if wait == "event":
+                return event.wait(seconds)
+            try:
+                return queue.get(timeout=seconds) is None
+            except cf.thread.queue.Empty:
+                return False
+
+        def other() -> None:
+            told.append(f"other: {wait_for(10)}")
+
+        told += [f"gave up: {wait_for(0.01)}" for _ in range(2)]
+        thread = threading.Thread(target=other)
+        thread.start()
+        time.sleep(0.01)
+        for give in (lock.release, event.set, lambda: queue.put(None)):
+            give()
+        thread.join(5)
+        return told
+
+    async def main() -> list[str]:
+        return await asyncio.to_thread(turns)
+
+    lines_before = len(lines_of_waiters)
+    assert run_either(main()) == ["gave up: False", "gave up: False", "other: True"]
+    assert len(lines_of_waiters) == lines_before

@@ -7,6 +7,9 @@ place before: it draws from streams that follow the module's name alone, it sees
 world's start, sleeping there takes no time of the run's, and ports are given out afterwards as if
 it had tried none. The same holds for the search of ``tempfile`` for its folder.
 
+A module of which a process of a host has a copy of its own is imported at each start of that, as a
+part of its run: there nothing is cut out.
+
 Owns: which functions do things once, and stepping out of the run's streams for them. Each module is
 apart by itself, also one that another one imports: it may have been loaded before that one.
 
@@ -14,7 +17,7 @@ Must not know: how streams are exchanged; see :class:`.Entropy`.
 
 Invariants:
 
-- Of the run's streams, clock and ports nothing is moved by an import, whether it fails or not.
+- Of the run's streams, clock and ports nothing is moved by such an import, whether it fails or not.
 - What a module drew is the same in each process, whatever the seed: the module stays loaded, and a
   later run with another seed finds what it drew.
 - A traceback shows none of it: Python leaves frames of its import system out of tracebacks by
@@ -107,12 +110,23 @@ def _step_apart(name: str) -> _Apart | None:
 
 def _find_and_load(name: str, import_: Any) -> Any:
     """Load a module that is not loaded yet; Python comes here for others, too."""
-    apart = None if name in _modules else _step_apart(name)
+    apart = None if name in _modules or _is_of_its_own(name) else _step_apart(name)
     try:
         return _real_find_and_load(name, import_)
     finally:
         if apart is not None:
             apart.end()
+
+
+def _is_of_its_own(name: str) -> bool:
+    """Return whether the calling process imports a module for itself, anew at each start.
+
+    Beneath a module for all it would be loaded but once, with that: so it is apart, too.
+    """
+    run = by_thread.get(get_ident())
+    if run is None or run.identity is None or is_apart(run):
+        return False
+    return run.identity.has_own_copy_of(name)
 
 
 _modules = sys.modules

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from simloop._sandbox.contracts import Threads, Waiter
     from simloop._sandbox.run_context import RunContext
 
-__all__ = ["events_of", "number_of", "refuse_waiting", "wait"]
+__all__ = ["events_of", "number_of", "refuse_waiting", "wait", "wait_no_more"]
 
 
 _TRANSFERS = ("read", "write")
@@ -68,6 +68,11 @@ def _redirect_descriptor(name: str, before_real: Callable[[str, Any], None] | No
 
 _waiting_for_real_ones: list[tuple[Threads, Waiter]] = []
 """Waits for descriptors that are real, in threads of runs: woken when the run writes to any."""
+
+
+def wait_no_more(belongs: Callable[[Waiter], bool]) -> None:
+    """Forget such waits of threads that never go on."""
+    _waiting_for_real_ones[:] = [each for each in _waiting_for_real_ones if not belongs(each[1])]
 
 
 def refuse_waiting(call: str, fd: int) -> None:

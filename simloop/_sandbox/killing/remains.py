@@ -175,6 +175,10 @@ def _silence(dying: Any) -> None:
     kind = type(dying)
     if issubclass(kind, io.FileIO):
         io.FileIO.close(dying)  # What a buffer on top of it still holds is lost.
+    pipes: Any = sys.modules.get("multiprocessing.connection")
+    if pipes is not None and issubclass(kind, pipes.Connection) and dying._handle is not None:
+        pipes.Connection._close(dying)  # Its pipe is a real one.
+        dying._handle = None
     for each in weakref.getweakrefs(dying):
         if issubclass(type(each), weakref.ref) and issubclass(
             type(each.__callback__), weakref.finalize

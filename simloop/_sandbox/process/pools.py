@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from simloop._sandbox.contracts import Threads
 
-__all__ = ["end_workers", "serves_run", "threads_of_run"]
+__all__ = ["drop_workers", "end_workers", "serves_run", "threads_of_run"]
 
 
 def threads_of_run() -> Threads | None:
@@ -143,7 +143,7 @@ def end_workers(threads: list[threading.Thread]) -> list[threading.Thread]:
         threads: Those of one process.
     """
     spared: list[threading.Thread] = []
-    for worker, work in [each for module in _modules for each in module._threads_queues.items()]:
+    for worker, work in [each for queues in _all_queues() for each in queues.items()]:
         if worker not in threads or not isinstance(work, _WorkQueue):
             continue
         executor = work.find()
@@ -154,6 +154,21 @@ def end_workers(threads: list[threading.Thread]) -> list[threading.Thread]:
             work.shut_down()
             work.put(None)
     return [each for each in threads if each not in spared]
+
+
+def drop_workers(threads: list[Any]) -> list[Any]:
+    """Forget workers that never go on: their process was killed.
+
+    Returns:
+        What they shared, with the jobs in it.
+    """
+    queues = [each.pop(worker, None) for each in _all_queues() for worker in threads]
+    return [*queues, *[each.drop_if_of(threads) for each in tuple(_pools_of_runs)]]
+
+
+def _all_queues() -> list[Any]:
+    """List the interpreter's tables of the queues of workers: one, or none if it has no pool."""
+    return [module._threads_queues for module in _modules]
 
 
 def _say_if_lost(threads: Threads, future: Any) -> None:
@@ -167,8 +182,8 @@ def _take_over(executor: Any, threads: Threads) -> None:
     outside = [getattr(executor, name) for name in _INSIDES]
     find = weakref.ref(executor)
     executor._threads = set()
-    executor._work_queue = inside = _WorkQueue()
-    inside.find = find
+    executor._work_queue = _WorkQueue()
+    executor._work_queue.find = find
     executor._idle_semaphore = _IdleWorkers(outside[2])
 
     def give_back() -> bool:
@@ -178,9 +193,9 @@ def _take_over(executor: Any, threads: Threads) -> None:
             return True
         if any(thread.is_alive() for thread in found._threads):
             return False
-        left = found._work_queue
-        if inside.was_shut_down is not None:
-            found._shutdown = inside.was_shut_down
+        left = found._work_queue  # Not held from here: it goes with an executor that was killed.
+        if left.was_shut_down is not None:
+            found._shutdown = left.was_shut_down
         for name, value in zip(_INSIDES, outside, strict=True):
             setattr(found, name, value)
         with suppress(queue.Empty):
@@ -243,20 +258,40 @@ def _is_on(insides: dict[str, Any]) -> bool:
     return any(thread.is_alive() for thread in (*handlers, *insides["_pool"]))
 
 
-def _when_off(
-    pool: Any, inside: dict[str, Any], threads: Threads, then: Callable[[Any], object]
-) -> None:
-    """Call a function with a pool, or None if that is gone, when these insides have ended."""
-    find = weakref.ref(pool)
+class _PoolOfRun:
+    """A pool that a run has given insides, until these have ended."""
 
-    def give_back() -> bool:
+    def __init__(self, pool: Any, inside: dict[str, Any], then: Callable[[Any], object]) -> None:
+        self._find = weakref.ref(pool)
+        self._given: tuple[dict[str, Any], Callable[[Any], object]] | None = (inside, then)
+        _pools_of_runs.append(self)
+
+    def __call__(self) -> bool:
+        """Tell the pool, or None if that is gone, when they have ended; return whether it was."""
+        if self._given is None:
+            return True
+        inside, then = self._given
         if _is_on(inside):
             return False
         _give_up_jobs(inside)
-        then(find())
+        then(self._find())
+        self._drop()
         return True
 
-    threads.when_ended(give_back)
+    def drop_if_of(self, workers: list[Any]) -> object:
+        """Forget them if these threads, which were killed, are theirs; return what is forgotten."""
+        if self._given is None or self._given[0]["_worker_handler"] not in workers:
+            return None
+        self._given[0]["_terminate"].cancel()
+        return self._drop()
+
+    def _drop(self) -> object:
+        _pools_of_runs.remove(self)
+        given, self._given = self._given, None
+        return given
+
+
+_pools_of_runs: list[_PoolOfRun] = []
 
 
 def _exchange_insides(pool: Any, inner: Any, threads: Threads) -> None:
@@ -272,7 +307,7 @@ def _exchange_insides(pool: Any, inner: Any, threads: Threads) -> None:
                 found.terminate()  # The run has closed it.
         inner._state = None  # It is held until here, because its finalizer ends its threads.
 
-    _when_off(pool, inside, threads, give_back)
+    threads.when_ended(_PoolOfRun(pool, inside, give_back))
 
 
 def _revive_later(pool: Any, threads: Threads) -> None:
@@ -283,7 +318,7 @@ def _revive_later(pool: Any, threads: Threads) -> None:
         if found is not None and found._state == inside["_state"]:
             found._check_running = functools.partial(_revive, weakref.ref(found))
 
-    _when_off(pool, inside, threads, revive_when_used)
+    threads.when_ended(_PoolOfRun(pool, inside, revive_when_used))
 
 
 def _revive(find: Any) -> None:

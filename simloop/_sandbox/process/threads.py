@@ -92,17 +92,17 @@ def wait_in_line(
     """Wait in line for a thing until ``attempt`` succeeds, or time has run out."""
     waiter = threads.waiter(thing, timeout_ns)
     line = _queue_up(thing, waiter)
+    is_in_time = True
     try:
-        while not attempt():
-            if not waiter.park():
-                return bool(attempt())
+        while not (has_it := bool(attempt())) and is_in_time:
+            is_in_time = waiter.park()
     except BaseException:
         _leave(thing, line, waiter)
         if waiter.awake:
             wake(thing)  # It was our turn: the next one's now.
         raise
     _leave(thing, line, waiter)
-    return True
+    return has_it
 
 
 def _queue_up(thing: object, waiter: Waiter) -> list[Waiter]:

@@ -121,7 +121,10 @@ class HostClock:
             self.own = self._clock
             for process in self._host.processes:
                 process.take_clock(self._clock)
-        slow_down(self._clock, [loop for each in self._host.processes for loop in each.loops])
+        processes = self._host.processes
+        slow_down(self._clock, [loop for each in processes for loop in each.loops])
+        for process in processes:
+            process.clock_changed()
 
 
 def check_seconds(what: str, value: Any) -> float:

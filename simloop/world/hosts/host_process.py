@@ -33,6 +33,7 @@ from simloop._sandbox.disk import wake_lock_waiters
 from simloop._sandbox.killing.logging_locks import free_logging_locks
 from simloop._sandbox.patching.process_globals import ProcessGlobals
 from simloop._sandbox.process.exit_functions import ExitFunctions, end_threads
+from simloop._sandbox.process.pools import drop_workers
 from simloop.errors import UsageError
 from simloop.world.disks.host_disks import HostSystemCalls, end_files
 
@@ -330,6 +331,11 @@ class HostProcess(Process):
         for loop in self.loops:
             loop.take_clock()
 
+    def clock_changed(self) -> None:
+        """Wait on by its machine's clock, which runs at another rate from now on."""
+        self.machine.world.threads.look_again(self)
+        self.dispositions.clock_changed()
+
     def step_wall_clock(self, ahead_ns: int) -> None:
         """Let its wall clock jump."""
         self.context.start_ns += ahead_ns
@@ -506,9 +512,10 @@ class HostProcess(Process):
         for loop in list(self.loops):
             remains.keep(*halt(loop))
         remains.keep(*self.exit_functions.drop())
-        idents = [each.ident for each in world.threads.sim_threads if each.identity is self]
+        threads = [each for each in world.threads.sim_threads if each.identity is self]
         remains.keep(*world.kernel.withdraw(self.events), *world.threads.freeze(self))
-        free_logging_locks(idents)
+        remains.keep(*drop_workers([each.joined_by for each in threads]))
+        free_logging_locks([each.ident for each in threads])
         # Who holds the process does not hold what ran in it.
         remains.keep(self._main_task, self._thread, self._dispositions)
         self._main_task = self._thread = self._dispositions = None
