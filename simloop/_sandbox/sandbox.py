@@ -376,7 +376,7 @@ class ThreadSandbox(RunContext):
     become_loop: Callable[[Any], None] | None
 
     def __init__(self, process: RunContext, clock: Clock, number: int) -> None:
-        self.process = process
+        self.process: RunContext | None = process
         self.clock = clock
         self.start_ns: int = process.start_ns
         self.entropy: Entropy = process.entropy

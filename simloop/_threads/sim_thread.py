@@ -199,7 +199,7 @@ class SimThread:
         self._context = Context()
         self._go = Gate()
         self._back = Gate()
-        self.clock = SimThreadClock(self)
+        self.clock: SimThreadClock = SimThreadClock(self)
         self._sandbox = scheduler.bridge.for_thread(self.clock, number)
         self.call_it(label)
 

@@ -364,15 +364,33 @@ def test_jobs_that_wait_in_an_executor_of_a_killed_program_are_not_finalized():
 
     async def main():
         host = world().add_host("db", program)
-        await asyncio.sleep(
-            1
-        )  # In a submit it would keep a lock of Python for good.
+        await asyncio.sleep(1)
         host.processes[0].kill()
         await asyncio.sleep(100)
 
     simloop.run(main())
     gc.collect()
     assert TRACES.seen == []
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_executors_go_on_when_a_program_is_killed_in_the_middle_of_a_submit(turns):
+    """All executors share a lock that a submit holds while its thread starts: it is given back."""
+
+    def program():
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            executor.submit(time.sleep, 100)
+            time.sleep(1000)
+
+    async def main():
+        host = world().add_host("db", program)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        host.processes[0].kill()
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            return executor.submit(int, "7").result()
+
+    assert simloop.run(main(), real_step_limit=20) == 7
 
 
 @pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])

@@ -35,9 +35,9 @@ class CpuTime:
     __slots__ = ("process", "seen", "spent_ns")
 
     def __init__(self, process: CpuTime | None = None) -> None:
-        self.process = process
+        self.process: CpuTime | None = process
         """Of a thread, that of its process."""
-        self.spent_ns = 0
+        self.spent_ns: int = 0
         self.seen: tuple[int, int] = (0, 0)
         """What the clock, and this one, showed at the last reading."""
 

@@ -30,7 +30,7 @@ from simloop._loop.host_loop import HostClockLoop, HostLoop, halt
 from simloop._process import Process
 from simloop._sandbox import collect_now
 from simloop._sandbox.disk import wake_lock_waiters
-from simloop._sandbox.killing.logging_locks import free_logging_locks
+from simloop._sandbox.killing.library_locks import free_library_locks
 from simloop._sandbox.patching.process_globals import ProcessGlobals
 from simloop._sandbox.process.exit_functions import ExitFunctions, end_threads
 from simloop._sandbox.process.pools import drop_workers
@@ -515,7 +515,7 @@ class HostProcess(Process):
         threads = [each for each in world.threads.sim_threads if each.identity is self]
         remains.keep(*world.kernel.withdraw(self.events), *world.threads.freeze(self))
         remains.keep(*drop_workers([each.joined_by for each in threads]))
-        free_logging_locks([each.ident for each in threads])
+        free_library_locks([each.ident for each in threads])
         # Who holds the process does not hold what ran in it.
         remains.keep(self._main_task, self._thread, self._dispositions)
         self._main_task = self._thread = self._dispositions = None
