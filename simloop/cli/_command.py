@@ -5,7 +5,6 @@ Owns: what the command does with a line that was read, and the closing line.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +18,7 @@ from simloop.world.run_options import RunOptions
 from simloop.world.tracing.trace_file import writing_trace
 from simloop.world.world import world_of
 
-from ._format import count, say, virtual
+from ._format import count, flush_stdout, say, virtual
 from ._program import NoProgramError, find
 from ._progress import Progress
 from ._running.checked_run import is_same_again, write_report
@@ -141,7 +140,7 @@ def _tell(ending: Ending, seed: int) -> None:
     if ending.is_ours:
         say(str(_named(error)))
     elif error is not None and not ending.is_told:
-        sys.stdout.flush()
+        flush_stdout()
         print_error(error)
     say(
         f"{virtual(ending.time_ns)} virtual in {ending.real_s:.2f} s real,"

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["count", "painted", "say", "virtual", "wants_color"]
+__all__ = ["count", "flush_stdout", "painted", "say", "virtual", "wants_color"]
 
 _NS_PER_SECOND = 1_000_000_000
 _DAY = 86_400
@@ -64,9 +64,17 @@ def painted(text: str, color: str, stream: IO[str]) -> str:
     return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if wants_color(stream) else text
 
 
+def flush_stdout() -> None:
+    """Write what the program has printed; one that has closed its standard output has done so."""
+    if sys.stdout is not None and not sys.stdout.closed:
+        sys.stdout.flush()
+
+
 def say(line: str) -> None:
     """Write a line of our own to stderr, after all that the program wrote."""
-    sys.stdout.flush()
+    flush_stdout()
+    if sys.stderr is None or sys.stderr.closed:
+        return  # By the program, which wants no more to be said.
     ours = painted("simloop:", "dim", sys.stderr)
     word, separator, rest = line.partition(" ")
     if word.endswith("rror:"):  # "error:", and the names of errors.

@@ -285,7 +285,7 @@ def checked_main(main: Any, call: str) -> Main:
         inspect.signature(main).bind()
     except TypeError:
         raise UsageError(
-            f"{call} calls the program without arguments, and {main!r} takes"
+            f"{call} calls the program without arguments, and {name_of(main)} takes"
             f" {inspect.signature(main)}; wrap it: functools.partial(main, ...)"
         ) from None
     except ValueError:

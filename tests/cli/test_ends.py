@@ -263,6 +263,19 @@ def test_errors_of_functions_for_the_end_are_told_as_by_python(both):
     assert not any("simloop" in line or "During" in line for line in ours.err)
 
 
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_program_may_close_its_output(both, name):
+    """The command says its own where it still can, and fails by nothing of this."""
+    source = f"""
+    import asyncio, sys
+    asyncio.run(asyncio.sleep(1))
+    print("told", file=sys.{name})
+    sys.{name}.close()
+    """
+    real, ours = both(source)
+    assert (ours.out, ours.err, ours.status) == (real.out, real.err, real.status)
+
+
 def test_a_hook_of_the_programs_hears_of_its_error(both):
     """``sys.excepthook`` of a script is called by its end, but not for ``sys.exit``."""
     real, ours = both("""

@@ -10,6 +10,10 @@ APP = """
 import asyncio
 async def main():
     await asyncio.sleep(1)
+async def needs(what):
+    pass
+async def fails():
+    raise ValueError("always")
 """
 SCHEDULE = "s1fYIJsaKldj6PsJgm"
 
@@ -24,6 +28,8 @@ SCHEDULE = "s1fYIJsaKldj6PsJgm"
         (f"replay {SCHEDULE} app.py --trace /nowhere/x", "the trace can't be written"),
         ("diff undisturbed undisturbed app.py", "name a schedule"),
         ("explore app.py --strategy none", "none"),
+        ("check app.py:needs", "app:needs takes (what)"),
+        ("explore app.py:needs", "app:needs takes (what)"),
         ("sweep show nowhere.db", "nowhere.db"),
         ("show ''", "can't be read"),
         ("show nowhere.json", "can't be read"),
@@ -37,6 +43,27 @@ def test_a_wrong_call_is_told_in_a_line(command_on, line, told):
     assert told in done.err
     assert "Traceback" not in done.err
     assert done.err.startswith("simloop: error: ")
+
+
+def test_what_cannot_be_kept_is_explained_all_the_same(command_on, monkeypatch):
+    """The folder was there when the search began: what it found is told, then what went wrong."""
+
+    def fail(*_args, **_options):
+        raise PermissionError("no more")
+
+    monkeypatch.setattr("simloop.exploration.schedules.schedule.Schedule.save", fail)
+    done = command_on("app.py", APP)("explore", "app.py:fails")
+    assert done.status == ExitStatus.USAGE
+    assert "ValueError at " in done.out
+    assert "simloop replay" in done.out
+    assert "can't be kept in .simloop: no more" in done.err
+
+
+def test_more_seeds_than_can_be_listed_are_refused(command_on, capsys):
+    """A slip of the keyboard does not fill the memory."""
+    with pytest.raises(SystemExit):
+        command_on("app.py", APP)("check", "app.py", "--seeds", "0-999999999999")
+    assert "more than 10,000,000 seeds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from simloop.cli._program import BrokenProgramError, NoProgramError, find_functi
 from simloop.cli._running.own_frames import print_error
 from simloop.cli._status import ExitStatus
 from simloop.errors import NondeterminismError, UnsupportedError, UsageError
+from simloop.exploration.program import checked_main
 from simloop.world import check
 
 if TYPE_CHECKING:
@@ -24,9 +25,8 @@ def carry_out(arguments: CheckArguments) -> int:
     """Check, tell what came of it, and return the exit status."""
     seeds = arguments.seeds
     try:
-        main = find_function(arguments.program)
         check(
-            main,
+            checked_main(find_function(arguments.program), "check()"),
             seeds=seeds,
             runs=arguments.runs,
             jobs=arguments.jobs,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +41,31 @@ def carry_out(arguments: ExploreArguments) -> int:
         return ExitStatus.USAGE
     sys.stdout.write(f"{found}\n")
     add_summary(arguments.program, str(found))
-    for failure, path in zip(found.failures, kept.update(tried, found), strict=True):
-        sys.stdout.write(f"\n{failure.explain()}\n")
-        sys.stdout.write(f"        simloop replay {path}\n")
-    if not _write_files(arguments, found):
+    are_kept = _tell_failures(arguments, found, kept, tried)
+    if not _write_files(arguments, found) or not are_kept:
         return ExitStatus.USAGE
     if found.interrupted:
         return ExitStatus.INTERRUPTED
     return ExitStatus.FAILED if found.failures or found.lost else ExitStatus.OK
+
+
+def _tell_failures(
+    arguments: ExploreArguments, found: Found, kept: KeptSchedules, tried: list[Any]
+) -> bool:
+    """Explain each failure, and say where it is kept; return whether it could be."""
+    paths: list[Path] = []
+    error = None
+    try:
+        paths = kept.update(tried, found)
+    except OSError as caught:
+        error = caught
+    for failure, path in zip_longest(found.failures, paths):
+        sys.stdout.write(f"\n{failure.explain()}\n")
+        if path is not None:
+            sys.stdout.write(f"        simloop replay {path}\n")
+    if error is not None:
+        say(f"error: what was found can't be kept in {arguments.save}: {error}")
+    return error is None
 
 
 def _write_files(arguments: ExploreArguments, found: Found) -> bool:

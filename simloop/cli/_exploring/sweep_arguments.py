@@ -32,6 +32,9 @@ __all__ = [
     "seeds_of",
 ]
 
+_SEEDS_MAX = 10_000_000
+"""How many seeds may be listed; a range alone, as a sweep takes, is no list."""
+
 _CHECK_DESCRIPTION = """\
 Run a coroutine function several times with each of many seeds, and make sure that the runs of a
 seed are the same, step for step, here and in a process with another hash seed. What differs is
@@ -308,5 +311,10 @@ def seeds_of(text: str) -> list[int]:
             )
         if dash and int(last) < int(first):
             raise argparse.ArgumentTypeError(f"{part!r} ends before it begins")
-        found += range(int(first), int(last or first) + 1)
+        seeds = range(int(first), int(last or first) + 1)
+        if len(found) + seeds.stop - seeds.start > _SEEDS_MAX:
+            raise argparse.ArgumentTypeError(
+                f"{part!r} are more than {_SEEDS_MAX:,} seeds; take them in parts"
+            )
+        found += seeds
     return list(dict.fromkeys(found))

@@ -23,6 +23,8 @@ _MACHINERY = tuple(str(Path(str(module.__file__)).parent) for module in (simloop
 
 def print_error(error: BaseException) -> None:
     """Write what Python writes when a program ends by this, from the program's first line on."""
+    if sys.stderr is None or sys.stderr.closed:
+        return
     try:
         if isinstance(error, SystemExit):
             if not isinstance(error.code, int | None):

@@ -23,6 +23,7 @@ from simloop._loop.host_loop import halt
 from simloop._sandbox import Remains
 from simloop._sandbox.process.exit_functions import ExitFunctions, end_threads
 from simloop._threads.thread_scheduler import NoLoop
+from simloop.cli._format import flush_stdout
 from simloop.errors import DeadlockError, SimError
 from simloop.world.running import call_exit_functions
 
@@ -67,7 +68,7 @@ def tell(world: World, error: BaseException, usual_hook: object) -> None:
     """
     if isinstance(error, SystemExit) or sys.excepthook is usual_hook:
         with world.threads.for_real():  # Files of the program's lines are read there.
-            sys.stdout.flush()
+            flush_stdout()
             print_error(error)
         return
     with_own_frames(error)
