@@ -88,7 +88,7 @@ from .process.signals import interrupt_handler, leave_interrupts, take_interrupt
 from .process.threads import foreign, join_for_real, leave_lines, wake_all
 from .run_context import RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
-from .shown_errors import with_own_entries
+from .shown_errors import drop_engine_entries, with_own_entries
 from .shown_stacks import begins_run, end_at_program
 from .time import (  # noqa: F401
     datetimes,
@@ -124,6 +124,7 @@ __all__ = [
     "collect_between_runs",
     "collect_now",
     "current",
+    "drop_engine_entries",
     "end_at_program",
     "end_awaited",
     "foreign",

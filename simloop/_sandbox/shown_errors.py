@@ -17,18 +17,22 @@ from __future__ import annotations
 
 import _thread
 import sys
+import traceback
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .patching.registry import redirect
 from .run_context import by_thread, get_ident
-from .shown_stacks import is_engine
+from .shown_stacks import is_engine, own_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
-__all__ = ["with_own_entries"]
+__all__ = ["drop_engine_entries", "with_own_entries", "write_unraisable"]
+
+_WORDS = "{}: {!r}\n" if sys.version_info < (3, 13) else "{} {!r}:\n"
+"""How Python tells what an error was in that nobody can take (``PyErr_FormatUnraisable``)."""
 
 _traceback_of: Any = BaseException.__dict__["__traceback__"]
 _links = tuple(BaseException.__dict__[name] for name in ("__cause__", "__context__"))
@@ -55,6 +59,14 @@ def with_own_entries(error: BaseException | None) -> Iterator[None]:
         _put_back(taken)
         for each, first in begun:
             _traceback_of.__set__(each, first)
+
+
+def drop_engine_entries(error: BaseException) -> None:
+    """Take the engine's entries out of an error's traceback for good."""
+    own = _next_own(_traceback_of.__get__(error))
+    if own is not None:
+        _take_out(own)
+        _traceback_of.__set__(error, own)
 
 
 def _told_with(error: BaseException | None) -> list[BaseException]:
@@ -96,13 +108,13 @@ def _put_back(taken: list[tuple[TracebackType, TracebackType]]) -> None:
         entry.tb_next = following
 
 
-def _except_hook(kind: Any, value: Any, traceback: Any, /) -> None:
+def _except_hook(kind: Any, value: Any, entry: Any, /) -> None:
     """Do what ``sys.__excepthook__`` does."""
     if not isinstance(value, BaseException) or by_thread.get(get_ident()) is None:
-        _real_except_hook(kind, value, traceback)
+        _real_except_hook(kind, value, entry)
         return
     if _traceback_of.__get__(value) is None:
-        _traceback_of.__set__(value, traceback)  # As C does (PyErr_Display in pythonrun.c).
+        _traceback_of.__set__(value, entry)  # As C does (PyErr_Display in pythonrun.c).
     with with_own_entries(value):
         _real_except_hook(kind, value, _traceback_of.__get__(value))
 
@@ -119,15 +131,34 @@ def _thread_hook(args: Any, /) -> None:
 
 def _unraisable_hook(args: Any, /) -> None:
     """Do what ``sys.__unraisablehook__`` does, which takes no arguments but those made in C."""
-    if by_thread.get(get_ident()) is None:
+    first = getattr(args, "exc_traceback", None)
+    if by_thread.get(get_ident()) is None or first is None:
         _real_unraisable_hook(args)
         return
-    # The first entry is of the finalizer, or of what else Python itself has called.
-    taken = _take_out(getattr(args, "exc_traceback", None))
+    if is_engine(first.tb_frame):  # A finalizer of ours, as of a socket that was left open.
+        what, error = args.err_msg or "Exception ignored in", args.exc_value
+        write_unraisable(what, args.object, error, _next_own(first) or _entry_of_caller())
+        return
+    taken = _take_out(first)
     try:
         _real_unraisable_hook(args)
     finally:
         _put_back(taken)
+
+
+def _entry_of_caller() -> TracebackType | None:
+    """Return an entry for where the program stands, as Python makes one for an error in C."""
+    frame = next(own_frames(sys._getframe(2)), None)
+    return frame and TracebackType(None, frame, frame.f_lasti, frame.f_lineno)
+
+
+def write_unraisable(
+    what: str, function: object, error: BaseException, entry: TracebackType | None
+) -> None:
+    """Write what Python does of an error that nobody can take."""
+    if sys.stderr is not None:
+        sys.stderr.write(_WORDS.format(what, function))
+        traceback.print_exception(type(error), error, entry, file=sys.stderr)
 
 
 _c_thread: Any = _thread

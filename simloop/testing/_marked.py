@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simloop._sandbox import drop_engine_entries
 from simloop._sandbox.time import real_clock
 from simloop.errors import UsageError
 from simloop.exploration.properties.tallies import Tally, add_up, demand
@@ -277,6 +278,9 @@ def _let_examples_run(item: pytest.Function, hypothesis: Any) -> None:
         try:
             life.run(function(*args, **kwargs))
             life.finish()
+        except BaseException as error:
+            drop_engine_entries(error)  # Else pytest shows what is behind Hypothesis's own.
+            raise
         finally:
             life.close()
         add_up(total, life.tallies())

@@ -165,6 +165,13 @@ async def warning_of_an_unclosed_file():
         gc.collect()
 
 
+async def warning_that_is_an_error_in_a_finalizer_of_ours():
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+        warnings.simplefilter("error")
+        socket.socket()
+
+
 async def error_given_to_the_hook():
     try:
         time.sleep(-1)
@@ -180,6 +187,7 @@ PROGRAMS = [
     error_that_ends_a_thread,
     error_in_a_finalizer,
     error_given_to_the_hook,
+    warning_that_is_an_error_in_a_finalizer_of_ours,
     warning_of_an_unclosed_file,
     record_by_a_callback,
     warning_by_a_callback,

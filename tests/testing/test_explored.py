@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
+from pathlib import Path
 
 import pytest
+
+import simloop
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
@@ -154,6 +157,17 @@ def test_inputs_of_a_property_are_shrunk_first_then_the_schedule(suite) -> None:
     source = source.replace("strategies.lists(strategies.text())", "strategies.just([])")
     again = suite(source, f"--simloop-replay={token[1]}", "-p", "_hypothesis_pytestplugin")
     again.assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize("mark", ["explore=30", ""])
+def test_a_propertys_traceback_is_its_own(suite, mark) -> None:
+    """Behind Hypothesis's frames stand those of the test: none of what ran it between them."""
+    source = PROPERTY.replace("MARK", mark).replace("sleep(0.9)", "sleep(0.9 if MANY else 3)")
+    source = source.replace("MANY", str(bool(mark)))
+    result = suite(source, "-p", "_hypothesis_pytestplugin")
+    result.assert_outcomes(failed=1)
+    engine = str(Path(simloop.__file__).parent)
+    assert [line for line in result.outlines if line.startswith(engine)] == []
 
 
 def test_properties_that_are_methods_are_explored(suite) -> None:

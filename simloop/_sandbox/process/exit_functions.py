@@ -26,7 +26,6 @@ import atexit
 import functools
 import sys
 import threading
-import traceback
 import weakref
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._sandbox.entropy.first_use import is_apart
 from simloop._sandbox.patching.registry import redirect, rewrite
 from simloop._sandbox.run_context import by_thread, get_ident
+from simloop._sandbox.shown_errors import write_unraisable
 from simloop.errors import SimError
 
 from .pools import end_workers
@@ -169,10 +169,6 @@ def _without_own_frame(error: BaseException) -> None:
         error.__traceback__ = error.__traceback__.tb_next
 
 
-_WORDS = "{}: {!r}\n" if sys.version_info < (3, 13) else "{} {!r}:\n"
-"""How Python tells what an error was in that nobody can take (``PyErr_FormatUnraisable``)."""
-
-
 def _tell(function: object, error: BaseException) -> None:
     """Tell of an error that nobody can take, to the hook for these."""
     what = "Exception ignored in atexit callback"
@@ -182,9 +178,8 @@ def _tell(function: object, error: BaseException) -> None:
             exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__,
             err_msg=what, object=function,
         ))  # fmt: skip
-    elif sys.stderr is not None:
-        sys.stderr.write(_WORDS.format(what, function))
-        traceback.print_exception(error, file=sys.stderr)
+    else:
+        write_unraisable(what, function, error, error.__traceback__)
 
 
 def _log_handlers() -> list[Any]:

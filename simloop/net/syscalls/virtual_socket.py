@@ -156,10 +156,12 @@ class VirtualSocket(socket.socket, SocketMethods):
     def __del__(self) -> None:
         fd = getattr(self, "_fd", -1)
         if fd >= 0 and self._file.references:  # Else its process has ended, and closed it.
-            if self._host.warns_of_unclosed:
-                warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
-            self._fd = -1
-            self._table.close(fd)
+            try:
+                if self._host.warns_of_unclosed:
+                    warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            finally:  # A warning may be an error.
+                self._fd = -1
+                self._table.close(fd)
 
     def dup(self) -> VirtualSocket:
         """Return a second object with a descriptor of its own for the same socket."""

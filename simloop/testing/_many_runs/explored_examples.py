@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 
+from simloop._sandbox import drop_engine_entries
 from simloop.errors import UsageError
 from simloop.exploration.properties.tallies import add_up
 
@@ -76,7 +77,9 @@ class Examples:
             add_up(self.properties, found.properties)
             if found.failures:
                 self._failed = main
-                raise found.failures[0].error
+                error = found.failures[0].error
+                drop_engine_entries(error)  # Else pytest shows what is behind Hypothesis's own.
+                raise error
         if ended:
             raise ended[0].with_traceback(None)
 
