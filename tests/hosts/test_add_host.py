@@ -252,6 +252,7 @@ BAD = {
     "a number": (("1",), {}, "no name of a host"),
     "letters that no name server knows": (("d\N{LATIN SMALL LETTER B WITH HOOK}b",), {}, "no name"),
     "a name taken but for its case": (("DB",), {}, "a host 'db' already"),
+    "an address as a number": (("x",), {"addresses": [5]}, "give a text"),
     "addresses as a number": (("x",), {"addresses": 5}, "no sequence"),
     "the broadcast": (("x",), {"addresses": ["255.255.255.255"]}, "cannot belong to one host"),
 }

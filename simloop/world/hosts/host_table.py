@@ -321,9 +321,11 @@ def _check_addresses(call: str, addresses: Any, network: Any) -> list[str]:
         raise UsageError(f"{call}: addresses={addresses!r} is no sequence; give ('10.0.0.5',)")
     own: list[str] = []
     for address in addresses:
+        if not isinstance(address, str):
+            raise UsageError(f"{call}: {address!r} is no address: give a text, '10.0.0.5'")
         try:
             ip = canonical(address)
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             raise UsageError(f"{call}: {address!r} is no address: {error}") from None
         owner = network.owners.get(ip)
         if owner is not None or ip in own:
