@@ -39,6 +39,7 @@ AMBIENT = {
 # (file, finding) -> why it is right there.
 _STANDSTILL = "It tells a thread that computes from one that is stuck, and decides only an error."
 _IDENTITY = "Finds a living task without asking for its hash; never ordered and never shown."
+_UNHELD = "Tells living frames and objects apart without holding them; never ordered, never shown."
 _ADDRESS = "A coroutine's address, to read where it stands; only the line is told."
 ALLOWED = {
     ("simloop/trace/tracks.py", "id()"): _IDENTITY,
@@ -46,6 +47,8 @@ ALLOWED = {
     ("simloop/trace/digest.py", "hash()"): _ADDRESS,
     ("simloop/trace/labels.py", "hash()"): _ADDRESS,
     ("simloop/trace/address_order.py", "id()"): "Looks at each object once; never shown.",
+    ("simloop/_threads/spinning.py", "id()"): _UNHELD,
+    ("simloop/_threads/watching/seen_state.py", "id()"): _UNHELD,
     ("simloop/_threads/thread_position.py", "time.clock_gettime()"): _STANDSTILL,
     ("simloop/_threads/thread_position.py", "time.pthread_getcpuclockid()"): _STANDSTILL,
 }

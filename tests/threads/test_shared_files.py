@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+import socket
 import threading
 
 import pytest
@@ -88,6 +90,54 @@ def test_a_writer_is_waited_for(name, run_either):
         return size, done
 
     assert run_either(main()) == (100_000, [name])
+
+
+def test_a_sockets_file_is_closed_when_its_reader_is_through(run_either):
+    """What ``makefile`` gives is closed by one thread and read by another, as any file is."""
+
+    async def main():
+        def read():
+            told.append(file.readline())
+
+        told = []
+        own, other = socket.socketpair()
+        with own, own.makefile("rb") as file:
+            thread = threading.Thread(target=read)
+            thread.start()
+            await asyncio.sleep(0.05)
+            other.sendall(b"the last")
+            other.close()
+        thread.join()
+        return told, file.closed
+
+    assert run_either(main()) == ([b"the last"], True)
+
+
+@pytest.mark.parametrize("mode", ["r", "w", "rw", "b", "rb", "wb", "rwb", "x", "", "rbb", "bw"])
+@pytest.mark.parametrize("buffering", [None, -1, 0, 1, 7])
+def test_a_sockets_file_is_what_python_makes(mode, buffering, run_either):
+    """Of each mode and size: its class and what it says of itself, or the error."""
+
+    async def main():
+        own, other = socket.socketpair()
+        with own, other:
+            try:
+                file = own.makefile(mode, buffering)
+            except (ValueError, AssertionError) as error:
+                return type(error), str(error)
+            with file:
+                kinds = (io.TextIOBase, io.BufferedRWPair, io.BufferedReader, io.BufferedWriter)
+                layers = [isinstance(file, kind) for kind in (*kinds, socket.SocketIO)]
+                layers += [isinstance(getattr(file, "buffer", None), kind) for kind in kinds]
+                return (
+                    repr(file).partition(" ")[0],
+                    layers,
+                    file.readable(),
+                    file.writable(),
+                    getattr(file, "mode", ""),
+                )
+
+    assert run_either(main()) == asyncio.run(main())
 
 
 def test_a_file_that_nobody_lets_go_is_a_deadlock():

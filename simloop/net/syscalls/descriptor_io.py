@@ -13,23 +13,19 @@ from typing import TYPE_CHECKING, Any
 from simloop.net.errnos import os_error
 
 from .argument_checks import writable_view
-from .shared_buffers import SharedReader, SharedWriter
+from .shared_buffers import SharedReader, SharedWriter, TakesTurns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from simloop.net.host import Host
 
 __all__ = ["DescriptorIO", "open_descriptor"]
 
 
-class DescriptorIO(io.RawIOBase):
+class DescriptorIO(TakesTurns, io.RawIOBase):
     """A raw, unbuffered stream over a descriptor."""
 
     def __init__(self, host: Host, fd: int, mode: str, *, closefd: bool = True) -> None:
         super().__init__()
-        self._inside = 0
-        self._line: list[Callable[[], object]] = []
         self._closefd = False  # Until it is known that there is something to close.
         host.file(fd)  # EBADF here and now, as open() has it.
         self._host = host
@@ -41,16 +37,8 @@ class DescriptorIO(io.RawIOBase):
         self._may_read = "r" in mode or "+" in mode
         self._may_write = any(letter in mode for letter in "wax+")
 
-    def wait_for_turn(self, what: str) -> None:
-        """Wait until no thread reads or writes here, for a buffer that several of them use."""
-        if self._inside:
-            told = f"{what} on {self.name!r}, which a thread uses"
-            self._host.wait_in_line(told, self._line, lambda: self._inside > 0)
-
-    def _leave(self) -> None:
-        self._inside -= 1
-        while self._line:
-            self._line.pop(0)()
+    def _its_host(self) -> Host:
+        return self._host
 
     def fileno(self) -> int:
         """Return the virtual descriptor."""
@@ -75,7 +63,7 @@ class DescriptorIO(io.RawIOBase):
         if not self._may_read:
             raise io.UnsupportedOperation("File not open for reading")
         view = writable_view(buffer, "readinto")
-        self._inside += 1
+        self._enter()
         try:
             data = self._host.read(self.fileno(), len(view))
         except BlockingIOError:
@@ -89,7 +77,7 @@ class DescriptorIO(io.RawIOBase):
         """Write; None where a non-blocking descriptor has no room."""
         if not self._may_write:
             raise io.UnsupportedOperation("File not open for writing")
-        self._inside += 1
+        self._enter()
         try:
             return self._host.write(self.fileno(), data)
         except BlockingIOError:

@@ -14,6 +14,7 @@ whose every call is EBADF; ``_timeout`` is None, or seconds >= 0, where 0 means 
 from __future__ import annotations
 
 import errno
+import io
 import operator
 import socket
 import warnings
@@ -28,6 +29,7 @@ from .argument_checks import (
 )
 from .connect_guard import is_answered_by_tool
 from .host_of_caller import host_of_caller
+from .shared_buffers import file_of
 from .socket_families import open_socket
 from .socket_methods import SocketMethods
 
@@ -148,6 +150,23 @@ class VirtualSocket(socket.socket, SocketMethods):
 
     def __enter__(self) -> VirtualSocket:  # noqa: PYI034  # As the parent is typed.
         return self
+
+    def makefile(
+        self,
+        mode: str = "r",
+        buffering: int | None = None,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> Any:
+        """Return a file over this socket, which threads may share; see :mod:`.shared_buffers`."""
+        size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
+        is_known = not mode.strip("rwb")
+        bare = f"{mode}b" if size and is_known else mode  # What is refused is refused there.
+        raw = super().makefile(bare, 0)  # type: ignore[call-overload]  # of any mode
+        encoding = encoding if "b" in mode else io.text_encoding(encoding)
+        return file_of(raw, mode, size, encoding=encoding, errors=errors, newline=newline)
 
     # -- descriptors ---------------------------------------------------------------------------
 
