@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import simloop
 from simloop._kernel import TimerHandle, TimerWheel
+from simloop._kernel.safe_looks import without_addresses
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Random programs leave things open.
 
@@ -108,7 +109,9 @@ def answers(make_loop, debug, wanted):
     loop.set_debug(debug)
     said = []
     loop.set_exception_handler(
-        lambda _loop, told: said.append((told["message"], repr(told.get("exception"))))
+        lambda _loop, told: said.append(
+            (without_addresses(told["message"]), repr(told.get("exception")))
+        )
     )
     told = []
     for method, args, names in wanted:
