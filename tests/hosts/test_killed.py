@@ -390,7 +390,9 @@ def test_executors_go_on_when_a_program_is_killed_in_the_middle_of_a_submit(turn
         with concurrent.futures.ThreadPoolExecutor(1) as executor:
             return executor.submit(int, "7").result()
 
+    before = threading.enumerate()
     assert simloop.run(main(), real_step_limit=20) == 7
+    assert threading.enumerate() == before  # Nor does a real thread do what was submitted.
 
 
 @pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])

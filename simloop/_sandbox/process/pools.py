@@ -82,6 +82,8 @@ class _WorkQueue(queue.SimpleQueue[Any]):
 
     find: Callable[[], Any]
     was_shut_down: bool | None = None
+    in_submit: int = 0
+    """How many threads are in ``submit``: after the run, those that were killed in it."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002 - its signature
         try:
@@ -113,13 +115,18 @@ def _register_thread_pools(module: ModuleType) -> None:
 
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         threads = threads_of_run()
-        if threads is not None:
-            _refuse_at_the_end(self)
-            if not isinstance(self._idle_semaphore, _IdleWorkers):
-                _take_over(self, threads)
-        future = real_submit(self, fn, *args, **kwargs)
-        if threads is not None:
-            future.add_done_callback(functools.partial(_say_if_lost, threads))
+        if threads is None:
+            return real_submit(self, fn, *args, **kwargs)
+        _refuse_at_the_end(self)
+        if not isinstance(self._idle_semaphore, _IdleWorkers):
+            _take_over(self, threads)
+        work = self._work_queue
+        work.in_submit += 1
+        try:
+            future = real_submit(self, fn, *args, **kwargs)
+        finally:
+            work.in_submit -= 1
+        future.add_done_callback(functools.partial(_say_if_lost, threads))
         return future
 
     real_submit = rewrite(module.ThreadPoolExecutor.submit, submit)
@@ -199,7 +206,7 @@ def _take_over(executor: Any, threads: Threads) -> None:
         for name, value in zip(_INSIDES, outside, strict=True):
             setattr(found, name, value)
         with suppress(queue.Empty):
-            while True:
+            while not left.in_submit:  # Else whoever wanted the job was killed.
                 item = left.get_nowait()
                 if item is not None:
                     found._work_queue.put(item)
