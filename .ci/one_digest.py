@@ -290,7 +290,8 @@ def main() -> int:
         if "differ" in record:
             print(record["name"], "seed", record["seed"])
             for arm, told in zip(ARMS, record["differ"], strict=True):
-                print("   ", *arm, *map(str, told or ()))
+                engine = "pure" if arm.pure else "accelerated, if built"
+                print("   ", *arm[:3], *map(str, told or ()), f"({engine})")
     print(*table(records), sep="\n")
     return int(any("differ" in record for record in records))
 

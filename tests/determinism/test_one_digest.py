@@ -39,5 +39,5 @@ def test_a_difference_is_told(run, tmp_path):
     done = run("--seeds", 1, "--journal", journal, "tenacity")
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stdout.splitlines()[0] == "tenacity seed 0"
-    assert "    7 0 shuffled b output 1 2 None" in done.stdout.splitlines()
+    assert "    7 0 shuffled b output 1 2 None (pure)" in done.stdout.splitlines()
     assert done.stdout.splitlines()[-1].split() == ["tenacity", "1", "4", "1", "1"]
