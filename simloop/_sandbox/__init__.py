@@ -85,7 +85,7 @@ from .process.garbage import collect, collect_between_runs, collect_now, freeze_
 from .process.interruptions import Deferring, shield, unshield
 from .process.pools import serves_run
 from .process.signals import interrupt_handler, leave_interrupts, take_interrupts
-from .process.threads import foreign, join_for_real, leave_lines, wake_all
+from .process.threads import foreign, join_for_real, join_unrun, leave_lines, wake_all
 from .run_context import RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
 from .shown_errors import drop_engine_entries, with_own_entries
@@ -136,6 +136,7 @@ __all__ = [
     "hear_no_calls",
     "interrupt_handler",
     "join_for_real",
+    "join_unrun",
     "leave_interrupts",
     "leave_lines",
     "leave_unfinalized",

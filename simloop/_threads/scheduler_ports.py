@@ -48,6 +48,14 @@ class ThreadBridge(Protocol):
     def join(self, function: object, /) -> None:
         """Wait, really, for the end of a thread, given the function that it was started with."""
 
+    def join_unrun(self, function: object, ident: Callable[[], int], /) -> None:
+        """Do the same for one that was killed, perhaps before it did anything.
+
+        Args:
+            function: What it was started with.
+            ident: Returns its real identifier, or 0 as long as it has not come to its end.
+        """
+
     def leave_lines(self, belongs: Callable[[Any], bool], /) -> None:
         """Take waits out of all lines, those that belong to threads that never go on."""
 

@@ -303,6 +303,10 @@ class SimThread:
             self.handle.cancel()
             self.handle = None
 
+    def ident_at_end(self) -> int:
+        """Return the real identifier; 0 as long as the real thread has not come to its end."""
+        return self.ident if self.has_ended else 0
+
     def let_end(self) -> None:
         """Let the real thread below a frozen one end, with none of its code run."""
         self._go.open()

@@ -543,10 +543,10 @@ class ThreadScheduler:
         """End the real threads below frozen ones, one after the other, once the run is over."""
         frozen, self._frozen = self._frozen, ()
         for thread in frozen:
-            if thread.ident and not thread.has_ended:
+            if not thread.has_ended:
                 with self.for_real():
                     thread.let_end()
-                    self.bridge.join(thread.function)
+                    self.bridge.join_unrun(thread.function, thread.ident_at_end)
 
     def end_all(self) -> None:
         """End every thread that is left, because the world will not be run again."""

@@ -17,6 +17,7 @@ from simloop._sandbox import (
     hear_calls,
     hear_no_calls,
     join_for_real,
+    join_unrun,
     leave_lines,
     restore,
     unwind,
@@ -70,6 +71,10 @@ class ThreadBridge:
     def join(self, function: object, /) -> None:
         """Wait, really, for a thread's end."""
         join_for_real(function)
+
+    def join_unrun(self, function: object, ident: Callable[[], int], /) -> None:
+        """Wait, really, for a killed thread's end."""
+        join_unrun(function, ident)
 
     def leave_lines(self, belongs: Callable[[Any], bool], /) -> None:
         """Take waits out of all lines."""

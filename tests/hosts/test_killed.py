@@ -379,7 +379,7 @@ def test_executors_go_on_when_a_program_is_killed_in_the_middle_of_a_submit(turn
 
     def program():
         with concurrent.futures.ThreadPoolExecutor(1) as executor:
-            executor.submit(time.sleep, 100)
+            executor.submit(lambda _: time.sleep(100), Noisy("job"))
             time.sleep(1000)
 
     async def main():
@@ -392,6 +392,8 @@ def test_executors_go_on_when_a_program_is_killed_in_the_middle_of_a_submit(turn
 
     before = threading.enumerate()
     assert simloop.run(main(), real_step_limit=20) == 7
+    gc.collect()
+    assert TRACES.seen == []
     assert threading.enumerate() == before  # Nor does a real thread do what was submitted.
 
 

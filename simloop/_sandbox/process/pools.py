@@ -198,15 +198,16 @@ def _take_over(executor: Any, threads: Threads) -> None:
         if found is None:
             outside[1].put(None)  # As the executor's own callback does when it is collected.
             return True
-        if any(thread.is_alive() for thread in found._threads):
-            return False
         left = found._work_queue  # Not held from here: it goes with an executor that was killed.
+        # In a submit its program was killed: the job is nobody's any more.
+        if left.in_submit or any(thread.is_alive() for thread in found._threads):
+            return False
         if left.was_shut_down is not None:
             found._shutdown = left.was_shut_down
         for name, value in zip(_INSIDES, outside, strict=True):
             setattr(found, name, value)
         with suppress(queue.Empty):
-            while not left.in_submit:  # Else whoever wanted the job was killed.
+            while True:
                 item = left.get_nowait()
                 if item is not None:
                     found._work_queue.put(item)

@@ -25,6 +25,7 @@ import _thread
 import functools
 import sys
 import threading
+import time
 from _queue import Empty, SimpleQueue
 from _thread import LockType, RLock, allocate_lock
 from contextlib import contextmanager
@@ -33,7 +34,14 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import nanoseconds
 from simloop._presence import call_hearers
 from simloop._sandbox.patching.c_functions import clone_method
-from simloop._sandbox.patching.registry import entry, method, redirect, rewrite, when_loaded
+from simloop._sandbox.patching.registry import (
+    entry,
+    method,
+    original,
+    redirect,
+    rewrite,
+    when_loaded,
+)
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from .debuggers import is_debugger, loaded
@@ -358,8 +366,29 @@ def join_for_real(function: object) -> None:
         return
     if thread._started.is_set():  # type: ignore[attr-defined]  # Python's own
         _real_join(thread)
-    else:  # It was killed before its first step, and is not to be listed as one that begins.
+
+
+def join_unrun(function: object, ident: Callable[[], int]) -> None:
+    """Wait until a killed thread has really ended, which need not have begun.
+
+    Until then it holds what it was to run, and with it what only this reaches.
+
+    Args:
+        function: What it was started with.
+        ident: Returns its real identifier, or 0 as long as it has not come to its end.
+    """
+    join_for_real(function)
+    for _ in range(_LOOKS):
+        if ident() and ident() not in _real_frames():
+            break
+        _wait_for_real(_LOOK_S)
+    if isinstance(thread := getattr(function, "__self__", None), threading.Thread):
         threading._limbo.pop(thread, None)  # type: ignore[attr-defined]  # as above
+
+
+_LOOKS, _LOOK_S = 50_000, 0.0001
+_wait_for_real = original(time.sleep)
+_real_frames = original(sys._current_frames)
 
 
 def _count_with(real: Callable[[], int], name: str, first: int) -> Callable[[], int]:
