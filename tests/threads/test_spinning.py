@@ -335,6 +335,19 @@ def test_another_object_at_the_same_address_is_another():
     assert not any(first.is_like(other) for other in others)
 
 
+@pytest.mark.parametrize("make", [lambda: [1], lambda: ([[1]],), lambda: {1: 1}, lambda: [[0]]])
+def test_what_is_made_anew_each_time_is_another(make):
+    """Work on equal things, one after the other, is no spin: each is there before the last goes."""
+
+    def look(_thing):
+        return _seen_by(sys._getframe())
+
+    first, second = make(), make()
+    assert not look(first).is_like(look(second))
+    assert look(((), 1, (2, "a"))).is_like(look(((), 1, (2, "a"))))
+    assert look([]).is_like(look([]))
+
+
 def spin_by_a_loop_of_calls():
     for _ in iter(int, 1):
         pass

@@ -5,9 +5,10 @@ live longer for it: that a thread is looked at is decided in real time, and the 
 object goes (its finalizer runs, a generator is closed) is a part of the run.
 
 Owns: signs of objects, by which two looks are compared. An object that can be referred to weakly is
-itself as long as its weak reference lives; a value is what it is worth; a container is its length
-and some of what it holds; of the rest there is the address, which another object may have later,
-while all else is as before.
+itself as long as its weak reference lives; a value is what it is worth, and so is a tuple; another
+container is its address, its length and some of what it holds; of the rest there is the address.
+An address alone another object may have later: whatever is made anew in each round is taken for
+another one if it lies elsewhere than in the round before, where the old one still lived.
 
 Must not know: rounds, and who looks.
 
@@ -88,10 +89,13 @@ class SeenState:
         count = base.__len__(value)
         if type(value) is not base:
             return self._identity(value), count
-        if not depth or base is bytearray:
-            return base.__name__, count
+        # What a call gathers as *args is a new tuple each time; and any empty one is like another.
+        address = id(value) if count > _LOOKED_AT or (count and base is not tuple) else 0
+        if base is bytearray or not (depth or base is tuple):
+            return base.__name__, count, address
         held = islice(_objects_in(value), _LOOKED_AT)
-        return base.__name__, count, *[self._sign(each, depth - 1) for each in held]
+        deeper = [self._sign(each, 0) for each in held]
+        return base.__name__, count, address, *deeper
 
     def _identity(self, value: Any) -> Any:
         try:
