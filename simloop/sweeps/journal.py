@@ -196,7 +196,7 @@ def read_journal(path: str | os.PathLike[str]) -> list[Kept]:
     if not Path(path).is_file():
         raise UsageError(f"there is no journal {path}")
     try:
-        with closing(_opened(Path(path))) as connection:
+        with closing(_opened(Path(path))) as connection, _one_moment(connection):
             rows = connection.execute("SELECT id FROM sweeps ORDER BY id").fetchall()
             return [_kept(connection, number) for (number,) in rows]
     except sqlite3.Error as error:
@@ -326,9 +326,10 @@ def _opened(path: Path) -> sqlite3.Connection:
     """
     connection = sqlite3.connect(path, timeout=10)
     try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        with _one_moment(connection):
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
         if tables:
             _check_kind(path, application, version)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -342,6 +343,20 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read all of it as of one moment, whatever another process writes meanwhile.
+
+    A transaction that only reads sees the file as it was at its first read, and makes no writer
+    wait (https://www.sqlite.org/isolation.html).
+    """
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.rollback()
 
 
 def _check_kind(path: Path, application: int, version: int) -> None:

@@ -15,8 +15,10 @@ import pytest
 import simloop
 from simloop.errors import UsageError
 from simloop.exploration.sweeping.journal_report import report_of
+from simloop.sweeps import journal as journals
 from simloop.sweeps.journal import Journal, read_journal
 from simloop.sweeps.sweeping import KeepError
+from simloop.sweeps.work import Finding, Part
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -124,6 +126,30 @@ def test_a_journal_that_is_full_ends_the_sweep(tmp_path, monkeypatch) -> None:
     assert "disk is full" in str(found)
 
 
+def test_a_journal_is_read_as_of_one_moment(tmp_path, monkeypatch) -> None:
+    """Another process keeps on writing it: what it keeps meanwhile is wholly in, or wholly out."""
+    path = tmp_path / "journal"
+    writer = Journal(path, {"program": "rare"})
+    writer.keep(_part(1))
+
+    def read_slowly(*args: object, **named: object) -> Part:
+        monkeypatch.undo()  # Once.
+        writer.keep(_part(11))
+        return Part(*args, **named)
+
+    monkeypatch.setattr(journals, "Part", read_slowly)
+    (kept,) = read_journal(path)
+    assert [part.first for part in kept.parts] == [1]
+    assert [finding.number for finding in kept.findings()] == [1]
+    (kept,) = read_journal(path)
+    assert [part.first for part in kept.parts] == [1, 11]
+    writer.close()
+
+
+def _part(first: int) -> Part:
+    return Part(first, first + 10, findings=[Finding(first, f"failure {first}", {})])
+
+
 KILLED = """
 import sys
 sys.path.insert(0, sys.argv[2])
@@ -140,14 +166,16 @@ def test_a_sweep_that_is_killed_goes_on(tmp_path) -> None:
     line = [sys.executable, "-c", KILLED, str(path), here]
     done = 0
     for _ in range(3):
-        process = subprocess.Popen(line)
-        while process.poll() is None:
-            if path.exists() and (kept := read_journal(path)) and kept[0].done.count > done + 50:
-                done = kept[0].done.count
-                break
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with subprocess.Popen(line) as process:
+            try:
+                while process.poll() is None:
+                    kept = read_journal(path) if path.exists() else []
+                    if kept and kept[0].done.count > done + 50:
+                        done = kept[0].done.count
+                        break
+                    time.sleep(0.05)
+            finally:
+                process.send_signal(signal.SIGKILL)
     subprocess.run(line, check=True)
     (kept,) = read_journal(path)
     numbers = [each for part in kept.parts for each in range(part.first, part.end)]

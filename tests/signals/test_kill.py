@@ -211,11 +211,13 @@ def test_a_wait_goes_on_after_a_threads_signal(run) -> None:
     seen = []
 
     async def main() -> None:
-        signal.signal(signal.SIGUSR1, lambda *_: seen.append("handler"))
+        handled = threading.Event()
+        signal.signal(signal.SIGUSR1, lambda *_: (seen.append("handler"), handled.set()))
         box: queue.Queue[str] = queue.Queue()
 
         def work() -> None:
             os.kill(os.getpid(), signal.SIGUSR1)
+            handled.wait()  # A real main thread may have been about to wait.
             box.put("put")
 
         thread = threading.Thread(target=work)
