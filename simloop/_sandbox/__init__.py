@@ -69,6 +69,7 @@ from .libraries import (  # noqa: F401
     known_libraries,
     loguru_frames,
     sqlite_functions,
+    structlog_frames,
 )
 from .patching import import_hook, own_modules, pickled_builtins  # noqa: F401
 from .patching.c_functions import clone_method

@@ -19,12 +19,14 @@ Invariants:
 
 from __future__ import annotations
 
+import dis
 import logging
 import os
 import sys
 import traceback
 import warnings
 from asyncio import Handle, base_tasks
+from concurrent.futures import thread
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -37,9 +39,8 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, ModuleType
 
 __all__ = [
-    "CALLED_BACK",
     "begins_run",
-    "calls_back",
+    "caller_shown_for",
     "end_at_program",
     "is_engine",
     "own_frames",
@@ -52,8 +53,31 @@ _PAST_ALL = 1 << 20
 """As ``stacklevel``: beyond the first frame, which Python tells as a place in ``sys``."""
 
 _KERNEL = f"{_ENGINE}_kernel{os.sep}"
-CALLED_BACK = Handle._run.__code__
-"""Where the real loop calls back, as a record names its place."""
+_THREADS = f"{_ENGINE}_threads{os.sep}"
+
+
+class CallingFrame:
+    """Looks like a frame of the standard library that calls back, where the engine does.
+
+    Args:
+        function: The function of the standard library, which calls once with ``*args``.
+    """
+
+    __slots__ = ("f_code", "f_globals", "f_lineno")
+
+    f_back = None
+
+    def __init__(self, function: Any) -> None:
+        self.f_code: CodeType = function.__code__
+        self.f_globals: dict[str, Any] = function.__globals__
+        instructions = dis.get_instructions(self.f_code)
+        call = next(each for each in instructions if each.opname == "CALL_FUNCTION_EX")
+        self.f_lineno: int | None = call.positions and call.positions.lineno
+
+
+_CALLBACK = CallingFrame(Handle._run)
+# Of a context of its own since Python 3.14.
+_JOB = CallingFrame(getattr(thread, "WorkerContext", thread._WorkItem).run)
 
 _beginnings: dict[CodeType, None] = {}
 
@@ -153,7 +177,7 @@ def _warn(
 ) -> None:
     """Do what ``warnings.warn`` does, whose ``stacklevel`` counts the program's frames."""
     caller = sys._getframe(1)
-    if calls_back(caller):
+    if caller_shown_for(caller) is not None:
         stacklevel = _PAST_ALL
     elif stacklevel > 1 and _is_of_run(caller):
         own = _own_levels(caller, _is_import_system)
@@ -175,20 +199,26 @@ def _find_caller(self: Any, stack_info: bool = False, stacklevel: int = 1) -> An
     caller: FrameType | None = sys._getframe(1)
     while caller is not None and caller.f_code.co_filename == _LOGGINGS:
         caller = caller.f_back
-    if caller is not None and calls_back(caller):
-        return CALLED_BACK.co_filename, CALLED_BACK.co_firstlineno, CALLED_BACK.co_name, None
-    if caller is not None and stacklevel == 1 and not stack_info:
+    shown: Any = None if caller is None else caller_shown_for(caller)
+    if shown is not None or (caller is not None and stacklevel == 1 and not stack_info):
         # What Python's own finds, by fewer calls: most records come by here.
-        code = caller.f_code
-        return code.co_filename, caller.f_lineno, code.co_name, None
+        shown = shown or caller
+        return shown.f_code.co_filename, shown.f_lineno, shown.f_code.co_name, None
     if stacklevel > 1 and _is_of_run(caller):
         *_, stacklevel = islice(_own_levels(caller, _is_loggings), stacklevel)
     return _real_find_caller(self, stack_info, stacklevel + 1)
 
 
-def calls_back(frame: FrameType) -> bool:
-    """Tell whether what calls is the engine, which runs a callback: in one way of several."""
-    return frame.f_code.co_filename.startswith(_KERNEL)
+def caller_shown_for(frame: FrameType) -> CallingFrame | None:
+    """Return who calls on the real loop where one of the engine's frames does, if it is one.
+
+    Callbacks are called in one of several ways; jobs by a pool of the engine's own, or within what
+    tells the world which thread of another pool has them.
+    """
+    file = frame.f_code.co_filename
+    if file.startswith(_KERNEL):
+        return _CALLBACK
+    return _JOB if file.startswith(_THREADS) else None
 
 
 def _is_of_run(frame: FrameType | None) -> TypeGuard[FrameType]:

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from traceback import walk_stack, walk_tb
 
@@ -334,3 +335,40 @@ def _files(entry):
         found.append(entry.tb_frame.f_code.co_filename)
         entry = entry.tb_next
     return found
+
+
+async def call_soon(function) -> None:
+    asyncio.get_running_loop().call_soon(function, "late")
+    await asyncio.sleep(0.001)
+
+
+async def call_in_a_pool(function) -> None:
+    await asyncio.get_running_loop().run_in_executor(None, function, "late")
+
+
+async def call_in_a_pool_of_ones_own(function) -> None:
+    with ThreadPoolExecutor() as pool:
+        await asyncio.get_running_loop().run_in_executor(pool, function, "late")
+
+
+async def call_in_a_thread(function) -> None:
+    await asyncio.to_thread(function, "late")
+
+
+@pytest.mark.parametrize(
+    "call", [call_soon, call_in_a_pool, call_in_a_pool_of_ones_own, call_in_a_thread]
+)
+def test_a_logger_that_is_called_back_names_the_real_caller(call):
+    """Nothing of the program stands between: it is a line of the library that calls there."""
+
+    async def main() -> list[tuple[str, int, str]]:
+        places = []
+        logger = logging.Logger("called")  # noqa: LOG001 - with a handler of its own
+        logger.addHandler(handler := logging.Handler())
+        handler.emit = lambda record: places.append(
+            (record.pathname, record.lineno, record.funcName)
+        )
+        await call(logger.warning)
+        return places
+
+    assert simloop.run(main()) == asyncio.run(main())

@@ -13,13 +13,12 @@ Invariant: a library that is not loaded costs nothing, and none is loaded for th
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.registry import entry, when_loaded
 from simloop._sandbox.run_context import by_thread, get_ident
-from simloop._sandbox.shown_stacks import CALLED_BACK, calls_back, is_engine, own_frames
+from simloop._sandbox.shown_stacks import caller_shown_for, is_engine, own_frames
 
 if TYPE_CHECKING:
     from types import FrameType, ModuleType
@@ -87,15 +86,6 @@ def _chain(places: list[tuple[FrameType, int, int]]) -> TracebackType | None:
     return chain
 
 
-class _Caller:
-    """Looks like the frame of the real loop in which a callback is called."""
-
-    f_globals = vars(asyncio.events)
-    f_code = CALLED_BACK
-    f_lineno = CALLED_BACK.co_firstlineno
-    f_back = None
-
-
 def _register_caller(module: ModuleType) -> None:
     real: Any = getattr(module, "get_frame", None)
     if real is None:
@@ -104,7 +94,7 @@ def _register_caller(module: ModuleType) -> None:
     def get_frame(depth: int = 0, /) -> Any:
         frame = real(depth + 1)
         in_run = by_thread.get(get_ident()) is not None
-        return _Caller if in_run and calls_back(frame) else frame
+        return (in_run and caller_shown_for(frame)) or frame
 
     entry(module, "get_frame", get_frame)
 
