@@ -148,7 +148,10 @@ def _reader_of(variables: Sequence[_Variable]) -> Callable[[], tuple[Any, ...]]:
     So it reads each as code does in which it is spelt out, which takes a tenth of the time of a
     loop over namespaces and names; this happens at least once with each packet between two hosts.
     """
-    modules = {f"m{at}": sys.modules[each.module] for at, each in enumerate(variables)}
+    modules: dict[str, Any] = {
+        f"m{at}": sys.modules[each.module] for at, each in enumerate(variables)
+    }
+    modules["__name__"] = __name__  # Whose code it is asked of each frame that is interrupted.
     read = "".join(f"m{at}.{each.name}, " for at, each in enumerate(variables))
     return eval(f"lambda: ({read})", modules)  # type: ignore[no-any-return]  # noqa: S307 - ours
 

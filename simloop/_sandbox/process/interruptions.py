@@ -43,9 +43,11 @@ _SIGNALS = tuple(
 )
 """Those by which tools interrupt a program; each one more costs every run."""
 
-_ENGINE = ("simloop.", "asyncio.", "sortedcontainers.", "contextlib")
-"""How the names of modules begin that must not be broken off; the last stands between two frames of
-the engine's where one of its contexts is entered or left."""
+_ENGINE = ("simloop.", "asyncio.", "sortedcontainers.")
+"""How the names of modules begin that must not be broken off."""
+
+_MADE = "namedtuple_"
+"""How :mod:`collections` names the modules of what it generates."""
 
 _WAITS = ("simloop._threads.real_threads", "simloop.world.realtime")
 """But these, which wait for the real world as long as that takes."""
@@ -129,25 +131,35 @@ class _Raise:
 
 
 def _is_engine(frame: FrameType | None) -> bool:
-    if frame is None:
-        return False
-    name = str(frame.f_globals.get("__name__"))
-    return name.startswith(_ENGINE) and name not in _WAITS
+    """Tell whether the engine must go on from here: it runs, or a function that it called."""
+    while frame is not None:
+        name = _module_of(frame)
+        if name.startswith(_ENGINE):
+            return name not in _WAITS
+        if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith(_MADE):
+            return False
+        frame = frame.f_back
+    return False
 
 
 def _caller_of_engine(frame: FrameType | None) -> FrameType | None:
     """Return the frame of the program that called the engine, or None if a turn did."""
-    while frame is not None and _is_engine(frame):
-        if frame.f_globals["__name__"].startswith(_TURNS):
+    # What stands between a context of the engine's and who enters it must not be broken off either.
+    while frame is not None and (_is_engine(frame) or _module_of(frame) == "contextlib"):
+        if _module_of(frame).startswith(_TURNS):
             return None
         frame = frame.f_back
     return frame
 
 
+def _module_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
+
+
 def _is_in_turn(frame: FrameType | None) -> bool:
     """Return whether a task may be what an error is raised in; not in code that drives a loop."""
     while frame is not None:
-        if str(frame.f_globals.get("__name__")).startswith(_TURNS):
+        if _module_of(frame).startswith(_TURNS):
             return True
         frame = frame.f_back
     return False
