@@ -17,14 +17,15 @@ import os
 import re
 import sys
 from pathlib import Path
-from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from simloop._process.main_module import main_module
 from simloop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
 
 __all__ = [
     "BrokenProgramError",
@@ -144,8 +145,11 @@ def _file_program(where: str, function: str) -> Program:
     folder = str(path.resolve().parent)
     if function:
         return Program(where, folder, lambda _: _called(_import_file(path), function, where))
-    attributes = {"__file__": str(path)}
-    return Program(where, folder, lambda made: _as_main(_compiled(path), attributes, made, where))
+    return Program(
+        where,
+        folder,
+        lambda made: _as_main(_compiled(path), main_module(str(path)), made, where),
+    )
 
 
 def _module_program(where: str, function: str) -> Program:
@@ -200,21 +204,13 @@ def _module_as_main(name: str, has_made_loop: Callable[[], bool]) -> Any:
     if code is None:
         raise NoProgramError(f"the module {name!r} has no Python code to run")
     sys.argv[0] = spec.origin or name
-    attributes = {
-        "__file__": spec.origin,
-        "__loader__": spec.loader,
-        "__package__": spec.parent,
-        "__spec__": spec,
-    }
-    return _as_main(code, attributes, has_made_loop, name)
+    return _as_main(code, main_module(spec.origin or name, spec), has_made_loop, name)
 
 
 def _as_main(
-    code: CodeType, attributes: dict[str, Any], has_made_loop: Callable[[], bool], name: str
+    code: CodeType, module: ModuleType, has_made_loop: Callable[[], bool], name: str
 ) -> Any:
     """Run code as ``__main__``; if that started nothing, call its ``main``."""
-    module = ModuleType("__main__")
-    vars(module).update(attributes)
     sys.modules["__main__"] = module
     exec(code, vars(module))  # noqa: S102 - running the user's program is the command's purpose
     if has_made_loop() or _guards_main(module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -92,6 +93,23 @@ def test_what_is_allowed(run):
     for line in (("--allow", "subprocess"), ("--allow", "files,subprocess", "--check")):
         done = run(STARTS_ANOTHER, *line)
         assert (done.status, done.out) == (0, "b'2\\n'\n"), done.err
+
+
+WHAT_IS_THERE = """
+import asyncio
+asyncio.run(asyncio.sleep(1))
+print(sorted(f"{name}: {type(value).__name__}" for name, value in list(vars().items())))
+"""
+
+
+def test_a_script_finds_what_python_gives_it(run, tmp_path):
+    """Names of ``__main__``, ``__builtins__`` among them, are of the same kinds as under Python."""
+    script = tmp_path / "names.py"
+    script.write_text(WHAT_IS_THERE)
+    real = subprocess.run(
+        [sys.executable, str(script)], check=True, capture_output=True, text=True
+    ).stdout
+    assert run(WHAT_IS_THERE).out == real
 
 
 BY_OURSELVES = """

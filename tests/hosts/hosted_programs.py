@@ -36,5 +36,5 @@ async def count_and_wait():
 
 
 if __name__ == "__main__":
-    print("main of", socket.gethostname(), sys.argv[1:])  # noqa: T201 - its output is tested
+    print("main of", socket.gethostname(), sys.argv[1:], type(__builtins__).__name__)  # noqa: T201 - its output is tested
     sys.exit(asyncio.run(coroutine(*sys.argv[1:])))

@@ -48,7 +48,7 @@ def test_a_script_runs_as_main(capsys, programs):
     """A path is run as ``python FILE`` runs it: ``__main__``, arguments as texts, exit code."""
     main, path = sys.modules["__main__"], list(sys.path)
     assert run_on_host(Path(programs.__file__), 5, "x") == (3, 1.0)
-    assert capsys.readouterr().out == "main of db ['5', 'x']\n"
+    assert capsys.readouterr().out == "main of db ['5', 'x'] module\n"
     assert sys.modules["__main__"] is main
     assert sys.path == path
 
@@ -56,7 +56,7 @@ def test_a_script_runs_as_main(capsys, programs):
 def test_a_module_runs_as_main(capsys, programs):
     """The name of a module is run as ``python -m`` runs it."""
     assert run_on_host(programs.__name__, "y") == (3, 1.0)
-    assert capsys.readouterr().out == "main of db ['y']\n"
+    assert capsys.readouterr().out == "main of db ['y'] module\n"
 
 
 def test_a_function_that_does_not_block_the_others():

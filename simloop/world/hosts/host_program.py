@@ -14,13 +14,14 @@ import importlib.util
 import inspect
 import os
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from simloop._process.main_module import main_module
 from simloop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import ModuleType
 
     from simloop._sandbox.patching.process_globals import ProcessGlobals
 
@@ -85,7 +86,8 @@ class _Module(HostProgram):
     def find(self, own: ProcessGlobals) -> Callable[[], Any]:
         spec = _main_of(self.name)
         loader: Any = spec.loader
-        return _as_main(loader.get_code(spec.name), str(spec.origin), spec.parent, None, own)
+        code = loader.get_code(spec.name)
+        return _as_main(code, main_module(str(spec.origin), spec), None, own)
 
 
 class _Script(HostProgram):
@@ -94,16 +96,12 @@ class _Script(HostProgram):
     def find(self, own: ProcessGlobals) -> Callable[[], Any]:
         path = Path(self.name)
         code = compile(path.read_bytes(), self.name, "exec", dont_inherit=True)
-        return _as_main(code, self.name, None, str(path.resolve().parent), own)
+        return _as_main(code, main_module(self.name), str(path.resolve().parent), own)
 
 
 def _as_main(
-    code: Any, file: str, package: str | None, folder: str | None, own: ProcessGlobals
+    code: Any, module: ModuleType, folder: str | None, own: ProcessGlobals
 ) -> Callable[[], Any]:
-    module = ModuleType("__main__")
-    module.__file__ = file
-    if package is not None:
-        module.__package__ = package
     own.become_main(module, folder)
 
     def run() -> None:
