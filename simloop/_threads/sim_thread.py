@@ -363,6 +363,9 @@ class SimThread:
             SystemExit: The loop is closed: the thread is to end.
             BaseException: What a handler of a signal has raised.
         """
+        if self.is_lost:  # Nobody would ever let it go on.
+            self._end_quietly()
+            raise SystemExit
         self.waits_for = thing
         if deadline_ns < NEVER:
             self._set_timer(deadline_ns)

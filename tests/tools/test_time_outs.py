@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from types import FunctionType
@@ -20,6 +21,7 @@ pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 STARTED = logging._startTime
+WALL = threading.Event()  # Never set.
 raise_signal = clone(signal.raise_signal)
 """Of the real process, where in a run it would be the world's."""
 
@@ -63,7 +65,12 @@ async def echoing():
         await asyncio.sleep(0.001)
 
 
-PROGRAMS = [spinning, passing_on, echoing]
+async def working():
+    while True:
+        await asyncio.to_thread(time.sleep, 0.001)
+
+
+PROGRAMS = [spinning, passing_on, echoing, working]
 
 
 class Tracing:
@@ -125,9 +132,17 @@ def raise_within(program, after, error):
 )
 def test_an_error_anywhere_ends_the_run(program, error):
     """At each of many lines, an error of a handler ends the run as itself, and all can end well."""
-    for after in range(1, 150, 11):
+    before = threading.active_count()
+    for after in range(1, 150, 11) if program is not working else range(1, 700, 13):
         raised = error(after)
         assert raise_within(program, after, raised) is raised
+        for _ in range(
+            100
+        ):  # A thread that the error came in between goes on to its end by itself.
+            if threading.active_count() == before:
+                break
+            WALL.wait(0.01)
+        assert threading.active_count() == before, after
 
 
 DRIVING = {

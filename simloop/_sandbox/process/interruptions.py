@@ -49,8 +49,8 @@ _ENGINE = ("simloop.", "asyncio.", "sortedcontainers.")
 _MADE = "namedtuple_"
 """How :mod:`collections` names the modules of what it generates."""
 
-_WAITS = ("simloop._threads.real_threads", "simloop.world.realtime")
-"""But these, which wait for the real world as long as that takes."""
+_WAITS = (("simloop._threads.real_threads", "wait"), ("simloop.world.realtime", "jump"))
+"""But these functions, which wait for the real world as long as that takes."""
 
 _TURNS = "simloop._kernel."
 """Where turns are made: further out than this there is nothing of the program's."""
@@ -135,7 +135,7 @@ def _is_engine(frame: FrameType | None) -> bool:
     while frame is not None:
         name = _module_of(frame)
         if name.startswith(_ENGINE):
-            return name not in _WAITS
+            return (name, frame.f_code.co_name) not in _WAITS
         if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith(_MADE):
             return False
         frame = frame.f_back
