@@ -114,6 +114,7 @@ class Limits:
         "clock_tick_ns",
         "freeze_garbage",
         "livelock_steps",
+        "outside_error",
         "reads_unseen",
         "say",
         "tidy",
@@ -146,6 +147,8 @@ class Limits:
         self._looked_steps = 0
         self._sample: _Sample | None = None
         self._deferred: list[Callable[[], object]] = []
+        # What a handler of a real signal has raised: a time limit, say.
+        self.outside_error: BaseException | None = None
         # When the last turn began, where turns take time.
         self._turned_ns = -1
         self._schedule(LIVELOCK_STEPS)

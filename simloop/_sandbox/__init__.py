@@ -83,7 +83,7 @@ from .process import (  # noqa: F401
     machine,
 )
 from .process.garbage import collect, collect_between_runs, collect_now, freeze_garbage, tidy
-from .process.interruptions import Deferring, shield, unshield
+from .process.interruptions import Deferring, Disturbed, shield, unshield
 from .process.pools import serves_run
 from .process.signals import interrupt_handler, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, join_unrun, leave_lines, wake_all
@@ -106,6 +106,7 @@ __all__ = [
     "START_DATE",
     "Clock",
     "Deferring",
+    "Disturbed",
     "Identity",
     "ProcessContext",
     "RealTree",

@@ -20,7 +20,7 @@ import attrs
 from simloop._kernel.disturbed_kernel import DisturbedKernel
 from simloop._loop.asking.disturbed_loop import disturb, disturbed_class
 from simloop._loop.asking.thing_names import ThingNames
-from simloop._sandbox import has_tasks
+from simloop._sandbox import Disturbed, has_tasks
 from simloop.errors import DeadlockError, LimitError, UsageError
 from simloop.trace import Digest
 from simloop.world import World
@@ -200,12 +200,13 @@ def run_once(
             f"the program {main!r} returned {type(coro).__qualname__} and no coroutine: an"
             " exploration takes a coroutine function, async def main(): ..."
         )
-    try:
-        value = run_in(world, coro, options, on_done=looks)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
-        error = caught
+    with Disturbed(world.kernel.limits):
+        try:
+            value = run_in(world, coro, options, on_done=looks)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
+            error = caught
     world.is_over()
     if gate.error is not None:
         coro.close()  # It may not have begun.

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from simloop._sandbox import real_clock
-from simloop.errors import UsageError
+from simloop.errors import SimError, UsageError
 from simloop.sweeps.worker_options import WorkerOptions
 from simloop.world.fresh.fresh_process import stop_if_loading
 
@@ -276,24 +276,39 @@ class Exploration:
                 progress(found)
 
         try:
-            self._workers.greet(self._packed)
-            self._run_first()
-            self._run_known(first, lambda: self._is_over(schedules, seconds, began_s))
-            while not self._is_over(schedules, seconds, began_s):
-                # Strategies that learn do so from the first ones, before others run any.
-                if self._is_shared and found.ran >= self.strategy.learns_until:
-                    break
-                if not self._run_next():
-                    break
-                show()
-            if self._is_shared:
-                self._share(schedules, seconds, began_s, show)
+            self._run_all(schedules, seconds, began_s, first, show)
         except KeyboardInterrupt:
             found.interrupted = True
+        except SimError:
+            raise
+        except BaseException as error:  # A time limit's: who is told of it is told of the rest.
+            error.add_note(f"explore() was ended by this; until then:\n{found}")
+            raise
         found.exhausted = found.exhausted or self.strategy.is_exhausted()
         found.seconds = real_clock.monotonic() - began_s
         self._note_what_was_never_asked()
         return found
+
+    def _run_all(
+        self,
+        schedules: int | None,
+        seconds: float | None,
+        began_s: float,
+        first: Collection[Schedule],
+        show: Callable[[], object],
+    ) -> None:
+        self._workers.greet(self._packed)
+        self._run_first()
+        self._run_known(first, lambda: self._is_over(schedules, seconds, began_s))
+        while not self._is_over(schedules, seconds, began_s):
+            # Strategies that learn do so from the first ones, before others run any.
+            if self._is_shared and self.found.ran >= self.strategy.learns_until:
+                break
+            if not self._run_next():
+                break
+            show()
+        if self._is_shared:
+            self._share(schedules, seconds, began_s, show)
 
     def _packed(self) -> bytes:
         """Return the work as it travels to other processes, as far as it is known now."""

@@ -18,7 +18,6 @@ Invariants:
 
 from __future__ import annotations
 
-import pickle
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,7 +27,7 @@ from simloop._sandbox.time import real_clock
 
 from .crew import Broken, CrewError, Ended, Refined, Returned, Told
 from .ranges import Ranges
-from .work import Finding, Part, Refining, Runs
+from .work import Finding, Part, Raised, Refining, Runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -138,7 +137,7 @@ class Sweeping:
         self._refined: dict[str, Any] = {}
         self._asked: dict[str, None] = {}  # Whose detail is being refined.
         self._parts: list[Part] = []
-        self._error: tuple[int, bytes] | None = None
+        self._error: tuple[int, Raised] | None = None
         self._cut: int | None = None  # The number of the failure at which it stopped.
         self._numbers: dict[str, list[int]] = {}
         self.tallies: Tallies = {}
@@ -173,7 +172,7 @@ class Sweeping:
             self._crew.close()
         self._settle(is_over=True)
         if self._error is not None and self._cut is None and not self.is_interrupted:
-            raise pickle.loads(self._error[1])  # noqa: S301 - from a worker of ours
+            raise self._error[1].error
 
     @property
     def ran(self) -> int:

@@ -25,7 +25,7 @@ from simloop._sandbox.time import real_clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Finding", "Part", "Refining", "Runs", "Task", "Work", "parts_of"]
+__all__ = ["Finding", "Part", "Raised", "Refining", "Runs", "Task", "Work", "parts_of"]
 
 Tallies = dict[str, tuple[str, int, int]]
 """Of each property: its kind, how often it was looked at, how often it was true."""
@@ -74,6 +74,27 @@ class Finding:
     """What the work tells of it, as values of JSON."""
 
 
+class Raised:
+    """An error, which may travel: one that can't be pickled at all goes as its text."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error: BaseException = error
+
+    def __reduce__(self) -> tuple[Callable[..., Raised], tuple[Any, ...]]:
+        try:
+            raw = pickle.dumps(self.error)
+            pickle.loads(raw)  # noqa: S301 - just made; an error's own __init__ may refuse
+        except BaseException:  # noqa: BLE001 - whatever classes of the program's raise
+            raw = pickle.dumps(RuntimeError(message_of(self.error)))
+        return _arrived, (raw,)
+
+
+def _arrived(raw: bytes) -> Raised:
+    return Raised(pickle.loads(raw))  # noqa: S301 - from a worker of ours
+
+
 @attrs.define
 class Part:
     """What became of the runs ``first`` up to, and without, ``end``."""
@@ -85,8 +106,8 @@ class Part:
     numbers: dict[str, list[int]] = attrs.Factory(dict)
     """The numbers that failed, by failure."""
     tallies: Tallies = attrs.Factory(dict)
-    error: bytes | None = None
-    """What the run number ``end`` raised that ends the sweep, pickled."""
+    error: Raised | None = None
+    """What the run number ``end`` raised that ends the sweep."""
     seconds: float = 0.0
     """For how many real seconds the worker was at it."""
     is_last: bool = False
@@ -157,7 +178,7 @@ def parts_of(
             part.end, part.is_short_of_memory = number, True
             break
         except BaseException as error:  # noqa: BLE001 - it is raised where the sweep was asked for
-            part.end, part.error = number, packed(error)
+            part.end, part.error = number, Raised(error)
             break
     yield _closed(part, work, began_s)
 
@@ -166,13 +187,3 @@ def _closed(part: Part, work: Work, began_s: float) -> Part:
     part.tallies = work.take_tallies()
     part.seconds = real_clock.monotonic() - began_s
     return part
-
-
-def packed(error: BaseException) -> bytes:
-    """Return an error as it travels; one that can't be pickled goes as its text."""
-    try:
-        raw = pickle.dumps(error)
-        pickle.loads(raw)  # noqa: S301 - just made; an error's own __init__ may refuse
-    except BaseException:  # noqa: BLE001 - whatever classes of the program's raise
-        return pickle.dumps(RuntimeError(message_of(error)))
-    return raw

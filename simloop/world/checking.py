@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
     from typing import Never
 
+    from simloop.sweeps.work import Raised
     from simloop.sweeps.worker_options import WorkerOptions
     from simloop.trace.causes import Diagnosis, Observed
 
@@ -192,7 +193,7 @@ class _CheckWork:
     ) -> None:
         self.seeds = seeds
         self._given = main, runs, options, program, status
-        self._ended: tuple[str, bytes | None] = "", None
+        self._ended: tuple[str, Raised | None] = "", None
 
     def check(self, seed: int | str) -> tuple[str, BaseException | None]:
         """Compare the runs of a seed; returns the digest, and how the first failed, if it did.
@@ -215,13 +216,13 @@ class _CheckWork:
 
     def run(self, number: int) -> str:
         """Compare the runs of a seed; each is told, as if it were a failure of its own."""
-        from simloop.sweeps.work import packed  # noqa: PLC0415 - only workers want it
+        from simloop.sweeps.work import Raised  # noqa: PLC0415 - only workers want it
 
         digest, error = self.check(self.seeds[number - 1])
-        self._ended = digest, None if error is None else packed(error)
+        self._ended = digest, None if error is None else Raised(error)
         return str(number)
 
-    def detail(self) -> tuple[str, bytes | None]:
+    def detail(self) -> tuple[str, Raised | None]:
         """Return the digest and the error of the seed."""
         return self._ended
 
@@ -256,7 +257,7 @@ def _shared(work: _CheckWork, workers: WorkerOptions) -> list[tuple[str, BaseExc
         seed = work.seeds[lost.number - 1]
         raise SimError(f"check() with seed {seed!r}: {lost.how}, so its runs can't be compared")
     told = [finding.detail for finding, _ in sweeping.findings()]
-    ended = [(digest, None if raw is None else pickle.loads(raw)) for digest, raw in told]  # noqa: S301 - from workers of ours
+    ended = [(digest, raised and raised.error) for digest, raised in told]
     for number, (_, error) in enumerate(ended):
         if error is not None:
             ended[number] = work.check(work.seeds[number])  # Its own object, with its traceback.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from simloop._sandbox import (
     Deferring,
+    Disturbed,
     begins_run,
     has_tasks,
     leave_interrupts,
@@ -294,7 +295,7 @@ class _Runner(asyncio.Runner):  # type: ignore[misc]  # final for typeshed only
         self._lazy_init()
         task = self._loop.create_task(coro, context=self._context if context is None else context)
         on_sigint = functools.partial(self._on_sigint, main_task=task)
-        handler = Deferring(on_sigint, self._loop._kernel.limits.defer)
+        handler = Deferring(on_sigint, self._loop._kernel.limits)
         is_taken = take_interrupts(handler)
         self._interrupt_count = 0
         try:
@@ -429,11 +430,13 @@ def _watched(
     for watcher in watchers:
         world.watch(watcher, is_silent=is_silent)
     try:
-        value = run_in(world, main(), options)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
-        error = caught
+        with Disturbed(world.kernel.limits):
+            try:
+                value = run_in(world, main(), options)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
+                error = caught
     finally:
         for watcher in watchers:
             world.unwatch(watcher)

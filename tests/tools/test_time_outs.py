@@ -14,6 +14,7 @@ from types import FunctionType
 import pytest
 
 import simloop
+from simloop._kernel import Limits
 from simloop._sandbox.patching.c_functions import clone
 from simloop._sandbox.process import interruptions
 
@@ -229,6 +230,57 @@ def test_an_error_in_a_task_beside_ends_the_run():
         signal.signal(signal.SIGALRM, before)
 
 
+SEARCHES = {
+    "simulate": simloop.simulate,
+    "check": lambda main: simloop.check(main, seeds=range(40)),
+    "explore": lambda main: simloop.explore(main, schedules=40),
+    "sweep": lambda main: simloop.sweep(main, seeds=range(40)),
+}
+
+
+class LateError(Exception):
+    """What a handler of a program's own raises; its ``__init__`` takes what it does not keep."""
+
+    def __init__(self, after, unit="lines"):
+        super().__init__(f"after {int(after)} {unit}")
+
+
+@pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
+@pytest.mark.parametrize("error", [TimedOut, LateError])
+@pytest.mark.parametrize("is_swallowed", [False, True])
+def test_a_time_limit_is_no_outcome_of_a_program(search, error, is_swallowed):
+    """It comes at some moment of real time: no run fails by it, and no two are said to differ."""
+    calls = 0
+
+    async def main():
+        nonlocal calls
+        calls += 1
+        if calls in {1, 20}:
+            sys.settrace(Tracing(after))
+        try:
+            for _ in range(10):
+                await asyncio.sleep(0.1)
+        except Exception:
+            if not is_swallowed:
+                raise
+
+    def handler(_signum, _frame):
+        raise raised
+
+    before = signal.signal(signal.SIGALRM, handler)
+    outer = sys.gettrace()
+    try:
+        for after in (5, 60, 150, 300, 400):
+            raised, calls = error(after), 0 if search is simloop.simulate else 1
+            with pytest.raises(error) as caught:
+                search(main)
+            sys.settrace(outer)
+            assert caught.value.args == raised.args
+    finally:
+        sys.settrace(outer)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_handlers_that_return_change_nothing():
     """A handler that raises nothing leaves the run as it is."""
     calls = []
@@ -254,9 +306,10 @@ def test_handlers_that_return_change_nothing():
 
 def test_no_handler_is_left():
     """After a run each signal has the handler that it had before, and none is shielded twice."""
-    shields = interruptions.shield(lambda call: None)
+    turns = Limits()
+    shields = interruptions.shield(turns)
     try:
-        assert not interruptions.shield(lambda call: None)
+        assert not interruptions.shield(turns)
     finally:
         interruptions.unshield(shields)
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGALRM)]

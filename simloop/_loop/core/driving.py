@@ -318,7 +318,7 @@ class Driving(LoopState):
         if self._kernel.is_running:
             raise UsageError(f"{call}() drives the loop from outside, and {self._who_runs()}")
         limits = self._kernel.limits
-        shields = shield(limits.defer)
+        shields = shield(limits)
         try:
             with self._world.inside():
                 outer = self._begin()

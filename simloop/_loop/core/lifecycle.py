@@ -91,7 +91,7 @@ class Lifecycle(LoopState):
         self._check_closed()
         self._check_running()
         limits = self._kernel.limits
-        shields = shield(limits.defer)
+        shields = shield(limits)
         try:
             with self._world.inside():
                 previous = self._begin()

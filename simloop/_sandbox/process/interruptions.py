@@ -10,6 +10,10 @@ called the engine. Elsewhere it is called at once.
 What a handler raises in a task that is no exception of programs' (``pytest.fail``, not an
 ``Exception``) would be kept by the task and seen by no one: it ends the run as well.
 
+And owns whose such an error is: not the program's. It came at some moment of real time, so a run in
+which it was raised is no outcome of its seed, and the program fails nowhere by it: whoever runs a
+program to see how it ends (:class:`Disturbed`) raises the error instead.
+
 Must not know: what a turn is. It is told how to have something called before the next one.
 
 Invariants: what was a signal's handler before a run is so after it. A process without such handlers
@@ -23,18 +27,16 @@ import sys
 import threading
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simloop._sandbox.patching.c_functions import clone
 from simloop._sandbox.run_context import get_ident
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
+    from collections.abc import Callable, Iterable
+    from types import FrameType, TracebackType
 
-    Defer = Callable[[Callable[[], object]], object]
-
-__all__ = ["Deferring", "shield", "unshield"]
+__all__ = ["Deferring", "Disturbed", "shield", "unshield"]
 
 _SIGNALS = tuple(
     getattr(_signal, name)
@@ -42,6 +44,8 @@ _SIGNALS = tuple(
     if hasattr(_signal, name)
 )
 """Those by which tools interrupt a program; each one more costs every run."""
+
+_NOT_CTRL_C = tuple(each for each in _SIGNALS if each != _signal.SIGINT)
 
 _ENGINE = ("simloop.", "asyncio.", "sortedcontainers.")
 """How the names of modules begin that must not be broken off."""
@@ -59,32 +63,81 @@ _getsignal = clone(_signal.getsignal)
 _set = clone(_signal.signal)
 
 
+class Turns(Protocol):
+    """Of a run: what is called before its next turn."""
+
+    outside_error: BaseException | None
+    """What a handler has raised in it."""
+
+    def defer(self, call: Callable[[], object]) -> None: ...
+    def make_deferred(self) -> None: ...
+
+
 class Deferring:
     """A handler that calls another one where that may raise."""
 
-    def __init__(self, handler: Callable[[int, Any], object], defer: Defer) -> None:
+    def __init__(self, handler: Callable[[int, Any], object], turns: Turns) -> None:
         self.handler = handler
-        self._defer = defer
+        self._turns = turns
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         if not _is_engine(frame):
-            self._call(signum, frame)
+            self._call_in_program(signum, frame)
             return
-        later = _Later(partial(self.handler, signum, frame))
-        self._defer(later)
+        later = _Later(partial(self._call, signum, frame))
+        self._turns.defer(later)
         caller = _caller_of_engine(frame)
         if caller is not None:
-            later.call_in(caller, partial(self._call, signum, frame))
+            later.call_in(caller, partial(self._call_in_program, signum, frame))
 
     def _call(self, signum: int, frame: FrameType | None) -> None:
         try:
             self.handler(signum, frame)
+        except BaseException as error:
+            self._turns.outside_error = error
+            raise
+
+    def _call_in_program(self, signum: int, frame: FrameType | None) -> None:
+        try:
+            self._call(signum, frame)
         except (Exception, KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             if _is_in_turn(sys._getframe()):
-                self._defer(_Raise(error))
+                self._turns.defer(_Raise(error))
             raise
+
+
+class Disturbed:
+    """A context in which a program is run to see how it ends: raises what came from outside.
+
+    Ctrl-C has a way of its own: a ``KeyboardInterrupt`` is never taken for an outcome.
+
+    Args:
+        turns: Of the run.
+    """
+
+    __slots__ = ("_shields", "_turns")
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    def __enter__(self) -> None:
+        self._turns.outside_error = None
+        self._shields = shield(self._turns, _NOT_CTRL_C)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        turns = self._turns
+        if self._shields:
+            unshield(self._shields)
+            turns.make_deferred()
+        if turns.outside_error is not None and error is None:
+            raise turns.outside_error
 
 
 class _Later:
@@ -169,22 +222,23 @@ def _trace_nothing(_frame: FrameType, _event: str, _arg: Any) -> None:
     """Trace no new frame."""
 
 
-def shield(defer: Defer) -> dict[int, Deferring]:
+def shield(turns: Turns, signals: Iterable[int] = _SIGNALS) -> dict[int, Deferring]:
     """Let handlers be called where they may raise, from now on; returns what to end that with.
 
     Args:
-        defer: Has a call made before the next turn.
+        turns: Of the run.
+        signals: Whose handlers.
     """
     shields: dict[int, Deferring] = {}
     if get_ident() != threading.main_thread()._ident:  # type: ignore[attr-defined]  # the real one
         return shields
-    for signum in _SIGNALS:
+    for signum in signals:
         handler = _getsignal(signum)
         # A number is the system's own way, the case of most signals in every run.
         if type(handler) is int or not callable(handler) or isinstance(handler, Deferring):
             continue
         with suppress(ValueError):  # An interpreter that was embedded without signals.
-            shields[signum] = made = Deferring(handler, defer)
+            shields[signum] = made = Deferring(handler, turns)
             _set(signum, made)
     return shields
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simloop._sandbox import Disturbed
 from simloop.exploration.properties.tallies import add_up
 from simloop.exploration.same_failure import identity_of
 from simloop.world.fresh.fresh_process import is_good_exit
@@ -73,12 +74,13 @@ class SeedWork:
     def _error_of(self, seed: int | str) -> BaseException | None:
         world = self._kept.take(seed)
         error = None
-        try:
-            run_in(world, self._main(), self._options)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
-            error = caught
+        with Disturbed(world.kernel.limits):
+            try:
+                run_in(world, self._main(), self._options)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as caught:  # noqa: BLE001 - whatever ended the program is its outcome
+                error = caught
         if world.properties is not None:
             add_up(self._tallies, world.properties.tallies())
         return error

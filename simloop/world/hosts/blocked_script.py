@@ -59,7 +59,7 @@ class BlockedScript:
         kernel.attach()  # What runs here is no loop's, so each step is to step into its own.
         kernel.is_running = True
         kernel.leave_loop()
-        shields = shield(kernel.limits.defer)
+        shields = shield(kernel.limits)
         try:
             kernel.run(self)
         finally:
