@@ -10,15 +10,16 @@ Invariants:
 
 - A call in which its thread waits is no such place: it hands on the turn by itself.
 - What Python does by itself (imports, the sources of a traceback, the beginning and the end of a
-  thread), or once (to find which levels a logger has), is none either: whether it reads a file, or
-  locks, depends on what the process has done before. Nor is what a tool does that captures records.
+  thread, but for the moment in which a new one lets ``start`` go on), or once (to find which levels
+  a logger has), is none either: whether it reads a file, or locks, depends on what the process has
+  done before. Nor is what a tool does that captures records.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simloop._kernel.safe_looks import variables_of
 from simloop._presence import call_hearers
@@ -94,9 +95,17 @@ def _caller(frame: FrameType | None) -> FrameType | None:
     inner: FrameType | None = frame
     while inner is not None and inner.f_code.co_filename == threading.__file__:
         if inner.f_code.co_qualname.startswith("Thread."):
-            return None
+            return frame if _is_begun(frame) else None
         inner = inner.f_back
     return frame
+
+
+def _is_begun(frame: FrameType) -> bool:
+    """Tell whether a new thread has just entered itself, having let ``start`` go on: both may."""
+    if frame.f_code.co_qualname != "Thread._bootstrap_inner":
+        return False
+    thread: Any = variables_of(frame).get("self")
+    return threading._active.get(thread._ident) is thread  # type: ignore[attr-defined]
 
 
 def _is_of_report(frame: FrameType) -> bool:

@@ -227,7 +227,32 @@ class SimThread:
 
     def __call__(self) -> None:
         """Run until it waits, as a step."""
-        self.threads.switch_to(self)
+        if not self.oversleeps():
+            self.threads.switch_to(self)
+
+    def oversleeps(self) -> bool:
+        """Tell whether an explored run lets it go on later than at the time that it waits for."""
+        kernel: Any = self.kernel
+        scheduler = self.threads
+        if kernel.gate is None or self not in scheduler.asleep:
+            return False
+        if self.is_ending or self.is_lost or self.is_frozen:
+            return False
+        ns = kernel.delay_ns("job", self.__qualname__)
+        if ns:
+            if self.handle is not None:
+                self.handle.cancel()
+            self.handle = Handle(self, (), self._context, self.loop)
+            del scheduler.asleep[self]
+            self._hold(ns)
+        return bool(ns)
+
+    def _hold(self, ns: int) -> None:
+        """Take its next step later by so much."""
+        kernel: Any = self.kernel
+        self.threads.awake[self] = None
+        self.threads.held[self] = kernel.now_ns + ns
+        kernel.hold(self.handle, ns)
 
     def schedule(self) -> None:
         """Append a step of the thread to the ready queue."""
@@ -243,8 +268,7 @@ class SimThread:
         ns = 0 if kernel.gate is None else kernel.delay_ns("job", self.__qualname__)
         if ns:
             self._is_late()
-            scheduler.held[self] = kernel.now_ns + ns
-            kernel.hold(self.handle, ns)
+            self._hold(ns)
         else:
             kernel.ready.append(self.handle)
         if not scheduler.has_turn():
@@ -259,14 +283,12 @@ class SimThread:
 
     def be_held(self, ns: int) -> None:
         """Let others run, for so long at least; at 0 its next turn is the first in the queue."""
-        kernel: Any = self.kernel
-        self.handle = handle = Handle(self, (), self._context, self.loop)
-        self.threads.awake[self] = None
+        self.handle = Handle(self, (), self._context, self.loop)
         if ns:
-            self.threads.held[self] = kernel.now_ns + ns
-            kernel.hold(handle, ns)
+            self._hold(ns)
         else:
-            kernel.ready.appendleft(handle)
+            self.threads.awake[self] = None
+            self.kernel.ready.appendleft(self.handle)
         self.park("its turn")
 
     def begin_turn(self) -> None:
