@@ -446,7 +446,7 @@ class Kernel(ShownClock):
         began_ns = self.now_ns
         try:
             handle._run()
-        except SystemExit as error:
+        except (SystemExit, KeyboardInterrupt) as error:
             if not loop._takes_exit(error):
                 raise
         finally:

@@ -148,15 +148,18 @@ def turns_of_many_loops(  # noqa: C901,PLR0912,PLR0915 - as above
                     if tell is not None:
                         tell(kernel.now_ns, handle)
                     try:
-                        result = handle._context.run(callback, *args)  # type: ignore[misc]  # as above
+                        try:
+                            result = handle._context.run(callback, *args)  # type: ignore[misc]  # as above
+                        except (SystemExit, KeyboardInterrupt):
+                            raise
+                        except BaseException as error:  # noqa: BLE001 - as above
+                            handle._report(error)
+                        else:
+                            if result is not None:
+                                handle._returned(result)
                     except (SystemExit, KeyboardInterrupt) as error:
                         if not loop._takes_exit(error):
                             raise
-                    except BaseException as error:  # noqa: BLE001 - as above
-                        handle._report(error)
-                    else:
-                        if result is not None:
-                            handle._returned(result)
                     if many is not kernel._many:  # As above; or a loop came, or was closed.
                         break
             except BaseException:

@@ -82,7 +82,7 @@ from .process import (  # noqa: F401
     machine,
 )
 from .process.garbage import collect, collect_between_runs, collect_now, freeze_garbage, tidy
-from .process.interruptions import Deferring, shield, unshield
+from .process.interruptions import Deferring, is_of_user, shield, unshield
 from .process.pools import serves_run
 from .process.signals import interrupt_handler, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, join_unrun, leave_lines, wake_all
@@ -135,6 +135,7 @@ __all__ = [
     "hear_calls",
     "hear_no_calls",
     "interrupt_handler",
+    "is_of_user",
     "join_for_real",
     "join_unrun",
     "leave_interrupts",

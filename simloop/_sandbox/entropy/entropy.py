@@ -173,7 +173,7 @@ class Entropy:
             _release(_lock)
 
     def switch_quickly(self, other: Entropy) -> bool:
-        """Do as :meth:`switch_to` where of the library's state nothing differs; false where it does.
+        """Do as :meth:`switch_to` where nothing of the library differs; false where it does.
 
         That is most often so, and this comes with each packet. TZ is not looked at: the environment
         is exchanged beside.

@@ -55,11 +55,13 @@ class Keeper(Protocol):
     key: str
     compares: bool
     """Whether ``==`` tells that two states are the same, so that one need not be set again."""
-    glance: Any
-    """What tells, as long as it is the same, that the state is; None where only :meth:`get` does.
 
-    The variable TZ is no part of it: from process to process the environment is exchanged.
-    """
+    @property
+    def glance(self) -> Any:
+        """What tells, as long as it is the same, that the state is; None where only ``get`` does.
+
+        The variable TZ is no part of it: from process to process the environment is exchanged.
+        """
 
     def get(self) -> Any:
         """Return the state."""

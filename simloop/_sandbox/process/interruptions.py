@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Defer = Callable[[Callable[[], object]], object]
 
-__all__ = ["Deferring", "shield", "unshield"]
+__all__ = ["Deferring", "is_of_user", "shield", "unshield"]
 
 _SIGNALS = tuple(
     getattr(_signal, name)
@@ -52,6 +52,12 @@ _WAITS = ("simloop._threads.real_threads", "simloop.world.realtime")
 
 _TURNS = "simloop._kernel."
 """Where turns are made: further out than this there is nothing of the program's."""
+
+_OF_USER = "__of_user__"
+"""The attribute by which an error is known that a handler of a real signal has raised."""
+
+_CHAIN_MAX = 100
+"""How far an error's chain is followed, which a program may close to a circle."""
 
 _getsignal = clone(_signal.getsignal)
 _set = clone(_signal.signal)
@@ -77,7 +83,10 @@ class Deferring:
     def _call(self, signum: int, frame: FrameType | None) -> None:
         try:
             self.handler(signum, frame)
-        except (Exception, KeyboardInterrupt, SystemExit):
+        except KeyboardInterrupt as error:
+            vars(error)[_OF_USER] = True
+            raise
+        except (Exception, SystemExit):
             raise
         except BaseException as error:
             if _is_in_turn(sys._getframe()):
@@ -155,6 +164,28 @@ def _is_in_turn(frame: FrameType | None) -> bool:
 
 def _trace_nothing(_frame: FrameType, _event: str, _arg: Any) -> None:
     """Trace no new frame."""
+
+
+def is_of_user(error: BaseException) -> bool:
+    """Return whether an error is a ``KeyboardInterrupt`` of Ctrl-C, or was raised because of one.
+
+    So it is if nobody could have told, because the signal's handler is not shielded.
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    if get_ident() != threading.main_thread()._ident:  # type: ignore[attr-defined]  # the real one
+        return False
+    handler = _getsignal(_signal.SIGINT)
+    if callable(handler) and not isinstance(handler, Deferring):
+        return True
+    each: BaseException | None = error
+    for _ in range(_CHAIN_MAX):
+        if each is None:
+            break
+        if _OF_USER in vars(each):
+            return True
+        each = each.__cause__ or each.__context__
+    return False
 
 
 def shield(defer: Defer) -> dict[int, Deferring]:
