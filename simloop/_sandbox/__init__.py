@@ -62,6 +62,7 @@ from .io.descriptors import wait_no_more
 from .io.file_tree import RealTree
 from .killing.remains import Remains, end_awaited
 from .killing.suspended_code import leave_unfinalized
+from .killing.thread_locals import take_locals
 from .killing.unwinding import restore, unwind
 from .libraries import (  # noqa: F401
     fast_transports,
@@ -150,6 +151,7 @@ __all__ = [
     "serves_run",
     "shield",
     "take_interrupts",
+    "take_locals",
     "tidy",
     "unshield",
     "unwind",

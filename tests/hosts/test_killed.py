@@ -11,11 +11,13 @@ import logging
 import multiprocessing.pool
 import multiprocessing.util
 import os
+import signal
 import sys
 import threading
 import time
 import warnings
 import weakref
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -331,6 +333,58 @@ def test_an_error_that_a_killed_thread_handles_is_not_finalized(way):
     simloop.run(main())
     gc.collect()
     assert TRACES.seen == []
+
+
+class OwnLocal(threading.local):
+    """A thread-local object whose values each thread finds there."""
+
+    def __init__(self):
+        self.value = Noisy("first value")
+
+
+LOCAL = threading.local()
+OWN_LOCAL = OwnLocal()
+
+
+@pytest.mark.parametrize("way", ["kill", "crash", "the run ends", "itself"])
+@pytest.mark.parametrize("place", ["program", "thread", "worker"])
+def test_what_is_local_to_a_killed_thread_is_not_finalized(way, place):
+    """What it has in a ``threading.local`` goes in silence; what others have there stays."""
+
+    def fill(wait):
+        LOCAL.value = Noisy("value")
+        OWN_LOCAL.more = Noisy("more")
+        assert OWN_LOCAL.value
+        LOCAL.itself = LOCAL
+        hidden = threading.local()
+        hidden.value = Noisy("hidden")
+        wait()
+
+    def program():
+        wait = partial(time.sleep, 1000)
+        if way == "itself":
+            wait = partial(os.kill, os.getpid(), signal.SIGKILL)
+        if place == "program":
+            fill(wait)
+        elif place == "thread":
+            threading.Thread(target=fill, args=(wait,)).start()
+        else:
+            executor = concurrent.futures.ThreadPoolExecutor(1)
+            executor.submit(fill, wait)
+        time.sleep(1000)
+
+    async def main():
+        LOCAL.value = "of the test"
+        host = world().add_host("db", program)
+        await asyncio.sleep(1)
+        if way != "itself":
+            end(host, way)
+        await asyncio.sleep(1)
+
+    simloop.run(main())
+    gc.collect()
+    assert TRACES.seen == []
+    assert vars(LOCAL) == {"value": "of the test"}
 
 
 @pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])

@@ -252,7 +252,7 @@ class HostTable:
             collect_now()  # What they have dropped is finalized before they end.
         for host in [*self.by_name.values(), self.driver]:
             host.end()
-        self.world.threads.end_frozen()
+        self.remains.keep(*self.world.threads.end_frozen())
         self.world.threads.end_watches()  # They may hold a frame, and what it holds.
         self.remains.let_go()
         self.world.sandbox.switch_to(self.world.sandbox)
