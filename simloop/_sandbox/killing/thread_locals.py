@@ -1,8 +1,8 @@
 """What killed threads have in thread-local objects: taken out before it would be finalized.
 
-Owns: emptying every ``threading.local`` for one thread. When a thread ends, Python frees what is its
-own in each of them, wherever the objects themselves are held. A killed thread ends only after the
-run, so what is taken out here is kept until then, and goes with its other remains.
+Owns: emptying every ``threading.local`` for one thread. When a thread ends, Python frees what is
+its own in each of them, wherever the objects themselves are held. A killed thread ends only after
+the run, so what is taken out here is kept until then, and goes with its other remains.
 
 How the thread's are found, with none of the program's code run, is in Modules/_threadmodule.c: the
 objects watch for the thread's end by weak references, to an object for each that lies in the

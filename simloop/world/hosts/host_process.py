@@ -505,6 +505,7 @@ class HostProcess(Process):
         is_own = self.runs_the_caller()
         if self.exit_code is None:
             collect_now()  # What it has dropped is finalized now, and not after its end.
+            self.machine.table.killed.append(self.globals)
         self.end(code, is_own=is_own)
         if is_own:
             self.machine.table.leave_step(self)
