@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -147,3 +149,6 @@ def test_ctrl_c_of_the_user_ends_the_run(place, raised):
     with pytest.raises(KeyboardInterrupt):
         simloop.run(main())
     assert not seen
+    with warnings.catch_warnings():  # What the error's traceback held is not closed.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

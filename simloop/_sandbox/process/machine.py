@@ -255,7 +255,7 @@ class _Locale:
 
     def get(self) -> Any:
         """Return the locale, all categories of it, or None for the neutral one."""
-        # What is found neutral when a run begins is so until the program changes it.
+        # What is found neutral when a run begins is so until ``setlocale`` is called.
         if self.glance or [_real_setlocale(each) for each in _TELLING] == _neutral:
             self.glance = _NEUTRAL
             return None
@@ -293,8 +293,12 @@ def _set_to_default(category: int) -> Any:
 
 def _setlocale(category: int, name: str | None = None, /) -> Any:
     if name == "" and run_on_machine() is not None:
+        _kept_locale.glance = None
         return _set_to_default(category)
-    return _real_setlocale(category) if name is None else _real_setlocale(category, name)
+    if name is None:
+        return _real_setlocale(category)
+    _kept_locale.glance = None
+    return _real_setlocale(category, name)
 
 
 _real_setlocale: Any = redirect(_locale.setlocale, _setlocale)
