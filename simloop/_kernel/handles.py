@@ -341,7 +341,10 @@ class KernelLoop(Protocol):
         """Become the running loop, because the next callback is yours."""
 
     def _takes_exit(self, error: BaseException) -> bool:
-        """End the process that the loop is of by a SystemExit; false if that is the run's end."""
+        """End the process that the loop is of, by what a step raised; false if that ends the run.
+
+        That is a ``SystemExit`` or a ``KeyboardInterrupt``.
+        """
 
     def _step_took(self, handle: Handle | TimerHandle, elapsed_ns: int) -> None:
         """Take note of how long a callback blocked the clock, in debug mode."""

@@ -16,8 +16,7 @@ Invariants:
 - It begins like a turn of a loop that selects: behind what is ready stand the callbacks of what has
   arrived through I/O, and behind these the timers that are due.
 - What only some runs want (observers, debug mode, several loops) is in the watched turn; a plain
-  turn spends nothing on it. A run with one observer and nothing else, which is what one with a
-  digest is, has turns of its own, which differ in nothing but their cost.
+  turn spends nothing on it. A run with a digest has turns that differ in their cost alone.
 """
 
 from __future__ import annotations
@@ -270,14 +269,22 @@ class Kernel(ShownClock):
         """Move the clock to the next deadline within the horizon; false if there is none."""
         if self.before_jump is not None and self.before_jump():
             return True
-        when_ns = self.wheel.next_ns()
+        wheel = self.wheel
+        if handle := wheel.take_first(self.now_ns, self.horizon_ns):
+            self.now_ns = when_ns = handle._when_ns
+            self.ready.append(handle)
+            opened = wheel._open
+            if opened and opened[-1]._when_ns == when_ns:
+                wheel.take(when_ns, self.ready)
+            return True
+        when_ns = wheel.next_ns()
         if when_ns <= self.now_ns:
-            self.wheel.move_due(self.now_ns, self.ready)
+            wheel.move_due(self.now_ns, self.ready)
         elif when_ns > self.horizon_ns:
             return False
         else:
             self.now_ns = when_ns
-            self.wheel.take(when_ns, self.ready)
+            wheel.take(when_ns, self.ready)
         return True
 
     def move_to(self, now_ns: int) -> None:
@@ -324,20 +331,14 @@ class Kernel(ShownClock):
     def _turns(self, loop: KernelLoop | Once) -> bool:  # noqa: C901,PLR0912 - the hot loop, flat
         """Run turns until ``loop`` stops, which is true, or nothing may run, which is false.
 
-        The plain turn is spelt out here, with ``Handle._run`` in it. A turn that calls
-        :meth:`_turn_observed`, which is the rule, was refused: with this one a chain of
-        ``call_soon`` is 1.68 times as fast and ``sleep(0)`` 1.36 times. So "run a handle" is spelt
-        four times (``Handle._run``, here, :func:`turns_with_sole_observer`, and the turn of an
-        explored run), and tests/kernel/test_run_a_handle.py holds the four equal.
+        The plain turn is spelt out here, and a chain of ``call_soon`` is 1.68 times as fast as with
+        :meth:`_turn_observed`, the rule; tests/kernel/test_run_a_handle.py holds the copies equal.
         """
         # Looked up once: these objects stay the same while turns run. (``tell_earlier`` exchanges
         # the queues, but only a driver calls it, between runs.)
-        ready = self.ready
-        io_ready = self.io_ready
-        overdue = self.wheel.overdue
-        limits = self.limits
-        popleft = ready.popleft
-        append, arrive = ready.append, io_ready.popleft
+        ready, io_ready = self.ready, self.io_ready
+        overdue, limits = self.wheel.overdue, self.limits
+        popleft, append, arrive = ready.popleft, ready.append, io_ready.popleft
         handle: Handle | TimerHandle | None
         while True:
             if self._left:  # Single steps have begun this turn, or it was broken off.
@@ -446,7 +447,7 @@ class Kernel(ShownClock):
         began_ns = self.now_ns
         try:
             handle._run()
-        except SystemExit as error:
+        except (SystemExit, KeyboardInterrupt) as error:
             if not loop._takes_exit(error):
                 raise
         finally:

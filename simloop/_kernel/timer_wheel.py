@@ -154,6 +154,29 @@ class TimerWheel:
             else:
                 ready.append(handle)
 
+    def take_first(self, now_ns: int, until_ns: int) -> TimerHandle | None:
+        """Take the first handle of the next deadline; others of it stand at the end of ``_open``.
+
+        That is :meth:`next_ns` and :meth:`take` in one, for most jumps. None, and at most a slot
+        was opened, where anything is overdue, the handle is cancelled, or its deadline is not after
+        ``now_ns`` or is after ``until_ns``.
+        """
+        if self.overdue:
+            return None
+        opened = self._open
+        if not opened:
+            if not self._order:
+                return None
+            self._open_next()
+            opened = self._open
+        handle = opened.pop()
+        when_ns = handle._when_ns
+        if handle._callback is None or not now_ns < when_ns <= until_ns:
+            opened.append(handle)
+            return None
+        handle._scheduled = False
+        return handle
+
     def advance_to(self, now_ns: int) -> None:
         """Follow a clock that was moved by hand, past deadlines perhaps, to ``now_ns``.
 

@@ -114,16 +114,13 @@ def turns_of_many_loops(  # noqa: C901,PLR0912,PLR0915 - as above
 ) -> None:
     """Run a turn of ``count`` callbacks, and others, each on its own loop.
 
-    They differ from a plain turn in one comparison for each callback, and in a look whether the
-    loop is paused where that is another one than before. ``Kernel._turn_observed`` for them costs
-    a run with two idle hosts a third more.
+    They differ from a plain turn in one comparison for each callback, and a look whether the loop
+    is paused where it is another one. ``Kernel._turn_observed`` costs two idle hosts a third more.
     """
     ready, io_ready = kernel.ready, kernel.io_ready
     overdue, limits = kernel.wheel.overdue, kernel.limits
-    popleft = ready.popleft
-    append, arrive = ready.append, io_ready.popleft
-    many = kernel._many
-    assert many is not None
+    popleft, append, arrive = ready.popleft, ready.append, io_ready.popleft
+    many: Any = kernel._many
     tell = many[0]
     current = kernel.current  # Who changes it also changes ``_many``.
     handle: Handle | TimerHandle | None
@@ -148,15 +145,18 @@ def turns_of_many_loops(  # noqa: C901,PLR0912,PLR0915 - as above
                     if tell is not None:
                         tell(kernel.now_ns, handle)
                     try:
-                        result = handle._context.run(callback, *args)  # type: ignore[misc]  # as above
+                        try:
+                            result = handle._context.run(callback, *args)  # type: ignore[misc]  # as above
+                        except (SystemExit, KeyboardInterrupt):
+                            raise
+                        except BaseException as error:  # noqa: BLE001 - as above
+                            handle._report(error)  # Which may raise one of these itself.
+                        else:
+                            if result is not None:
+                                handle._returned(result)
                     except (SystemExit, KeyboardInterrupt) as error:
                         if not loop._takes_exit(error):
                             raise
-                    except BaseException as error:  # noqa: BLE001 - as above
-                        handle._report(error)
-                    else:
-                        if result is not None:
-                            handle._returned(result)
                     if many is not kernel._many:  # As above; or a loop came, or was closed.
                         break
             except BaseException:

@@ -173,9 +173,11 @@ class Child:
             if self._ended_by is None:  # The loop ends, and everything on it.
                 self._end_by(signal.SIGKILL)
             raise
-        except BaseException:  # noqa: BLE001 - the process dies of it, the world does not
+        except BaseException as error:  # the process dies of it, the world does not
+            if process.world.is_of_user(error):
+                raise
             process.stderr.write(traceback.format_exc().encode())
-            code = 1
+            code = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
         try:
             process.call_exit_functions()
         except SimError:  # As above, where its code raises one.

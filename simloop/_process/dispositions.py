@@ -187,7 +187,7 @@ class Dispositions:
         if action is not None and loop is None:
             action()
         elif action is not None and not self.interrupt(action):
-            loop.call_soon_threadsafe(action)
+            loop.call_soon_threadsafe(lambda: self._process.run_handler(action))
 
     def interrupt(self, action: Callable[[], object]) -> bool:
         """Have a handler called where the main thread blocks; false if a step is its place."""

@@ -79,6 +79,9 @@ class ProcessWorld(Protocol):
     def interrupt_handler(self) -> Any:
         """Return what Ctrl-C calls in the real process."""
 
+    def is_of_user(self, error: BaseException, /) -> bool:
+        """Return whether an error is of a real Ctrl-C, and so the end of the run."""
+
     def note(self, what: str, data: str, hostname: str = ..., /) -> None:
         """Tell the watchers of the run that something happened."""
 
@@ -248,6 +251,10 @@ class Process:
         for child in self.children.values():
             had += child.end_with_parent(code)
         return had
+
+    def run_handler(self, action: Callable[[], object]) -> None:
+        """Run a handler of a signal, as a step."""
+        action()
 
     def call_exit_functions(self) -> None:
         """Call what it has registered for its end, which has come.

@@ -62,6 +62,7 @@ from .io.descriptors import wait_no_more
 from .io.file_tree import RealTree
 from .killing.remains import Remains, end_awaited
 from .killing.suspended_code import leave_unfinalized
+from .killing.thread_locals import take_locals
 from .killing.unwinding import restore, unwind
 from .libraries import (  # noqa: F401
     fast_transports,
@@ -83,7 +84,7 @@ from .process import (  # noqa: F401
     machine,
 )
 from .process.garbage import collect, collect_between_runs, collect_now, freeze_garbage, tidy
-from .process.interruptions import Deferring, Disturbed, shield, unshield
+from .process.interruptions import Deferring, Disturbed, is_of_user, shield, unshield
 from .process.pools import serves_run
 from .process.signals import interrupt_handler, leave_interrupts, take_interrupts
 from .process.threads import foreign, join_for_real, join_unrun, leave_lines, wake_all
@@ -137,6 +138,7 @@ __all__ = [
     "hear_calls",
     "hear_no_calls",
     "interrupt_handler",
+    "is_of_user",
     "join_for_real",
     "join_unrun",
     "leave_interrupts",
@@ -151,6 +153,7 @@ __all__ = [
     "serves_run",
     "shield",
     "take_interrupts",
+    "take_locals",
     "tidy",
     "unshield",
     "unwind",

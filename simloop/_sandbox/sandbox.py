@@ -293,7 +293,7 @@ class Sandbox(RunContext):
         The calling thread gets its context, unless it is one that stays in its own process. Outside
         of runs the next one begins with it.
         """
-        before = self if self.further is None else self.further
+        before = self.further or self
         if context is before:
             return
         own, others = context.identity, before.identity
@@ -305,11 +305,12 @@ class Sandbox(RunContext):
         elif others is not None:
             others.left_place()
         if self._frames:
-            time_zone.leaves_variable = True  # Its environment is in place by now.
-            try:
-                before.entropy.switch_to(context.entropy, context.start_ns)
-            finally:
-                time_zone.leaves_variable = False
+            if not before.entropy.switch_quickly(context.entropy):
+                time_zone.leaves_variable = True  # Its environment is in place by now.
+                try:
+                    before.entropy.switch_to(context.entropy, context.start_ns)
+                finally:
+                    time_zone.leaves_variable = False
             ident = get_ident()
             if by_thread.get(ident) is before:
                 by_thread[ident] = context

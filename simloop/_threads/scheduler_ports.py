@@ -62,6 +62,9 @@ class ThreadBridge(Protocol):
     def unwind(self, is_left_alone: Callable[[Any], bool], /) -> None:
         """Leave the calling thread's functions, running none of them, up to one left alone."""
 
+    def take_locals(self) -> list[Any]:
+        """Empty all thread-local objects for the calling thread; return what they held."""
+
     def restore(self) -> None:
         """Put back what that changed, first of all in the function that is left alone."""
 

@@ -396,6 +396,7 @@ class SimThread:
         self._back.open()
         self._go.wait()
         if self.is_frozen:
+            self.threads.keep_left(self.threads.bridge.take_locals())
             self._end_quietly()
             self.threads.bridge.unwind(_is_left_alone)
         self.is_parked = False

@@ -118,6 +118,7 @@ class ThreadScheduler:
 
     is_foreign = False
     _frozen: tuple[SimThread, ...] = ()
+    _left: tuple[Any, ...] = ()
     bridge: ThreadBridge
     """What the world tells of the real one; set when the world is put together."""
 
@@ -539,14 +540,24 @@ class ThreadScheduler:
         with self.for_real():
             return [*frozen, *[variables_of(thread.ident) for thread in frozen]]
 
-    def end_frozen(self) -> None:
-        """End the real threads below frozen ones, one after the other, once the run is over."""
+    def keep_left(self, left: list[Any]) -> None:
+        """Keep what a frozen thread leaves, until all have ended."""
+        self._left = (*self._left, *left)
+
+    def end_frozen(self) -> list[Any]:
+        """End the real threads below frozen ones, one after the other, once the run is over.
+
+        Returns:
+            What they leave, which is to be let go of in silence.
+        """
         frozen, self._frozen = self._frozen, ()
         for thread in frozen:
             if not thread.has_ended:
                 with self.for_real():
                     thread.let_end()
                     self.bridge.join_unrun(thread.function, thread.ident_at_end)
+        left, self._left = self._left, ()
+        return list(left)
 
     def end_all(self) -> None:
         """End every thread that is left, because the world will not be run again."""

@@ -20,6 +20,7 @@ from simloop._sandbox import (
     join_unrun,
     leave_lines,
     restore,
+    take_locals,
     unwind,
     wait_no_more,
     wake_all,
@@ -84,6 +85,10 @@ class ThreadBridge:
     def unwind(self, is_left_alone: Callable[[Any], bool], /) -> None:
         """Leave the calling thread's functions, running none of them."""
         unwind(is_left_alone, SystemExit())
+
+    def take_locals(self) -> list[Any]:
+        """Empty all thread-local objects for the calling thread."""
+        return take_locals()
 
     def restore(self) -> None:
         """Put back what that changed."""

@@ -28,6 +28,7 @@ from simloop._sandbox import (
     freeze_garbage,
     get_ident,
     interrupt_handler,
+    is_of_user,
     passed_file,
     tidy,
 )
@@ -263,9 +264,8 @@ class World(HostedWorld):
         host.on_foreign = passed_file  # type: ignore[method-assign]
         return host
 
-    def interrupt_handler(self) -> Any:
-        """Return what Ctrl-C calls in the real process."""
-        return interrupt_handler()
+    interrupt_handler = staticmethod(interrupt_handler)
+    is_of_user = staticmethod(is_of_user)
 
     # Which process runs ----------------------------------------------------------------------
 

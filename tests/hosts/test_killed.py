@@ -7,15 +7,18 @@ import concurrent.futures
 import contextlib
 import contextvars
 import gc
+import importlib
 import logging
 import multiprocessing.pool
 import multiprocessing.util
 import os
+import signal
 import sys
 import threading
 import time
 import warnings
 import weakref
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -333,6 +336,58 @@ def test_an_error_that_a_killed_thread_handles_is_not_finalized(way):
     assert TRACES.seen == []
 
 
+class OwnLocal(threading.local):
+    """A thread-local object whose values each thread finds there."""
+
+    def __init__(self):
+        self.value = Noisy("first value")
+
+
+LOCAL = threading.local()
+OWN_LOCAL = OwnLocal()
+
+
+@pytest.mark.parametrize("way", ["kill", "crash", "the run ends", "itself"])
+@pytest.mark.parametrize("place", ["program", "thread", "worker"])
+def test_what_is_local_to_a_killed_thread_is_not_finalized(way, place):
+    """What it has in a ``threading.local`` goes in silence; what others have there stays."""
+
+    def fill(wait):
+        LOCAL.value = Noisy("value")
+        OWN_LOCAL.more = Noisy("more")
+        assert OWN_LOCAL.value
+        LOCAL.itself = LOCAL
+        hidden = threading.local()
+        hidden.value = Noisy("hidden")
+        wait()
+
+    def program():
+        wait = partial(time.sleep, 1000)
+        if way == "itself":
+            wait = partial(os.kill, os.getpid(), signal.SIGKILL)
+        if place == "program":
+            fill(wait)
+        elif place == "thread":
+            threading.Thread(target=fill, args=(wait,)).start()
+        else:
+            executor = concurrent.futures.ThreadPoolExecutor(1)
+            executor.submit(fill, wait)
+        time.sleep(1000)
+
+    async def main():
+        LOCAL.value = "of the test"
+        host = world().add_host("db", program)
+        await asyncio.sleep(1)
+        if way != "itself":
+            end(host, way)
+        await asyncio.sleep(1)
+
+    simloop.run(main())
+    gc.collect()
+    assert TRACES.seen == []
+    assert vars(LOCAL) == {"value": "of the test"}
+
+
 @pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])
 def test_what_a_context_of_a_killed_program_holds_is_not_finalized(way):
     """The value of a context variable is let go of in silence, though a timer was set in there."""
@@ -351,6 +406,85 @@ def test_what_a_context_of_a_killed_program_holds_is_not_finalized(way):
     simloop.run(main())
     gc.collect()
     assert TRACES.seen == []
+
+
+SCRIPT = """
+import asyncio, sys, threading, time
+from {here} import Noisy
+
+SOMETHING = Noisy("global")
+
+class Something:
+    attribute = Noisy("attribute")
+
+def something(default=Noisy("default")):
+    return SOMETHING
+
+sys.argv = [Noisy("argument")]
+sys.excepthook = lambda *error, noisy=Noisy("hook"): None
+if __name__ == "__main__":
+    inner = Something()
+    time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])
+@pytest.mark.parametrize("kind", ["script", "module", "fresh"])
+def test_globals_of_a_killed_program_are_not_finalized(way, kind, tmp_path, monkeypatch):
+    """What a script has at its top goes in silence, and what is in a module's copy of its own."""
+    (tmp_path / "killed_script.py").write_text(SCRIPT.format(here=__name__))
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    async def use():
+        importlib.import_module("killed_script")
+        await asyncio.sleep(1000)
+
+    programs = {"script": str(tmp_path / "killed_script.py"), "module": "killed_script"}
+
+    async def main():
+        fresh = ("killed_script",) if kind == "fresh" else ()
+        host = world().add_host("db", programs.get(kind, use), fresh=fresh)
+        await asyncio.sleep(1)
+        process = host.processes[0]
+        end(host, way)
+        await asyncio.sleep(1)
+        return process
+
+    process = simloop.run(main())
+    gc.collect()
+    assert TRACES.seen == []
+    assert process.argv == []
+
+
+@pytest.mark.parametrize("way", ["kill", "crash", "the run ends"])
+@pytest.mark.parametrize("make", [weakref.ref, weakref.proxy])
+def test_weak_references_of_a_killed_program_are_not_called(way, make):
+    """One that dies with what it refers to calls nothing; one that lives calls the living."""
+
+    class Thing:
+        pass
+
+    seen = []
+    held = []
+
+    def program():
+        thing = Thing()
+        reference = make(thing, lambda _: TRACES.note("its own"))
+        held.append(weakref.ref(thing, lambda _: seen.append("the test's")))
+        time.sleep(1000)
+        return reference, thing
+
+    async def main():
+        host = world().add_host("db", program)
+        await asyncio.sleep(1)
+        end(host, way)
+        await asyncio.sleep(1)
+        assert not seen
+
+    simloop.run(main())
+    gc.collect()
+    assert TRACES.seen == []
+    assert seen == ["the test's"]
 
 
 def test_jobs_that_wait_in_an_executor_of_a_killed_program_are_not_finalized():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import locale
 import os
 import random
 import signal
@@ -365,3 +366,29 @@ def test_an_end_is_told_by_the_process_itself(kind, capsys):
     simloop.run(main())
     assert seen == [(LookupError, "broken", True), "worked", 1, "worked", 1]
     assert capsys.readouterr().err == "leaves\n"
+
+
+def test_a_locale_is_the_process_s():
+    """What one process sets by ``locale.setlocale`` no other one sees, nor the run's program."""
+    seen = {}
+
+    async def set_it():
+        locale.setlocale(locale.LC_ALL, "POSIX")
+        await asyncio.sleep(2)
+        seen["its own"] = locale.setlocale(locale.LC_CTYPE)
+
+    async def look():
+        await asyncio.sleep(1)
+        seen["another one's"] = locale.setlocale(locale.LC_CTYPE)
+
+    async def main():
+        first = locale.setlocale(locale.LC_CTYPE)
+        for name, program in (("a", set_it), ("b", look)):
+            world().add_host(name, program)
+        await asyncio.sleep(3)
+        seen["the driver's"] = locale.setlocale(locale.LC_CTYPE)
+        return first
+
+    first = simloop.run(main())
+    assert first != "C"
+    assert seen == {"its own": "C", "another one's": first, "the driver's": first}

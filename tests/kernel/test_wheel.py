@@ -82,6 +82,20 @@ class WheelMachine(RuleBasedStateMachine):
         index = data.draw(st.integers(0, len(self.model) - 1))
         self.model.pop(index).cancel()
 
+    @rule(within_ns=DEADLINES)
+    def take_first(self, within_ns: int) -> None:
+        """The next one is taken if it is in reach, and none is overdue; the rest comes after it."""
+        until_ns = self.now_ns + within_ns
+        handle = self.wheel.take_first(self.now_ns, until_ns)
+        if handle is None:
+            return
+        assert self.now_ns < handle._when_ns <= until_ns
+        assert handle is min(self.model, key=lambda each: each._when_ns)
+        self.model.remove(handle)
+        assert not handle._scheduled
+        self.now_ns = handle._when_ns
+        self.expire()
+
     @rule()
     def jump(self) -> None:
         self.peek()

@@ -86,6 +86,10 @@ def test_an_object_may_be_a_program(run_with) -> None:
     assert run_with(main, tool=Program()) == 5
 
 
+def raising(error) -> None:
+    raise error
+
+
 @pytest.mark.parametrize(
     ("end", "code", "said"),
     [
@@ -95,6 +99,8 @@ def test_an_object_may_be_a_program(run_with) -> None:
         (sys.exit, 0, b""),
         (lambda: sys.exit("so it goes"), 1, b"so it goes\n"),
         (lambda: 1 / 0, 1, b"ZeroDivisionError"),
+        (lambda: raising(KeyboardInterrupt), -2, b"KeyboardInterrupt"),
+        (lambda: raising(GeneratorExit), 1, b"GeneratorExit"),
     ],
 )
 def test_how_a_program_may_end(run_with, end, code, said) -> None:

@@ -326,6 +326,32 @@ def test_a_name_that_a_test_sets_is_the_user_s(monkeypatch):
     assert simloop.run(main()) == "ann"
 
 
+@pytest.mark.parametrize("before", ["C", "C.UTF-8"])
+def test_a_locale_that_a_run_sets_ends_with_it(before):
+    """The process has its own again after a run, and so has the next run, in the same world too."""
+    seen = []
+
+    async def main():
+        seen.append(locale.setlocale(locale.LC_ALL))
+        locale.setlocale(locale.LC_ALL, "POSIX")
+        seen.append(locale.setlocale(locale.LC_CTYPE))
+
+    known = locale.setlocale(locale.LC_ALL)
+    locale.setlocale(locale.LC_ALL, before)
+    try:
+        for _ in range(2):
+            simloop.run(main())
+            assert locale.setlocale(locale.LC_ALL) == before
+        world = simloop.World()
+        for _ in range(2):
+            simloop.run(main(), world=world)
+    finally:
+        locale.setlocale(locale.LC_ALL, known)
+    first = seen[0]
+    assert seen == [first, "C", first, "C", first, "C", "C", "C"]
+    assert first != "C"
+
+
 def test_the_locale_is_the_run_s():
     """A run begins in the same locale, whatever the process has set, and leaves that alone."""
 

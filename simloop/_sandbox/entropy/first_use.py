@@ -212,6 +212,11 @@ class _AuthenticationKey:
     def __init__(self, module: ModuleType) -> None:
         self._module = module
 
+    @property
+    def glance(self) -> Any:
+        """The key."""
+        return self.get()
+
     def get(self) -> Any:
         """Return the key."""
         return self._module.current_process().authkey

@@ -37,6 +37,7 @@ class _Legacy:
 
     key = "numpy.random"
     compares = False  # Of arrays, it gives an array.
+    glance = None
 
     def __init__(self, module: ModuleType) -> None:
         self._module: Any = module

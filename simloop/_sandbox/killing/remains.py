@@ -10,6 +10,9 @@ What only they reach is found as the garbage collector finds it (CPython,
 InternalDocs/garbage_collector.md): an object that has more references than come from the objects
 found is reached from elsewhere, and so is all that it reaches; the rest goes.
 
+Modules are as a rule the living's, and so are their globals and classes. Those that a killed
+process had for itself, its ``__main__`` or copies of packages, are told.
+
 Must not know: processes and loops.
 
 Invariants:
@@ -21,6 +24,7 @@ Invariants:
 from __future__ import annotations
 
 import builtins
+import ctypes
 import gc
 import io
 import sys
@@ -36,6 +40,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
+from simloop._sandbox.patching.memory import interpreter
 from simloop._sandbox.process.garbage import collect_now, objects_of_runs
 
 from .suspended_code import end_unrun, is_suspendable, leave_unfinalized
@@ -46,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Remains", "end_awaited"]
 
 _LEAVES = (ModuleType, type, CodeType)
-"""What is not looked into: it belongs to the process as a whole."""
+"""What is not looked into: it belongs to the process as a whole, unless it is one's own."""
 
 
 class Remains:
@@ -59,6 +64,11 @@ class Remains:
     def __init__(self, living: Iterable[object]) -> None:
         self._living = list(living)
         self._kept: list[Any] = []
+        self._modules: list[Any] = []
+
+    def keep_modules(self, modules: Iterable[object]) -> None:
+        """Keep modules until the end, whose globals and classes are in no other's hands."""
+        self._modules.extend(each for each in modules if isinstance(each, ModuleType))
 
     def keep(self, *left: object) -> None:
         """Keep objects until the end."""
@@ -67,13 +77,41 @@ class Remains:
     def let_go(self) -> None:
         """Free what only these objects reach, with none of its code run."""
         kept, self._kept = self._kept, []
-        if not kept:
+        modules, self._modules = self._modules, []
+        if not (kept or modules):
             return
+        own = _Own(modules)
+        kept += modules
+        modules.clear()
         collect_now()  # What was dropped meanwhile would count as reaching the rest.
-        dying = _only_reached_by(kept, self._living)
-        for each in dying:
+        dying = _only_reached_by(kept, self._living, own)
+        for each in dying.values():
             _silence(each)
+            _silence_references(each, dying)
+        dying.clear()
         kept.clear()
+
+
+class _Own:
+    """What is looked into of modules and classes: what is a killed process's own."""
+
+    def __init__(self, modules: list[Any]) -> None:
+        self._modules = dict.fromkeys(map(_address, modules))
+        self._globals = dict.fromkeys(_address(vars(each)) for each in modules)
+        self._names = dict.fromkeys(vars(each).get("__name__") for each in modules)
+
+    def is_own_globals(self, key: int) -> bool:
+        """Return whether these are the globals of one of its modules."""
+        return key in self._globals
+
+    def is_leaf(self, each: object, key: int) -> bool:
+        """Return whether an object is not looked into."""
+        kind = type(each)
+        if not issubclass(kind, _LEAVES):
+            return False
+        if issubclass(kind, type):
+            return _module_of(each) not in self._names and "<locals>" not in _name_of(each)
+        return key not in self._modules
 
 
 def end_awaited(coroutine: Any) -> None:
@@ -105,26 +143,30 @@ _BATCH = 1000
 """Objects that are asked at once for what they refer to."""
 
 
-def _only_reached_by(kept: list[Any], living: list[Any]) -> list[Any]:
-    """List the objects that nothing but ``kept`` reaches."""
-    found = _reachable(kept, living)
+_name_of: Any = type.__dict__["__qualname__"].__get__
+_module_of: Any = type.__dict__["__module__"].__get__
+
+
+def _only_reached_by(kept: list[Any], living: list[Any], own: _Own) -> dict[int, Any]:
+    """Return the objects that nothing but ``kept`` reaches, by identity."""
+    found = _reachable(kept, living, own)
     inner = dict.fromkeys(found, 0)
     for held in _referents([kept, *found.values()]):
         for key in map(_address, held):
             if key in inner:
                 inner[key] += 1
     held = []
-    (own,) = _reference_counts({0: []})
+    (ours,) = _reference_counts({0: []})
     counts = _reference_counts(found)
-    alive = [key for key, count in zip(found, counts, strict=True) if count - own > inner[key]]
+    alive = [key for key, count in zip(found, counts, strict=True) if count - ours > inner[key]]
     while alive:
         reached = [found.pop(key) for key in alive]
         held_by_living = dict.fromkeys(map(_address, chain.from_iterable(_referents(reached))))
         alive = [key for key in held_by_living if key in found]
-    return list(found.values())
+    return found
 
 
-def _reachable(kept: list[Any], living: list[Any]) -> dict[int, Any]:
+def _reachable(kept: list[Any], living: list[Any], own: _Own) -> dict[int, Any]:
     """Return what is reached, and known to the garbage collector, by identity.
 
     What was there before all runs is not looked into: others than a killed process had it first.
@@ -139,11 +181,12 @@ def _reachable(kept: list[Any], living: list[Any]) -> dict[int, Any]:
     while left:
         # Not the globals of a module, which are the whole process's.
         functions = [each for each in left if type(each) is FunctionType]
-        stops |= dict.fromkeys(_address(each.__globals__) for each in functions)
+        outer = map(_address, [each.__globals__ for each in functions])
+        stops |= dict.fromkeys(key for key in outer if not own.is_own_globals(key))
         reached: list[Any] = []
         for each in chain.from_iterable(_referents(left)):
             key = _address(each)
-            if key in found or key in stops or issubclass(type(each), _LEAVES):
+            if key in found or key in stops or own.is_leaf(each, key):
                 continue
             if gc.is_tracked(each) if of_runs is None else key in of_runs:
                 found[key] = each
@@ -179,14 +222,24 @@ def _silence(dying: Any) -> None:
     if pipes is not None and issubclass(kind, pipes.Connection) and dying._handle is not None:
         pipes.Connection._close(dying)  # Its pipe is a real one.
         dying._handle = None
-    for each in weakref.getweakrefs(dying):
-        if issubclass(type(each), weakref.ref) and issubclass(
-            type(each.__callback__), weakref.finalize
-        ):
-            each.__callback__.detach()
     has_finalizer = _finalized.get(kind)
     if has_finalizer is None:
         bases = type.__dict__["__mro__"].__get__(kind)
         has_finalizer = _finalized[kind] = any("__del__" in vars(base) for base in bases)
     if has_finalizer:
         leave_unfinalized(dying)
+
+
+def _silence_references(dying: Any, all_dying: dict[int, Any]) -> None:
+    """Let an object be freed without a call to weak references that die with it."""
+    for each in weakref.getweakrefs(dying):
+        callback: Any = each.__callback__ if issubclass(type(each), weakref.ref) else None
+        if issubclass(type(callback), weakref.finalize):
+            callback.detach()
+        elif _address(each) in all_dying:
+            _clear_reference(each)
+
+
+_clear_reference: Any = interpreter._PyWeakref_ClearRef
+"""Lets a weak reference refer to nothing, with no call: the garbage collector's way."""
+_clear_reference.argtypes, _clear_reference.restype = (ctypes.py_object,), None

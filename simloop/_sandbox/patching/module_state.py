@@ -29,6 +29,7 @@ __all__ = [
     "Values",
     "by_name",
     "give_back",
+    "is_in_place",
     "keep",
     "keeper",
     "put",
@@ -55,6 +56,13 @@ class Keeper(Protocol):
     compares: bool
     """Whether ``==`` tells that two states are the same, so that one need not be set again."""
 
+    @property
+    def glance(self) -> Any:
+        """What tells, as long as it is the same, that the state is; None where only ``get`` does.
+
+        The variable TZ is no part of it: from process to process the environment is exchanged.
+        """
+
     def get(self) -> Any:
         """Return the state."""
 
@@ -77,7 +85,7 @@ class _Layout(NamedTuple):
     """What belongs to a world, of the modules that are loaded."""
 
     read: Callable[[], tuple[Any, ...]]
-    """Returns the values of all variables."""
+    """Returns the values of all variables, and each keeper's ``glance`` behind them."""
     rows: tuple[tuple[str, dict[str, Any], str, Callable[[Start], Any] | None], ...]
     """Key, namespace and name of each variable, and what makes its first value."""
     keepers: tuple[Keeper, ...]
@@ -90,12 +98,23 @@ class _Layout(NamedTuple):
 class Kept:
     """Values of a process whose place another one has taken: made and put back in little time."""
 
-    __slots__ = ("layout", "states", "values")
+    __slots__ = ("is_plain", "layout", "seen", "states")
 
-    def __init__(self, layout: _Layout, values: tuple[Any, ...], states: list[Any]) -> None:
+    def __init__(self, layout: _Layout, seen: tuple[Any, ...], states: list[Any]) -> None:
         self.layout: _Layout = layout
-        self.values: tuple[Any, ...] = values
+        self.seen: tuple[Any, ...] = seen
         self.states: list[Any] = states
+        self.is_plain: bool = _is_plain(layout, seen)
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """Those of variables."""
+        return self.seen[: len(self.layout.rows)]
+
+
+def _is_plain(layout: _Layout, seen: tuple[Any, ...]) -> bool:
+    """Return whether a look at what ``read`` returns tells whether anything has changed."""
+    return None not in seen[len(layout.rows) :]
 
 
 _variables: list[_Variable] = []
@@ -130,7 +149,7 @@ def _look() -> _Layout:
             if (loaded := sys.modules.get(each.module)) is not None and each.name in loaded.__dict__
         )
         _layout = _Layout(
-            _reader_of(found),
+            _reader_of(found, _keepers),
             tuple(
                 (each.key, sys.modules[each.module].__dict__, each.name, each.first)
                 for each in found
@@ -142,18 +161,22 @@ def _look() -> _Layout:
     return _layout
 
 
-def _reader_of(variables: Sequence[_Variable]) -> Callable[[], tuple[Any, ...]]:
-    """Make a function that reads variables, of their names.
+def _reader_of(
+    variables: Sequence[_Variable], keepers: Sequence[Keeper]
+) -> Callable[[], tuple[Any, ...]]:
+    """Make a function that reads variables, of their names, and looks at keepers.
 
     So it reads each as code does in which it is spelt out, which takes a tenth of the time of a
     loop over namespaces and names; this happens at least once with each packet between two hosts.
     """
-    modules: dict[str, Any] = {
+    names: dict[str, Any] = {
         f"m{at}": sys.modules[each.module] for at, each in enumerate(variables)
     }
-    modules["__name__"] = __name__  # Whose code it is asked of each frame that is interrupted.
+    names["__name__"] = __name__  # Whose code it is asked of each frame that is interrupted.
     read = "".join(f"m{at}.{each.name}, " for at, each in enumerate(variables))
-    return eval(f"lambda: ({read})", modules)  # type: ignore[no-any-return]  # noqa: S307 - ours
+    names.update((f"k{at}", each) for at, each in enumerate(keepers))
+    glances = "".join(f"k{at}.glance, " for at in range(len(keepers)))
+    return eval(f"lambda: ({read}{glances})", names)  # type: ignore[no-any-return]  # noqa: S307 - ours
 
 
 def keep() -> Kept:
@@ -190,22 +213,35 @@ def put(world: Values, start: Start) -> None:
             keeper.begin(start)
 
 
+def is_in_place(kept: Kept) -> bool:
+    """Return whether values are such as are in place, the variable TZ aside, by a look at all.
+
+    Equal is the same here: they are numbers, names, or things that equal themselves alone.
+    """
+    layout = kept.layout
+    return (
+        layout is _layout
+        and kept.is_plain
+        and _modules_seen == len(sys.modules)
+        and layout.read() == kept.seen
+    )
+
+
 def swap(theirs: Kept) -> Kept | None:
     """Put values in place that are of another process; return those that were there.
 
     None, and nothing has happened, where these are of the time before some module was loaded. That
-    is done with each packet between two hosts, so it looks for what differs and sets only that, and
-    the object that held theirs holds what is returned. What is equal stays: variables are numbers,
-    names, or things that equal themselves alone.
+    is done often, so it looks for what differs and sets only that, and the object that held theirs
+    holds what is returned. What is equal stays, as said.
     """
     layout = theirs.layout
     if layout is not _layout or _modules_seen != len(sys.modules):
         return None
-    values = layout.read()
-    if values != theirs.values:
+    seen = layout.read()
+    if seen != theirs.seen:
         for (_, namespace, name, _), value in zip(layout.rows, theirs.values, strict=True):
             namespace[name] = value
-    theirs.values = values
+    theirs.seen, theirs.is_plain = seen, _is_plain(layout, seen)
     states, held = [get() for get in layout.getters], theirs.states
     if not layout.compares or states != held:
         for at, keeper in enumerate(layout.keepers):

@@ -148,6 +148,17 @@ class ProcessGlobals:
         if self._fresh:
             self._swap_modules()
 
+    def empty(self) -> tuple[list[Any], list[Any]]:
+        """Let go of all that a killed process has here; return its own modules, and the rest."""
+        modules = [*self._modules.values(), *([] if self._main is None else [self._main])]
+        left = [*self._held, self.policy]
+        argv, _, _, env = self._held
+        shown = [each for each in argv if type(each) is str] if type(argv) is list else []
+        texts = {name: env[name] for name in env if type(name) is type(env[name]) is bytes}
+        self._held = (shown, [], sys.__excepthook__, texts)
+        self._main, self._modules, self.policy = None, {}, None
+        return modules, left
+
     def _swap_modules(self) -> None:
         """Exchange the modules of packages of which the process has its own copies."""
         names = [name for name in sys.modules if self.has_own_copy_of(name)]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType, TracebackType
 
-__all__ = ["Deferring", "Disturbed", "shield", "unshield"]
+__all__ = ["Deferring", "Disturbed", "is_of_user", "shield", "unshield"]
 
 _SIGNALS = tuple(
     getattr(_signal, name)
@@ -58,6 +58,12 @@ _WAITS = (("simloop._threads.real_threads", "wait"), ("simloop.world.realtime", 
 
 _TURNS = "simloop._kernel."
 """Where turns are made: further out than this there is nothing of the program's."""
+
+_OF_USER = "__of_user__"
+"""The attribute by which an error is known that a handler of a real signal has raised."""
+
+_CHAIN_MAX = 100
+"""How far an error's chain is followed, which a program may close to a circle."""
 
 _getsignal = clone(_signal.getsignal)
 _set = clone(_signal.signal)
@@ -95,6 +101,8 @@ class Deferring:
             self.handler(signum, frame)
         except BaseException as error:
             self._turns.outside_error = error
+            if isinstance(error, KeyboardInterrupt):
+                vars(error)[_OF_USER] = True
             raise
 
     def _call_in_program(self, signum: int, frame: FrameType | None) -> None:
@@ -220,6 +228,28 @@ def _is_in_turn(frame: FrameType | None) -> bool:
 
 def _trace_nothing(_frame: FrameType, _event: str, _arg: Any) -> None:
     """Trace no new frame."""
+
+
+def is_of_user(error: BaseException) -> bool:
+    """Return whether an error is a ``KeyboardInterrupt`` of Ctrl-C, or was raised because of one.
+
+    So it is if nobody could have told, because the signal's handler is not shielded.
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    if get_ident() != threading.main_thread()._ident:  # type: ignore[attr-defined]  # the real one
+        return False
+    handler = _getsignal(_signal.SIGINT)
+    if callable(handler) and not isinstance(handler, Deferring):
+        return True
+    each: BaseException | None = error
+    for _ in range(_CHAIN_MAX):
+        if each is None:
+            break
+        if _OF_USER in vars(each):
+            return True
+        each = each.__cause__ or each.__context__
+    return False
 
 
 def shield(turns: Turns, signals: Iterable[int] = _SIGNALS) -> dict[int, Deferring]:

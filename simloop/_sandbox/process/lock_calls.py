@@ -70,6 +70,14 @@ def _register_semaphores(module: ModuleType) -> None:
     def leave(self: Any, *_exc: object) -> None:
         release(self)
 
+    def make(kind_: int, value: int, maximum: int, name: str, unlinked: Any) -> Any:
+        # No process of the run's will look for the name, and none has to be started that would
+        # unlink it at the end: the first lock of a process is like all others.
+        is_lone = get_ident() in by_thread and not is_allowed("subprocess")
+        return kind(kind_, value, maximum, name, is_lone or unlinked)
+
+    vars(make).update(SEM_VALUE_MAX=kind.SEM_VALUE_MAX, _rebuild=kind._rebuild)
+    entry(module._multiprocessing, "SemLock", make)
     method(kind, "acquire", acquire)
     method(kind, "__enter__", acquire)
     method(kind, "release", release)

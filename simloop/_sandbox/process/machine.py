@@ -244,39 +244,40 @@ class _Locale:
     compares = True
 
     def __init__(self) -> None:
-        self.is_neutral = False
-        """Whether it is known to be, because a run has made it so."""
+        self.glance: str | None = None
+        """The neutral locale, where it is known to be that, because a run has made it so."""
 
     def on(self) -> None:
         """Know nothing of what the process has done."""
-        self.is_neutral = False
+        self.glance = None
 
     off = on
 
     def get(self) -> Any:
         """Return the locale, all categories of it, or None for the neutral one."""
-        # What is found neutral when a run begins is so until the program changes it.
-        if self.is_neutral or [_real_setlocale(each) for each in _TELLING] == _neutral:
-            self.is_neutral = True
+        # What is found neutral when a run begins is so until ``setlocale`` is called.
+        if self.glance or [_real_setlocale(each) for each in _TELLING] == _neutral:
+            self.glance = _NEUTRAL
             return None
         return _real_setlocale(_locale.LC_ALL)
 
     def set(self, value: Any, /) -> None:
         """Put a locale in place."""
         if value is not None:
-            self.is_neutral = False
+            self.glance = None
             _real_setlocale(_locale.LC_ALL, value)
-        elif not self.is_neutral and self.get() is not None:
+        elif not self.glance and self.get() is not None:
             _real_setlocale(_locale.LC_ALL, "C")
             _neutral[0] = _set_to_default(_locale.LC_CTYPE)
-            self.is_neutral = True
+            self.glance = _NEUTRAL
 
     def begin(self, _start: Start, /) -> None:
         """Begin as a process does whose environment names no locale: see PEP 538."""
         self.set(None)
-        self.is_neutral = True
+        self.glance = _NEUTRAL
 
 
+_NEUTRAL = "C"
 _TELLING = (_locale.LC_CTYPE, _locale.LC_TIME, _locale.LC_NUMERIC)
 _neutral = ["C.UTF-8", "C", "C"]
 
@@ -292,8 +293,12 @@ def _set_to_default(category: int) -> Any:
 
 def _setlocale(category: int, name: str | None = None, /) -> Any:
     if name == "" and run_on_machine() is not None:
+        _kept_locale.glance = None
         return _set_to_default(category)
-    return _real_setlocale(category) if name is None else _real_setlocale(category, name)
+    if name is None:
+        return _real_setlocale(category)
+    _kept_locale.glance = None
+    return _real_setlocale(category, name)
 
 
 _real_setlocale: Any = redirect(_locale.setlocale, _setlocale)

@@ -96,7 +96,7 @@ class _TimeZone:
     compares = True
 
     def __init__(self) -> None:
-        self.applied = _OWN
+        self.applied = self.glance = _OWN
         self.leaves_variable = False
         """Whether the variable stays, because the whole environment is exchanged beside."""
 
@@ -126,7 +126,7 @@ class _TimeZone:
 
     def apply(self, zone: str) -> None:
         """Let the C library go by a zone."""
-        self.applied = zone
+        self.applied = self.glance = zone
         own = self.get()[0]
         if zone != _OWN:
             _putenv("TZ", _for_the_library(zone))

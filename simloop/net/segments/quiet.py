@@ -101,7 +101,8 @@ class Quiet(Timeouts):
         seq = self.snd_nxt
         self.snd_nxt = end = seq + size
         segment, self.spare = self.spare or Segment("data", 0, 0, b""), None
-        segment.seq, segment.end, segment.data, segment.sent_ns = seq, end, data, now_ns
+        segment.seq, segment.end = seq, end
+        segment.data, segment.sent_ns = data, now_ns
         self.segments.append(segment)
         self.ack_sent = rcv_nxt = self.rcv_nxt
         capacity = self.capacity

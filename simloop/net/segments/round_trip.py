@@ -44,16 +44,17 @@ class RoundTrip:
             acked: Up to where all is acknowledged by now.
             sent: Up to where all is sent by now.
         """
-        if not self.srtt_ns:
-            self.srtt_ns = self.min_ns = measured_ns
+        srtt_ns = self.srtt_ns
+        if not srtt_ns:
+            self.srtt_ns = self.min_ns = srtt_ns = measured_ns
             self._deviation = 2 * measured_ns
             self._variance = self._deviation_max = max(self._deviation, RTO_MIN_NS)
             self._seq = sent
         else:  # With each request and each answer: min() and max() would cost a tenth more.
             if measured_ns < self.min_ns:  # noqa: PLR1730 - as just said
                 self.min_ns = measured_ns
-            error = measured_ns - self.srtt_ns
-            self.srtt_ns += error >> 3
+            error = measured_ns - srtt_ns
+            self.srtt_ns = srtt_ns = srtt_ns + (error >> 3)
             deviation = self._deviation
             if error >= 0:
                 change = error - (deviation >> 2)
@@ -71,5 +72,5 @@ class RoundTrip:
                     self._variance -= (self._variance - self._deviation_max) >> 2
                 self._seq = sent
                 self._deviation_max = RTO_MIN_NS
-        rto_ns = self.srtt_ns + self._variance
+        rto_ns = srtt_ns + self._variance
         self.rto_ns = rto_ns if rto_ns < RTO_MAX_NS else RTO_MAX_NS  # noqa: FURB136 - as above

@@ -37,19 +37,14 @@ class Latency:
         uniform(0.01, 0.05)
     """
 
-    __slots__ = ("_shown", "draw", "fixed_ns")
+    __slots__ = ("_shown", "draw_ns", "fixed_ns")
 
     def __init__(
-        self, shown: str, draw: Callable[[Random], float], fixed_ns: int | None = None
+        self, shown: str, draw_ns: Callable[[Random], int], fixed_ns: int | None = None
     ) -> None:
         self._shown = shown
         self.fixed_ns: int | None = fixed_ns  # Where there is nothing to draw.
-        self.draw: Callable[[Random], float] = draw
-
-    def draw_ns(self, stream: Random) -> int:
-        """Return one latency in nanoseconds."""
-        drawn_ns = int(self.draw(stream) * 1e9)
-        return drawn_ns if drawn_ns < _LONGEST_NS else _LONGEST_NS  # noqa: FURB136 - per packet
+        self.draw_ns: Callable[[Random], int] = draw_ns
 
     def __repr__(self) -> str:
         return self._shown
@@ -62,7 +57,7 @@ def constant(seconds: float) -> Latency:
         UsageError: It is negative, infinite or no number.
     """
     _check("constant", seconds=seconds)
-    return Latency(f"constant({seconds})", lambda _: seconds, round(seconds * 1e9))
+    return Latency(f"constant({seconds})", _whole(lambda _: seconds), round(seconds * 1e9))
 
 
 def uniform(low: float, high: float) -> Latency:
@@ -75,7 +70,13 @@ def uniform(low: float, high: float) -> Latency:
     if high < low:
         raise UsageError(f"uniform(low={low!r}, high={high!r}): high is below low")
     span = high - low
-    return Latency(f"uniform({low}, {high})", lambda stream: low + span * stream.random())
+
+    def draw_ns(stream: Random) -> int:  # In one call: the usual one, with each packet.
+        return int((low + span * stream.random()) * 1e9)
+
+    is_short = high * 1e9 < _LONGEST_NS
+    cut = _whole(lambda stream: low + span * stream.random())
+    return Latency(f"uniform({low}, {high})", draw_ns if is_short else cut)
 
 
 def exponential(mean: float, minimum: float = 0.0) -> Latency:
@@ -90,7 +91,7 @@ def exponential(mean: float, minimum: float = 0.0) -> Latency:
     rate = 1.0 / (mean - minimum)
     return Latency(
         f"exponential({mean}, minimum={minimum})",
-        lambda stream: minimum + stream.expovariate(rate),
+        _whole(lambda stream: minimum + stream.expovariate(rate)),
     )
 
 
@@ -111,7 +112,7 @@ def lognormal(median: float, sigma: float = 0.5, minimum: float = 0.0) -> Latenc
     middle = math.log(median - minimum)
     return Latency(
         f"lognormal({median}, {sigma}, minimum={minimum})",
-        lambda stream: minimum + stream.lognormvariate(middle, sigma),
+        _whole(lambda stream: minimum + stream.lognormvariate(middle, sigma)),
     )
 
 
@@ -129,7 +130,7 @@ def pareto(minimum: float, shape: float = 3.0) -> Latency:
     if not (minimum and shape):
         raise UsageError(f"pareto(minimum={minimum!r}, shape={shape!r}): both must be above 0")
     return Latency(
-        f"pareto({minimum}, {shape})", lambda stream: minimum * stream.paretovariate(shape)
+        f"pareto({minimum}, {shape})", _whole(lambda stream: minimum * stream.paretovariate(shape))
     )
 
 
@@ -149,6 +150,15 @@ def as_latency(value: object) -> Latency:
         f"latency={value!r} is none: pass seconds, (low, high), or one of simloop.latency, such as "
         f"simloop.latency.exponential(0.05, minimum=0.01)"
     )
+
+
+def _whole(draw: Callable[[Random], float]) -> Callable[[Random], int]:
+    """Make a function that draws whole nanoseconds, and no more than the longest, of seconds."""
+
+    def draw_ns(stream: Random) -> int:
+        return min(int(draw(stream) * 1e9), _LONGEST_NS)
+
+    return draw_ns
 
 
 def _check(name: str, **values: object) -> None:

@@ -29,12 +29,11 @@ from .fates import Fates
 from .packet import Packet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from simloop.net.host import Host
 
-    from .fates import AskedLatency
-    from .latency import Latency
     from .wire import Wire
 
 __all__ = ["Path"]
@@ -52,7 +51,7 @@ class Path:
         "conditions",
         "cuts",
         "destination",
-        "drawn",
+        "draw_ns",
         "fates",
         "hands_over",
         "held",
@@ -87,7 +86,7 @@ class Path:
         self.is_simple: bool = True  # Whether a latency is all that befalls a packet.
         self.hands_over: bool = True  # Whether one that arrives may go straight to its connection.
         self.latency_ns: int = 0
-        self.drawn: Latency | AskedLatency = self.conditions.latency
+        self.draw_ns: Callable[[Random], int] = self.conditions.latency.draw_ns
         self.fates: Fates | None = None  # Where the run is explored and chance has a part here.
         self.settle()
 
@@ -105,14 +104,14 @@ class Path:
         self.is_simple = only_latency and not (self.cuts or is_switched or is_asked)
         self.hands_over = self.is_open and wire.hands_over and not is_switched
         self.latency_ns = conditions.latency.fixed_ns or 0
-        self.drawn, self.fates = conditions.latency, None
+        self.draw_ns, self.fates = conditions.latency.draw_ns, None
         choose = wire.network.choose
         if choose is not None and not self.is_plain:
             hosts = wire.network.hosts
             names = [hosts[name].name for name in (self.source, self.destination) if name in hosts]
             self.fates = Fates(choose, " > ".join(names))
             if conditions.latency.fixed_ns is None:
-                self.drawn = self.fates.vary(conditions.latency)
+                self.draw_ns = self.fates.vary(conditions.latency).draw_ns
 
     @property
     def stream(self) -> Random:
@@ -162,13 +161,16 @@ class Path:
         packet.data = data
         packet.size = flow.header_size + len(data)
         packet.pieces = 1
-        packet.seq, packet.ack, packet.window, packet.sack = seq, ack, window, ()
+        packet.seq, packet.ack = seq, ack
+        packet.window, packet.sack = window, ()
         packet.flow = flow
         packet.source_host, packet.destination_host = flow.host, self.to
         packet.sent_ns = now_ns
-        due_ns = now_ns + (
-            self.latency_ns if self.is_plain else self.drawn.draw_ns(self._stream or self.stream)
-        )
+        if self.is_plain:
+            due_ns = now_ns + self.latency_ns
+        else:
+            draw_ns = self.draw_ns
+            due_ns = now_ns + draw_ns(self._stream or self.stream)
         if flow.last_due_ns > due_ns:
             due_ns = flow.last_due_ns
         else:
@@ -185,8 +187,9 @@ class Path:
         """Take a packet of no stream, where a latency is all there is: as above."""
         packet.source_host, packet.destination_host = host, self.to
         packet.sent_ns = now_ns
+        draw_ns = self.draw_ns
         packet.due_ns = due_ns = now_ns + (
-            self.latency_ns if self.is_plain else self.drawn.draw_ns(self._stream or self.stream)
+            self.latency_ns if self.is_plain else draw_ns(self._stream or self.stream)
         )
         packet.path = self
         wire = self.wire
@@ -205,7 +208,7 @@ class Path:
             leaves_ns += waits_ns + math.ceil(packet.size * 1e9 / conditions.bandwidth)
             self._busy_until_ns = leaves_ns
         fixed_ns = conditions.latency.fixed_ns
-        latency_ns = self.drawn.draw_ns(self.stream) if fixed_ns is None else fixed_ns
+        latency_ns = self.draw_ns(self.stream) if fixed_ns is None else fixed_ns
         due_ns = leaves_ns + latency_ns
         fates = self.fates
         if conditions.reorder and (

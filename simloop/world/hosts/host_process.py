@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from simloop._kernel import Handle, KernelEvents, nanoseconds, seconds
 from simloop._loop.host_loop import HostClockLoop, HostLoop, halt
 from simloop._process import Process
-from simloop._sandbox import collect_now
+from simloop._sandbox import collect_now, is_of_user
 from simloop._sandbox.disk import wake_lock_waiters
 from simloop._sandbox.killing.library_locks import free_library_locks
 from simloop._sandbox.patching.process_globals import ProcessGlobals
@@ -41,7 +41,7 @@ from .host_clock import check_seconds
 from .program_thread import ProgramThread
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from simloop._process import ProcessClock
     from simloop.net import DescriptorTable
@@ -105,7 +105,7 @@ class HostProcess(Process):
         self._waiters: list[asyncio.Future[int]] = []
         self._pending: list[int] = []  # Signals that came while it was paused.
         self._interrupted = False
-        self._exit: SystemExit | None = None
+        self._exit: BaseException | None = None
         self._grace: Any = None
         self._main_task: asyncio.Task[Any] | None = None
         self.events: ProcessEvents = ProcessEvents(world.kernel, self)
@@ -273,7 +273,11 @@ class HostProcess(Process):
         elif self.stash is not None:
             self._pending.append(sig)
         else:
-            self.dispositions.act(sig, next(iter(self.loops), self.events))
+            # One that its main thread sends itself has come when the call returns: kill(2).
+            thread = self.machine.world.threads.current
+            is_own = self.runs_the_caller() and self.runs_in_thread(thread)
+            owner = None if is_own else next(iter(self.loops), self.events)
+            self.dispositions.act(sig, owner)
 
     def note_signal(self, sig: int) -> None:
         """Tell the watchers of a signal."""
@@ -346,14 +350,25 @@ class HostProcess(Process):
         self.machine.world.kernel.ready.append(handle)
 
     def takes_exit(self, error: BaseException) -> bool:
-        """End by a ``SystemExit`` that a step raised, as ``asyncio.run`` does; false for others."""
+        """End by what a step raised and no task keeps, as ``asyncio.run`` does; false for Ctrl-C.
+
+        That is a ``SystemExit``, a ``KeyboardInterrupt``, or what a handler of a signal raises.
+        """
         task = self._main_task
-        if not isinstance(error, SystemExit) or task is None:
+        if task is None or is_of_user(error):
             return False
+        self._exit = error
         if not task.done():  # Another task, or a callback: what is left may clean up.
-            self._exit = error
             task.cancel()
         return True
+
+    def run_handler(self, action: Callable[[], object]) -> None:
+        """Run a handler of a signal: what it raises goes through the loop that it interrupts."""
+        try:
+            action()
+        except BaseException as error:
+            if not self.takes_exit(error):
+                raise
 
     def _main_done(self, task: asyncio.Task[Any]) -> None:
         """End as ``asyncio.run`` does: cancel what is left, and let it clean up."""
@@ -490,6 +505,7 @@ class HostProcess(Process):
         is_own = self.runs_the_caller()
         if self.exit_code is None:
             collect_now()  # What it has dropped is finalized now, and not after its end.
+            self.machine.table.killed.append(self.globals)
         self.end(code, is_own=is_own)
         if is_own:
             self.machine.table.leave_step(self)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import CodeType
 
+    from simloop._sandbox.patching.process_globals import ProcessGlobals
     from simloop.disk import Disk
     from simloop.net import DescriptorTable
     from simloop.net.syscalls.system_calls import SystemCalls
@@ -81,6 +82,8 @@ class HostTable:
         self.remains: Remains = Remains(
             [world, world.kernel, world.network, world.sandbox, world.threads, world.process, self]
         )
+        self.killed: list[ProcessGlobals] = []
+        """Of processes that were killed."""
         self._last = _FIRST
         main_host, names = world.main_host, world.network.names
         world.network.add_address(main_host, _DRIVER_ADDRESS)
@@ -252,14 +255,23 @@ class HostTable:
             collect_now()  # What they have dropped is finalized before they end.
         for host in [*self.by_name.values(), self.driver]:
             host.end()
-        self.world.threads.end_frozen()
+        self.remains.keep(*self.world.threads.end_frozen())
         self.world.threads.end_watches()  # They may hold a frame, and what it holds.
+        self.world.sandbox.switch_to(self.world.sandbox)  # No globals of processes are in place.
+        self._keep_globals()
         self.remains.let_go()
-        self.world.sandbox.switch_to(self.world.sandbox)
         asyncio._set_running_loop(running)
         sys.set_asyncgen_hooks(*hooks)
         self.world.has_lone_hooks = True
         self._is_ending = False
+
+    def _keep_globals(self) -> None:
+        """Keep what killed processes had for themselves of what the interpreter keeps once."""
+        killed, self.killed = self.killed, []
+        for each in killed:
+            modules, left = each.empty()
+            self.remains.keep_modules(modules)
+            self.remains.keep(*left)
 
 
 class _StepLeft(BaseException):

@@ -314,4 +314,5 @@ class SimHost:
         """End in silence all that still runs: the run is over."""
         self._is_ending = True
         for process in tuple(self._processes):
+            self.table.killed.append(process.globals)
             process.end(_KILLED)
