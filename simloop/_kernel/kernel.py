@@ -321,24 +321,21 @@ class Kernel(ShownClock):
         if self.has_work() or self.wheel.overdue:
             self._turns(ONCE)
 
-    def _turns(self, loop: KernelLoop | Once) -> bool:  # noqa: C901,PLR0912 - the hot loop, flat
+    def _turns(self, loop: KernelLoop | Once) -> bool:  # noqa: C901,PLR0912,PLR0915 - hot, flat
         """Run turns until ``loop`` stops, which is true, or nothing may run, which is false.
 
-        The plain turn is spelt out here, with ``Handle._run`` in it. A turn that calls
-        :meth:`_turn_observed`, which is the rule, was refused: with this one a chain of
-        ``call_soon`` is 1.68 times as fast and ``sleep(0)`` 1.36 times. So "run a handle" is spelt
-        four times (``Handle._run``, here, :func:`turns_with_sole_observer`, and the turn of an
-        explored run), and tests/kernel/test_run_a_handle.py holds the four equal.
+        The plain turn is spelt out here, with ``Handle._run`` in it. One that calls the rule,
+        :meth:`_turn_observed`, was refused: a chain of ``call_soon`` is 1.68 times as fast so. "Run
+        a handle" is thus spelt four times (in :func:`turns_with_sole_observer` and the turn of an
+        explored run, too), and tests/kernel/test_run_a_handle.py holds the four equal.
         """
         # Looked up once: these objects stay the same while turns run. (``tell_earlier`` exchanges
         # the queues, but only a driver calls it, between runs.)
-        ready = self.ready
-        io_ready = self.io_ready
-        overdue = self.wheel.overdue
-        limits = self.limits
-        popleft = ready.popleft
-        append, arrive = ready.append, io_ready.popleft
+        ready, io_ready = self.ready, self.io_ready
+        overdue, limits = self.wheel.overdue, self.limits
+        popleft, append, arrive = ready.popleft, ready.append, io_ready.popleft
         handle: Handle | TimerHandle | None
+        args: Any
         while True:
             if self._left:  # Single steps have begun this turn, or it was broken off.
                 count, self._left = self._left, 0
@@ -353,7 +350,7 @@ class Kernel(ShownClock):
                         return True
                     # As BaseEventLoop._run_once (CPython 3.11): what only the last callback held
                     # goes now, and not at the time to which the clock jumps.
-                    handle = callback = result = None
+                    handle = callback = args = result = None
                     if not self.jump():
                         return False
                     count = len(ready)
@@ -376,11 +373,15 @@ class Kernel(ShownClock):
                     if callback is None:
                         self.steps -= 1
                         continue
+                    args = handle._args
                     try:
-                        result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
+                        if len(args) == 1:  # Half of all; `*` makes a list and two tuples of it.
+                            result = handle._context.run(callback, args[0])
+                        else:
+                            result = handle._context.run(callback, *args)
                     except (SystemExit, KeyboardInterrupt):
                         self._break_off(rest)
-                        del handle, callback  # As in the handle: a kept traceback holds this frame.
+                        del handle, callback, args  # A traceback holds this frame.
                         raise
                     except BaseException as error:  # noqa: BLE001 - the world survives any callback
                         handle._report(error)

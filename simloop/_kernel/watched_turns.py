@@ -64,6 +64,7 @@ def turns_with_sole_observer(  # noqa: C901,PLR0912 - flat, as the plain turn is
     )
     popleft = ready.popleft
     handle: Handle | TimerHandle | None
+    args: Any
     try:
         while True:
             rest = repeat(None, count)
@@ -76,7 +77,10 @@ def turns_with_sole_observer(  # noqa: C901,PLR0912 - flat, as the plain turn is
                         continue
                     tell(kernel.now_ns, handle)
                     try:
-                        result = handle._context.run(callback, *args)  # type: ignore[misc]  # set with it
+                        if len(args) == 1:
+                            result = handle._context.run(callback, args[0])
+                        else:
+                            result = handle._context.run(callback, *args)
                     except (SystemExit, KeyboardInterrupt):
                         raise
                     except BaseException as error:  # noqa: BLE001 - the world survives any callback
