@@ -147,9 +147,13 @@ class Entropy:
                 self.drawer = Drawer(partial(_first_state, self._streams))
             values = self._named_values()
             saved = _Saved(keep())
-            put(values, Start(self._streams, start_ns, self.zone))
+            try:
+                put(values, Start(self._streams, start_ns, self.zone))
+                generators.enter(self.drawer)
+            except BaseException:
+                give_back({}, saved.kept)
+                raise
             _entered.append(saved)
-            generators.enter(self.drawer)
         finally:
             _release(_lock)
         return saved
