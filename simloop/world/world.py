@@ -162,8 +162,9 @@ class World(HostedWorld):
 
     def can_renew(self) -> bool:
         """Return whether it is outside of runs and nothing is left of one; a disk always is."""
-        parts = self.sandbox, self.threads
-        return not self.loops and self._disk is None and all(part.is_idle() for part in parts)
+        if self.loops or self._disk is not None:
+            return False
+        return self.sandbox.is_idle() and self.threads.is_idle()
 
     def let_go(self, kernel: Kernel, threads: ThreadScheduler) -> None:
         """Hold nothing of a run that is over, and stand-ins until :meth:`renew` comes."""
