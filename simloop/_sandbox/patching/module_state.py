@@ -78,6 +78,8 @@ class _Layout(NamedTuple):
 
     read: Callable[[], tuple[Any, ...]]
     """Returns the values of all variables."""
+    write: Callable[[Sequence[Any]], object]
+    """Sets them all."""
     rows: tuple[tuple[str, dict[str, Any], str, Callable[[Start], Any] | None], ...]
     """Key, namespace and name of each variable, and what makes its first value."""
     keepers: tuple[Keeper, ...]
@@ -99,7 +101,7 @@ class Kept:
 
 
 _variables: list[_Variable] = []
-_layout = _Layout(tuple, (), (), (), compares=True)
+_layout = _Layout(tuple, tuple, (), (), (), compares=True)
 """As of when so many modules were loaded."""
 _modules_seen = 0
 _keepers: list[Keeper] = []
@@ -131,6 +133,7 @@ def _look() -> _Layout:
         )
         _layout = _Layout(
             _reader_of(found),
+            _writer_of(found),
             tuple(
                 (each.key, sys.modules[each.module].__dict__, each.name, each.first)
                 for each in found
@@ -151,6 +154,16 @@ def _reader_of(variables: Sequence[_Variable]) -> Callable[[], tuple[Any, ...]]:
     modules = {f"m{at}": sys.modules[each.module] for at, each in enumerate(variables)}
     read = "".join(f"m{at}.{each.name}, " for at, each in enumerate(variables))
     return eval(f"lambda: ({read})", modules)  # type: ignore[no-any-return]  # noqa: S307 - ours
+
+
+def _writer_of(variables: Sequence[_Variable]) -> Callable[[Sequence[Any]], object]:
+    """Make a function that sets variables, of their names, as fast as they are read."""
+    spaces: dict[str, Any] = {
+        f"m{at}": sys.modules[each.module].__dict__ for at, each in enumerate(variables)
+    }
+    targets = "".join(f"m{at}[{each.name!r}], " for at, each in enumerate(variables))
+    exec(f"def write(values): ({targets}) = values", spaces)  # noqa: S102 - ours
+    return spaces["write"]  # type: ignore[no-any-return]
 
 
 def keep() -> Kept:
@@ -175,6 +188,11 @@ def by_name(kept: Kept) -> Values:
 def put(world: Values, start: Start) -> None:
     """Put the world's values in place, its first ones where it has none."""
     layout = _look()
+    if not world:  # It begins, as most that are put in place.
+        layout.write([None if row[3] is None else row[3](start) for row in layout.rows])
+        for keeper in layout.keepers:
+            keeper.begin(start)
+        return
     for key, namespace, name, first in layout.rows:
         if key in world:
             namespace[name] = world[key]
@@ -200,8 +218,7 @@ def swap(theirs: Kept) -> Kept | None:
         return None
     values = layout.read()
     if values != theirs.values:
-        for (_, namespace, name, _), value in zip(layout.rows, theirs.values, strict=True):
-            namespace[name] = value
+        layout.write(theirs.values)
     theirs.values = values
     states, held = [get() for get in layout.getters], theirs.states
     if not layout.compares or states != held:
@@ -221,8 +238,7 @@ def give_back(world: Values, own: Kept) -> Kept | None:
     layout = own.layout
     if layout is _look():
         kept = keep()
-        for (_, namespace, name, _), value in zip(layout.rows, own.values, strict=True):
-            namespace[name] = value
+        layout.write(own.values)
         for keeper, state in zip(layout.keepers, own.states, strict=True):
             keeper.set(state)
         return kept
