@@ -13,7 +13,7 @@ from random import random as held_random
 
 import pytest
 
-from simloop._sandbox import current
+from simloop._sandbox import current, sealed
 from simloop._sandbox.entropy import random_module
 
 
@@ -255,6 +255,28 @@ def test_what_asks_outside_of_a_run_that_has_not_finds_the_process_s(make, new_c
         first = [draw(), draw()]
     assert (first, second) == expected
     assert random.random() == theirs[1]
+
+
+@pytest.mark.usefixtures("nobody_else")
+def test_between_runs_of_a_sealed_process(make):
+    """Who asks between two runs that asked nothing finds what the process has."""
+    expected = alone(make, 2)
+    random.seed(7)
+    theirs = [random.random() for _ in range(3)]
+    random.seed(7)
+    with sealed():
+        for number in range(2):
+            with make(1):
+                pass
+            assert random.random() == theirs[number]
+        with make(1):
+            pass
+        with make(2):
+            assert [draw(), draw()] == expected
+        with make(1):
+            pass
+    assert type(random._inst) is random.Random
+    assert random.random() == theirs[2]
 
 
 def test_a_run_that_draws_nothing_makes_no_state():

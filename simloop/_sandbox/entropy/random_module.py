@@ -25,7 +25,8 @@ Invariants:
 - A run draws the same numbers either way.
 - When the last run has left, the hidden generator is what it was, in the state in which those
   outside of runs have left it.
-- Untouched it is for one run at most, which has no state yet, and while no other one is on.
+- Untouched it is for one run, which has no state yet and is the only one that is on, or for none
+  between the runs of a sealed process.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.c_functions import Redirect
 from simloop._sandbox.patching.memory import HEAD_SIZE, MemoryPatch, memory
-from simloop._sandbox.patching.registry import rewrite
+from simloop._sandbox.patching.registry import patch, rewrite
 from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
@@ -140,19 +141,21 @@ def enter(drawer: Drawer) -> None:
     """Let a run draw, by the calling thread. One thread at a time may enter or leave."""
     # Refused: a generator of its own for each run, always. That is one rule in place of three
     # cases, but every draw would be redirected; so the usual case, one thread, draws as ever.
+    is_alone = len(threading._active) == 1  # type: ignore[attr-defined]
+    if is_alone and not (_entered or drawer.has_begun) and getrefcount(_hidden) == _HOLDERS:
+        _entered.append(drawer)  # Before: a signal's handler may ask something of it.
+        if type(_hidden) is not _Untouched:
+            _leave_untouched()
+        return
     if type(_hidden) is _Untouched:
         _touch()
     if _is_shared():
         drawer.settle()
-    elif _entered or len(threading._active) == 1:  # type: ignore[attr-defined]
+    elif _entered or is_alone:
         # Nested on this thread: the outer run's state waits, this one's is put in place.
         if _entered and get_ident() not in by_thread:  # A second thread.
             _share()
             drawer.settle()
-        elif not (_entered or drawer.has_begun) and getrefcount(_hidden) == _HOLDERS:
-            _entered.append(drawer)  # Before: a signal's handler may ask something of it.
-            _leave_untouched()
-            return
         else:
             (_entered[-1] if _entered else _process).store()
             drawer.place()
@@ -198,7 +201,6 @@ def is_drawing(drawer: Drawer) -> bool:
 def leave(drawer: Drawer) -> None:
     """Let a run draw no more."""
     if type(_hidden) is _Untouched:
-        _be_plain()
         _entered.pop()
         return
     drawer.store()
@@ -247,8 +249,23 @@ def _leave_untouched() -> None:
     _redirects.on()
 
 
+class _Plain:
+    """The hidden generator as it is where no run is, nor the process sealed for one."""
+
+    def on(self) -> None:
+        """Leave it as it is until a run begins."""
+
+    def off(self) -> None:
+        """Leave nothing untouched behind."""
+        if type(_hidden) is _Untouched:
+            _be_plain()
+
+
+patch(_Plain())
+
+
 def _touch() -> None:
-    """Put the state of the one run that is on in place, because something is asked of it."""
+    """Put the state of the run that is on in place, if one is, because something is asked of it."""
     state = _entered[-1].state if _entered else None  # What may fail is first.
     _be_plain()
     if state is not None:
