@@ -38,7 +38,7 @@ from .kernel_events import NEVER_STOPS, ONCE, KernelEvents
 from .limits import Limits
 from .random_streams import RandomStreams
 from .timer_wheel import TimerWheel, tell_timers
-from .watched_turns import turns_of_many_loops, turns_with_sole_observer
+from .watched_turns import FEW, MANY, turns_of_many_loops, turns_with_sole_observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -366,7 +366,7 @@ class Kernel(ShownClock):
             else:
                 # Neither range() nor a counter: what is left of a turn that breaks off is read
                 # off the iterator (``_break_off``), so nothing is counted while it runs well.
-                rest = repeat(None, count)
+                rest = iter(FEW[count]) if count < MANY else repeat(None, count)
                 for _ in rest:
                     handle = popleft()
                     callback = handle._callback

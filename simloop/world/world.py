@@ -162,9 +162,8 @@ class World(HostedWorld):
 
     def can_renew(self) -> bool:
         """Return whether it is outside of runs and nothing is left of one; a disk always is."""
-        if self.loops or self._disk is not None:
-            return False
-        return self.sandbox.is_idle() and self.threads.is_idle()
+        is_empty = not self.loops and self._disk is None
+        return is_empty and self.sandbox.is_idle() and self.threads.is_idle()
 
     def let_go(self, kernel: Kernel, threads: ThreadScheduler) -> None:
         """Hold nothing of a run that is over, and stand-ins until :meth:`renew` comes."""
