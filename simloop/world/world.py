@@ -123,7 +123,7 @@ class World(HostedWorld):
         kernel.limits.tidy = _tidy
         kernel.limits.say = _say
         kernel.limits.freeze_garbage = freeze_garbage
-        kernel.stuck = self._stuck = _weakly(self, World._explain_deadlock)
+        kernel.stuck = _weakly(self, World._explain_deadlock)
         self.loops: list[Any] = []
         self.threads: ThreadScheduler = ThreadScheduler(kernel)
         # The parts know the world and each other weakly, so that a run leaves no work to the
@@ -141,7 +141,7 @@ class World(HostedWorld):
             strict=strict,
             zone=check_zone(tz),
         )
-        self.threads.bridge = self._bridge = ThreadBridge(weakref.proxy(self.sandbox), self.loops)
+        self.threads.bridge = ThreadBridge(weakref.proxy(self.sandbox), self.loops)
         self._network: Network | None = None
         self._programs: Programs | None = None
         self._processes: ProcessTable | None = None
@@ -183,10 +183,10 @@ class World(HostedWorld):
         kernel.limits.tidy = _tidy
         kernel.limits.say = _say
         kernel.limits.freeze_garbage = freeze_garbage
-        kernel.stuck = self._stuck
+        kernel.stuck = _weakly(self, World._explain_deadlock)  # Anew: by it one sees who has it.
         self.threads = ThreadScheduler(kernel)
         self.sandbox.renew(clock=kernel, streams=kernel.streams, threads=self.threads)
-        self.threads.bridge = self._bridge
+        self.threads.bridge = ThreadBridge(weakref.proxy(self.sandbox), self.loops)
         self._wire = TrafficTap()
         self._is_watched = False
         self._hearers, self._noters = [], []
