@@ -259,7 +259,7 @@ class DisturbedKernel(Kernel):
         if self.peek_ns() <= self.now_ns:
             self._turns(ONCE)
 
-    def _turns(self, loop: KernelLoop | Once) -> bool:  # noqa: C901,PLR0912 - the hot loop, flat
+    def _turns(self, loop: KernelLoop | Once) -> bool:  # noqa: C901,PLR0912,PLR0915 - hot, flat
         """Run turns until ``loop`` stops, which is true, or nothing may run, which is false.
 
         "Run a handle" is spelt out, as in :meth:`Kernel._turns`, and for the same reason.
@@ -268,6 +268,7 @@ class DisturbedKernel(Kernel):
         popleft = ready.popleft
         asks_cpu, permuted = self._asks_cpu, self.permute is not None
         handle: Handle | TimerHandle | None
+        args: Any
         while True:
             if self._left:
                 count, self._left = self._left, 0
@@ -277,7 +278,7 @@ class DisturbedKernel(Kernel):
                         return True
                     # As in a plain turn: what only the last callback held goes before the jump.
                     # No stall and no step's time is asked about right after it.
-                    self.last = handle = callback = result = None
+                    self.last = handle = callback = args = result = None
                     if not self.jump():
                         return False
                 self._line_up()
@@ -301,11 +302,15 @@ class DisturbedKernel(Kernel):
                     if asks_cpu:
                         self._take_cpu()
                     self.last = handle
+                    args = handle._args
                     try:
-                        result = handle._context.run(callback, *handle._args)  # type: ignore[misc]  # set with it
+                        if len(args) == 1:
+                            result = handle._context.run(callback, args[0])
+                        else:
+                            result = handle._context.run(callback, *args)
                     except (SystemExit, KeyboardInterrupt):
                         self._break_off(rest)
-                        del handle, callback  # As in the handle: a kept traceback holds this frame.
+                        del handle, callback, args  # A traceback holds this frame.
                         raise
                     except BaseException as error:  # noqa: BLE001 - the world survives any callback
                         handle._report(error)

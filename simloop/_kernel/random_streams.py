@@ -9,9 +9,13 @@ which streams were asked for before.
 
 from __future__ import annotations
 
+import _random
 import random
+from hashlib import sha512
 
 __all__ = ["RandomStreams"]
+
+_seed = _random.Random.seed  # The one in C.
 
 
 class RandomStreams:
@@ -43,10 +47,13 @@ class RandomStreams:
         return stream
 
     def begin(self, generator: random.Random, name: str) -> None:
-        """Put a generator into the state in which the stream of that name begins.
+        """Put a generator into the state in which the stream of that name begins, in all but gauss.
 
         Args:
             generator: Any; making one costs as much again as seeding it.
             name: Of the stream, which is not made.
         """
-        generator.seed(f"{self.seed}/{name}")
+        # As `Random.seed` does it with a string (CPython Lib/random.py), and not by calling that:
+        # it is asked in the middle of a run, and at its first call it imports what it hashes by.
+        named = f"{self.seed}/{name}".encode()
+        _seed(generator, int.from_bytes(named + sha512(named).digest(), "big"))

@@ -87,8 +87,8 @@ class TaskSize:
 
     def of(self, left: int | None, workers: int) -> int:
         """Return the next size, where so many numbers are left: the last ones are shared."""
-        if left is None:
-            return self._size
+        if left is None or workers == 1:
+            return self._size  # A worker alone shares with nobody; each task costs it some 30 us.
         return max(1, min(self._size, -(-left // (2 * workers))))
 
 

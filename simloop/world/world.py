@@ -163,8 +163,8 @@ class World(HostedWorld):
 
     def can_renew(self) -> bool:
         """Return whether it is outside of runs and nothing is left of one; a disk always is."""
-        parts = self.sandbox, self.threads
-        return not self.loops and self._disk is None and all(part.is_idle() for part in parts)
+        is_empty = not self.loops and self._disk is None
+        return is_empty and self.sandbox.is_idle() and self.threads.is_idle()
 
     def let_go(self, kernel: Kernel, threads: ThreadScheduler) -> None:
         """Hold nothing of a run that is over, and stand-ins until :meth:`renew` comes."""
@@ -184,7 +184,7 @@ class World(HostedWorld):
         kernel.limits.tidy = _tidy
         kernel.limits.say = _say
         kernel.limits.freeze_garbage = freeze_garbage
-        kernel.stuck = _weakly(self, World._explain_deadlock)
+        kernel.stuck = _weakly(self, World._explain_deadlock)  # Anew: by it one sees who has it.
         self.threads = ThreadScheduler(kernel)
         self.sandbox.renew(clock=kernel, streams=kernel.streams, threads=self.threads)
         self.threads.bridge = ThreadBridge(weakref.proxy(self.sandbox), self.loops)

@@ -372,6 +372,27 @@ def test_finalizers_run_as_with_fresh_worlds():
     assert kept.made == 1
 
 
+def test_each_run_finds_the_collector_of_a_new_process():
+    """No run hears of the collections before it, nor of what was finalized behind one's end."""
+    told = []
+
+    class Knot:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            gc.collect(0)
+            gc.disable()
+            gc.set_threshold(1)
+
+    async def main():
+        told.append((gc.isenabled(), gc.get_threshold(), gc.get_stats()))
+        Knot()
+
+    simloop.sweep(main, seeds=range(3))
+    assert told == told[:1] * 3
+
+
 def test_limits_hold_in_each_run():
     """The limits of the options are those of each run, also after one that passed them."""
     with quiet():

@@ -548,3 +548,12 @@ def test_callbacks_of_a_paused_loop_wait_in_its_stash(way):
     assert other.log == [(0, "soon"), (2, "timer")]
     assert paused.log == [(5, "soon"), (5, "timer")]
     assert kernel.steps == 5
+
+
+@pytest.mark.parametrize("seed", [0, -7, 10**40, "", "seed", "Saat äöü"])
+def test_a_generator_begins_as_the_stream_of_that_name(seed):
+    """What is put into the state of a stream's beginning draws what the stream draws."""
+    generator = random.Random(1)
+    RandomStreams(seed).begin(generator, "program")
+    stream = RandomStreams(seed).stream("program")
+    assert [generator.random() for _ in range(9)] == [stream.random() for _ in range(9)]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
+import subprocess
+import sys
 import threading
 from random import getrandbits as held_bits
 from random import random as held_random
 
 import pytest
 
-from simloop._sandbox import current
+from simloop._sandbox import current, sealed
+from simloop._sandbox.entropy import random_module
 
 
 def draw():
@@ -154,3 +159,136 @@ def test_a_world_within_itself(make, new_clock, other_thread):
         ours.append(draw())
     assert ours == expected
     assert type(random._inst) is random.Random
+
+
+# A run that has asked nothing of the generator -------------------------------------------------
+
+
+def set_gauss():
+    random._inst.gauss_next = 0.5
+    return random.gauss(0, 1)
+
+
+def forget_gauss():
+    del random._inst.gauss_next
+    random._inst.gauss_next = None
+    return random.gauss(0, 1)
+
+
+def come_back():
+    state = random.getstate()
+    random.seed(1)
+    random.setstate(state)
+    return random.random()
+
+
+FIRST_ASKED = {
+    "a number": random.random,
+    "bits": lambda: random.getrandbits(70),
+    "a number by the function held": held_random,
+    "bits by the function held": lambda: held_bits(33),
+    "a pair": lambda: random.gauss(0, 1),
+    "a method in Python": lambda: random.randrange(10**9),
+    "bytes": lambda: random.randbytes(9),
+    "the state": random.getstate,
+    "the state, there and back": come_back,
+    "a seed of the system's": random.seed,
+    "a seed": lambda: random.seed(5),
+    "the object's own": lambda: [random._inst.random()],
+    "the object's dictionary": lambda: dict(vars(random._inst)),
+    "a copy": lambda: copy.copy(random._inst).random(),
+    "a pickle": lambda: pickle.dumps(random._inst),
+    "an attribute that is set": set_gauss,
+    "an attribute that is deleted": forget_gauss,
+    "the class": lambda: random._inst.__class__.__name__,
+}
+
+
+@pytest.fixture
+def nobody_else(monkeypatch):
+    """Let those who refer to the generator by now pass for the module: Hypothesis does, too."""
+    monkeypatch.setattr(random_module, "_HOLDERS", sys.getrefcount(random._inst))
+
+
+@pytest.mark.usefixtures("nobody_else")
+@pytest.mark.parametrize("ask", FIRST_ASKED.values(), ids=FIRST_ASKED)
+def test_the_first_that_is_asked_is_the_runs(make, ask):
+    """Whatever a run asks first of the generator, it and all that follows are the run's own."""
+    random.seed(7)
+    before = random.getstate()
+    held = random._inst.random  # So its state is in place from the beginning.
+    with make(1):
+        expected = ask(), draw()[:-1]
+    del held
+    with make(1):
+        assert type(random._inst) is not random.Random
+        assert (ask(), draw()[:-1]) == expected
+    assert type(random._inst) is random.Random
+    assert random.getstate() == before
+
+
+@pytest.mark.usefixtures("nobody_else")
+def test_a_function_that_somebody_holds_draws_the_runs_numbers(make):
+    """A builtin method that was bound to the generator before the run is the run's in it."""
+    held = random._inst.random
+    with make(1):
+        first = held()
+    del held
+    with make(1):
+        assert random.random() == first
+
+
+@pytest.mark.usefixtures("nobody_else")
+def test_what_asks_outside_of_a_run_that_has_not_finds_the_process_s(make, new_clock):
+    """A world that is entered within one that has asked nothing, or left before, moves nothing."""
+    expected = alone(make, 1), alone(make, 2)
+    random.seed(7)
+    theirs = [random.random() for _ in range(2)]
+    random.seed(7)
+    outer, inner = make(1), make(2, clock=new_clock())
+    with make(3):
+        pass
+    assert random.random() == theirs[0]
+    with outer:
+        with inner:
+            second = [draw(), draw()]
+        first = [draw(), draw()]
+    assert (first, second) == expected
+    assert random.random() == theirs[1]
+
+
+@pytest.mark.usefixtures("nobody_else")
+def test_between_runs_of_a_sealed_process(make):
+    """Who asks between two runs that asked nothing finds what the process has."""
+    expected = alone(make, 2)
+    random.seed(7)
+    theirs = [random.random() for _ in range(3)]
+    random.seed(7)
+    with sealed():
+        for number in range(2):
+            with make(1):
+                pass
+            assert random.random() == theirs[number]
+        with make(1):
+            pass
+        with make(2):
+            assert [draw(), draw()] == expected
+        with make(1):
+            pass
+    assert type(random._inst) is random.Random
+    assert random.random() == theirs[2]
+
+
+def test_a_run_that_draws_nothing_makes_no_state():
+    """In a new process nobody holds more than the module offers, so a run leaves it untouched."""
+    program = (
+        "import asyncio, random, simloop\n"
+        "async def main():\n"
+        "    kinds.append(type(random._inst))\n"
+        "    random.random()\n"
+        "    kinds.append(type(random._inst))\n"
+        "kinds = []\n"
+        "simloop.run(main())\n"
+        "assert kinds[0] is not random.Random is kinds[1] is type(random._inst), kinds\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -49,6 +49,8 @@ _IS_SAFE = sys.version_info >= (3, 14)
 _KIND: type[Handle] = ThreadSafeHandle if _IS_SAFE else Handle
 _DEBUG_KIND: type[Handle] = DebugThreadSafeHandle if _IS_SAFE else DebugHandle
 
+_new = object.__new__
+
 
 class Scheduling(LoopState):
     """The part of a loop that schedules callbacks."""
@@ -90,7 +92,9 @@ class Scheduling(LoopState):
             return self._call_soon_checked(callback, args, context)
         if callback is None:  # That would be a cancelled handle.
             callback = no_callback
-        handle = Handle(callback, args, context, self)
+        handle = _new(Handle)  # What the constructor does, without its call.
+        handle._callback, handle._args = callback, args
+        handle._context, handle._loop = context, self
         self._ready.append(handle)
         return handle
 
@@ -144,7 +148,10 @@ class Scheduling(LoopState):
             context = copy_context()
         if callback is None:  # That would be a cancelled handle.
             callback = no_callback
-        handle = TimerHandle(when_ns, callback, args, context, self)
+        handle = _new(TimerHandle)  # As in call_soon.
+        handle._when_ns, handle._scheduled = when_ns, True
+        handle._callback, handle._args = callback, args
+        handle._context, handle._loop = context, self
         self._wheel.add(handle)
         return handle
 
@@ -168,7 +175,10 @@ class Scheduling(LoopState):
             context = copy_context()
         if callback is None:  # That would be a cancelled handle.
             callback = no_callback
-        handle = TimerHandle(when_ns, callback, args, context, self)
+        handle = _new(TimerHandle)  # As in call_soon.
+        handle._when_ns, handle._scheduled = when_ns, True
+        handle._callback, handle._args = callback, args
+        handle._context, handle._loop = context, self
         self._wheel.add(handle)
         return handle
 

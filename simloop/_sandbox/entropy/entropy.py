@@ -22,6 +22,7 @@ import random
 import uuid
 from _thread import LockType, allocate_lock
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -144,12 +145,16 @@ class Entropy:
         _acquire(_lock)
         try:
             if not hasattr(self, "drawer"):
-                self.drawer = Drawer(_first_state(self._streams))
+                self.drawer = Drawer(partial(_first_state, self._streams))
             values = self._named_values()
             saved = _Saved(keep())
-            put(values, Start(self._streams, start_ns, self.zone))
+            try:
+                put(values, Start(self._streams, start_ns, self.zone))
+                generators.enter(self.drawer)
+            except BaseException:
+                give_back({}, saved.kept)
+                raise
             _entered.append(saved)
-            generators.enter(self.drawer)
         finally:
             _release(_lock)
         return saved
@@ -161,7 +166,7 @@ class Entropy:
             try:
                 drawer = other.drawer
             except AttributeError:
-                drawer = other.drawer = Drawer(_first_state(other._streams))
+                drawer = other.drawer = Drawer(partial(_first_state, other._streams))
             kept = None if other._kept is None else swap(other._kept)
             if kept is None:
                 values = other._named_values()

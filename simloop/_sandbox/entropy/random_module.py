@@ -4,6 +4,14 @@ Programs hold the module's functions by reference, and these belong to one hidde
 one thread is all there is, the generator changes hands: its state, a piece of memory, is the run's
 during the run and the process's own after it, and drawing costs what it costs outside.
 
+Most short runs draw nothing, and to make a state and exchange it takes as long as ten steps of such
+a run. So a run that begins alone begins *untouched*: the hidden generator keeps the process's state
+and is of a class that makes the run's, and puts it in place, when anything is asked of it. Only the
+builtins that are bound to it go past its class, and two of these are redirected meanwhile. Whether
+somebody holds others (``draw = random._inst.random``) shows in how often it is referred to; then
+the state is put in place at once. (``random.Random.random(random._inst)``, the method in C called
+past the object, is the one way by that a run would draw from the process; nobody goes it.)
+
 That is not enough where other threads draw meanwhile, be it in a run of their own or outside of
 any. So in a process of several threads the hidden generator draws for each from a generator of its
 own: of the run that the thread is in, or of the process. It becomes an object of a class that does
@@ -18,18 +26,22 @@ Invariants:
 - A run draws the same numbers either way.
 - When the last run has left, the hidden generator is what it was, in the state in which those
   outside of runs have left it.
+- Untouched it is for one run, which has no state yet and is the only one that is on, or for none
+  between the runs of a sealed process.
 """
 
 from __future__ import annotations
 
 import _random
+import os
 import random
 import threading
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 from simloop._sandbox.patching.c_functions import Redirect
-from simloop._sandbox.patching.memory import HEAD_SIZE, memory
-from simloop._sandbox.patching.registry import rewrite
+from simloop._sandbox.patching.memory import HEAD_SIZE, MemoryPatch, memory
+from simloop._sandbox.patching.registry import patch, rewrite
 from simloop._sandbox.run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
@@ -53,23 +65,41 @@ def first_state(begin: Callable[[random.Random], object]) -> bytes:
 
 
 class Drawer:
-    """Who draws: a run, or everybody outside of runs. Keeps a state while it is not in place."""
+    """Who draws: a run, or everybody outside of runs. Keeps a state while it is not in place.
 
-    __slots__ = ("gauss", "generator", "state")
+    Args:
+        begin: Makes the state to begin with, when that is needed first.
+    """
 
-    def __init__(self, state: bytes) -> None:
-        self.state: bytes = state
+    __slots__ = ("_begin", "_state", "gauss", "generator")
+
+    def __init__(self, begin: Callable[[], bytes]) -> None:
+        self._begin = begin
+        self._state: bytes | None = None
         self.gauss: float | None = None
         self.generator: Any = None
         """Its own, while each has one."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has a state yet."""
+        return self._state is not None
+
+    @property
+    def state(self) -> bytes:
+        """The state, while it is not in place."""
+        state = self._state
+        if state is None:
+            state = self._state = self._begin()
+        return state
+
     def store(self) -> None:
         """Take the state from where it is: the own generator, or the hidden one."""
         if self.generator is None:
-            self.state = bytes(_in_place)
+            self._state = bytes(_in_place)
             self.gauss = _hidden.__dict__["gauss_next"]
             return
-        self.state = state_of(self.generator)
+        self._state = state_of(self.generator)
         self.gauss = self.generator.__dict__["gauss_next"]
         self.generator = None
 
@@ -88,17 +118,21 @@ class Drawer:
 
 
 _in_place = memory(_hidden, HEAD_SIZE, _STATE_BYTES)
-_new = random.Random.__new__
+_Random = random.Random
+_new = _Random.__new__
 # One for all runs: to make a generator and to find its memory costs as much as to seed it.
 _scratch = random.Random()  # noqa: S311 - seeded before each use
 _scratch_state = memory(_scratch, HEAD_SIZE, _STATE_BYTES)
-_process = Drawer(b"")
+_process = Drawer(lambda: bytes(_in_place))
 _entered: list[Drawer] = []
 """The runs that are on, in whatever thread, in the order in which they began."""
 
 
 def _mine() -> Any:
-    """Return the generator that the calling thread draws from, while each has its own."""
+    """Return the generator that the calling thread draws from, where it is not the hidden one."""
+    if type(_hidden) is _Untouched:
+        _touch()
+        return _hidden
     seat = by_thread.get(get_ident())
     own = None if seat is None else seat.entropy.drawer.generator
     return _process.generator if own is None else own
@@ -108,9 +142,17 @@ def enter(drawer: Drawer) -> None:
     """Let a run draw, by the calling thread. One thread at a time may enter or leave."""
     # Refused: a generator of its own for each run, always. That is one rule in place of three
     # cases, but every draw would be redirected; so the usual case, one thread, draws as ever.
+    is_alone = len(threading._active) == 1  # type: ignore[attr-defined]
+    if is_alone and not (_entered or drawer.has_begun) and getrefcount(_hidden) == _HOLDERS:
+        _entered.append(drawer)  # Before: a signal's handler may ask something of it.
+        if type(_hidden) is not _Untouched:
+            _leave_untouched()
+        return
+    if type(_hidden) is _Untouched:
+        _touch()
     if _is_shared():
         drawer.settle()
-    elif _entered or len(threading._active) == 1:  # type: ignore[attr-defined]
+    elif _entered or is_alone:
         # Nested on this thread: the outer run's state waits, this one's is put in place.
         if _entered and get_ident() not in by_thread:  # A second thread.
             _share()
@@ -131,14 +173,16 @@ def switch(before: Drawer, drawer: Drawer) -> None:
     Raises:
         ValueError: The first one does not draw.
     """
-    if _entered[-1] is before and before.generator is None and type(_hidden) is not _Shared:
+    if _entered[-1] is before and before.generator is None and type(_hidden) is _Random:
         # What the lines below come to, for the most common case.
         attributes = _hidden.__dict__
-        before.state, before.gauss = _in_place.tobytes(), attributes["gauss_next"]
-        _in_place[:] = drawer.state
+        before._state, before.gauss = _in_place.tobytes(), attributes["gauss_next"]
+        _in_place[:] = drawer._state or drawer.state  # A property costs a call.
         attributes["gauss_next"] = drawer.gauss
         _entered[-1] = drawer
         return
+    if type(_hidden) is _Untouched:
+        _touch()
     at = max(at for at, each in enumerate(_entered) if each is before)
     is_in_place = at == len(_entered) - 1 and not _is_shared()
     if is_in_place:
@@ -157,6 +201,9 @@ def is_drawing(drawer: Drawer) -> bool:
 
 def leave(drawer: Drawer) -> None:
     """Let a run draw no more."""
+    if type(_hidden) is _Untouched:
+        _entered.pop()
+        return
     drawer.store()
     if _entered[-1] is drawer:
         _entered.pop()
@@ -181,17 +228,66 @@ def _share() -> None:
     for each in (_process, *_entered):
         each.settle()
     _hidden.__class__ = _Shared
-    for redirect in _redirects:
-        redirect.on()
+    _redirects.on()
 
 
 def _unshare() -> None:
     """Give the hidden generator back to the process, which is alone again."""
-    for redirect in _redirects:
-        redirect.off()
-    _hidden.__class__ = random.Random
+    _be_plain()
     _process.store()
     _process.place()
+
+
+def _be_plain() -> None:
+    """Let the hidden generator draw for itself."""
+    _redirects.off()
+    _set_class(_hidden, "__class__", _Random)
+
+
+def _leave_untouched() -> None:
+    """Let the process's state stay in place until something is asked of the hidden generator."""
+    _hidden.__class__ = _Untouched
+    _redirects.on()
+
+
+class _Plain:
+    """The hidden generator as it is where no run is, nor the process sealed for one."""
+
+    def on(self) -> None:
+        """Leave it as it is until a run begins."""
+
+    def off(self) -> None:
+        """Leave nothing untouched behind."""
+        if type(_hidden) is _Untouched:
+            _be_plain()
+
+
+patch(_Plain())
+
+
+def _touch() -> None:
+    """Put the state of the run that is on in place, if one is, because something is asked of it."""
+    state = _entered[-1].state if _entered else None  # What may fail is first.
+    _be_plain()
+    if state is not None:
+        _process.store()
+        _entered[-1].place()
+
+
+class _Untouched(random.Random):
+    """The hidden generator's class while the run that is on has asked nothing of it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        _mine()
+        return getattr(_hidden, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _mine()
+        setattr(_hidden, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        _mine()
+        delattr(_hidden, name)
 
 
 class _Shared(random.Random):
@@ -215,16 +311,27 @@ class _Shared(random.Random):
         _mine().gauss_next = value
 
 
-_redirects = [
-    Redirect(random.random, lambda: _mine().random()),
-    Redirect(random.getrandbits, lambda k, /: _mine().getrandbits(k)),
-]
+_random_number = Redirect(random.random, lambda: _mine().random())
+_random_bits = Redirect(random.getrandbits, lambda k, /: _mine().getrandbits(k))
+_redirects = MemoryPatch((*_random_number.words, *_random_bits.words))
+_set_class = object.__setattr__  # Past what the class itself says of setting.
+
+_bound = [each for each in vars(random).values() if getattr(each, "__self__", None) is _hidden]
+_HOLDERS = len(_bound) + hasattr(os, "fork") + 5
+"""How many refer to the hidden generator if nobody has got more of it than ``random`` offers.
+
+Beside the module's functions that is what it has done after a fork. The five: the module's own
+name and the one here, what calls each of the two functions past its redirect, and the question.
+"""
+del _bound
 
 
 def own(generator: Any) -> Any:
     """Return the caller's generator in place of the hidden one."""
-    return _mine() if type(generator) is _Shared else generator
+    return generator if type(generator) not in _OTHERS else _mine()
 
+
+_OTHERS = (_Shared, _Untouched)
 
 _real_getstate: Any = rewrite(
     random.Random.getstate, lambda generator: _real_getstate(own(generator))

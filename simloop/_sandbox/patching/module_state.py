@@ -86,6 +86,8 @@ class _Layout(NamedTuple):
 
     read: Callable[[], tuple[Any, ...]]
     """Returns the values of all variables, and each keeper's ``glance`` behind them."""
+    write: Callable[[Sequence[Any]], object]
+    """Sets all variables."""
     rows: tuple[tuple[str, dict[str, Any], str, Callable[[Start], Any] | None], ...]
     """Key, namespace and name of each variable, and what makes its first value."""
     keepers: tuple[Keeper, ...]
@@ -118,7 +120,7 @@ def _is_plain(layout: _Layout, seen: tuple[Any, ...]) -> bool:
 
 
 _variables: list[_Variable] = []
-_layout = _Layout(tuple, (), (), (), compares=True)
+_layout = _Layout(tuple, tuple, (), (), (), compares=True)
 """As of when so many modules were loaded."""
 _modules_seen = 0
 _keepers: list[Keeper] = []
@@ -150,6 +152,7 @@ def _look() -> _Layout:
         )
         _layout = _Layout(
             _reader_of(found, _keepers),
+            _writer_of(found),
             tuple(
                 (each.key, sys.modules[each.module].__dict__, each.name, each.first)
                 for each in found
@@ -179,6 +182,17 @@ def _reader_of(
     return eval(f"lambda: ({read}{glances})", names)  # type: ignore[no-any-return]  # noqa: S307 - ours
 
 
+def _writer_of(variables: Sequence[_Variable]) -> Callable[[Sequence[Any]], object]:
+    """Make a function that sets variables, of their names, as fast as they are read."""
+    spaces: dict[str, Any] = {
+        f"m{at}": sys.modules[each.module].__dict__ for at, each in enumerate(variables)
+    }
+    spaces["__name__"] = __name__
+    targets = "".join(f"m{at}[{each.name!r}], " for at, each in enumerate(variables))
+    exec(f"def write(values): ({targets}) = values", spaces)  # noqa: S102 - ours
+    return spaces["write"]  # type: ignore[no-any-return]
+
+
 def keep() -> Kept:
     """Return the values that are in place."""
     layout = _look()
@@ -201,6 +215,11 @@ def by_name(kept: Kept) -> Values:
 def put(world: Values, start: Start) -> None:
     """Put the world's values in place, its first ones where it has none."""
     layout = _look()
+    if not world:  # It begins, as most that are put in place.
+        layout.write([None if row[3] is None else row[3](start) for row in layout.rows])
+        for keeper in layout.keepers:
+            keeper.begin(start)
+        return
     for key, namespace, name, first in layout.rows:
         if key in world:
             namespace[name] = world[key]
@@ -239,8 +258,7 @@ def swap(theirs: Kept) -> Kept | None:
         return None
     seen = layout.read()
     if seen != theirs.seen:
-        for (_, namespace, name, _), value in zip(layout.rows, theirs.values, strict=True):
-            namespace[name] = value
+        layout.write(theirs.values)
     theirs.seen, theirs.is_plain = seen, _is_plain(layout, seen)
     states, held = [get() for get in layout.getters], theirs.states
     if not layout.compares or states != held:
@@ -260,8 +278,7 @@ def give_back(world: Values, own: Kept) -> Kept | None:
     layout = own.layout
     if layout is _look():
         kept = keep()
-        for (_, namespace, name, _), value in zip(layout.rows, own.values, strict=True):
-            namespace[name] = value
+        layout.write(own.values)
         for keeper, state in zip(layout.keepers, own.states, strict=True):
             keeper.set(state)
         return kept

@@ -122,6 +122,14 @@ class _Collector:
         self.has_unfrozen = True
         _real_unfreeze()  # What was there before the runs, too: it is little beside a large world.
 
+    def generation_of_all(self) -> int:
+        """Return which collection looks at all that runs have made, but what a program froze."""
+        if self.has_set_aside and not self.is_frozen:
+            self.unfreeze()
+            return 2
+        # While all are young it is the same, without what a full one does beside for the process.
+        return 0 if self.are_young else 2
+
     def count(self, generation: int, found: int) -> None:
         """Count a collection of the program's run."""
         counted = self.statistics.setdefault(generation, [0, 0])
@@ -137,9 +145,14 @@ def collect() -> None:
     if not _collector.is_on:
         return
     if _collector.is_frozen:
-        _collector.has_set_aside = True
-    _collector.begin()
-    _collect_now(full=True)
+        _collector.is_frozen, _collector.has_set_aside = False, True
+    generation = _collector.generation_of_all()
+    _collector.are_young = False
+    try:
+        _real_collect(generation)
+    finally:
+        # Behind it: what is finalized is of the program, too, and may turn the collector off.
+        _collector.begin()
 
 
 def collect_now() -> None:
@@ -179,12 +192,8 @@ def tidy(*, full: bool) -> None:
 
 
 def _collect_now(*, full: bool) -> None:
-    if full and _collector.has_set_aside and not _collector.is_frozen:
-        _collector.unfreeze()
-    elif full and _collector.are_young:
-        full = False  # The same, without what a full collection does beside for the process.
+    generation = _collector.generation_of_all() if full else 0
     _collector.are_young = False
-    generation = 2 if full else 0
     _collector.count(generation, _real_collect(generation))
 
 

@@ -116,6 +116,10 @@ class Deferring:
             raise
 
 
+_UNSHIELDED = (int, Deferring)
+"""Kinds of what needs no shield: a number is the system's own way, the case of most signals."""
+
+
 class Disturbed:
     """A context in which a program is run to see how it ends: raises what came from outside.
 
@@ -262,10 +266,11 @@ def shield(turns: Turns, signals: Iterable[int] = _SIGNALS) -> dict[int, Deferri
     shields: dict[int, Deferring] = {}
     if get_ident() != threading.main_thread()._ident:  # type: ignore[attr-defined]  # the real one
         return shields
+    if all(map(_UNSHIELDED.__contains__, map(type, map(_getsignal, signals)))):
+        return shields  # As in most runs; a tenth of the frames and names of what follows.
     for signum in signals:
         handler = _getsignal(signum)
-        # A number is the system's own way, the case of most signals in every run.
-        if type(handler) is int or not callable(handler) or isinstance(handler, Deferring):
+        if type(handler) in _UNSHIELDED or not callable(handler):
             continue
         with suppress(ValueError):  # An interpreter that was embedded without signals.
             shields[signum] = made = Deferring(handler, turns)
