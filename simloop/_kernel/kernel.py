@@ -15,8 +15,7 @@ Invariants:
 - A turn runs the callbacks that were ready when it began; what they schedule waits for the next.
 - It begins like a turn of a loop that selects: behind what is ready stand the callbacks of what has
   arrived through I/O, and behind these the timers that are due.
-- What only some runs want (observers, debug mode, several loops) is in the watched turn; a plain
-  turn spends nothing on it. A run with a digest has turns that differ in their cost alone.
+- What only some runs want (observers, debug mode, several loops) is in the watched turn.
 """
 
 from __future__ import annotations
@@ -331,18 +330,10 @@ class Kernel(ShownClock):
     def _turns(self, loop: KernelLoop | Once) -> bool:  # noqa: C901,PLR0912,PLR0915 - hot, flat
         """Run turns until ``loop`` stops, which is true, or nothing may run, which is false.
 
-        <<<<<<< HEAD
-                The plain turn is spelt out here, and a chain of ``call_soon`` is 1.68 times as fast as with
-                :meth:`_turn_observed`, the rule; tests/kernel/test_run_a_handle.py holds the copies equal.
-        =======
-                The plain turn is spelt out here, with ``Handle._run`` in it. One that calls the rule,
-                :meth:`_turn_observed`, was refused: a chain of ``call_soon`` is 1.68 times as fast so. "Run
-                a handle" is thus spelt four times (in :func:`turns_with_sole_observer` and the turn of an
-                explored run, too), and tests/kernel/test_run_a_handle.py holds the four equal.
-        >>>>>>> tiny2
+        The plain turn is spelt out here, and a chain of ``call_soon`` is 1.68 times as fast as with
+        :meth:`_turn_observed`, the rule; tests/kernel/test_run_a_handle.py holds the copies equal.
         """
-        # Looked up once: these objects stay the same while turns run. (``tell_earlier`` exchanges
-        # the queues, but only a driver calls it, between runs.)
+        # Looked up once: only ``tell_earlier`` exchanges them, which a driver calls between runs.
         ready, io_ready = self.ready, self.io_ready
         overdue, limits = self.wheel.overdue, self.limits
         popleft, append, arrive = ready.popleft, ready.append, io_ready.popleft
@@ -360,8 +351,7 @@ class Kernel(ShownClock):
                 if not count:
                     if loop._stopping:  # Told before the run: nothing to wait for.
                         return True
-                    # As BaseEventLoop._run_once (CPython 3.11): what only the last callback held
-                    # goes now, and not at the time to which the clock jumps.
+                    # As in asyncio: what only the last callback held goes now, before the jump.
                     handle = callback = args = result = None
                     if not self.jump():
                         return False
@@ -371,13 +361,11 @@ class Kernel(ShownClock):
                 count = limits.grant(self, count)
             else:
                 self.steps = steps
-            # Once a turn, not once a callback: an observer that comes in the middle of a turn is
-            # told from the next one on, and a plain step pays nothing for it.
+            # Once a turn: who comes in the middle of one is told from the next on, for nothing.
             if self._watched:
                 self._turn_watched(count, loop)
             else:
-                # Neither range() nor a counter: what is left of a turn that breaks off is read
-                # off the iterator (``_break_off``), so nothing is counted while it runs well.
+                # What is left of a turn that breaks off is read off the iterator (``_break_off``).
                 rest = iter(FEW[count]) if count < MANY else repeat(None, count)
                 for _ in rest:
                     handle = popleft()

@@ -264,8 +264,8 @@ class World(HostedWorld):
         host.on_foreign = passed_file  # type: ignore[method-assign]
         return host
 
-    interrupt_handler = staticmethod(interrupt_handler)
-    is_of_user = staticmethod(is_of_user)
+    interrupt_handler: ClassVar[Callable[[], Any]] = staticmethod(interrupt_handler)
+    is_of_user: ClassVar[Callable[[BaseException], bool]] = staticmethod(is_of_user)
 
     # Which process runs ----------------------------------------------------------------------
 
