@@ -211,6 +211,35 @@ def test_a_lock_of_multiprocessing_has_time_outs_in_virtual_time():
     assert simloop.run(main()) == 5
 
 
+FIRST_LOCK = """
+import multiprocessing, multiprocessing.pool, simloop
+
+async def lock():
+    with multiprocessing.Lock():
+        return 1
+
+async def pool():
+    with multiprocessing.pool.ThreadPool(2) as pool:
+        return pool.map(abs, [-1, 2])
+
+print(*dict.fromkeys(simloop.simulate(WHAT).digest for _ in range(3)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["lock", "pool"])
+def test_the_first_lock_of_a_process_is_like_any_other(what):
+    """Python 3.14 looks for a folder then, and starts a process: neither is the run's."""
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_LOCK.replace("WHAT", what)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(done.stdout.split()) == 1
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("kind", ["Lock", "Semaphore", "Event"])
 def test_a_lock_of_multiprocessing_that_nothing_frees_is_a_deadlock(kind):
     """The loop's thread that waits for itself is told, at that line."""

@@ -194,7 +194,9 @@ variable("tempfile", "tempdir", lambda _start: sys.modules["tempfile"].tempdir)
 
 
 def _register_multiprocessing(module: ModuleType) -> None:
-    _do_apart(module.get_temp_dir, "multiprocessing.util.get_temp_dir")
+    for name in ("get_temp_dir", "_has_writeable_tempdir"):  # The latter since Python 3.14.
+        if hasattr(module, name):
+            _do_apart(getattr(module, name), f"multiprocessing.util.{name}")
 
 
 when_loaded("multiprocessing.util", _register_multiprocessing)

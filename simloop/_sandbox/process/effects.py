@@ -354,7 +354,7 @@ def _is_of_process(frame: FrameType | None) -> bool:
             continue
         if name in _RUNNERS:
             return False
-        if name in _OF_PROCESS or (name == "tempfile" and code.co_name == "_get_default_tempdir"):
+        if name in _OF_PROCESS or _FIRST_USE.get(code.co_name) == name:
             return True
         if not depth and isinstance(name, str) and name.startswith(_WATCHERS):
             return True
@@ -366,8 +366,14 @@ def _is_of_process(frame: FrameType | None) -> bool:
 _IN_FRONT = "simloop._sandbox."
 """Whose functions stand in front of Python's in runs."""
 
-_DEPTH = 3
+_DEPTH = 4
 """How far the caller is looked for where no module is being imported."""
+
+_FIRST_USE = {
+    "_get_default_tempdir": "tempfile",
+    "_has_writeable_tempdir": "multiprocessing.util",
+}
+"""Functions that try once in a process which folder may be written, and their modules."""
 
 _OF_PROCESS = (
     *("importlib._bootstrap", "importlib._bootstrap_external", "warnings", "_py_warnings"),
