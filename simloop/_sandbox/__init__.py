@@ -70,6 +70,7 @@ from .libraries import (  # noqa: F401
     loguru_frames,
     sqlite_functions,
     structlog_frames,
+    thread_functions,
 )
 from .patching import import_hook, own_modules, pickled_builtins  # noqa: F401
 from .patching.c_functions import clone_method

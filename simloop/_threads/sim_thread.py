@@ -198,6 +198,7 @@ class SimThread:
         self.is_lost: bool = False
         self.is_frozen: bool = False
         self._interrupts: deque[Callable[[], object]] = deque()
+        self.when_on: Callable[[], object] | None = None
         self.has_ended: bool = False
         self._context = Context()
         self._go = Gate()
@@ -393,6 +394,9 @@ class SimThread:
             raise SystemExit
         while self._interrupts:
             self._interrupts.popleft()()
+        if self.when_on is not None:
+            call, self.when_on = self.when_on, None
+            call()
 
     def interrupt(self, handler: Callable[[], object]) -> None:
         """Call a handler of a signal on the thread, as Python does on a process's main thread.

@@ -208,6 +208,13 @@ class ThreadScheduler:
         """Return whether the thread that has the turn was told to end."""
         return self.current is not None and self.current.is_ending
 
+    def call_when_on(self, ident: int, call: Callable[[], object] | None, /) -> bool:
+        """Have a function called by another thread when it next goes on, unless that is None."""
+        thread = next((each for each in self.sim_threads if each.ident == ident), None)
+        if thread is not None:
+            thread.when_on = call
+        return thread is not None
+
     def waits_for_real_work(self) -> bool:
         """Wait a moment for real work, if the loop's thread is to; a thread's timers do so."""
         if self.current is not None or not self.real_work.is_at_work():
