@@ -13,7 +13,8 @@ Invariants (man 2 setitimer, man 2 alarm):
 - ``alarm`` sets the same timer, and tells whole seconds, half ones rounded up, never 0 of one that
   is set (``alarm_setitimer`` in Linux's kernel/time/itimer.c).
 - It rings as an event of the kernel's, so what a handler raises comes out of the loop that runs, as
-  out of its ``select`` outside; and in the middle of a call that blocks the world.
+  out of its ``select`` outside; and in the middle of a call that blocks the world, be it a sleep
+  or a wait for a lock, a thread, a socket (PEP 475: the wait goes on, unless the handler raises).
 """
 
 from __future__ import annotations
@@ -164,6 +165,19 @@ class _Alarms:
                 self._is_blocking = False
             if handle in self.due:  # Else a thread has stopped it, or a turn has rung it.
                 handle._run()
+
+    def rings_by(self, until_ns: int) -> bool:
+        """Let a timer ring in the middle of a wait of the loop's thread; false if none is due.
+
+        Args:
+            until_ns: When something else comes, up to which nothing else can.
+        """
+        handle = None if self._is_blocking else self._first(until_ns)
+        if handle is None:
+            return False
+        self._kernel.move_to(max(handle._when_ns, self._kernel.now_ns))
+        handle._run()
+        return True
 
     def _first(self, until_ns: int) -> TimerHandle | None:
         due = [handle for handle in self.due if handle._when_ns <= until_ns]

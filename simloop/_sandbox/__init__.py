@@ -71,6 +71,7 @@ from .libraries import (  # noqa: F401
     loguru_frames,
     sqlite_functions,
     structlog_frames,
+    thread_functions,
 )
 from .patching import import_hook, own_modules, pickled_builtins  # noqa: F401
 from .patching.c_functions import clone_method
@@ -87,7 +88,14 @@ from .process.garbage import collect, collect_between_runs, collect_now, freeze_
 from .process.interruptions import Deferring, Disturbed, is_of_user, shield, unshield
 from .process.pools import serves_run
 from .process.signals import interrupt_handler, leave_interrupts, take_interrupts
-from .process.threads import foreign, join_for_real, join_unrun, leave_lines, wake_all
+from .process.threads import (
+    foreign,
+    forget_given_up,
+    join_for_real,
+    join_unrun,
+    leave_lines,
+    wake_all,
+)
 from .run_context import RunContext, current, get_ident
 from .sandbox import START_DATE, ProcessContext, Sandbox, ThreadSandbox
 from .shown_errors import drop_engine_entries, with_own_entries
@@ -131,6 +139,7 @@ __all__ = [
     "end_at_program",
     "end_awaited",
     "foreign",
+    "forget_given_up",
     "freeze_garbage",
     "get_ident",
     "has_tasks",

@@ -454,6 +454,14 @@ class Threads(Protocol):
     def is_ending(self) -> bool:
         """Return whether the calling thread has been told to end, because its run is over."""
 
+    def call_when_on(self, ident: int, call: Callable[[], object] | None, /) -> bool:
+        """Have a function called by another thread when it next goes on; false if it is not ours.
+
+        Args:
+            ident: The thread's real identifier.
+            call: The function, in place of one that was not called yet; None for none.
+        """
+
     def waits_for_real_work(self) -> bool:
         """Wait a moment, really, if the clock is to stand still for real work; false if not."""
 

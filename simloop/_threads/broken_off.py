@@ -1,10 +1,11 @@
 """Threads that ended because their run was over: what asks for one later is told.
 
 Owns: the list of these threads, for the whole process, as long as something is left of them: the
-object of ``threading``, or a queue that they served. A thread of a run ends with it; the program
-outside would have kept it, so a later run may put work into its queue, or join it. It is not begun
-anew, because what it has done already is not known. Its end must not pass in silence either: what
-uses it in a later run is a :class:`UsageError`, and a deadlock names it.
+object of ``threading``, or what they waited at, a queue, a lock, an event, a condition. A thread of
+a run ends with it; the program outside would have kept it, so a later run may put work into its
+queue, or join it. It is not begun anew, because what it has done already is not known. Its end must
+not pass in silence either: what uses it in a later run is a :class:`UsageError`, and a deadlock
+names it.
 
 Must not know: how a thread ends. Those that are begun anew are none of this list's (a pool's
 workers, a log's listener): they belong to modules of :data:`_BEGUN_ANEW`.
@@ -46,7 +47,7 @@ _LISTED_MAX = 5
 class _BrokenOff:
     """One thread, and where it was."""
 
-    __slots__ = ("label", "position", "queues", "thread", "what")
+    __slots__ = ("label", "places", "position", "queues", "thread", "what")
 
     def __init__(self, thread: SimThread) -> None:
         self.thread: weakref.ref[Any] = weakref.ref(thread.joined_by, _tidy)
@@ -57,10 +58,18 @@ class _BrokenOff:
         self.queues: list[weakref.ref[Any]] = [
             weakref.ref(each, _tidy) for each in _queues_of(thread)
         ]
+        self.places: list[weakref.ref[Any]] = [
+            weakref.ref(each, _tidy) for each in _places_of(thread)
+        ]
 
     def is_forgotten(self) -> bool:
         """Return whether nothing is left by which it could be asked for."""
-        return self.thread() is None and all(find() is None for find in self.queues)
+        return all(find() is None for find in (self.thread, *self.queues, *self.places))
+
+    def is_told_by(self, later: _BrokenOff) -> bool:
+        """Return whether another one says the same: each run may leave one at a module's lock."""
+        told = (self.what, self.position) == (later.what, later.position)
+        return told and self.thread() is None and not self.queues
 
     def error(self, call: str) -> UsageError:
         """Return the error of a call that wants it."""
@@ -92,6 +101,23 @@ def _queues_of(thread: SimThread) -> list[Any]:
     return found
 
 
+_LOCKS = (type(threading.Lock()), type(threading.RLock()), queue.SimpleQueue)
+_MADE_OF_LOCKS = (threading.Event, threading.Condition, threading.Semaphore, threading.Barrier)
+
+
+def _places_of(thread: SimThread) -> list[Any]:
+    """List what a thread waits at by which it could be asked for something."""
+    found: list[Any] = [thread.waits_for] if isinstance(thread.waits_for, _LOCKS) else []
+    frame = sys._current_frames().get(thread.ident)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "threading":
+            owner = frame.f_locals.get("self")
+            if isinstance(owner, _MADE_OF_LOCKS):
+                found.append(owner)
+        frame = frame.f_back
+    return found
+
+
 def break_off(thread: SimThread, threads_of_caller: Callable[[], Any]) -> None:
     """Take note of a thread that is about to be ended where it waits.
 
@@ -106,6 +132,7 @@ def break_off(thread: SimThread, threads_of_caller: Callable[[], Any]) -> None:
     known = _BrokenOff(thread)
     if known.is_forgotten():
         return
+    _known[:] = [each for each in _known if not each.is_told_by(known)]
     _known.append(known)
     for find in known.queues:
         served = find()

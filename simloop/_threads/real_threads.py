@@ -237,6 +237,10 @@ class RealThread:
         """Return false: no run ends it."""
         return False
 
+    def call_when_on(self, _ident: int, _call: Callable[[], object] | None, /) -> bool:
+        """Return false: no thread of the run is this one's."""
+        return False
+
     def waits_for_real_work(self) -> bool:
         """Return false: outside of runs time passes by itself."""
         return False

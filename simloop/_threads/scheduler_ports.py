@@ -74,6 +74,9 @@ class ThreadBridge(Protocol):
     def hear_no_calls(self) -> None:
         """End that."""
 
+    def forget_thread(self) -> None:
+        """Forget what is known of the calling thread, which has ended."""
+
 
 class Turns(Protocol):
     """What runs a world's kernel while its main thread blocks and no loop runs it."""

@@ -17,7 +17,6 @@ Invariants:
 from __future__ import annotations
 
 import functools
-import sys
 import threading
 from collections import deque
 from contextvars import Context
@@ -79,6 +78,10 @@ def _is_left_alone(code: CodeType) -> bool:
     if code.co_filename == threading.__file__:
         return code.co_name in {"_bootstrap", "_bootstrap_inner"}
     return code is SimThread.main.__code__
+
+
+def _tell_nobody(_thread: object) -> None:
+    """Stand where a thread tells of an error that nobody has caught."""
 
 
 class SimThreadClock:
@@ -195,6 +198,7 @@ class SimThread:
         self.is_lost: bool = False
         self.is_frozen: bool = False
         self._interrupts: deque[Callable[[], object]] = deque()
+        self.when_on: Callable[[], object] | None = None
         self.has_ended: bool = False
         self._context = Context()
         self._go = Gate()
@@ -362,11 +366,16 @@ class SimThread:
             self.threads.bridge.hear_calls(Preemption(self).called)
         try:
             function(*args, **kwargs)
+        except BaseException:
+            if not self.is_ending:
+                raise
         finally:
             if self.is_frozen:
                 self.threads.bridge.restore()
             if self.kernel.gate is not None:
                 self.threads.bridge.hear_no_calls()
+            if self.is_ending:
+                self.threads.bridge.forget_thread()
             self._sandbox.__exit__(None, None, None)
             if self.spin is not None:
                 self.spin.end()
@@ -408,6 +417,9 @@ class SimThread:
             raise SystemExit
         while self._interrupts:
             self._interrupts.popleft()()
+        if self.when_on is not None:
+            call, self.when_on = self.when_on, None
+            call()
 
     def interrupt(self, handler: Callable[[], object]) -> None:
         """Call a handler of a signal on the thread, as Python does on a process's main thread.
@@ -427,16 +439,14 @@ class SimThread:
         self.park("nothing")
 
     def _end_quietly(self) -> None:
-        """Hide the ``SystemExit`` that ends the thread from ``threading.excepthook``."""
+        """Hide what ends the thread, and what comes of that, from ``threading.excepthook``.
+
+        Also an error of the code that still runs then, a ``finally`` of the program's: at the end
+        of a process, which ends its threads where they are, there would be none.
+        """
         thread: Any = getattr(self.function, "__self__", None)
-        invoke = getattr(thread, "_invoke_excepthook", None)
-
-        def unless_told_to_end(thread: Any) -> None:
-            if invoke is not None and not isinstance(sys.exception(), SystemExit):
-                invoke(thread)
-
-        if invoke is not None:
-            thread._invoke_excepthook = unless_told_to_end
+        if hasattr(thread, "_invoke_excepthook"):
+            thread._invoke_excepthook = _tell_nobody
 
     def _set_timer(self, when_ns: int) -> None:
         if self.handle is not None:

@@ -209,6 +209,13 @@ class ThreadScheduler:
         """Return whether the thread that has the turn was told to end."""
         return self.current is not None and self.current.is_ending
 
+    def call_when_on(self, ident: int, call: Callable[[], object] | None, /) -> bool:
+        """Have a function called by another thread when it next goes on, unless that is None."""
+        thread = next((each for each in self.sim_threads if each.ident == ident), None)
+        if thread is not None:
+            thread.when_on = call
+        return thread is not None
+
     def waits_for_real_work(self) -> bool:
         """Wait a moment for real work, if the loop's thread is to; a thread's timers do so."""
         if self.current is not None or not self.real_work.is_at_work():
@@ -380,9 +387,9 @@ class ThreadScheduler:
         able = [each for each in asleep if not each.is_stopped]
         thread = min(able, key=asleep.__getitem__, default=None)
         when_ns = min(deadline_ns, NEVER if thread is None else asleep[thread])
+        if self._is_interrupted(when_ns, waiter):
+            return True
         if when_ns >= NEVER:
-            if waiter is not None and waiter.hears_from_outside():
-                return True
             raise self._explain_wait(thing)
         if when_ns > now_ns:
             self.kernel.move_to(when_ns)
@@ -390,6 +397,13 @@ class ThreadScheduler:
             return False
         self._run_now(thread)
         return True
+
+    def _is_interrupted(self, until_ns: int, waiter: LoopThreadWaiter | None) -> bool:
+        """Let an alarm ring that comes until then; where nothing else ever comes, ask outside."""
+        alarms: Any = self.kernel.before_block
+        if alarms is not None and alarms.rings_by(until_ns):
+            return True
+        return until_ns >= NEVER and waiter is not None and waiter.hears_from_outside()
 
     def _let_others_go_on(
         self, turns: Turns, deadline_ns: int, waiter: LoopThreadWaiter | None

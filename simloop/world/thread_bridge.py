@@ -13,6 +13,7 @@ from simloop._sandbox import (
     clone_method,
     current,
     foreign,
+    forget_given_up,
     get_ident,
     hear_calls,
     hear_no_calls,
@@ -101,6 +102,10 @@ class ThreadBridge:
     def hear_no_calls(self) -> None:
         """End that."""
         hear_no_calls()
+
+    def forget_thread(self) -> None:
+        """Forget what is known of the calling thread, which has ended."""
+        forget_given_up()
 
 
 def _threads_of_caller() -> Threads | None:

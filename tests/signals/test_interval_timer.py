@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import math
+import queue
 import signal
+import threading
 import time
 
 import pytest
@@ -93,6 +96,95 @@ def test_a_blocking_sleep_is_interrupted_by_what_a_handler_raises(run) -> None:
         return rang
 
     assert run(main) == ["rang"]
+
+
+def at_a_condition():
+    condition = threading.Condition()
+    with condition:
+        condition.wait(1)
+
+
+def at_a_join():
+    thread = threading.Thread(target=time.sleep, args=(0.05,))
+    thread.start()
+    thread.join()
+
+
+def taken():
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+WAITS = {
+    "a lock": lambda: taken().acquire(timeout=1),
+    "a lock, for ever": lambda: taken().acquire(),
+    "a condition": at_a_condition,
+    "an event": lambda: threading.Event().wait(1),
+    "a queue": lambda: queue.Queue().get(timeout=1),
+    "a queue, for ever": lambda: queue.Queue().get(),
+    "a simple queue": lambda: queue.SimpleQueue().get(timeout=1),
+    "a semaphore": lambda: threading.Semaphore(0).acquire(timeout=1),
+    "a future": lambda: concurrent.futures.Future().result(1),
+    "a join": at_a_join,
+}
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_a_blocking_wait_is_interrupted_by_what_a_handler_raises(run, wait) -> None:
+    """The main thread's wait ends at the ring, also one that nothing else would ever end."""
+
+    async def main():
+        signal.signal(signal.SIGALRM, late)
+        begin = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(LateError):
+            WAITS[wait]()
+        return 0.015 < time.monotonic() - begin < 0.9
+
+    assert run(main)
+
+
+def test_a_wait_goes_on_after_a_handler(run) -> None:
+    """A handler that does not raise may be what ends the wait, and else changes nothing."""
+
+    async def main():
+        event, rang = threading.Event(), []
+
+        def ring(*_):
+            rang.append("rang")
+            if len(rang) == 3:
+                event.set()
+
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+        told = event.wait(5)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return told, rang
+
+    assert run(main) == (True, ["rang"] * 3)
+
+
+def test_rings_come_within_a_wait_at_their_times() -> None:
+    """And threads that sleep have their turns in between."""
+
+    async def main():
+        times = []
+        signal.signal(signal.SIGALRM, lambda *_: times.append(("ring", time.monotonic())))
+        signal.setitimer(signal.ITIMER_REAL, 1, 2)
+
+        def work():
+            for _ in range(2):
+                time.sleep(2)
+                times.append(("work", time.monotonic()))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return times
+
+    assert simloop.run(main()) == [("ring", 1), ("work", 2), ("ring", 3), ("work", 4)]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,51 @@ def test_a_deadlock_names_it():
         simloop.run(ask())
 
 
+def serve_lock(jobs):
+    jobs.acquire()
+
+
+def serve_event(jobs):
+    jobs.wait()
+
+
+def serve_condition(jobs):
+    with jobs:
+        jobs.wait()
+
+
+def serve_simple_queue(jobs):
+    jobs.get()
+
+
+@pytest.mark.parametrize(
+    ("serve", "make", "give"),
+    [
+        (serve_lock, threading.Lock, lambda jobs: jobs.locked()),
+        (serve_event, threading.Event, threading.Event.set),
+        (serve_condition, threading.Condition, lambda jobs: jobs.acquire() and jobs.notify()),
+        (serve_simple_queue, queue.SimpleQueue, lambda jobs: jobs.put(1)),
+    ],
+)
+def test_a_deadlock_names_a_thread_of_which_only_what_it_waited_at_is_left(serve, make, give):
+    """Its object is gone; what it served is there still, and a later run uses it."""
+    jobs = make()
+    if serve is serve_lock:
+        jobs.acquire()
+
+    async def begin():
+        threading.Thread(target=serve, args=(jobs,), name="keeper", daemon=True).start()
+
+    async def ask():
+        give(jobs)
+        await asyncio.get_running_loop().create_future()
+
+    simloop.run(begin())
+    gc.collect()
+    with pytest.raises(simloop.DeadlockError, match=r"'keeper' .*ended with an earlier run"):
+        simloop.run(ask())
+
+
 async def stands_in_a_job():
     lock = threading.Lock()
     lock.acquire()

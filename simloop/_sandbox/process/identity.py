@@ -28,7 +28,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from simloop._sandbox.patching.registry import redirect, redirect_present, rewrite, when_loaded
+from simloop._sandbox.patching.registry import (
+    original,
+    redirect,
+    redirect_present,
+    rewrite,
+    when_loaded,
+)
 from simloop._sandbox.permissions import is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
 from simloop.errors import UnsupportedError
@@ -39,7 +45,7 @@ if TYPE_CHECKING:
     from simloop._sandbox.contracts import Identity
     from simloop._sandbox.run_context import RunContext
 
-__all__ = ["number_thread", "real_pid"]
+__all__ = ["number_thread", "real_ident_of", "real_pid", "shown_ident"]
 
 _SEES_REAL = (
     "threading",
@@ -132,6 +138,30 @@ def _is_internal() -> bool:
 def _ident_of(number: int | None, real: int) -> int:
     """Return the identifier that a thread of a run shows, or the real one of another thread."""
     return real if number is None else _FIRST_IDENT + number * _IDENT_STEP
+
+
+def shown_ident(run: RunContext, real: int) -> int:
+    """Return the identifier that a run shows of a thread, given its real one."""
+    return _ident_of(run.numbers.get(real), real)
+
+
+def real_ident_of(run: RunContext, shown: object) -> int | None:
+    """Return the real identifier behind one that a run shows.
+
+    Returns:
+        0 if its thread has ended, or never was; None if this is not how runs show one: a real one,
+        which lies within a page of memory, is never a multiple of pages.
+    """
+    if not isinstance(shown, int):
+        return None
+    number, rest = divmod(shown - _FIRST_IDENT, _IDENT_STEP)
+    if rest or not 0 <= number < _FIRST_IDENT // _IDENT_STEP:
+        return None
+    alive = _real_frames()
+    return next((each for each, its in run.numbers.items() if its == number and each in alive), 0)
+
+
+_real_frames = original(sys._current_frames)
 
 
 def _native_id_of(run: RunContext, number: int | None, real: int) -> int:

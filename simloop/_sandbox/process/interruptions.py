@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType, TracebackType
 
-__all__ = ["Deferring", "Disturbed", "is_of_user", "shield", "unshield"]
+__all__ = ["Deferring", "Disturbed", "is_of_user", "raise_in_program", "shield", "unshield"]
 
 _SIGNALS = tuple(
     getattr(_signal, name)
@@ -183,6 +183,19 @@ class _Later:
         call, self._call = self._call, None
         if call is not None:
             call()
+
+
+def raise_in_program(kind: type[BaseException]) -> None:
+    """Raise an error of the calling thread in the program's next line: the engine runs up to it."""
+
+    def fail() -> None:
+        raise kind
+
+    caller = _caller_of_engine(sys._getframe())
+    if caller is None:
+        fail()
+    else:
+        _Later(fail).call_in(caller, fail)
 
 
 class _Raise:

@@ -11,6 +11,7 @@ Invariant: ``asyncio.Runner`` keeps its handler of Ctrl-C, which is the user's, 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found] # The part in C of signal; typeshed has none.
+import errno
 import os
 import sys
 import threading
@@ -21,7 +22,7 @@ from simloop._sandbox.patching.registry import redirect, redirect_present
 from simloop._sandbox.permissions import escape, is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
 
-from .identity import real_pid
+from .identity import real_ident_of, real_pid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,6 +127,23 @@ for _name in (
 for _name in ("getitimer", "getsignal", "siginterrupt", "set_wakeup_fd"):
     _redirect_signal(_name, harmless=True)
 _redirect_signal("pidfd_send_signal")
+
+
+def _pthread_kill(thread_id: Any, signalnum: Any, /) -> Any:
+    """Ask whether a thread is there, by signal 0; the others are refused, by their audit event."""
+    run = by_thread.get(get_ident())
+    real = None if run is None else real_ident_of(run, thread_id)
+    if real is None:
+        return _real_pthread_kill(thread_id, signalnum)
+    if signalnum and not is_allowed("signals") and not is_allowed("subprocess"):
+        shown = f"signal.pthread_kill({thread_id}, {signalnum})"
+        raise escape(shown, "the signal goes to a real process", "signals")
+    if not real:  # The system would look for it at its address; see pthread_kill(3).
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    return _real_pthread_kill(real, signalnum)
+
+
+_real_pthread_kill: Any = redirect_present(_signal, "pthread_kill", _pthread_kill)
 
 
 def _redirect_process(name: str) -> None:

@@ -17,6 +17,9 @@ Invariants:
   it takes, and after it has given back.
 - A thread without a run waits for real, as outside. So does one of :data:`foreign`, but
   it stands in line meanwhile, so that a release for it tells the world that looks after it.
+- A thread that ends with its run, by ``SystemExit`` in the middle of a call, may not have a lock
+  that the functions above it take for theirs (``Condition.wait`` gives it back and takes it again):
+  it gives back none that it has not. A real thread would have ended there, and given back nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +56,15 @@ if TYPE_CHECKING:
 
     from simloop._sandbox.contracts import Adopted, Threads, Waiter
 
-__all__ = ["foreign", "join_for_real", "threads_of_caller", "wait_in_line", "wake", "wake_all"]
+__all__ = [
+    "foreign",
+    "forget_given_up",
+    "join_for_real",
+    "threads_of_caller",
+    "wait_in_line",
+    "wake",
+    "wake_all",
+]
 
 
 foreign: dict[int, Threads] = {}
@@ -153,20 +164,61 @@ def wake_all(thing: object) -> None:
         waiter.wake()
 
 
+_given_up: dict[int, list[Any]] = {}
+"""Locks that a thread which ends does not have: ``SystemExit`` came where it was taking one, or had
+just given it back. By its identifier; empty but for the moment in which threads end."""
+
+
+def _give_up(lock: Any) -> None:
+    """Take note that the calling thread does not have a lock, if it is at its end."""
+    threads = threads_of_caller()
+    if threads is not None and threads.is_ending():
+        _given_up.setdefault(get_ident(), []).append(lock)
+
+
+def _has_again(lock: Any) -> None:
+    """Take note that it has: the code that runs at its end has taken it."""
+    given_up = _given_up.get(get_ident())
+    if given_up is not None:
+        given_up[:] = [each for each in given_up if each is not lock]
+
+
+def _has_given_up(lock: Any) -> bool:
+    given_up = _given_up.get(get_ident(), ())
+    if type(lock) is RLock:  # It knows whose it is, and how often its owner has taken it.
+        return bool(given_up) and not lock._is_owned()  # type: ignore[attr-defined]  # for Condition
+    return any(each is lock for each in given_up)
+
+
+def forget_given_up() -> None:
+    """Forget what the calling thread does not have: it has ended."""
+    _given_up.pop(get_ident(), None)
+
+
 def _acquire_with(real: Any, lock: Any, blocking: Any, timeout: Any) -> Any:
     """Acquire a lock of either kind by its real method, waiting as the thread's run does."""
     threads = threads_of_caller()
     if threads is None or not blocking or not (timeout == -1 or 0 <= timeout <= _TIMEOUT_MAX):
-        return real(lock, blocking, timeout)  # It raises what is to be raised.
-    if call_hearers:
-        call_hearers[0]()
-    if real(lock, False):
-        return True
+        has_it = real(lock, blocking, timeout)  # It raises what is to be raised.
+    else:
+        try:
+            if call_hearers:
+                call_hearers[0]()
+            has_it = real(lock, False) or _wait_for(threads, real, lock, timeout)
+        except SystemExit:
+            _give_up(lock)
+            raise
+    if _given_up and has_it:
+        _has_again(lock)
+    return has_it
+
+
+def _wait_for(threads: Threads, real: Any, lock: Any, timeout: Any) -> Any:
     if loaded and is_debugger():
-        return real(lock, blocking, timeout)
+        return real(lock, True, timeout)
     if threads.is_foreign:
         with _seen(threads, lock, None if timeout == -1 else timeout):
-            return real(lock, blocking, timeout)
+            return real(lock, True, timeout)
     timeout_ns = None if timeout == -1 else nanoseconds(timeout)
     return wait_in_line(threads, lock, lambda: real(lock, False), timeout_ns)
 
@@ -175,12 +227,22 @@ def _acquire(self: Any, blocking: Any = True, timeout: Any = -1) -> Any:  # noqa
     return _acquire_with(_real_acquire, self, blocking, timeout)
 
 
+def _hear_release(lock: Any) -> None:
+    try:
+        call_hearers[0]()
+    except SystemExit:
+        _give_up(lock)
+        raise
+
+
 def _release(self: Any) -> None:
+    if _given_up and _has_given_up(self):
+        return
     _real_release(self)
     if _lines:
         wake(self)
     if call_hearers:
-        call_hearers[0]()
+        _hear_release(self)
 
 
 def _reacquire(self: Any, blocking: Any = True, timeout: Any = -1) -> Any:  # noqa: FBT002 - its signature
@@ -188,11 +250,13 @@ def _reacquire(self: Any, blocking: Any = True, timeout: Any = -1) -> Any:  # no
 
 
 def _rerelease(self: Any) -> None:
+    if _given_up and _has_given_up(self):
+        return
     _real_rerelease(self)
     if _lines:
         wake(self)
     if call_hearers:
-        call_hearers[0]()
+        _hear_release(self)
 
 
 def _release_save(self: Any) -> Any:
