@@ -8,9 +8,10 @@ Must not know: how an escape is noticed.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simloop.errors import EscapeError, UsageError
 
@@ -18,6 +19,7 @@ from .run_context import by_thread, get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 __all__ = ["ALLOWANCES", "allow", "check_names", "escape", "is_allowed"]
 
@@ -38,8 +40,10 @@ ALLOWANCES = {
 _allowed: ContextVar[tuple[str, ...]] = ContextVar("simloop_allowed", default=())
 
 
-def check_names(names: tuple[str, ...]) -> None:
+def check_names(names: Any) -> None:
     """Refuse names that allow nothing."""
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise UsageError(f"allow={names!r}; it takes a tuple of names: {', '.join(ALLOWANCES)}")
     for name in names:
         if name not in ALLOWANCES:
             raise UsageError(
@@ -48,8 +52,7 @@ def check_names(names: tuple[str, ...]) -> None:
             )
 
 
-@contextmanager
-def allow(*names: str) -> Iterator[None]:
+def allow(*names: str) -> AbstractContextManager[None]:
     """Let the block, and the tasks started in it, reach parts of the real world.
 
     Time stays virtual in the block, and what the world outside answers is not in the seed.
@@ -71,6 +74,11 @@ def allow(*names: str) -> Iterator[None]:
         0
     """
     check_names(names)
+    return _allowing(names)
+
+
+@contextmanager
+def _allowing(names: tuple[str, ...]) -> Iterator[None]:
     token = _allowed.set(_allowed.get() + names)
     try:
         yield

@@ -12,7 +12,7 @@ alike are the same run. A ``KeyboardInterrupt`` is the user's, and always raised
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -28,7 +28,7 @@ from simloop.world.outcome import Outcome
 from simloop.world.running import run_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from simloop._kernel import Kernel
     from simloop._kernel.gate import ChoiceGate
@@ -142,7 +142,7 @@ class Ran:
         )
 
 
-def check_failures(failures: Collection[str]) -> tuple[str, ...]:
+def check_failures(failures: Any) -> tuple[str, ...]:
     """Return the kinds of failures that count.
 
     Raises:
@@ -150,6 +150,11 @@ def check_failures(failures: Collection[str]) -> tuple[str, ...]:
     """
     if isinstance(failures, str):
         failures = (failures,)
+    if not isinstance(failures, Collection) or not failures:
+        raise UsageError(
+            f"failures={failures!r}: it takes the kinds that count as a failure, any of"
+            f" {', '.join(ALL_FAILURES)}"
+        )
     for kind in failures:
         if kind not in ALL_FAILURES:
             raise UsageError(

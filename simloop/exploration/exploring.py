@@ -15,6 +15,7 @@ Invariants:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ from .sweeping.shipping import ship
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
     from simloop._kernel.gate import ChoiceGate
     from simloop.sweeps.journal import Journal
@@ -160,7 +161,7 @@ def check_seconds(seconds: Any) -> None:
 
 def _check_others(seconds: object, seed: object, progress: object, first: Any) -> None:
     check_seconds(seconds)
-    for each in [first] if isinstance(first, str) else first:
+    for each in first if isinstance(first, Collection) and type(first) is not str else [first]:
         if not isinstance(each, Schedule):
             raise UsageError(f"first={each!r}; it takes schedules: Schedule.load() reads a file's")
     if progress is not None and not callable(progress):

@@ -72,7 +72,7 @@ class Sysctl(MutableMapping[str, int]):
 
     @staticmethod
     def _check(name: object) -> None:
-        if name not in _KNOWN:
+        if not isinstance(name, str) or name not in _KNOWN:
             raise UsageError(
                 f"sysctl[{name!r}]: nothing here depends on it; known are {', '.join(_KNOWN)}"
             )

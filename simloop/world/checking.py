@@ -153,7 +153,8 @@ def _check_all(
 
     stop_if_loading()
     workers = WorkerOptions.of(jobs, None)
-    if runs < 2:  # noqa: PLR2004 - two runs make a comparison
+    is_number: bool = isinstance(runs, int)
+    if not is_number or runs < 2:  # noqa: PLR2004 - two runs make a comparison
         raise UsageError(f"check(runs={runs!r}): it takes at least 2 runs to compare")
     program = None if processes is False else Program.of(main, options)
     if processes and program is None:

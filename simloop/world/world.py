@@ -138,7 +138,7 @@ class World(HostedWorld):
             identity=self.process,
             become_loop=_weakly(self, World._become_loop),
             start_date=start_date,
-            allow=tuple(allow),
+            allow=allow,
             strict=strict,
             zone=check_zone(tz),
         )

@@ -11,6 +11,7 @@ that is damaged, of another format or of a later version is refused.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,8 @@ class Schedule:
             UsageError: The file holds none, or one of a later version.
             OSError: It cannot be read.
         """
+        if not isinstance(path, str | os.PathLike):
+            raise UsageError(f"Schedule.load({path!r}): it takes the path of a file")
         try:
             record = json.loads(Path(path).read_text(encoding="utf-8"))
         except ValueError as error:

@@ -138,6 +138,11 @@ class Faults:
                 f"Faults(hosts={hosts!r}): give a collection of hosts or of their names, such as"
                 " ['db'], or None for all"
             )
+        for each in hosts:
+            if not isinstance(each, str) and not hasattr(each, "processes"):
+                raise UsageError(
+                    f"Faults(hosts={hosts!r}): {each!r} is no host, and no name of one"
+                )
 
     def rates(self) -> dict[str, Rate]:
         """Return the kinds that may strike, with how often they do."""
