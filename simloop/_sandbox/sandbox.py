@@ -107,7 +107,7 @@ class Sandbox(RunContext):
         self.become_loop = become_loop
         check_names(allow)
         _check_parts(self)
-        self.allowed = tuple(allow)
+        self.allowed: tuple[str, ...] = tuple(allow)
         self.strict = strict
         self.idle_polls: tuple[int, int] = (0, 0)
         self.reads: Iterator[None] = repeat(None, clock.limits.reads_unseen)
