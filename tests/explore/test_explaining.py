@@ -147,6 +147,8 @@ def table_and_sentences(text):
         ),
         ("late", "sleep of Task-1 (main)", "the loop woke 1 s late for the sleep of Task-1 (main)"),
         ("job", "app.work in thread 2", "app.work in thread 2 went on 1 s later"),
+        ("name", "None", "the answer for the addresses of this machine came 1 s later"),
+        ("name", "db", "the answer for the name 'db' came 1 s later"),
     ],
 )
 def test_what_is_ours_has_words(kind, name, text) -> None:

@@ -98,6 +98,11 @@ def _file(name: str) -> str:
     return f"{end} to {found['listener']}{found['rest']}"
 
 
+def _looked_up(name: str) -> str:
+    """Say what a resolver was asked for: a server that listens everywhere gives it no name."""
+    return "the addresses of this machine" if name in {"None", ""} else f"the name {name!r}"
+
+
 _DELAYED: dict[str, Callable[[str, str], str]] = {
     "stall": lambda name, late: f"after a step of {_step(name)} the loop was away for {late}",
     "cpu": lambda name, late: f"a step of {_step(name)} took {late}",
@@ -106,7 +111,7 @@ _DELAYED: dict[str, Callable[[str, str], str]] = {
     "job": lambda name, late: f"{_told(name)} went on {late} later",
     "done": lambda name, late: f"the end of {_told(name)} was told {late} later",
     "preempt": lambda name, late: f"{thread_name(name.partition(': ')[0])} was held for {late}",
-    "name": lambda name, late: f"the answer for the name {name!r} came {late} later",
+    "name": lambda name, late: f"the answer for {_looked_up(name)} came {late} later",
     "exit": lambda name, late: f"the end of {name} was told {late} later",
     "signal": lambda name, late: f"{name} arrived {late} later",
     "sleep": lambda name, late: f"a sleep of {name} took {late} longer, as I/O would",
