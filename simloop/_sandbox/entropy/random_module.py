@@ -9,9 +9,9 @@ a run. So a run that begins alone begins *untouched*: the hidden generator keeps
 and is of a class that makes the run's, and puts it in place, when anything is asked of it. Only the
 builtins that are bound to it go past its class, and two of these are redirected meanwhile. Whether
 somebody holds others (``draw = random._inst.random``) shows in how often it is referred to; then
-the state is put in place at once. (``random.Random.random(random._inst)``, a method in C called past
-the object, is the one way by which a run that has asked for nothing would draw from the process. To
-close it would cost each draw of every generator; no program is known that goes it.)
+the state is put in place at once. (``random.Random.random(random._inst)``, a method in C called
+past the object, is the one way by which a run that has asked for nothing would draw from the
+process. To close it would cost each draw of every generator; no program is known that goes it.)
 
 That is not enough where other threads draw meanwhile, be it in a run of their own or outside of
 any. So in a process of several threads the hidden generator draws for each from a generator of its
