@@ -28,9 +28,24 @@ def run(request):
     return simloop.run if request.param == "simulated" else asyncio.run
 
 
-def begun(*args) -> threading.Thread:
-    """Return a thread that sleeps for a moment, or for so long."""
-    thread = threading.Thread(target=time.sleep, args=args or (0.05,))
+class Waiting(threading.Thread):
+    """A thread that is there until it is told to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = threading.Event()
+
+    def run(self) -> None:
+        self.may_end.wait()
+
+    def end(self) -> None:
+        self.may_end.set()
+        self.join()
+
+
+def begun() -> Waiting:
+    """Return a thread that is there."""
+    thread = Waiting()
     thread.start()
     return thread
 
@@ -41,7 +56,7 @@ def test_a_thread_is_named_by_a_function_looked_up_before(run) -> None:
     async def main():
         thread = begun()
         named = _set_name(thread.ident, b"worker"), _set_name(threading.get_ident(), b"main")
-        await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(thread.end)
         return named
 
     assert run(main()) == (0, 0)
@@ -57,7 +72,7 @@ def test_a_library_that_is_loaded_in_a_run(run) -> None:
         library.pthread_setname_np(ctypes.c_ulong(thread.ident), b"given")
         library["pthread_getname_np"](ctypes.c_ulong(thread.ident), name, ctypes.c_size_t(16))
         library.pthread_self.restype = ctypes.c_ulong
-        await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(thread.end)
         return name.value, library.pthread_self() == threading.get_ident()
 
     assert run(main()) == (b"given", True)
@@ -68,7 +83,7 @@ def test_a_thread_that_has_ended_is_none() -> None:
 
     async def main():
         thread = begun()
-        await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(thread.end)
         with pytest.raises(ProcessLookupError):
             signal.pthread_kill(thread.ident, 0)
         return _set_name(thread.ident, b"gone")
@@ -83,7 +98,7 @@ def test_a_living_thread_is_told_by_signal_0(run) -> None:
         thread = begun()
         told = [signal.pthread_kill(each, 0) for each in (thread.ident, threading.get_ident())]
         told.append(_LIBC.pthread_kill(ctypes.c_ulong(thread.ident), 0))
-        await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(thread.end)
         return told
 
     assert run(main()) == [None, None, 0]
@@ -198,8 +213,8 @@ def test_an_error_for_a_thread_that_has_ended(run) -> None:
     """There is none such, as the answer tells."""
 
     async def main():
-        thread = begun(0.001)
-        await asyncio.to_thread(thread.join)
+        thread = begun()
+        thread.end()  # By this thread: a real one that is begun now may get its identifier.
         return stop(thread)
 
     assert run(main()) == 0
