@@ -34,6 +34,7 @@ from simloop._sandbox.time import real_clock
 from simloop.errors import DeadlockError, LimitError
 from simloop.net.linux import fcntl_names, os_names, platform_module
 
+from .identity import real_pid
 from .threads import threads_of_caller, wait_in_line, wake, wake_all
 
 if TYPE_CHECKING:
@@ -70,14 +71,6 @@ def _register_semaphores(module: ModuleType) -> None:
     def leave(self: Any, *_exc: object) -> None:
         release(self)
 
-    def make(kind_: int, value: int, maximum: int, name: str, unlinked: Any) -> Any:
-        # No process of the run's will look for the name, and none has to be started that would
-        # unlink it at the end: the first lock of a process is like all others.
-        is_lone = get_ident() in by_thread and not is_allowed("subprocess")
-        return kind(kind_, value, maximum, name, is_lone or unlinked)
-
-    vars(make).update(SEM_VALUE_MAX=kind.SEM_VALUE_MAX, _rebuild=kind._rebuild)
-    entry(module._multiprocessing, "SemLock", make)
     method(kind, "acquire", acquire)
     method(kind, "__enter__", acquire)
     method(kind, "release", release)
@@ -86,6 +79,7 @@ def _register_semaphores(module: ModuleType) -> None:
     for name in ("acquire", "release"):
         entry(module.SemLock, name, _held_by("_semlock", name))
         entry(module.Condition, name, _held_by("_lock", name))
+    entry(module.util.Finalize, "_pid", _maker_of(module.SemLock._cleanup))
 
 
 def _held_by(holder: str, name: str) -> property:
@@ -94,6 +88,22 @@ def _held_by(holder: str, name: str) -> property:
 
     def put(self: Any, value: Any) -> None:
         self.__dict__[name] = value
+
+    return property(get, put)
+
+
+def _maker_of(clean_up: Any) -> property:
+    """Return the attribute by which ``Finalize`` knows who made it: another process cleans nothing.
+
+    The name of a lock is the real process's to remove, in the run or after it.
+    """
+
+    def get(self: Any) -> Any:
+        made_by, shown = self.__dict__["_pid"], os.getpid()
+        return shown if self._callback is clean_up and made_by == real_pid() else made_by
+
+    def put(self: Any, value: Any) -> None:
+        self.__dict__["_pid"] = real_pid() if self._callback is clean_up else value
 
     return property(get, put)
 
