@@ -229,7 +229,7 @@ print(*dict.fromkeys(simloop.simulate(WHAT).digest for _ in range(3)))
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["lock", "pool"])
 def test_the_first_lock_of_a_process_is_like_any_other(what):
-    """Python 3.14 tries a folder then, which is not the run's; and each is cleaned up at the end."""
+    """Python 3.14 tries a folder then, which is not the run's; and all are cleaned up later."""
     done = subprocess.run(
         [sys.executable, "-c", FIRST_LOCK.replace("WHAT", what)],
         capture_output=True,
