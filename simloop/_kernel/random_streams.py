@@ -17,6 +17,10 @@ __all__ = ["RandomStreams"]
 
 _seed = _random.Random.seed  # The one in C.
 
+# The first seed of a process that is a text imports what it is hashed by (Lib/random.py, Python
+# 3.14): here, and not in the middle of a run, which would be another one than the next.
+random.Random("")  # noqa: S311 - nothing is drawn from it
+
 
 class RandomStreams:
     """The named random streams of one seed.
