@@ -67,11 +67,24 @@ async def in_a_handler_at_once(error):
     return 0
 
 
+def send_soon():
+    """Have a thread send the signal; return what tells that it has, however late it was."""
+    pid, sent = os.getpid(), threading.Event()
+
+    def send():
+        os.kill(pid, signal.SIGUSR1)
+        sent.set()
+
+    threading.Timer(0.02, send).start()
+    return sent
+
+
 async def in_a_handler_between_steps(error):
     signal.signal(signal.SIGUSR1, partial(fail, error))
-    pid = os.getpid()
-    threading.Timer(0.02, os.kill, (pid, signal.SIGUSR1)).start()
-    await asyncio.sleep(0.2)
+    sent = send_soon()
+    while not sent.is_set():
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
 
 
 async def in_an_executor(error):
@@ -140,8 +153,10 @@ def in_a_callback_of_a_run(error):
 
 def in_a_handler_while_it_sleeps(error):
     signal.signal(signal.SIGUSR1, partial(fail, error))
-    threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGUSR1)).start()
-    time.sleep(0.2)
+    sent = send_soon()
+    while not sent.is_set():
+        time.sleep(0.01)
+    time.sleep(0.05)
 
 
 PROGRAMS = {
