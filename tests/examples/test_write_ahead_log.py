@@ -24,11 +24,11 @@ def test_a_power_cut_without_a_loss_shows_no_mistake(mistake):
 @pytest.mark.slow
 @pytest.mark.parametrize("mistake", PROGRAM["MISTAKES"])
 def test_each_mistake_is_found_and_shrunk_to_one_power_cut(mistake):
-    """Within 200 schedules, and with what was lost or when the power went as the only deviation."""
+    """Within 200 schedules; what was lost and when the power went are the only deviations."""
     found = simloop.explore(partial(survive, mistake), schedules=200, disk=True)
     (failure,) = found.failures
-    (deviation,) = failure.schedule.deviations
-    assert deviation.kind in ("fault.disk", "choice")
+    kinds = [each.kind for each in failure.schedule.deviations]
+    assert kinds in (["fault.disk"], ["choice"], ["choice", "fault.disk"])
     replayed = simloop.replay(partial(survive, mistake), failure.schedule.token)
     assert str(replayed.error) == str(failure.error)
 
