@@ -168,6 +168,7 @@ class Strikes:
         return [text for _, text in result.failures + result.errors]
 
 
+@pytest.mark.usefixtures("nothing_is_left")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:coroutine .* was never awaited")
 def test_wherever_the_signal_comes_the_test_fails_once_and_the_next_passes(factory) -> None:
