@@ -167,17 +167,18 @@ def test_a_lock_that_another_holds_is_not_given_back_for_it(hooked) -> None:
     assert hooked == []
 
 
+def fail_at_the_end() -> None:
+    try:
+        threading.Event().wait()
+    finally:
+        raise LookupError
+
+
 def test_what_goes_wrong_as_it_ends_is_not_told(hooked) -> None:
     """The process that it was in would be over, and run nothing of it."""
 
-    def idle() -> None:
-        try:
-            threading.Event().wait()
-        finally:
-            raise LookupError
-
     async def main() -> None:
-        threading.Thread(target=idle, daemon=True).start()
+        threading.Thread(target=fail_at_the_end, daemon=True).start()
 
     simloop.run(main())
     assert hooked == []
@@ -188,14 +189,8 @@ def test_a_thread_without_an_object_ends_in_silence(monkeypatch) -> None:
     told: list[object] = []
     monkeypatch.setattr("sys.unraisablehook", told.append)
 
-    def idle() -> None:
-        try:
-            threading.Event().wait()
-        finally:
-            raise LookupError
-
     async def main() -> None:
-        _thread.start_new_thread(idle, ())
+        _thread.start_new_thread(fail_at_the_end, ())
         await asyncio.sleep(0)
 
     simloop.run(main())
