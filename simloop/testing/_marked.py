@@ -336,37 +336,55 @@ def fixture_on_loop(
         is_run: Whether we run the test, and so explore it; a plain one drives its loop itself.
     """
     function = fixturedef.func
-    if fixturedef.scope != "function":
-        pytest.fail(
-            f"the async fixture {fixturedef.argname!r} has scope {fixturedef.scope!r}, and each"
-            " simloop test has a loop of its own; give it scope 'function', or make it sync",
-            pytrace=False,
-        )
-    loop = request.getfixturevalue(_FIXTURE)
-    life = request.node.stash[_life]
-    assert life.loop is loop
-    bound = _bind(function, request.instance)
-    explored = _explored(request.node) if is_run else None
-    if explored is not None:
-        of_schedule = explored[0].FixtureOfSchedule
-
-        def later(**arguments: Any) -> Any:
-            return of_schedule(fixturedef.argname, bound, arguments)
-
-        fixturedef.func = functools.wraps(function, updated=())(later)  # type: ignore[misc]  # the same
-        try:
-            yield
-        finally:
-            fixturedef.func = function  # type: ignore[misc]  # the same
-        return
-    runs = _run_generator if inspect.isasyncgenfunction(function) else _run_coroutine
     # Without its attributes, by which another plugin may know the function for one of its own.
-    plain = functools.wraps(function, updated=())(functools.partial(runs, life, bound, request))
-    fixturedef.func = plain  # type: ignore[misc]  # as every plugin with async fixtures does
+    fixturedef.func = functools.wraps(function, updated=())(  # type: ignore[misc]  # as every plugin with async fixtures does
+        _plain(fixturedef, request, is_run=is_run)
+    )
     try:
         yield
     finally:
         fixturedef.func = function  # type: ignore[misc]  # the same
+
+
+def _plain(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, *, is_run: bool
+) -> Callable[..., Any]:
+    """Return the plain function in place of an async one; for what can't be, one that refuses."""
+    if refusal := _refusal(fixturedef):
+        # By the function and not here: pytest then knows of the failure and takes the fixture down.
+        return functools.partial(_refuse, refusal)
+    loop = request.getfixturevalue(_FIXTURE)
+    life = request.node.stash[_life]
+    assert life.loop is loop
+    bound = _bind(fixturedef.func, request.instance)
+    explored = _explored(request.node) if is_run else None
+    if explored is not None:
+        of_schedule = explored[0].FixtureOfSchedule
+        return lambda **arguments: of_schedule(fixturedef.argname, bound, arguments)
+    runs = _run_generator if inspect.isasyncgenfunction(fixturedef.func) else _run_coroutine
+    return functools.partial(runs, life, bound, request)
+
+
+def _refusal(fixturedef: pytest.FixtureDef[Any]) -> str:
+    """Return why this fixture can't be made on a test's loop, with the way out, or nothing."""
+    name = fixturedef.argname
+    if asyncio._get_running_loop() is not None:
+        return (
+            f"the async fixture {name!r} was asked for while a loop runs, which can't be driven"
+            f" from within; name {name!r} among the test's arguments, or mark the test with"
+            f" pytest.mark.usefixtures({name!r})"
+        )
+    if fixturedef.scope != "function":
+        return (
+            f"the async fixture {name!r} has scope {fixturedef.scope!r}, and each simloop test has"
+            " a loop of its own; give it scope 'function', or make it sync"
+        )
+    return ""
+
+
+def _refuse(text: str, **_arguments: Any) -> None:
+    """Fail the test or its setup by a line without frames."""
+    pytest.fail(text, pytrace=False)
 
 
 def _bind(function: Any, instance: Any) -> Any:

@@ -245,6 +245,21 @@ def test_an_advance_settles_what_it_began() -> None:
     assert simloop.run(main(), autojump=False) == [b"hello", 1.0, 0]
 
 
+@pytest.mark.parametrize("value", ["no", 1, None, 0.0])
+def test_autojump_is_set_to_true_or_false_alone(value) -> None:
+    """``"no"`` would be true, and the clock jump where it was to stand still."""
+
+    async def main() -> bool:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(
+            simloop.UsageError, match=rf"autojump = {value!r}; it takes True or False"
+        ):
+            loop.autojump = value
+        return loop.autojump
+
+    assert simloop.run(main()) is True
+
+
 async def spin(count: int) -> float:
     """Let so many turns go by; return the time."""
     for _ in range(count):

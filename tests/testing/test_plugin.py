@@ -163,6 +163,36 @@ def test_fixtures_of_every_kind_share_the_loop(suite) -> None:
     )
 
 
+@pytest.mark.parametrize("explored", [False, True])
+def test_an_async_fixture_that_is_asked_for_in_the_middle_is_refused_with_the_way_out(
+    suite, explored
+) -> None:
+    """It would have to run on a loop that runs already: pytest's own error speaks of a Runner."""
+    mark = "simloop(explore=2)" if explored else "simloop"
+    result = suite(f"""
+    @pytest.fixture
+    async def one():
+        return 1
+
+    @pytest.fixture
+    def early(request):
+        return request.getfixturevalue("one")
+
+    @pytest.mark.{mark}
+    async def test_in_the_middle(request):
+        request.getfixturevalue("one")
+
+    @pytest.mark.simloop
+    async def test_before(early):
+        assert early == 1
+    """)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*'one' was asked for while a loop runs*name 'one' among the test's*"]
+    )
+    result.stdout.no_fnmatch_line("*Runner*")
+
+
 def test_a_plain_test_can_drive_the_loop(suite) -> None:
     """The fixture gives a test that is not async a loop, with the options of its mark."""
     result = suite("""

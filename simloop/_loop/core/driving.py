@@ -42,11 +42,16 @@ class Driving(LoopState):
         """Whether the clock jumps to the next deadline when nothing is ready.
 
         If not, only :meth:`advance` and the driving calls move it.
+
+        Raises:
+            UsageError: It is set to something that is neither true nor false.
         """
         return self._kernel.autojump
 
     @autojump.setter
     def autojump(self, value: bool) -> None:
+        if value is not True and value is not False:
+            raise UsageError(f"loop.autojump = {value!r}; it takes True or False")
         self._kernel.autojump = value
 
     # From inside ---------------------------------------------------------------------------
