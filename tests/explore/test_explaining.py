@@ -157,6 +157,24 @@ def test_what_is_ours_has_words(kind, name, text) -> None:
     assert sentence(deviation, (0, 1_000_000_000), "") == text
 
 
+def test_a_timer_that_the_program_did_not_set_is_no_timeout_of_its_tasks() -> None:
+    """The answer of a resolver was held; the task that waits for it has set no timeout."""
+
+    async def serve() -> None:
+        (await asyncio.start_server(lambda _reader, writer: writer.close(), port=7000)).close()
+
+    async def main() -> None:
+        task = asyncio.create_task(serve())
+        async with asyncio.timeout(0.5):
+            await asyncio.sleep(0.1)
+            assert task.done()
+
+    found = simloop.explore(main, schedules=30, stop=None)
+    told = " ".join(" ".join(each.explain().split()) for each in found.failures)
+    assert "late for the wait of Task-2 (" in told
+    assert "the timeout of Task-2" not in told
+
+
 def test_rows_begin_where_time_parts() -> None:
     """A step that another one ended late is the cause, though the same steps come in both."""
     plain = [Row(at, "Task-1", f"main(), a.py:{at}", "") for at in range(6)]

@@ -12,6 +12,7 @@ Invariant: a name holds no address of an object, no ephemeral port and no time.
 
 from __future__ import annotations
 
+import asyncio
 from asyncio.futures import _set_result_unless_cancelled  # type: ignore[attr-defined]
 from typing import Any
 
@@ -136,16 +137,26 @@ class ThingNames:
 
 
 def timer_subject(handle: Any) -> tuple[str, Any]:
-    """Return what a timer is, "sleep", "timeout" or "", and the task that waits for it, or None."""
+    """Return what a timer is, and the task that waits for it, or None.
+
+    It is a "sleep", a "timeout", or "" where nobody waits; a "wait" where it is no timer of the
+    program's: what was held, the answer of a resolver for example.
+    """
     future = (handle._args or (None,))[0]
     for entry in getattr(future, "_callbacks", None) or ():
         waiter = entry[0] if isinstance(entry, tuple) else entry
         task = task_of(waiter)
         if task is not None:
-            return "sleep" if handle._callback is _set_result_unless_cancelled else "timeout", task
+            return _kind_of_wait(handle), task
     owner = getattr(handle._callback, "__self__", None)
     task = getattr(owner, "_task", None)
     return ("timeout", task) if hasattr(task, "get_coro") else ("", None)
+
+
+def _kind_of_wait(handle: Any) -> str:
+    if handle._callback is _set_result_unless_cancelled:
+        return "sleep"
+    return "timeout" if isinstance(handle, asyncio.TimerHandle) else "wait"
 
 
 def _task_name(task: Any) -> str:
