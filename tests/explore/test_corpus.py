@@ -25,7 +25,6 @@ if str(ROOT) not in sys.path:  # The corpus is a package of its own, which other
 
 from bugs.registry import BUGS, RIGHT  # noqa: E402 - found by the line above
 
-HEARS_NO_WARNINGS = True  # What the programs left open goes whenever that is, in silence.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -45,7 +45,6 @@ import promise_worker  # noqa: E402 - found by the lines above
 from bugs.registry import BUGS, RIGHT  # noqa: E402 - as above
 from test_promise import DEEDS  # noqa: E402 - as above
 
-HEARS_NO_WARNINGS = True
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

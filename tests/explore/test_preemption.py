@@ -22,7 +22,6 @@ from .threaded_programs import (
     lost_update,
 )
 
-HEARS_NO_WARNINGS = True  # What the programs left open goes whenever that is, in silence.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -21,6 +21,11 @@ from simloop.world.run_options import RunOptions
 from .correct_programs import PROGRAMS
 from .threaded_programs import HOSTED, RIGHT
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 DELAYS = simloop.Delays(sleeps=2.0)
 ALL = Kinds(("ready",))
 
@@ -44,8 +49,6 @@ LIBRARIES = library_programs()
 THREADED = [*RIGHT, *(pytest.param(bug, id=name) for name, (bug, _) in HOSTED.items())]
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     "main",
     [
