@@ -61,19 +61,6 @@ def only_new_garbage():
         gc.unfreeze()
 
 
-@contextlib.contextmanager
-def garbage_of_a_run():
-    """Do so where simloop runs the body: it freezes for itself what is there, and gives it back.
-
-    What its run leaves to its caller is in the second generation.
-    """
-    yield
-    gc.collect(1)
-
-
-_NEW_GARBAGE = {"simloop": garbage_of_a_run, "asyncio": only_new_garbage}
-
-
 @pytest.fixture
 def same(tmp_path):
     """Run a body, ``body(record)``, on both arms; each call in it must have given the same."""
@@ -89,7 +76,7 @@ def same(tmp_path):
                 record.listen_to(asyncio.get_running_loop())
                 await body(record)
 
-            with warnings.catch_warnings(), _NEW_GARBAGE[name]():
+            with warnings.catch_warnings(), only_new_garbage():
                 warnings.simplefilter("ignore", ResourceWarning)
                 Arm(name).run(main, debug=debug)
             records.append(record)
