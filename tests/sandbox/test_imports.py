@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import importlib
 import sys
+import types
 
 import pytest
 
+import simloop
 from simloop._sandbox.patching import registry as patches
 
 
@@ -80,3 +84,32 @@ def test_a_program_may_remove_the_finder(make, late):
     module = importlib.import_module("simloop_late")
     assert late == []
     assert module.answer == 1
+
+
+class ImportsAtItsEnd:
+    """Garbage whose finalizer imports, as the warning of a coroutine that nobody awaited does."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        name = f"imported_at_the_end_{len(sys.modules)}"
+        sys.modules[name] = types.ModuleType(name)
+
+
+def test_garbage_that_imports_breaks_no_run() -> None:
+    """The collector may run while a run looks through the modules that were imported since."""
+    before, thresholds = sys.modules.copy(), gc.get_threshold()
+    try:
+        for turn in range(10):
+            gc.collect()
+            gc.set_threshold(50 + 30 * turn, 10, 10)
+            garbage = [ImportsAtItsEnd() for _ in range(20)]
+            del garbage
+            sys.modules[f"new_{turn}"] = types.ModuleType(f"new_{turn}")
+            assert simloop.run(asyncio.sleep(1, "done")) == "done"
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.collect()
+        for name in [name for name in sys.modules.copy() if name not in before]:
+            del sys.modules[name]

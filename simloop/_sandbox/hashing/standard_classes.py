@@ -114,7 +114,7 @@ def _name_all() -> None:
         cls = getattr(sys.modules.get(module), name, None)
         if cls is not None:
             name_class(cls)
-    for name, loaded in tuple(sys.modules.items()):
+    for name, loaded in sys.modules.copy().items():
         if _is_ours(name) and loaded is not None:  # None blocks an import.
             _name_classes(loaded)
     for name in LATE:

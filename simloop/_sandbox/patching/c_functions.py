@@ -194,9 +194,9 @@ def _originals(found: Any) -> list[Any]:
     """Return the functions written in C that stood where ``found`` stands in a module."""
     places = {
         (home.lstrip("_"), name): None
-        for module in tuple(sys.modules.values())
+        for module in sys.modules.copy().values()
         if type(module) is types.ModuleType
-        for name, value in tuple(vars(module).items())
+        for name, value in vars(module).copy().items()
         if value is found
         for home in (module.__name__, _HOMES.get(module.__name__, ""))
     }

@@ -161,7 +161,7 @@ class ProcessGlobals:
 
     def _swap_modules(self) -> None:
         """Exchange the modules of packages of which the process has its own copies."""
-        names = [name for name in sys.modules if self.has_own_copy_of(name)]
+        names = [name for name in sys.modules.copy() if self.has_own_copy_of(name)]
         others = {name: sys.modules.pop(name) for name in names}
         sys.modules.update(self._modules)
         self._modules = others

@@ -382,7 +382,8 @@ def _look_for_awaited() -> None:
     for name in [name for name in _awaited if sys.modules.get(name) is not None]:
         for register in _awaited.pop(name):
             register(sys.modules[name])
-    for name, module in tuple(sys.modules.items()):
+    # Copied in one go: what is collected between two names may import, as Python's own warnings do.
+    for name, module in sys.modules.copy().items():
         _register_of_package(name, module)
 
 

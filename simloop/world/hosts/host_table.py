@@ -283,7 +283,9 @@ def _is_kernel(code: CodeType) -> bool:
 
 
 _KERNEL_FILES = tuple(
-    module.__file__ for name, module in sys.modules.items() if name.startswith("simloop._kernel.")
+    module.__file__
+    for name, module in sys.modules.copy().items()
+    if name.startswith("simloop._kernel.")
 )
 
 
