@@ -15,7 +15,7 @@ from simloop._kernel.safe_looks import text_of
 from simloop.errors import SimError
 
 from .properties.tallies import Tally, never_true
-from .same_failure import Identity, identity_of
+from .same_failure import Identity, identity_of, manner_of
 
 if TYPE_CHECKING:
     from simloop.world.outcome import Outcome
@@ -77,7 +77,8 @@ class Failure:
         count = len(self.schedule.deviations)
         what = f"{count} deviation{'' if count == 1 else 's'}"
         shown = text_of(self.error).splitlines()[:1]
-        text = f"{self.identity}{': ' if shown and shown[0] else ''}{''.join(shown)}"
+        text = f"{manner_of(self.kind)}{self.identity}"
+        text += f"{': ' if shown and shown[0] else ''}{''.join(shown)}"
         return f"{text}\n    schedule {self.found_at}, {what}, token {self.schedule.token}"
 
 

@@ -21,7 +21,7 @@ from simloop.errors import DeadlockError, PropertyError, SimError
 if TYPE_CHECKING:
     from traceback import FrameSummary
 
-__all__ = ["Identity", "identity_of", "is_foreign", "is_library", "place_of"]
+__all__ = ["Identity", "identity_of", "is_foreign", "is_library", "manner_of", "place_of"]
 
 _FOREIGN = (
     os.path.dirname(asyncio.__file__) + os.sep,  # noqa: PTH120 - text, compared with text
@@ -29,6 +29,9 @@ _FOREIGN = (
 )
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 _PACKAGES = tuple(sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib"))
+
+
+_MANNERS = {"unretrieved": "nobody retrieved ", "callback": "a callback raised "}
 
 
 class Identity(NamedTuple):
@@ -59,6 +62,16 @@ def identity_of(error: BaseException) -> Identity:
         return Identity(kind, tuple(sorted(dict.fromkeys(error.places))))
     frame = place_of(error)
     return Identity(kind, () if frame is None else (f"{frame.filename}:{frame.lineno}",))
+
+
+def manner_of(kind: str) -> str:
+    """Return how an error of this kind came, to stand before it; nothing where it was raised.
+
+    Example:
+        >>> manner_of("unretrieved") + "KeyError", manner_of("error") + "KeyError"
+        ('nobody retrieved KeyError', 'KeyError')
+    """
+    return _MANNERS.get(kind, "")
 
 
 def place_of(error: BaseException) -> FrameSummary | None:

@@ -133,12 +133,12 @@ def table_and_sentences(text):
         (
             "stall",
             "simloop._loop.transports.stream_transport.StreamTransport._read_step",
-            "after a step of the loop's reading and writing the loop was away for 1 s",
+            "after the loop's reading and writing the loop was away for 1 s",
         ),
         (
             "stall",
             "asyncio.futures._set_result_unless_cancelled",
-            "after a step of the end of a sleep the loop was away for 1 s",
+            "after the end of a sleep the loop was away for 1 s",
         ),
         (
             "late",
@@ -146,6 +146,28 @@ def table_and_sentences(text):
             "m/the main program in thread 1 woke 1 s late",
         ),
         ("late", "sleep of Task-1 (main)", "the loop woke 1 s late for the sleep of Task-1 (main)"),
+        (
+            "late",
+            "simloop.net.wire.path.Path._arrive",
+            "the loop woke 1 s late for the arrival of a packet",
+        ),
+        (
+            "late",
+            "simloop.world.faults.campaign.Campaign._draw",
+            "the loop woke 1 s late for a fault",
+        ),
+        (
+            "stall",
+            "db/asyncio.futures._set_result_unless_cancelled",
+            "after the end of a sleep on db the loop was away for 1 s",
+        ),
+        (
+            "stall",
+            "db/simloop._loop.io.readiness.Readiness._poll",
+            "after some work of the loop's own on db the loop was away for 1 s",
+        ),
+        ("cpu", "Task-1: app.fetch", "a step of Task-1 (fetch) took 1 s"),
+        ("stall", "", "after the start the loop was away for 1 s"),
         ("job", "app.work in thread 2", "app.work in thread 2 went on 1 s later"),
         ("name", "None", "the answer for the addresses of this machine came 1 s later"),
         ("name", "db", "the answer for the name 'db' came 1 s later"),
@@ -155,6 +177,43 @@ def test_what_is_ours_has_words(kind, name, text) -> None:
     """A name of the engine's says nothing to who wrote the program."""
     deviation = simloop.Deviation(kind, name, 1, 90)
     assert sentence(deviation, (0, 1_000_000_000), "") == text
+
+
+async def leaves_an_error() -> None:
+    """Fail in a task that nobody awaits."""
+
+    async def fail() -> None:
+        await asyncio.sleep(0.01)
+        raise LookupError("lost")
+
+    task = asyncio.create_task(fail())
+    await asyncio.sleep(1)
+    del task
+    await asyncio.sleep(1)
+
+
+async def fails_in_a_callback() -> None:
+    """Fail in a callback, of which asyncio tells its exception handler alone."""
+    asyncio.get_running_loop().call_later(0.5, {}.__getitem__, "missing")
+    await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize(
+    ("main", "kind", "told"),
+    [
+        (leaves_an_error, "unretrieved", "nobody retrieved LookupError at"),
+        (fails_in_a_callback, "callback", "a callback raised KeyError at"),
+    ],
+    ids=["unretrieved", "callback"],
+)
+def test_an_error_that_ended_nothing_is_told_as_one(main, kind, told) -> None:
+    """The program itself ends well: that it "fails: LookupError" would send a reader astray."""
+    found = simloop.explore(main, schedules=1, failures=(kind,))
+    assert told in str(found)
+    text = found.failures[0].explain()
+    assert f"{main.__name__} fails: {told}" in text
+    assert "The error ended nothing: the program went on" in text
+    assert f"of the kind {kind!r}" in " ".join(text.split())
 
 
 def test_a_timer_that_the_program_did_not_set_is_no_timeout_of_its_tasks() -> None:

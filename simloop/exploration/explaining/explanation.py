@@ -19,7 +19,7 @@ from simloop._kernel.safe_looks import printable, text_of
 from simloop._loop.asking.thing_names import timer_subject
 from simloop.exploration.gates import ByKey
 from simloop.exploration.program import quiet
-from simloop.exploration.same_failure import identity_of, place_of
+from simloop.exploration.same_failure import identity_of, manner_of, place_of
 from simloop.trace.labels import name_of
 
 from .columns import Column, aligned, room, side_by_side
@@ -27,6 +27,8 @@ from .step_log import Place, Row, StepLog, place_of_caller, place_of_task
 from .words import sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simloop.exploration.explored_run import ExploredWorld, Ran
     from simloop.exploration.findings import Failure
     from simloop.exploration.gates import Key, RecordingGate
@@ -57,7 +59,7 @@ class Explanation:
     replay: str
     """What to call to see it again."""
     note: str = ""
-    """What a reader must know of the strategy."""
+    """What a reader must know of the strategy, and of an error that did not end the program."""
     moments_ns: tuple[int, ...] = ()
     """When each deviation came, in nanoseconds; -1 for one that took no time."""
 
@@ -87,7 +89,7 @@ class Explanation:
         else:
             lines.append("It fails undisturbed: no delay is needed.")
         if self.note:
-            lines += ["", self.note]
+            lines += ["", *wrap(self.note, room())]
         return "\n".join([*lines, "", f"Replay: {self.replay}"])
 
     def to_json(self) -> dict[str, Any]:
@@ -113,7 +115,7 @@ def explanation_of(failure: Failure) -> Explanation:
     source = "" if frame is None else linecache.getline(frame.filename, frame.lineno or 0).strip()
     text = text_of(error).splitlines()
     return Explanation(
-        what=f"{failure.program.name} fails: {identity_of(error)}",
+        what=f"{failure.program.name} fails: {manner_of(failure.kind)}{identity_of(error)}",
         source=source,
         text=tuple(text[:_TEXT_LINES]),
         deviations=tuple(failing.sentences()),
@@ -121,9 +123,19 @@ def explanation_of(failure: Failure) -> Explanation:
         failing=tuple(failing.log.rows),
         end=end_of(failing.ran),
         replay=failure.program.replay_line.replace("{token}", failure.schedule.token),
-        note="Ready callbacks were permuted: stricter than asyncio." if permuted else "",
+        note=" ".join(_notes(failure, permuted=permuted)),
         moments_ns=tuple(failing.moments_ns()),
     )
+
+
+def _notes(failure: Failure, *, permuted: bool) -> Iterator[str]:
+    if manner_of(failure.kind):
+        yield (
+            "The error ended nothing: the program went on, and asyncio logs such a one. It counts"
+            f" as a failure of the kind {failure.kind!r}, if failures= has that."
+        )
+    if permuted:
+        yield "Ready callbacks were permuted: stricter than asyncio."
 
 
 def end_of(ran: Ran) -> str:
@@ -133,7 +145,8 @@ def end_of(ran: Ran) -> str:
         return f"{time} the end"
     frame = place_of(ran.error)
     where = "" if frame is None else f" at {Path(frame.filename).name}:{frame.lineno}"
-    return f"{time} {type(ran.error).__qualname__}{where}"
+    manner = manner_of(ran.kind or "")
+    return f"{time} {'the end; ' if manner else ''}{manner}{type(ran.error).__qualname__}{where}"
 
 
 class _FailingRun:

@@ -40,6 +40,8 @@ _OURS = (
     ("asyncio.", "asyncio"),
     ("simloop._loop.transports.", "the loop's reading and writing"),
     ("simloop.world.hosts.program_thread.", "the main program"),
+    ("simloop.net.", "the arrival of a packet"),
+    ("simloop.world.faults.", "a fault"),
     ("simloop.", "the loop"),
 )
 """What the author of a program does not know, by how its name begins, and what it is to them."""
@@ -58,19 +60,37 @@ def _told(name: str) -> str:
     )
 
 
+def _noun(name: str, article: str) -> str:
+    """Return a name with an article; what is ours has one, and says behind it on which host.
+
+    Example:
+        >>> _noun("sleep of Task-1 (main)", "the")
+        'the sleep of Task-1 (main)'
+        >>> _noun("db/simloop.net.wire.path.Path._arrive", "the")
+        'the arrival of a packet on db'
+    """
+    host, slash, what = name.rpartition("/")
+    if not _DOTTED.fullmatch(what):
+        return f"{article} {_told(name)}"
+    told = _told(what)
+    if told == "the loop":
+        told = "some work of the loop's own"
+    return f"{told} on {host}" if slash else told
+
+
 def _step(name: str) -> str:
     """Return what a step is called: ``Task-1: module.function`` is a step of Task-1."""
     task, colon, function = name.partition(": ")
-    if not colon:
-        return _told(name) or "the start"
-    return f"{task} ({function.rpartition('.')[2]})"
+    if colon:
+        return f"a step of {task} ({function.rpartition('.')[2]})"
+    return _noun(name, "a step of") if name else "the start"
 
 
 def _woke(name: str, late: str) -> str:
     """Say who woke late: a thread by itself, a loop for what it waited for."""
     if " in thread " in name:
         return f"{_told(name)} woke {late} late"
-    return f"the loop woke {late} late for the {_told(name)}"
+    return f"the loop woke {late} late for {_noun(name, 'the')}"
 
 
 def thread_name(name: str) -> str:
@@ -104,8 +124,8 @@ def _looked_up(name: str) -> str:
 
 
 _DELAYED: dict[str, Callable[[str, str], str]] = {
-    "stall": lambda name, late: f"after a step of {_step(name)} the loop was away for {late}",
-    "cpu": lambda name, late: f"a step of {_step(name)} took {late}",
+    "stall": lambda name, late: f"after {_step(name)} the loop was away for {late}",
+    "cpu": lambda name, late: f"{_step(name)} took {late}",
     "late": _woke,
     "hold": lambda name, late: f"what arrived at {_file(name)} was told {late} later",
     "job": lambda name, late: f"{_told(name)} went on {late} later",
