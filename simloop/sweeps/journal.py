@@ -82,6 +82,8 @@ class Journal:
             self.path: Path = Path(path)
         except TypeError:
             raise UsageError(f"journal={path!r}; it takes the path of a file") from None
+        if path == "":  # Which would be the current folder.
+            raise UsageError("journal='', which is no path; it takes the path of a file")
         try:
             with ExitStack() as opened:
                 self._connection: sqlite3.Connection = _opened(self.path)

@@ -25,10 +25,11 @@ import pytest
 from simloop._sandbox import drop_engine_entries
 from simloop._sandbox.time import real_clock
 from simloop.errors import UsageError
-from simloop.exploration.properties.tallies import Tally, add_up, demand
+from simloop.exploration.properties.tallies import Tally, add_up
 from simloop.trace.plain_text import let_stand
 
 from ._life import TestRun, options_of
+from ._required import demand_of_test, required_of
 from ._settings import SETTINGS, read_seed
 from ._traces import line_of, trace_path, tracing, with_error
 
@@ -104,21 +105,6 @@ def _options(item: pytest.Item) -> RunOptions:
     except UsageError as error:
         refusal = str(error)
     pytest.fail(refusal, pytrace=False)
-
-
-def _required(item: pytest.Item) -> list[str]:
-    """Return the properties that a test's marks require to be true, the furthest mark's first."""
-    names: list[str] = []
-    for mark in reversed(list(item.iter_markers(_MARK))):
-        given = mark.kwargs.get("require", ())
-        if isinstance(given, str) or not all(isinstance(name, str) for name in given):
-            pytest.fail(
-                f"the mark {_MARK} of {item.nodeid} got require={given!r};"
-                " it takes a list of names",
-                pytrace=False,
-            )
-        names += given
-    return list(dict.fromkeys(names))
 
 
 def name_folder(config: pytest.Config) -> None:
@@ -246,20 +232,20 @@ def run_test(item: pytest.Function, function: Any) -> bool:
         if hasattr(function, "hypothesis"):
             _let_examples_be_explored(item, function, explored[1])
             return False
-        explored[0].run(item, function, explored[1], _given(item)[0], _required(item))
+        explored[0].run(item, function, explored[1], _given(item)[0], required_of(item))
         return True
     if hasattr(function, "hypothesis"):
         _let_examples_run(item, function.hypothesis)
         return False  # Hypothesis calls it, as a plain function from now on.
     arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
-    required = _required(item)
+    required = required_of(item)
     result = function(**arguments)
     if inspect.iscoroutine(result):
         life = item.stash[_life]
         life.run(result)
         life.finish()
         if required:
-            demand(life.tallies(), required)
+            demand_of_test(life.tallies(), required)
     return True
 
 
@@ -315,7 +301,7 @@ def _let_examples_be_explored(item: pytest.Function, function: Any, asked: Any) 
 def check_examples(item: pytest.Item) -> None:
     """Demand what a test requires of all examples together, where Hypothesis has run some."""
     if (total := item.stash.get(_total, None)) is not None:
-        demand(total, _required(item))
+        demand_of_test(total, required_of(item))
 
 
 def explain_example(item: pytest.Item) -> None:

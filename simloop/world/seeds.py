@@ -19,7 +19,7 @@ _LISTED_MAX = 10_000_000
 
 
 def listed_seeds(call: str, seeds: Any) -> Sequence[int | str]:
-    """Return seeds as a sequence; a range of any length stays what it is.
+    """Return seeds as a sequence, each once; a range of any length stays what it is.
 
     Args:
         call: What they were given to, for the error.
@@ -29,7 +29,7 @@ def listed_seeds(call: str, seeds: Any) -> Sequence[int | str]:
         UsageError: They are none, one of them is no seed, or they have no end.
 
     Example:
-        >>> listed_seeds("check()", {7: None, 9: None})
+        >>> listed_seeds("check()", [7, 9, 7])
         [7, 9]
     """
     if isinstance(seeds, range):
@@ -47,4 +47,4 @@ def listed_seeds(call: str, seeds: Any) -> Sequence[int | str]:
     for seed in () if isinstance(listed, range) else listed:
         if not isinstance(seed, int | str):
             raise UsageError(f"{call} got {seed!r} among seeds=; a seed is an integer or a string")
-    return listed
+    return listed if isinstance(listed, range) else list(dict.fromkeys(listed))

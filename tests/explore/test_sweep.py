@@ -6,11 +6,15 @@ import asyncio
 import ctypes
 import random
 import signal
+from contextlib import closing
 
 import pytest
 
 import simloop
 from simloop.errors import NondeterminismError, SimError, UsageError
+from simloop.exploration.sweeping.journal_report import report_of
+from simloop.sweeps.journal import Journal, read_journal
+from simloop.sweeps.sweeping import LostRun
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -38,7 +42,7 @@ def by_hand(seeds):
     return found
 
 
-SEEDS = pytest.mark.parametrize("seeds", [range(150), range(7, 150, 3), ["a", 1, "b", *range(90)]])
+SEEDS = pytest.mark.parametrize("seeds", [range(150), range(7, 150, 3), ["a", 99, "b", *range(90)]])
 
 
 @SEEDS
@@ -145,3 +149,22 @@ def test_a_seed_that_breaks_its_process_is_named() -> None:
     assert "Lost: seed 77: its process died of SIGSEGV" in str(swept)
     with pytest.raises(SimError, match="seed 77: "):
         swept.raise_first()
+
+
+@pytest.mark.parametrize("seeds", [range(10, 30, 2), [3, 1, 4, 15, 9, 2, 6, 5, 35, 8]])
+def test_a_journal_names_a_lost_seed_as_the_sweep_does(seeds, tmp_path) -> None:
+    """Its number among the seeds reads like a seed, and is another one's."""
+    path = tmp_path / "journal"
+    simloop.sweep(unlucky, seeds=seeds, journal=path)
+    with closing(Journal(path, read_journal(path)[0].about)) as journal:
+        journal.keep_lost(LostRun(9, "it died"))
+    ((name, how),) = report_of(read_journal(path)).lost
+    assert how == "it died"
+    expected = f"seed {seeds[8]}" if isinstance(seeds, range) else "the seed at place 9 of the list"
+    assert name == expected
+
+
+def test_a_seed_that_is_given_twice_is_one_run() -> None:
+    """What is counted is seeds, and a seed is one run."""
+    swept = simloop.sweep(unlucky, seeds=[5, 7, 5, 5])
+    assert swept.ran == 2

@@ -115,6 +115,13 @@ def test_a_full_disk_is_told(tmp_path) -> None:
     assert list(read_journal(tmp_path / "journal")[0].done) == [(1, 10)]
 
 
+@pytest.mark.parametrize("path", ["", 5, None])
+def test_what_is_no_path_is_told(path) -> None:
+    """An empty string would be the current folder, of which no error could say what was given."""
+    with pytest.raises(UsageError, match=f"journal={path!r}.*it takes the path of a file"):
+        Journal(path, ABOUT)
+
+
 CUTS = st.lists(st.integers(1, 40), min_size=2, max_size=12, unique=True).map(sorted)
 
 

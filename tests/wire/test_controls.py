@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 
 import pytest
 
@@ -502,6 +503,21 @@ def test_what_means_nothing_is_refused_at_the_call(machines, call):
     """Hosts that are not there, both sides the same, times below 0: a UsageError."""
     with pytest.raises(UsageError):
         call(machines().net)
+
+
+@pytest.mark.parametrize(
+    ("latency", "told"),
+    [
+        (-1, "latency=-1: pass a finite number, not below 0"),
+        ((2, 1), "latency=(2, 1): high is below low"),
+        ((0, NAN), "latency=(0, nan): pass a finite number, not below 0"),
+        ("1 s", "latency='1 s' is none: pass seconds, (low, high), or"),
+    ],
+)
+def test_a_latency_is_refused_as_it_was_given(machines, latency, told):
+    """``constant(seconds=-1)`` is a call that the user has not made."""
+    with pytest.raises(UsageError, match=re.escape(told)):
+        machines().net.configure(latency=latency)
 
 
 @pytest.mark.parametrize("answer", ["raises", "Drop"])

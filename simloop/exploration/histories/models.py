@@ -12,7 +12,7 @@ Invariants: a step depends on its arguments only and changes none of them. State
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from simloop.errors import UsageError
 
@@ -134,7 +134,7 @@ class Model:
         client = operation.client if self.looks_at_client else None
         return Call(operation.op, operation.args, client)
 
-    def refuse(self, call: Call, known: str) -> Any:
+    def refuse(self, call: Call, known: str) -> NoReturn:
         """Refuse an operation, naming those that the model knows.
 
         Raises:

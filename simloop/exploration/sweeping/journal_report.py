@@ -6,6 +6,7 @@ Owns: adding up what journals hold, and the table. Must not know: how a page loo
 from __future__ import annotations
 
 import datetime as dt
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ __all__ = ["FailureRow", "JournalReport", "report_of"]
 _POINTS_MAX = 600
 _PAUSE_S = 60.0
 """A longer pause between two parts is a sweep that was stopped."""
+
+_RANGE = re.compile(r"from (-?\d+) by (-?\d+)")
+"""How a sweep tells in its journal that its seeds are a range."""
 
 
 @attrs.define
@@ -153,8 +157,22 @@ def _row_of(kept: Kept, finding: Finding) -> FailureRow:
 
 def _which(kept: Kept, number: int, detail: dict[str, Any] | None) -> str:
     if kept.about["kind"] == "seeds":
-        return f"seed number {number}" if detail is None else f"seed {detail['seed']!r}"
+        return _seed(kept.about["seeds"], number) if detail is None else f"seed {detail['seed']!r}"
     return f"schedule {number} of seed {kept.about['seed']!r}"
+
+
+def _seed(told: str, number: int) -> str:
+    """Return the seed of a run, by its number; its place where the journal does not know the list.
+
+    Example:
+        >>> _seed("from 100 by 2", 3)
+        'seed 104'
+    """
+    of_range = _RANGE.fullmatch(told)
+    if of_range is None:
+        return f"the seed at place {number} of the list"
+    first, step = map(int, of_range.groups())
+    return f"seed {first + (number - 1) * step}"
 
 
 def _token(about: dict[str, Any], detail: dict[str, Any]) -> str:

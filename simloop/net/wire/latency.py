@@ -142,10 +142,13 @@ def as_latency(value: object) -> Latency:
     """Return what ``configure(latency=value)`` means: seconds, (low, high), or a distribution."""
     if isinstance(value, Latency):
         return value
-    if isinstance(value, tuple) and len(value) == _PAIR:
-        return uniform(*value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return constant(value)
+    try:
+        if isinstance(value, tuple) and len(value) == _PAIR:
+            return uniform(*value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return constant(value)
+    except UsageError as error:  # Of a call that the user has not made.
+        raise UsageError(f"latency={value!r}: {str(error).partition(': ')[2]}") from None
     raise UsageError(
         f"latency={value!r} is none: pass seconds, (low, high), or one of simloop.latency, such as "
         f"simloop.latency.exponential(0.05, minimum=0.01)"

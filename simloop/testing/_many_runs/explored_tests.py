@@ -21,8 +21,8 @@ import pytest
 
 from simloop.errors import NondeterminismError, UsageError
 from simloop.exploration.keeping import FOLDER, KeptSchedules
-from simloop.exploration.properties.tallies import demand
 from simloop.exploration.replaying import replay_program, schedule_of
+from simloop.testing._required import demand_of_test
 from simloop.testing._settings import SETTINGS
 from simloop.testing._traces import trace_path, tracing, with_error
 
@@ -136,7 +136,7 @@ def run(
             found = _explore(item, main, asked, options, name)
             if ended:
                 raise ended[0].with_traceback(None)
-            demand(found.properties, required)
+            demand_of_test(found.properties, required)
     except (UsageError, NondeterminismError) as error:
         refusal = str(error)
     else:
