@@ -126,8 +126,9 @@ def turns_of_many_loops(  # noqa: C901,PLR0912,PLR0915 - as above
     popleft, append, arrive = ready.popleft, ready.append, io_ready.popleft
     many: Any = kernel._many
     tell = many[0]
-    current = kernel.current  # Who changes it also changes ``_many``.
+    events, current = kernel.events, kernel.current  # Who changes it also changes ``_many``.
     handle: Handle | TimerHandle | None
+    args: Any
     try:
         while True:
             rest = iter(FEW[count]) if count < MANY else repeat(None, count)
@@ -145,12 +146,18 @@ def turns_of_many_loops(  # noqa: C901,PLR0912,PLR0915 - as above
                             kernel.steps -= 1
                             continue
                         kernel.current = current = loop
-                        loop._step_into()
+                        if loop is not events:  # Of no process, as a packet's arrival.
+                            loop._step_into()
                     if tell is not None:
                         tell(kernel.now_ns, handle)
                     try:
                         try:
-                            result = handle._context.run(callback, *args)  # type: ignore[misc]  # as above
+                            if not args:  # Most steps: to spread nothing costs more than to ask.
+                                result = handle._context.run(callback)
+                            elif len(args) == 1:
+                                result = handle._context.run(callback, args[0])
+                            else:
+                                result = handle._context.run(callback, *args)
                         except (SystemExit, KeyboardInterrupt):
                             raise
                         except BaseException as error:  # noqa: BLE001 - as above
