@@ -287,9 +287,9 @@ class World(HostedWorld):
         asyncio._set_running_loop(loop)
         if self.has_lone_hooks:
             share_generator_hooks(self)
-        context = process.context
-        if context is not self.sandbox.further:
-            self.sandbox.switch_to(self.sandbox if context is None else context)
+        context, sandbox = process.context, self.sandbox
+        if context is not sandbox.further:
+            sandbox.switch_to(sandbox if context is None else context)
             for tell in self._switch_hearers:
                 tell(f"{process.label}{process.pid}")
 

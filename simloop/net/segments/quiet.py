@@ -24,7 +24,7 @@ from simloop.net.inet.tcp_states import ESTABLISHED
 from .round_trip import RTO_MAX_NS, RTO_MIN_NS
 from .sending import PINGPONG_NS, Segment, Trouble
 from .timeouts import Meaning, Timeouts
-from .timer import FAR_NS
+from .timer import FAR_NS, wheel_ns
 
 if TYPE_CHECKING:
     from simloop.net.host import Host
@@ -126,7 +126,7 @@ class Quiet(Timeouts):
         if timer.event_ns <= due_ns:  # As ``start_at`` does, where an event stands before it.
             timer.due_ns, timer.set_ns = due_ns, now_ns
         else:
-            timer.start_at(due_ns, now_ns)
+            timer.start_event(wheel_ns(due_ns, now_ns))
         return True
 
     def take_packet_quietly(self, packet: Packet) -> bool:
@@ -137,10 +137,11 @@ class Quiet(Timeouts):
             and self.take_quietly(packet.data, packet.seq, packet.ack, packet.window)
         )
 
-    def take_quietly(self, data: bytes, seq: int, ack: int, window: int) -> bool:
+    def take_quietly(self, data: bytes, seq: int, ack: int, window: int) -> bool:  # noqa: C901,PLR0912 - flat
         """Take the next data, or an acknowledgement of all that is out, or both."""
         sock = self.socket
         segments, unsent = self.segments, sock.unsent
+        end = seq + len(data)
         if (
             seq != self.rcv_nxt
             or sock.state is not ESTABLISHED
@@ -148,7 +149,7 @@ class Quiet(Timeouts):
             or self.ranges
             or (unsent is not None and unsent.size)
             or sock.is_shut_read
-            or seq + len(data) > self.ack_right
+            or end > self.ack_right
             or self.probe_end
         ):
             return False
@@ -170,8 +171,29 @@ class Quiet(Timeouts):
         self.heard_ns = now_ns
         self.probes = 0
         self.probing_since_ns = None
-        if data:
-            self._take_data(data, now_ns)
+        if end == seq:
+            return True
+        # Give the program the data, and acknowledge it by and by.
+        self.rcv_nxt = end
+        inbox = sock.inbox
+        inbox.chunks.append(data)
+        inbox.size += end - seq
+        watcher = sock.on_readable
+        if watcher is not None:
+            watcher()
+        if self.is_over:
+            return True
+        self.received_ns = now_ns
+        srtt_ns = self.trip.srtt_ns
+        if now_ns - self._adjusted_ns >= srtt_ns:
+            self._adjust(now_ns, srtt_ns)
+        if inbox.size * 2 > self.capacity:
+            self.blocked = True
+        unacknowledged = self.rcv_nxt - self.ack_sent
+        if unacknowledged > self.mss or (unacknowledged and not self.answers):
+            self.send_ack()
+        elif unacknowledged and self.ack_due_ns is None:
+            self.acks.delay(self, now_ns)
         return True
 
     def _take_ack(self, segment: Segment, ack: int, now_ns: int) -> None:
@@ -188,30 +210,6 @@ class Quiet(Timeouts):
             self.heard_ns = now_ns
             self._grow(1)
         timer = self.timer
-        if timer.event_ns - now_ns < FAR_NS:
-            timer.stop()
-        else:
-            timer.due_ns = None
-
-    def _take_data(self, data: bytes, now_ns: int) -> None:
-        """Give the program some data, and acknowledge it by and by."""
-        sock = self.socket
-        inbox = sock.inbox
-        self.rcv_nxt += len(data)
-        inbox.chunks.append(data)
-        inbox.size += len(data)
-        watcher = sock.on_readable
-        if watcher is not None:
-            watcher()
-        if self.is_over:
-            return
-        self.received_ns = now_ns
-        if now_ns - self._adjusted_ns >= self.trip.srtt_ns:
-            self._adjust(now_ns, self.trip.srtt_ns)
-        if inbox.size * 2 > self.capacity:
-            self.blocked = True
-        unacknowledged = self.rcv_nxt - self.ack_sent
-        if unacknowledged > self.mss or (unacknowledged and not self.answers):
-            self.send_ack()
-        elif unacknowledged and self.ack_due_ns is None:
-            self.acks.delay(self, now_ns)
+        timer.due_ns = None
+        if timer.event_ns - now_ns < FAR_NS:  # As ``stop`` does.
+            timer.forget_event()
