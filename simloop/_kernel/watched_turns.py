@@ -141,13 +141,15 @@ def turns_of_many_loops(  # noqa: C901,PLR0912,PLR0915 - as above
                         continue
                     loop = handle._loop
                     if loop is not current:
-                        if loop._stash is not None:
+                        if loop is events:  # Of no process, as a packet's arrival.
+                            kernel.current = current = loop
+                        elif loop._stash is None:
+                            kernel.current = current = loop
+                            loop._step_into()
+                        else:
                             loop._stash.append(handle)
                             kernel.steps -= 1
                             continue
-                        kernel.current = current = loop
-                        if loop is not events:  # Of no process, as a packet's arrival.
-                            loop._step_into()
                     if tell is not None:
                         tell(kernel.now_ns, handle)
                     try:

@@ -137,7 +137,7 @@ class Quiet(Timeouts):
             and self.take_quietly(packet.data, packet.seq, packet.ack, packet.window)
         )
 
-    def take_quietly(self, data: bytes, seq: int, ack: int, window: int) -> bool:  # noqa: C901,PLR0912 - flat
+    def take_quietly(self, data: bytes, seq: int, ack: int, window: int) -> bool:  # noqa: C901 - flat
         """Take the next data, or an acknowledgement of all that is out, or both."""
         sock = self.socket
         segments, unsent = self.segments, sock.unsent
@@ -186,7 +186,7 @@ class Quiet(Timeouts):
         self.received_ns = now_ns
         srtt_ns = self.trip.srtt_ns
         if now_ns - self._adjusted_ns >= srtt_ns:
-            self._adjust(now_ns, srtt_ns)
+            self._adjust(now_ns)
         if inbox.size * 2 > self.capacity:
             self.blocked = True
         unacknowledged = self.rcv_nxt - self.ack_sent
