@@ -38,6 +38,7 @@ def _loaded_below(package: ModuleType) -> list[ModuleType]:
         found += [
             value
             for name, value in vars(each).items()
-            if isinstance(value, ModuleType) and value.__name__ == below + name
+            # By its type: ``isinstance`` asks the thing itself, and who was asked is used.
+            if issubclass(type(value), ModuleType) and value.__name__ == below + name
         ]
     return found

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections import deque
 from contextvars import Context
-from functools import cached_property
 from itertools import repeat
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
@@ -115,6 +114,7 @@ class Kernel(ShownClock):
         # The same where several loops are what makes it a watched one, with the observer if any.
         self._many: tuple[_Tell | None] | None = None
         self._left = 0  # Callbacks of a turn that has begun and not ended.
+        self._events: KernelEvents | None = None
         self.earlier: EarlyDeadline | None = None
 
     # What may be watched -------------------------------------------------------------------
@@ -221,10 +221,11 @@ class Kernel(ShownClock):
 
     # Events of the kernel's own ------------------------------------------------------------
 
-    @cached_property
+    @property
     def events(self) -> KernelEvents:
-        """The owner of handles that belong to no loop."""
-        return KernelEvents(self)
+        """The owner of handles that belong to no loop; made when it is first asked for."""
+        self._events = events = self._events or KernelEvents(self)
+        return events
 
     def call_soon(self, callback: Callable[..., Any], *args: Any) -> Handle:
         """Run ``callback(*args)`` after what is ready, as a step of no loop; see asyncio's."""
@@ -236,11 +237,10 @@ class Kernel(ShownClock):
         """Run ``callback(*args)`` at a time, as a step of no loop; an error ends the run."""
         # What the constructor does, without its call: one is made with each packet.
         handle: TimerHandle = _new(TimerHandle)
-        handle._when_ns = when_ns
+        handle._when_ns, handle._scheduled = when_ns, True
         handle._callback, handle._args = callback, args
-        handle._loop = events = self.events
+        handle._loop = events = self._events or self.events
         handle._context = events.context
-        handle._scheduled = True
         wheel = self.wheel
         if wheel.tell is None:
             wheel.add(handle)

@@ -113,21 +113,16 @@ def turns_with_sole_observer(  # noqa: C901,PLR0912 - flat, as the plain turn is
         handle = callback = args = result = None
 
 
-def turns_of_many_loops(  # noqa: C901,PLR0912,PLR0915 - as above
-    kernel: Kernel, count: int, stopper: _Stoppable
-) -> None:
-    """Run a turn of ``count`` callbacks, and others, each on its own loop.
-
-    They differ from a plain turn in one comparison for each callback, and a look whether the loop
-    is paused where it is another one. ``Kernel._turn_observed`` costs two idle hosts a third more.
-    """
-    ready, io_ready = kernel.ready, kernel.io_ready
-    overdue, limits = kernel.wheel.overdue, kernel.limits
+# They differ from a plain turn in one comparison for each callback, and a look whether the loop is
+# paused where it is another one. ``Kernel._turn_observed`` costs two idle hosts a third more.
+def turns_of_many_loops(kernel: Kernel, count: int, stopper: _Stoppable) -> None:  # noqa: C901,PLR0912,PLR0915 - as above
+    """Run a turn of ``count`` callbacks, and others, each on its own loop."""
+    ready, io_ready, overdue = kernel.ready, kernel.io_ready, kernel.wheel.overdue
     popleft, append, arrive = ready.popleft, ready.append, io_ready.popleft
     many: Any = kernel._many
-    tell = many[0]
-    current = kernel.current  # Who changes it also changes ``_many``.
-    handle: Handle | TimerHandle | None
+    tell, limits = many[0], kernel.limits
+    events, current = kernel.events, kernel.current  # Who changes it also changes ``_many``.
+    handle: Any
     try:
         while True:
             rest = iter(FEW[count]) if count < MANY else repeat(None, count)
@@ -140,17 +135,24 @@ def turns_of_many_loops(  # noqa: C901,PLR0912,PLR0915 - as above
                         continue
                     loop = handle._loop
                     if loop is not current:
-                        if loop._stash is not None:
+                        is_event = loop is events  # Of no process, as a packet's arrival.
+                        if not is_event and loop._stash is not None:
                             loop._stash.append(handle)
                             kernel.steps -= 1
                             continue
                         kernel.current = current = loop
-                        loop._step_into()
+                        if not is_event:
+                            loop._step_into()
                     if tell is not None:
                         tell(kernel.now_ns, handle)
                     try:
                         try:
-                            result = handle._context.run(callback, *args)  # type: ignore[misc]  # as above
+                            if not args:  # Most steps: to spread nothing costs more than to ask.
+                                result = handle._context.run(callback)
+                            elif len(args) == 1:
+                                result = handle._context.run(callback, args[0])
+                            else:
+                                result = handle._context.run(callback, *args)
                         except (SystemExit, KeyboardInterrupt):
                             raise
                         except BaseException as error:  # noqa: BLE001 - as above

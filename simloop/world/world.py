@@ -97,7 +97,6 @@ class World(HostedWorld):
     real_ident: ClassVar[staticmethod[[], int]] = staticmethod(get_ident)
     origins_outside: int = 0
     has_lone_hooks: bool = False
-    _switch_hearers: tuple[Callable[[str], object], ...] = ()
     loop_class: type[SimLoop] = SimLoop
     asked_loop_class: type[SimLoop] = SimLoop  # Of those that the program asks asyncio for.
     on_end: Callable[[SimError], object] | None = None  # Hears of what ended a CleanUpLoop.
@@ -148,6 +147,7 @@ class World(HostedWorld):
         self._processes: ProcessTable | None = None
         self._wire = TrafficTap()
         self._is_watched = False
+        self._switch_hearers: tuple[Callable[[str], object], ...] = ()
         self._hearers: list[Callable[[str, Any], object]] = []
         self._noters: list[Callable[[str, str, str], object]] = []
         self._pace: RealtimePacer | None = None
@@ -287,9 +287,9 @@ class World(HostedWorld):
         asyncio._set_running_loop(loop)
         if self.has_lone_hooks:
             share_generator_hooks(self)
-        context = process.context
-        if context is not self.sandbox.further:
-            self.sandbox.switch_to(self.sandbox if context is None else context)
+        context, sandbox = process.context, self.sandbox
+        if context is not sandbox.further:
+            sandbox.switch_to(sandbox if context is None else context)
             for tell in self._switch_hearers:
                 tell(f"{process.label}{process.pid}")
 

@@ -292,3 +292,28 @@ def test_a_run_that_draws_nothing_makes_no_state():
         "assert kinds[0] is not random.Random is kinds[1] is type(random._inst), kinds\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_hosts_that_draw_nothing_make_no_state():
+    """Each process of a run draws its own numbers, and only who draws puts a state in place."""
+    program = (
+        "import asyncio, random, simloop\n"
+        "async def node(number, rest):\n"
+        "    kinds.append(type(random._inst) is random.Random)\n"
+        "    await asyncio.sleep(rest)\n"
+        "    drawn[number] = random.random()\n"
+        "async def main(first, second):\n"
+        "    world = simloop.current_world()\n"
+        "    for number, rest in enumerate((first, second)):\n"
+        "        world.add_host(f'h{number}', node, args=(number, rest))\n"
+        "    await asyncio.sleep(3)\n"
+        "seen = []\n"
+        "for rests in ((1, 2), (2, 1)):\n"
+        "    kinds, drawn = [], {}\n"
+        "    simloop.run(main(*rests))\n"
+        "    assert kinds == [False, False], kinds\n"
+        "    seen.append([drawn[0], drawn[1]])\n"
+        "assert seen[0] == seen[1] and seen[0][0] != seen[0][1], seen\n"
+        "assert type(random._inst) is random.Random\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -83,8 +83,11 @@ def note_packets(net, seen):
     real = net.wire.call_at_ns
 
     def call_at_ns(when_ns, callback, *args):
-        if args and isinstance(args[0], Packet):
-            seen.append([getattr(args[0], field) for field in FIELDS])
+        packet = args[0] if args else None
+        if isinstance(packet, tuple):  # Sent simply: numbers until somebody asks.
+            packet = callback.__self__._packet_of(packet)
+        if isinstance(packet, Packet):
+            seen.append([getattr(packet, field) for field in FIELDS])
         return real(when_ns, callback, *args)
 
     net.wire.call_at_ns = call_at_ns
@@ -221,8 +224,8 @@ def test_the_short_ways_are_taken():
         calls.append(real_send(self, data))
         return calls[-1]
 
-    def take(self, packet):
-        calls.append(real_take(self, packet))
+    def take(self, *packet):
+        calls.append(real_take(self, *packet))
         return calls[-1]
 
     with (
@@ -231,3 +234,43 @@ def test_the_short_ways_are_taken():
     ):
         packets_of([("client", 100, 0.3, None), ("server", 100, 0.3, None)] * 5, 0.02)
     assert calls.count(True) >= 16
+
+
+def test_a_packet_that_was_looked_at_is_one_packet_until_it_arrives():
+    """Who asks for what is on its way gets the same object each time; it can be dropped by it."""
+    got = []
+
+    class Speaker(asyncio.Protocol):
+        def data_received(self, data):
+            got.append((asyncio.get_running_loop().time(), len(data)))
+
+    async def serve():
+        server = await asyncio.get_running_loop().create_server(Speaker, port=80)
+        await server.serve_forever()
+
+    async def main():
+        net = simloop.current_world().network
+        simloop.current_world().add_host("db", serve)
+        net.configure(latency=0.25)
+        await asyncio.sleep(1)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(asyncio.Protocol, "db", 80)
+        for size in (1, 2, 3):
+            await asyncio.sleep(1)
+            transport.write(b"x" * size)
+            seen = net.in_flight()
+            again = net.in_flight()
+            assert [each.path for each in seen] == [each.path for each in again] != [None]
+            assert [id(each) for each in seen] == [id(each) for each in again]
+            assert [(each.kind, each.data, each.due_at) for each in seen] == [
+                ("data", b"x" * size, loop.time() + 0.25)
+            ]
+            if size == 2:
+                seen[0].drop()
+                assert not net.in_flight()
+            await asyncio.sleep(5)
+            assert seen[0].path is None
+        transport.abort()
+
+    simloop.run(main())
+    assert [size for _, size in got] == [1, 2, 3]

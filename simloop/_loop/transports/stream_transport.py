@@ -184,7 +184,8 @@ class StreamTransport(FastWriter, SocketTransport):
     # Writing -----------------------------------------------------------------------------------
 
     def _write_slowly(self, data: Any) -> None:
-        if self._is_flowing and type(data) is bytes and self._file.send_quietly(data):
+        quiet = self._file.quiet
+        if quiet is not None and self._is_flowing and type(data) is bytes and quiet(data):
             return
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data argument must be a {_BYTES_LIKE}, not {type(data).__name__!r}")

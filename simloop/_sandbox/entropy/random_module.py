@@ -27,8 +27,8 @@ Invariants:
 - A run draws the same numbers either way.
 - When the last run has left, the hidden generator is what it was, in the state in which those
   outside of runs have left it.
-- Untouched it is for one run, which has no state yet and is the only one that is on, or for none
-  between the runs of a sealed process.
+- Untouched it is for one run, none of whose processes has a state yet and which is the only one
+  that is on, or for none between the runs of a sealed process.
 """
 
 from __future__ import annotations
@@ -174,7 +174,11 @@ def switch(before: Drawer, drawer: Drawer) -> None:
     Raises:
         ValueError: The first one does not draw.
     """
-    if _entered[-1] is before and before.generator is None and type(_hidden) is _Random:
+    kind = type(_hidden)
+    if kind is _Untouched:  # For one run: nobody has drawn, in none of its processes.
+        _entered[-1] = drawer
+        return
+    if kind is _Random and _entered[-1] is before and before.generator is None:
         # What the lines below come to, for the most common case.
         attributes = _hidden.__dict__
         before._state, before.gauss = _in_place.tobytes(), attributes["gauss_next"]
@@ -182,8 +186,6 @@ def switch(before: Drawer, drawer: Drawer) -> None:
         attributes["gauss_next"] = drawer.gauss
         _entered[-1] = drawer
         return
-    if type(_hidden) is _Untouched:
-        _touch()
     at = max(at for at, each in enumerate(_entered) if each is before)
     is_in_place = at == len(_entered) - 1 and not _is_shared()
     if is_in_place:

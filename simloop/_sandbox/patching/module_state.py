@@ -81,20 +81,29 @@ class _Variable(NamedTuple):
     """Makes a world's first value; without it that is ``None``."""
 
 
-class _Layout(NamedTuple):
+class _Layout:
     """What belongs to a world, of the modules that are loaded."""
 
-    read: Callable[[], tuple[Any, ...]]
-    """Returns the values of all variables, and each keeper's ``glance`` behind them."""
-    write: Callable[[Sequence[Any]], object]
-    """Sets all variables."""
-    rows: tuple[tuple[str, dict[str, Any], str, Callable[[Start], Any] | None], ...]
-    """Key, namespace and name of each variable, and what makes its first value."""
-    keepers: tuple[Keeper, ...]
-    getters: tuple[Callable[[], Any], ...]
-    """How each keeper's state is read."""
-    compares: bool
-    """Whether the states of all can be compared."""
+    # No named tuple: of one, a name is read by a call.
+    __slots__ = ("compares", "getters", "keepers", "read", "rows", "write")
+
+    def __init__(
+        self,
+        read: Callable[[], tuple[Any, ...]] = tuple,
+        write: Callable[[Sequence[Any]], object] = tuple,
+        rows: tuple[tuple[str, dict[str, Any], str, Callable[[Start], Any] | None], ...] = (),
+        keepers: tuple[Keeper, ...] = (),
+    ) -> None:
+        # Returns the values of all variables, and each keeper's ``glance`` behind them.
+        self.read: Callable[[], tuple[Any, ...]] = read
+        self.write: Callable[[Sequence[Any]], object] = write  # Sets all variables.
+        # Key, namespace and name of each variable, and what makes its first value.
+        self.rows = rows
+        self.keepers: tuple[Keeper, ...] = keepers
+        # How each keeper's state is read.
+        self.getters: tuple[Callable[[], Any], ...] = tuple(each.get for each in keepers)
+        # Whether the states of all can be compared.
+        self.compares: bool = all(each.compares for each in keepers)
 
 
 class Kept:
@@ -120,7 +129,7 @@ def _is_plain(layout: _Layout, seen: tuple[Any, ...]) -> bool:
 
 
 _variables: list[_Variable] = []
-_layout = _Layout(tuple, tuple, (), (), (), compares=True)
+_layout = _Layout()
 """As of when so many modules were loaded."""
 _modules_seen = 0
 _keepers: list[Keeper] = []
@@ -158,8 +167,6 @@ def _look() -> _Layout:
                 for each in found
             ),
             tuple(_keepers),
-            tuple(each.get for each in _keepers),
-            compares=all(each.compares for each in _keepers),
         )
     return _layout
 

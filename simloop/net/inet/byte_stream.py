@@ -61,6 +61,7 @@ class StreamSocket(SocketFile):
         "is_shut_read",
         "is_shut_write",
         "peer",
+        "quiet",
         "state",
         "unsent",
         "window",
@@ -72,6 +73,8 @@ class StreamSocket(SocketFile):
         SocketFile.__init__(self, host, family, type_, proto, sndbuf, rcvbuf)
         self.state: State = CLOSED
         self.peer: StreamSocket | None = None
+        # Sends all of some data by a short way that is not the fast path, if there is one.
+        self.quiet: Callable[[bytes], bool] | None = None
         self.inbox: ByteQueue = ByteQueue()
         self.unsent: ByteQueue | None = None  # Made when the peer's inbox is full the first time.
         self.in_flight: int = 0
@@ -150,10 +153,6 @@ class StreamSocket(SocketFile):
             and self.fabric.link is None
             and size <= self.window - peer.inbox.size
         )
-
-    def send_quietly(self, _data: bytes) -> bool:
-        """Send all of it by a short way that is not the fast path, if there is one."""
-        return False
 
     def _receiver(self) -> StreamSocket | None:
         """Return the file into which what is sent goes, if it is known."""

@@ -29,16 +29,21 @@ _JIFFIES = 11  # TCP_DELACK_MIN, 40 ms, and one more: what ``wheel_ns`` gives fo
 class DelayedAcks:
     """The acknowledgements of a network that wait."""
 
-    __slots__ = ("_has_event", "_waiting", "_wire")
+    __slots__ = ("_due_ns", "_has_event", "_jiffy_ends_ns", "_waiting", "_wire")
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._waiting: deque[tuple[int, Receiving]] = deque()
         self._has_event = False
+        self._jiffy_ends_ns = 0  # Of the jiffy in which one was delayed last.
+        self._due_ns = 0  # When those go that are delayed in it.
 
     def delay(self, connection: Receiving, now_ns: int) -> None:
         """Let a connection's acknowledgement go after a while, unless it has gone by then."""
-        connection.ack_due_ns = due_ns = (now_ns // _JIFFY_NS + _JIFFIES) * _JIFFY_NS
+        if now_ns >= self._jiffy_ends_ns:  # Where many talk, it is one jiffy for several.
+            self._jiffy_ends_ns = ends_ns = (now_ns // _JIFFY_NS + 1) * _JIFFY_NS
+            self._due_ns = ends_ns + (_JIFFIES - 1) * _JIFFY_NS
+        connection.ack_due_ns = due_ns = self._due_ns
         if connection.ack_row_ns != due_ns:
             connection.ack_row_ns = due_ns
             self._waiting.append((due_ns, connection))

@@ -24,7 +24,7 @@ from simloop.net.inet.tcp_states import ESTABLISHED
 from .round_trip import RTO_MAX_NS, RTO_MIN_NS
 from .sending import PINGPONG_NS, Segment, Trouble
 from .timeouts import Meaning, Timeouts
-from .timer import FAR_NS
+from .timer import FAR_NS, wheel_ns
 
 if TYPE_CHECKING:
     from simloop.net.host import Host
@@ -96,7 +96,7 @@ class Quiet(Timeouts):
         rto_ns = trip.rto_ns
         if now_ns - self.heard_ns > rto_ns:
             self._rest()
-        elif now_ns - self.received_ns < PINGPONG_NS:
+        elif not self.answers and now_ns - self.received_ns < PINGPONG_NS:
             self.answers = True
         seq = self.snd_nxt
         self.snd_nxt = end = seq + size
@@ -105,13 +105,12 @@ class Quiet(Timeouts):
         segment.data, segment.sent_ns = data, now_ns
         self.segments.append(segment)
         self.ack_sent = rcv_nxt = self.rcv_nxt
-        capacity = self.capacity
-        free = capacity - sock.inbox.size
-        right = rcv_nxt + free
-        if right > self.ack_right and (free >= self.mss or free >= capacity // 2):
-            self.ack_right = right
-        shown = self.ack_right - rcv_nxt
-        self.blocked = 2 * shown <= capacity
+        shown = self.capacity
+        if sock.inbox.size or rcv_nxt + shown < self.ack_right:
+            shown = self.window()
+        else:
+            self.ack_right = rcv_nxt + shown
+            self.blocked = False
         self.ack_due_ns = None
         way.send_simply(self, data, seq, rcv_nxt, shown, now_ns)
         if self.snd_una >= self.usage_end or (not self.is_limited and self.most_out < 1):
@@ -127,37 +126,37 @@ class Quiet(Timeouts):
         if timer.event_ns <= due_ns:  # As ``start_at`` does, where an event stands before it.
             timer.due_ns, timer.set_ns = due_ns, now_ns
         else:
-            timer.start_at(due_ns, now_ns)
+            timer.start_event(wheel_ns(due_ns, now_ns))
         return True
 
-    def take_quietly(self, packet: Packet) -> bool:
+    def take_packet_quietly(self, packet: Packet) -> bool:
+        """Take a packet, if it is such as :meth:`take_quietly` is about."""
+        return (
+            packet.kind in ("ack", "data")
+            and not packet.sack
+            and self.take_quietly(packet.data, packet.seq, packet.ack, packet.window)
+        )
+
+    def take_quietly(self, data: bytes, seq: int, ack: int, window: int) -> bool:  # noqa: C901 - flat
         """Take the next data, or an acknowledgement of all that is out, or both."""
         sock = self.socket
         segments, unsent = self.segments, sock.unsent
-        data = packet.data
-        rcv_nxt, ack = self.rcv_nxt, packet.ack
-        is_data = packet.kind == "data"
+        end = seq + len(data)
         if (
-            packet.seq != rcv_nxt
-            or (not is_data and packet.kind != "ack")
+            seq != self.rcv_nxt
             or sock.state is not ESTABLISHED
             or self.trouble is not _CALM
-            or packet.sack
             or self.ranges
             or (unsent is not None and unsent.size)
             or sock.is_shut_read
-            or rcv_nxt + len(data) > self.ack_right
+            or end > self.ack_right
             or self.probe_end
         ):
             return False
         now_ns = self.wire.clock.now_ns
         if ack == self.snd_una:
-            seq = packet.seq
-            if seq > self.window_ack or (
-                seq == self.window_ack and packet.window > self.snd_window
-            ):
-                self.snd_window = packet.window
-                self.window_ack = packet.seq
+            if seq > self.window_ack or (seq == self.window_ack and window > self.snd_window):
+                self.snd_window, self.window_ack = window, seq
         elif (
             len(segments) != 1
             or segments[0].end != ack
@@ -167,24 +166,41 @@ class Quiet(Timeouts):
             return False
         else:
             self.spare = segment = segments.pop()
-            self._take_ack(segment, packet, now_ns)
+            self.snd_window, self.window_ack, self.snd_una = window, seq, ack
+            self._take_ack(segment, ack, now_ns)
         self.heard_ns = now_ns
         self.probes = 0
         self.probing_since_ns = None
-        if is_data:
-            self._take_data(data, now_ns)
+        if end == seq:
+            return True
+        # Give the program the data, and acknowledge it by and by.
+        self.rcv_nxt = end
+        inbox = sock.inbox
+        inbox.chunks.append(data)
+        inbox.size += end - seq
+        watcher = sock.on_readable
+        if watcher is not None:
+            watcher()
+        if self.is_over:
+            return True
+        self.received_ns = now_ns
+        srtt_ns = self.trip.srtt_ns
+        if now_ns - self._adjusted_ns >= srtt_ns:
+            self._adjust(now_ns)
+        if inbox.size * 2 > self.capacity:
+            self.blocked = True
+        unacknowledged = self.rcv_nxt - self.ack_sent
+        if unacknowledged > self.mss or (unacknowledged and not self.answers):
+            self.send_ack()
+        elif unacknowledged and self.ack_due_ns is None:
+            self.acks.delay(self, now_ns)
         return True
 
-    def _take_ack(self, segment: Segment, packet: Packet, now_ns: int) -> None:
-        """Forget the one segment that is out."""
-        self.snd_window = packet.window
-        self.window_ack = packet.seq
-        self.snd_una = ack = packet.ack
+    def _take_ack(self, segment: Segment, ack: int, now_ns: int) -> None:
+        """Forget the one segment that was out, the last of all."""
         sent_ns = segment.sent_ns
         self.rack_trip_ns = measured_ns = now_ns - sent_ns
-        if ack < self.rack_end:
-            self.saw_reordering = True
-        if sent_ns > self.rack_ns or (sent_ns == self.rack_ns and ack > self.rack_end):
+        if sent_ns >= self.rack_ns:  # Else one before it was sent again after it.
             self.rack_ns, self.rack_end = sent_ns, ack
         self.trip.sample(measured_ns, ack, self.snd_nxt)
         self.retries = self.backoff = self.soft_error = 0
@@ -194,30 +210,6 @@ class Quiet(Timeouts):
             self.heard_ns = now_ns
             self._grow(1)
         timer = self.timer
-        if timer.event_ns - now_ns < FAR_NS:
-            timer.stop()
-        else:
-            timer.due_ns = None
-
-    def _take_data(self, data: bytes, now_ns: int) -> None:
-        """Give the program some data, and acknowledge it by and by."""
-        sock = self.socket
-        inbox = sock.inbox
-        self.rcv_nxt += len(data)
-        inbox.chunks.append(data)
-        inbox.size += len(data)
-        watcher = sock.on_readable
-        if watcher is not None:
-            watcher()
-        if self.is_over:
-            return
-        self.received_ns = now_ns
-        if now_ns - self._adjusted_ns >= self.trip.srtt_ns:
-            self._adjust(now_ns, self.trip.srtt_ns)
-        if inbox.size * 2 > self.capacity:
-            self.blocked = True
-        unacknowledged = self.rcv_nxt - self.ack_sent
-        if unacknowledged > self.mss or (unacknowledged and not self.answers):
-            self.send_ack()
-        elif unacknowledged and self.ack_due_ns is None:
-            self.acks.delay(self, now_ns)
+        timer.due_ns = None
+        if timer.event_ns - now_ns < FAR_NS:  # As ``stop`` does.
+            timer.forget_event()

@@ -149,10 +149,12 @@ class Receiving:
         """Follow SO_RCVBUF."""
         self.capacity = self.socket.rcvbuf * 3 // 4
 
-    def _adjust(self, now_ns: int, round_trip_ns: int) -> None:
-        """Let the window grow with what the program reads in a round trip."""
-        if now_ns - self._adjusted_ns < round_trip_ns:
-            return
+    def _adjust_in_time(self, now_ns: int, round_trip_ns: int) -> None:
+        if now_ns - self._adjusted_ns >= round_trip_ns:
+            self._adjust(now_ns)
+
+    def _adjust(self, now_ns: int) -> None:
+        """Let the window grow with what the program has read in the round trip that is over."""
         read = self.rcv_nxt - self.socket.inbox.size
         copied, self._copied = read - self._copied, read
         self._adjusted_ns = now_ns
@@ -188,7 +190,7 @@ class Receiving:
             self.ranges = [each for each in self.ranges if each[1] > self.rcv_nxt]
         now_ns = self.heard_ns
         self.received_ns = now_ns
-        self._adjust(now_ns, round_trip_ns)
+        self._adjust_in_time(now_ns, round_trip_ns)
         if sock.inbox.size * 2 > self.capacity:
             self.blocked = True
         unacknowledged = self.rcv_nxt - self.ack_sent

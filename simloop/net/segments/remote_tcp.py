@@ -69,6 +69,7 @@ class RemoteTcpSocket(TcpSocket):
     state: State
     unsent: ByteQueue | None
     peer: StreamSocket | None
+    quiet: Callable[[bytes], bool] | None
     direct: bool
     blocked: bool
     on_readable: Callable[[], None] | None
@@ -89,20 +90,18 @@ class RemoteTcpSocket(TcpSocket):
     def join_connection(self) -> None:
         """Put the connection where readers look for a peer, and follow options set before."""
         self.peer = cast("StreamSocket", self.connection)  # It has what is asked of one here.
+        self.quiet = self.connection.send_quietly
         if self.options is not None:
             self.connection.settle_keepalive()
 
     def _disconnect(self) -> None:
         super()._disconnect()
+        self.quiet = None
         self.connection.end()
         if self.state is CLOSED:
             self.__class__ = TcpSocket  # type: ignore[assignment]  # See above.
 
     # -- sending -------------------------------------------------------------------------------
-
-    def send_quietly(self, data: bytes) -> bool:
-        """Send all of it in one segment, if nothing else is out."""
-        return self.connection.send_quietly(data)
 
     def send(self, data: bytes, flags: int = 0) -> int:
         """Take as many of ``data`` as there is room for; BlockingIOError where there is none."""

@@ -75,9 +75,10 @@ class Timer:
             self.due_ns = due_ns
             self.set_ns = now_ns
         else:
-            self._start(wheel_ns(due_ns, now_ns))
+            self.start_event(wheel_ns(due_ns, now_ns))
 
-    def _start(self, due_ns: int) -> None:
+    def start_event(self, due_ns: int) -> None:
+        """Set the deadline to what the wheel has it for, and see to it that an event is there."""
         self.due_ns = due_ns
         self.set_ns = None
         if self._event is not None:
@@ -91,16 +92,17 @@ class Timer:
         """Forget the deadline."""
         self.due_ns = None
         if self._event is not None and self.event_ns - self._wire.now_ns() < FAR_NS:
-            self._forget_event()
+            self.forget_event()
 
     def end(self) -> None:
         """Stop for good, and forget the callback: it holds what holds this timer."""
         self.due_ns = None
         self._callback = None
         if self._event is not None:
-            self._forget_event()
+            self.forget_event()
 
-    def _forget_event(self) -> None:
+    def forget_event(self) -> None:
+        """Cancel the event that is there."""
         self._event.cancel()
         self._event = None
         self.event_ns = NO_EVENT_NS
@@ -115,7 +117,7 @@ class Timer:
         if self.set_ns is not None:
             due_ns = wheel_ns(due_ns, self.set_ns)
         if due_ns > fired_ns:
-            self._start(due_ns)
+            self.start_event(due_ns)
             return
         self.due_ns = None
         if self._callback is not None:

@@ -45,7 +45,6 @@ class Packet:
         "destination_host",
         "due_ns",
         "flow",
-        "handle",
         "kind",
         "mss",
         "number",
@@ -83,7 +82,6 @@ class Packet:
     destination_host: Host | None
     sent_ns: int
     due_ns: int
-    handle: Any
     mss: int  # Of a "syn" and a "syn-ack": the largest segment that its sender takes.
     code: int  # Of an ICMP error: the errno that it stands for.
     about: Packet  # Of an ICMP error: the packet that could not be delivered.

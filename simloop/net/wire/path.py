@@ -11,12 +11,13 @@ on its way arrives after ``partition()``. A hold is asked for when it would arri
 Most ways have a latency and nothing else. For them there are ``send_simply`` and ``send_alone``,
 which do what ``Wire.send`` and ``send`` come to there, without asking: who may use them, and
 whether what arrives may go straight to its connection, ``settle`` looks up whenever conditions,
-cuts, rules, captures, watchers or the switch change. The long way is the rule; tests/wire/
-test_quiet_twins.py holds both equal.
+cuts, rules, captures, watchers or the switch change. Nor does anybody look at most packets between
+their ends: what ``send_simply`` sends is a row of numbers, and a ``Packet`` only for who asks. The
+long way is the rule; tests/wire/test_quiet_twins.py holds both equal.
 
-Invariants: ``on_the_way`` are the packets that are due, ``held`` those that were due and wait for
-release; a stream's packets arrive in the order in which they set out, unless one is reordered by
-chance.
+Invariants: ``on_the_way`` has the packets that are due, each with the event of its arrival; those
+in ``held`` were due and wait for release; a stream's packets arrive in the order in which they set
+out, unless one is reordered by chance.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Path"]
 
-_new = object.__new__
+_Sent = tuple[int, Any, bytes, int, int, int, int, int]
+"""Data of a stream on its way: its number, its flow, the data, sequence number, what it
+acknowledges, the window that it shows, when it was sent and when it is due."""
 
 
 class Path:
@@ -73,7 +76,7 @@ class Path:
         self.source: str = source
         self.destination: str = destination
         self.conditions: Conditions = Conditions()
-        self.on_the_way: dict[int, Packet] = {}
+        self.on_the_way: dict[int, tuple[Packet | _Sent, Any]] = {}
         self.held: dict[int, Packet] = {}
         self._arrival = self._arrive  # What is scheduled for each packet.
         self.is_held: bool = False
@@ -152,20 +155,8 @@ class Path:
 
     def send_simply(
         self, flow: Any, data: bytes, seq: int, ack: int, window: int, now_ns: int
-    ) -> Packet:
+    ) -> None:
         """Send data of a stream, where a latency is all there is: ``send`` without asking."""
-        # What the constructor does and the wire, in one go: one is made with each request.
-        packet: Packet = _new(Packet)
-        packet.kind = "data"
-        packet.sockname, packet.peername = flow.names
-        packet.data = data
-        packet.size = flow.header_size + len(data)
-        packet.pieces = 1
-        packet.seq, packet.ack = seq, ack
-        packet.window, packet.sack = window, ()
-        packet.flow = flow
-        packet.source_host, packet.destination_host = flow.host, self.to
-        packet.sent_ns = now_ns
         if self.is_plain:
             due_ns = now_ns + self.latency_ns
         else:
@@ -175,13 +166,33 @@ class Path:
             due_ns = flow.last_due_ns
         else:
             flow.last_due_ns = due_ns
-        packet.due_ns = due_ns
-        packet.path = self
         wire = self.wire
-        wire.count = packet.number = number = wire.count + 1
-        self.on_the_way[number] = packet
-        packet.handle = wire.call_at_ns(due_ns, self._arrival, packet)
+        wire.count = number = wire.count + 1
+        sent = (number, flow, data, seq, ack, window, now_ns, due_ns)
+        self.on_the_way[number] = sent, wire.call_at_ns(due_ns, self._arrival, sent)
+
+    def packet(self, number: int) -> Packet:
+        """Return a packet that is on its way; one that was sent simply is none until now."""
+        sent, event = self.on_the_way[number]
+        if isinstance(sent, tuple):
+            sent = self._packet_of(sent)
+            self.on_the_way[number] = sent, event
+        return sent
+
+    def _packet_of(self, sent: _Sent) -> Packet:
+        """Return what was sent simply as what it is for all others."""
+        number, flow, data, seq, ack, window, sent_ns, due_ns = sent
+        sockname, peername = flow.names
+        packet = Packet("data", sockname, peername, data, flow.header_size + len(data))
+        packet.seq, packet.ack, packet.window = seq, ack, window
+        packet.flow, packet.number, packet.path = flow, number, self
+        packet.source_host, packet.destination_host = flow.host, self.to
+        packet.sent_ns, packet.due_ns = sent_ns, due_ns
         return packet
+
+    def packets(self) -> list[Packet]:
+        """Return what is on its way or held."""
+        return [*map(self.packet, self.on_the_way), *self.held.values()]
 
     def send_alone(self, packet: Packet, host: Host, now_ns: int) -> None:
         """Take a packet of no stream, where a latency is all there is: as above."""
@@ -194,8 +205,7 @@ class Path:
         packet.path = self
         wire = self.wire
         wire.count = packet.number = number = wire.count + 1
-        self.on_the_way[number] = packet
-        packet.handle = wire.call_at_ns(due_ns, self._arrival, packet)
+        self.on_the_way[number] = packet, wire.call_at_ns(due_ns, self._arrival, packet)
 
     def _send_one(self, packet: Packet) -> None:
         """Send one packet through the queue of the link, and then along the way."""
@@ -232,8 +242,7 @@ class Path:
         wire.count = packet.number = wire.count + 1
         packet.path = self
         packet.due_ns = due_ns
-        self.on_the_way[packet.number] = packet
-        packet.handle = wire.call_at_ns(due_ns, self._arrival, packet)
+        self.on_the_way[packet.number] = packet, wire.call_at_ns(due_ns, self._arrival, packet)
 
     def refuse(self, packet: Packet) -> None:
         """Lose a packet at a cut: in silence, or with an ICMP error from a router on the way."""
@@ -252,19 +261,36 @@ class Path:
 
     # -- arriving ------------------------------------------------------------------------------
 
-    def _arrive(self, packet: Packet) -> None:
-        """Hand over a packet that is due, unless the way was cut or is held."""
-        del self.on_the_way[packet.number]
-        packet.handle = None  # They hold each other.
-        if self.hands_over:
-            packet.path = None
-            flow = packet.flow
-            if flow is not None:
+    def _arrive(self, sent: Packet | _Sent) -> None:
+        """Hand over what is due, unless the way was cut or is held."""
+        if type(sent) is tuple:
+            number, flow, data, seq, ack, window, _, _ = sent
+            known, _ = self.on_the_way.pop(number)
+            if known is sent:  # Nobody has asked for it.
                 far = flow.far  # The other end, if that is there and expects it.
-                if far is not None and not far.is_over and far.take_quietly(packet):
+                if (
+                    self.hands_over
+                    and far is not None
+                    and not far.is_over
+                    and far.take_quietly(data, seq, ack, window)
+                ):
                     return
-            self.wire.arrive(packet)
-        elif self.is_open:
+                known = self._packet_of(sent)
+            self._hand_over(known)  # type: ignore[arg-type]  # no row of numbers
+            return
+        packet: Packet = sent  # type: ignore[assignment]  # as above
+        del self.on_the_way[packet.number]
+        flow = packet.flow
+        if self.hands_over and flow is not None:
+            far = flow.far
+            if far is not None and not far.is_over and far.take_packet_quietly(packet):
+                packet.path = None
+                return
+        self._hand_over(packet)
+
+    def _hand_over(self, packet: Packet) -> None:
+        """Give a packet to its host, if the way is open."""
+        if self.is_open:
             packet.path = None
             self.wire.arrive(packet)
         elif self.cuts:
@@ -277,8 +303,8 @@ class Path:
         """Take a packet out of the way."""
         packet.path = None
         if self.held.pop(packet.number, None) is None:
-            del self.on_the_way[packet.number]
-            packet.handle.cancel()
+            _, event = self.on_the_way.pop(packet.number)
+            event.cancel()
 
     def deliver(self, packet: Packet) -> None:
         """Hand over a packet at once, whatever the way is like."""

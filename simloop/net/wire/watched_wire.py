@@ -119,12 +119,12 @@ class WatchedPath(Path):
 
     def send_simply(
         self, flow: Any, data: bytes, seq: int, ack: int, window: int, now_ns: int
-    ) -> Packet:
+    ) -> None:
         """Tell that a packet is on its way."""
-        packet = super().send_simply(flow, data, seq, ack, window, now_ns)
+        super().send_simply(flow, data, seq, ack, window, now_ns)
+        packet = self.packet(self.wire.count)
         for each in self.wire.packet_watchers:
             each.packet_left(packet)
-        return packet
 
     def send_alone(self, packet: Packet, host: Host, now_ns: int) -> None:
         """Tell that a packet is on its way."""

@@ -300,9 +300,5 @@ class Wire:
 
     def in_flight(self) -> list[Packet]:
         """Return the packets on their way, in the order in which they arrive."""
-        packets = [
-            packet
-            for path in self.paths.values()
-            for packet in (*path.on_the_way.values(), *path.held.values())
-        ]
+        packets = [packet for path in self.paths.values() for packet in path.packets()]
         return sorted(packets, key=lambda packet: (packet.due_at, packet.number))
