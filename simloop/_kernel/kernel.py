@@ -560,19 +560,19 @@ class Kernel(ShownClock):
 
     def withdraw(self, loop: KernelLoop) -> list[Any]:
         """Forget it, and return what was to be called; nothing here holds the loop any more."""
-        handles = [each for each in self._scheduled() if each._loop is loop]
-        called = [(each._callback, each._args, each._context) for each in handles]
-        self.drop(loop)
+        called = []
         nowhere = Context()  # A cancelled timer stays in the wheel, where it would hold its own.
-        for handle in handles:
-            handle._loop, handle._context = self.events, nowhere
+        for handle in self._scheduled():
+            if handle._loop is loop:
+                called.append((handle._callback, handle._args, handle._context))
+                handle.cancel()
+                handle._loop, handle._context = self.events, nowhere
         return called
 
     def _scheduled(self) -> list[Handle | TimerHandle]:
         """Return everything that is to run."""
         scheduled = [*self.ready, *self.io_ready]
-        if not self.wheel.is_empty():
-            scheduled += self.wheel
+        scheduled.extend(iter(self.wheel))  # A wheel itself would be asked for its length, too.
         return scheduled
 
     # Choices -------------------------------------------------------------------------------

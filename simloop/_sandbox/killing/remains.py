@@ -99,6 +99,7 @@ class _Own:
         self._modules = dict.fromkeys(map(_address, modules))
         self._globals = dict.fromkeys(_address(vars(each)) for each in modules)
         self._names = dict.fromkeys(vars(each).get("__name__") for each in modules)
+        self._kinds: dict[type, bool] = {}
 
     def is_own_globals(self, key: int) -> bool:
         """Return whether these are the globals of one of its modules."""
@@ -107,7 +108,10 @@ class _Own:
     def is_leaf(self, each: object, key: int) -> bool:
         """Return whether an object is not looked into."""
         kind = type(each)
-        if not issubclass(kind, _LEAVES):
+        is_kind_of_leaf = self._kinds.get(kind)
+        if is_kind_of_leaf is None:
+            is_kind_of_leaf = self._kinds[kind] = issubclass(kind, _LEAVES)
+        if not is_kind_of_leaf:
             return False
         if issubclass(kind, type):
             return _module_of(each) not in self._names and "<locals>" not in _name_of(each)
@@ -186,9 +190,10 @@ def _reachable(kept: list[Any], living: list[Any], own: _Own) -> dict[int, Any]:
         reached: list[Any] = []
         for each in chain.from_iterable(_referents(left)):
             key = _address(each)
-            if key in found or key in stops or own.is_leaf(each, key):
+            # What says no most often, and at the least cost, first.
+            if key in found or (not gc.is_tracked(each) if of_runs is None else key not in of_runs):
                 continue
-            if gc.is_tracked(each) if of_runs is None else key in of_runs:
+            if key not in stops and not own.is_leaf(each, key):
                 found[key] = each
                 reached.append(each)
         left = reached
