@@ -166,6 +166,29 @@ def test_what_can_t_go_is_told_before_the_first_run() -> None:
     assert not executor.sent
 
 
+only_here = threading.Lock()
+
+
+async def reads_a_global() -> None:
+    """Read a global in a function within, as a program with a lock of its module does."""
+
+    async def inner() -> None:
+        with only_here:
+            await asyncio.sleep(1)
+
+    await inner()
+
+
+def test_a_global_that_a_worker_lacks_is_told_before_the_first_run(monkeypatch) -> None:
+    """It is made under the guard of ``__main__``; as a NameError it looks like the program's."""
+    given = {"options": RunOptions(), "seeds": range(3)}
+    packed = ship("seeds", reads_a_global, "program", given)
+    assert pickle.loads(packed).load() is not None  # noqa: S301 - our own
+    monkeypatch.delitem(globals(), "only_here")
+    with pytest.raises(UsageError, match="program reads the global 'only_here', which a worker"):
+        pickle.loads(packed).load()  # noqa: S301 - our own
+
+
 def test_a_main_module_without_a_file_can_t_go(monkeypatch) -> None:
     """As in a notebook: nothing tells another process what is in it."""
     module = type(sys)("__main__")

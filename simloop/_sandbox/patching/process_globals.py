@@ -60,12 +60,13 @@ class ProcessGlobals:
         env: Mapping[str, str] | None = None,
         fresh: Sequence[str] = (),
     ) -> None:
-        if env is None and os.environ is _environ:
-            environment = _environ._data.copy()
+        environ: Any = os.environ
+        if env is None and environ is _environ:
+            environment = environ._data.copy()
         else:
             environment = {
                 _environ.encodekey(name): _environ.encodevalue(value)
-                for name, value in (os.environ if env is None else env).items()
+                for name, value in (environ if env is None else env).items()
             }
         self._held: tuple[list[str], list[str], Any, Any] = (
             list(argv),

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import pickle
 import sys
+from dis import get_instructions
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from simloop._kernel.safe_looks import message_of
@@ -27,7 +29,7 @@ from .searcher import Searcher
 from .seed_work import SeedWork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from contextlib import AbstractContextManager
 
     from simloop.sweeps.work import Work
@@ -41,11 +43,15 @@ class ShippedWork:
     Args:
         about: What it is about, as it was where it was packed.
         program: The program and the arguments of the work.
+        wanted: The globals that the program reads.
     """
 
-    def __init__(self, about: Mapping[str, Any], program: PackedProgram) -> None:
+    def __init__(
+        self, about: Mapping[str, Any], program: PackedProgram, wanted: Collection[str]
+    ) -> None:
         self.about: Mapping[str, Any] = about
         self._program = program
+        self._wanted = wanted
         self._loaded: tuple[Any, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -79,8 +85,21 @@ class ShippedWork:
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
-            self._loaded = self._program.load(again=not _is_main_here(self._program))
+            main, given = self._program.load(again=not _is_main_here(self._program))
+            self._refuse_without_globals(main)
+            self._loaded = main, given
         return self._loaded
+
+    def _refuse_without_globals(self, main: Any) -> None:
+        """Refuse to run what would fail by a name that it finds where it was packed."""
+        there = getattr(function_of(main), "__globals__", {})
+        for name in self._wanted:
+            if name not in there:
+                raise UsageError(
+                    f"{self.about['program']} reads the global {name!r}, which a worker does not"
+                    ' have: is it made under if __name__ == "__main__"? Make it at the top level'
+                    " of the file"
+                )
 
 
 def _is_main_here(program: PackedProgram) -> bool:
@@ -94,6 +113,35 @@ def _is_main_here(program: PackedProgram) -> bool:
         )
     file = getattr(module, "__file__", None)
     return file is not None and Path(file).absolute() == Path(program.file)
+
+
+def function_of(main: Any) -> Any:
+    """Return the function of a program, which may be a partial or a bound method."""
+    while hasattr(main, "func"):  # functools.partial
+        main = main.func
+    return getattr(main, "__func__", main)
+
+
+def globals_read(main: Any) -> list[str]:
+    """Return the globals that a program's own code reads and that there are, by name.
+
+    Example:
+        >>> async def main():
+        ...     return globals_read, len("what no builtin is"), missing
+        >>> globals_read(main)
+        ['globals_read']
+    """
+    function = function_of(main)
+    there = getattr(function, "__globals__", {})
+    codes = [getattr(function, "__code__", None)]
+    names: dict[str, None] = {}
+    for code in codes:  # It grows by the functions within functions.
+        if isinstance(code, CodeType):
+            codes += code.co_consts
+            names |= dict.fromkeys(
+                each.argval for each in get_instructions(code) if each.opname == "LOAD_GLOBAL"
+            )
+    return [name for name in names if name in there]
 
 
 def ship(kind: str, main: Callable[..., Any], name: str, given: Mapping[str, Any]) -> bytes:
@@ -120,4 +168,5 @@ def ship(kind: str, main: Callable[..., Any], name: str, given: Mapping[str, Any
         raise UsageError(
             f"executor=: {name} can't go to another process, as its module is in no file; {wanted}"
         )
-    return pickle.dumps(ShippedWork(identity_of_program(kind, main, name), packed))
+    about = identity_of_program(kind, main, name)
+    return pickle.dumps(ShippedWork(about, packed, globals_read(main)))
