@@ -1,7 +1,7 @@
 """The shrinker: the fewest and smallest deviations under which a program fails in the same way.
 
 Owns: the search for them. Where threads were preempted, one of them at one call alone; then the
-shortest beginning that fails, by bisection; then halves, quarters and so on (delta debugging,
+shortest beginning that fails, by bisection; then few of the delays, made long; then halves, quarters and so on (delta debugging,
 Zeller and Hildebrandt, TSE 2002); then single ones; then lower values, ranks first, because they
 say what a delay is for. What an accepted candidate really used takes its place. At last each
 deviation that is left is tried alone, and near itself: the way down ends in a local minimum now
@@ -21,7 +21,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simloop._kernel.gate import LOG_FIRST, PER_DECADE, RANKS
+from simloop._kernel import nanoseconds
+from simloop._kernel.gate import LOG_FIRST, PER_DECADE, RANKS, log_code
 from simloop.errors import LimitError
 
 from .gates import ByKey
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["Shrinker"]
 
 _RUNS_MAX = 400
+_FEW, _MANY = 2, 16
+"""With more deviations than these it is tried whether fewer and longer ones do: late, and soon."""
+
 _TRIED_FIRST = (1, RANKS + 1, 2, RANKS + 2)
 _CALLS_MAX = 24
 _OPTIONS_MAX = 24
@@ -139,7 +143,12 @@ class Shrinker:
             if self._try_one_thread():
                 return
             self._shorten()
+            if len(self.best) > _MANY:
+                self._lengthen()
             self._divide()
+            if len(self.best) > _FEW:
+                self._lengthen()
+                self._divide()
             before = None
             while before != self.best:
                 before = self.best
@@ -178,6 +187,21 @@ class Shrinker:
                 high = middle
             else:
                 low = middle + 1
+
+    def _lengthen(self) -> None:
+        """Try whether few of the delays are enough, if these are as long as may be.
+
+        Lateness adds up to what breaks a deadline: none of many short delays can then be left out.
+        """
+        longest = log_code(nanoseconds(self._program.delays.each))
+        delays = [key for key in self.best if key.kind in DELAY_KINDS]
+        others = {key: value for key, value in self.best.items() if key not in delays}
+        count = 1
+        while count < len(delays):
+            for long in (delays[:count], delays[-count:]):
+                if self.fails({**others, **dict.fromkeys(long, longest)}):
+                    return
+            count *= 2
 
     def _divide(self) -> None:
         """Leave out parts, in ever smaller ones."""

@@ -159,6 +159,21 @@ def test_what_ends_before_the_limit_is_no_smaller_schedule() -> None:
     assert len(failure.schedule.deviations) == 2
 
 
+@pytest.mark.parametrize(("allowed", "enough"), [(45, 2), (100, 4)])
+@pytest.mark.parametrize("seed", range(3))
+def test_lateness_that_adds_up_is_shrunk_to_few_long_delays(allowed, enough, seed) -> None:
+    """None of many short delays can be left out, but each may be half a minute long."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(50):
+            await asyncio.sleep(1)
+        assert loop.time() < 50 + allowed
+
+    (failure,) = simloop.explore(main, schedules=300, seed=seed).failures
+    assert len(failure.schedule.deviations) <= enough < len(failure.original.deviations)
+
+
 def test_sleeps_are_stretched_only_where_they_stand_for_io() -> None:
     """Found with ``Delays(sleeps=)``, silent without, and a report without findings names it."""
     main = broken_programs.sleeps_stand_for_io
