@@ -1,11 +1,11 @@
 """The shrinker: the fewest and smallest deviations under which a program fails in the same way.
 
 Owns: the search for them. Where threads were preempted, one of them at one call alone; then the
-shortest beginning that fails, by bisection; then few of the delays, made long; then halves, quarters and so on (delta debugging,
-Zeller and Hildebrandt, TSE 2002); then single ones; then lower values, ranks first, because they
-say what a delay is for. What an accepted candidate really used takes its place. At last each
-deviation that is left is tried alone, and near itself: the way down ends in a local minimum now
-and then.
+shortest beginning that fails, by bisection; then few of the delays, made long; then halves,
+quarters and so on (delta debugging, Zeller and Hildebrandt, TSE 2002); then single ones; then lower
+values, ranks first, because they say what a delay is for. What an accepted candidate really used
+takes its place. At last each deviation that is left is tried alone, and near itself: the way down
+ends in a local minimum now and then.
 
 A run that ends at the limit of steps goes on for ever: a polling loop, say. Such runs are let go
 twenty times as far as the undisturbed one instead, and only the result to the limit itself; if it

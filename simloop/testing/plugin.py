@@ -163,6 +163,16 @@ def _asked_seeds(config: pytest.Config) -> list[int]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each seed, where the mark or the command line has several."""
+    try:
+        _make_tests_of_seeds(metafunc)
+    except pytest.UsageError as error:
+        refusal = str(error)
+    else:
+        return
+    pytest.fail(refusal, pytrace=False)  # Told as pytest tells wrong parameters: without frames.
+
+
+def _make_tests_of_seeds(metafunc: pytest.Metafunc) -> None:
     item, function, config = metafunc.definition, metafunc.function, metafunc.config
     marked = _marked_seeds(item)
     if marked is None and config.getoption("simloop_seeds") is None:

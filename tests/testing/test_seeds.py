@@ -158,4 +158,5 @@ def test_a_marks_wrong_seeds_are_told(suite, seeds, message) -> None:
     """At the test's name, before anything runs."""
     result = suite(MARKED.replace("SEEDS", seeds))
     assert message in result.stdout.str() + result.stderr.str()
+    result.stdout.no_fnmatch_line("*plugin.py:*")  # The message says it all.
     assert result.ret == pytest.ExitCode.INTERRUPTED
