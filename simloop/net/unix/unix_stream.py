@@ -371,6 +371,10 @@ class UnixStream(UnixAddresses, StreamSocket):
         )
         return data, files
 
+    def end_with_part(self) -> None:
+        """Forget the error: ``unix_stream_read_generic`` takes it, and tells of the part."""
+        self.take_error()
+
     def recv_nothing(self) -> bytes:
         """Answer with the error, the end, or EAGAIN; EINVAL where there never was a peer."""
         if self.state is not ESTABLISHED:
