@@ -146,7 +146,8 @@ class SocketMethods(_socket.socket):
             except BlockingIOError:
                 if not self._may_wait():
                     raise
-                timeout = self._host.on_would_block(self, what, timeout)
+            # Not in the handler: what ends the wait has no other error as its context.
+            timeout = self._host.on_would_block(self, what, timeout)
 
     def _may_wait(self) -> bool:
         """Return whether a call may wait: in poll(2) for a timeout, else as O_NONBLOCK has it.
@@ -236,12 +237,14 @@ class SocketMethods(_socket.socket):
             call_hearers[0]()
         try:
             sent = self._file.send(raw, flags)
+            if raw is data and sent == len(raw):
+                return sent
         except BlockingIOError:
             if not self._may_wait():
                 raise
+            sent = -1
+        if sent < 0:
             sent = self._wait("send", flags, lambda: self._file.send(raw, flags))
-        if raw is data and sent == len(raw):
-            return sent
         return self._send_rest("send", data, sent, flags)
 
     def _send_rest(self, what: str, data: Any, sent: int, flags: int) -> int:
@@ -350,7 +353,7 @@ class SocketMethods(_socket.socket):
         except BlockingIOError:
             if not self._may_wait():
                 raise
-            return self._wait("recv", flags, lambda: self._file.recv(size, flags))
+        return self._wait("recv", flags, lambda: self._file.recv(size, flags))
 
     def _receive_all(self, what: str, size: int, flags: int) -> tuple[bytes, Endpoint | None]:
         """Receive with MSG_WAITALL, but for files: bytes and their sender."""
