@@ -287,6 +287,10 @@ class UnixStream(UnixAddresses, StreamSocket):
         peer = self.peer
         return 0 if peer is None else StreamMemory(self.sndbuf).of(peer.inbox)
 
+    def count_unsent(self) -> int:
+        """Return the memory of what the peer did not read (unix(7); ``unix_outq_len``)."""
+        return self._held()
+
     def _least_room(self) -> int:
         return -(-self.sndbuf // SMALLEST)
 
