@@ -89,11 +89,15 @@ def test_the_bytes_that_are_not_acknowledged_are_told(same):
             pass
         while count(client):
             await asyncio.sleep(0.01)
-        one, other = socket.socketpair()
-        one.send(b"five!")
-        record.note("unix", (count(one), count(other)))
-        other.recv(5)
-        record.note("unix, read", count(one))
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+            one, other = socket.socketpair(socket.AF_UNIX, kind)
+            one.send(b"five!")
+            one.send(bytes(1000))
+            record.note("unix", (count(one), count(other)))
+            other.recv(5)
+            record.note("unix, read", count(one))
+            one.close()
+            other.close()
         udp = socket.socket(type=socket.SOCK_DGRAM)
         udp.bind(("127.0.0.1", 0))
         udp.sendto(b"five!", udp.getsockname())
@@ -102,7 +106,7 @@ def test_the_bytes_that_are_not_acknowledged_are_told(same):
         await record.do("pipe", count, writer)
         for each in (reader, writer):
             os.close(each)
-        for each in (listener, client, server, one, other, udp):
+        for each in (listener, client, server, udp):
             each.close()
 
     same(body)
