@@ -17,6 +17,7 @@ import weakref
 from contextlib import suppress
 from errno import EINVAL
 from os import strerror
+from signal import default_int_handler
 from typing import TYPE_CHECKING, Any
 
 from simloop.net.linux import signal_names as signal
@@ -39,6 +40,9 @@ __all__ = [
 
 IGNORED = (signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT)
 """What Linux ignores where there is no handler; signal(7)."""
+
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+"""What Python has ignored from its start; see ``signal_install_handlers`` of CPython."""
 
 UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
 """What no handler can be set for; signal(7)."""
@@ -98,9 +102,10 @@ class Dispositions:
         """Return the handler that is set; for SIGINT asyncio's runner has set one, as outside."""
         if signum in self._handlers:
             return self._handlers[signum]
-        if signum == signal.SIGINT and not self._process.ends_by_signals:
-            return self._world.interrupt_handler()
-        return signal.SIG_DFL
+        if signum == signal.SIGINT:
+            is_hosts = self._process.ends_by_signals
+            return default_int_handler if is_hosts else self._world.interrupt_handler()
+        return signal.SIG_IGN if signum in _IGNORED_BY_PYTHON else signal.SIG_DFL
 
     def siginterrupt(self, signum: int, flag: bool, /) -> None:  # noqa: FBT001 - the system's
         """Do nothing: no call of a simulated process is ever interrupted."""
@@ -179,6 +184,9 @@ class Dispositions:
             return
         if handler == signal.SIG_DFL:
             self._process.end_by(signum)
+            return
+        if handler is default_int_handler and self._process.ends_by_signals:
+            self._process.interrupt()
             return
         self._wake(signum)
         action = None if handler is leave_to_asyncio else lambda: handler(signum, None)

@@ -240,6 +240,10 @@ class Process:
             " it; set a handler by loop.add_signal_handler() or signal.signal() first"
         )
 
+    def interrupt(self) -> None:
+        """Do what Python's own handler of SIGINT does."""
+        raise KeyboardInterrupt
+
     def end_with_parent(self, code: int) -> list[object]:
         """End, because the loop on which it lives is no more; return what it had."""
         had = list(vars(self).values())

@@ -262,7 +262,7 @@ class Host:
             except BlockingIOError:
                 if not file.is_blocking:
                     raise
-                self.on_would_block(fd, "os.read", None)
+            self.on_would_block(fd, "os.read", None)  # Not in the handler: it has no context.
 
     def write(self, fd: int, data: bytes | bytearray | memoryview) -> int:
         """Write as os.write does: a blocking descriptor asks ``on_would_block``."""
@@ -273,9 +273,12 @@ class Host:
         while True:
             try:
                 sent += file.write(raw)
+                is_full = False
             except BlockingIOError:
                 if not file.is_blocking:
                     raise
+                is_full = True
+            if is_full:
                 self.on_would_block(fd, "os.write", None)
                 continue
             if not file.is_blocking:

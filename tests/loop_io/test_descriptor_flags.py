@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import fcntl
 import os
 import socket
@@ -9,6 +11,7 @@ import termios
 
 import pytest
 
+import simloop
 from simloop.errors import UnsupportedError
 
 
@@ -55,6 +58,88 @@ def test_the_bytes_that_can_be_read_are_told(same):
         other.close()
 
     same(body)
+
+
+def test_the_bytes_that_are_not_acknowledged_are_told(same):
+    """TIOCOUTQ (SIOCOUTQ) counts what the peer has not taken, and the end of stream with it."""
+
+    async def body(record):
+        def count(sock):
+            room = bytearray(4)
+            fcntl.ioctl(sock, termios.TIOCOUTQ, room)
+            return int.from_bytes(room, "little")
+
+        listener = socket.create_server(("127.0.0.1", 0))
+        await record.do("listening", count, listener)
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+        client.setblocking(False)
+        record.note("new", count(client))
+        client.send(b"taken")
+        record.note("taken", count(client))
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sent += client.send(bytes(1 << 20))
+        before = count(client)
+        record.note("full", 0 < before < sent)
+        client.shutdown(socket.SHUT_WR)
+        record.note("with the end", count(client) - before)
+        while server.recv(1 << 20):
+            pass
+        while count(client):
+            await asyncio.sleep(0.01)
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+            one, other = socket.socketpair(socket.AF_UNIX, kind)
+            one.send(b"five!")
+            one.send(bytes(1000))
+            record.note("unix", (count(one), count(other)))
+            other.recv(5)
+            record.note("unix, read", count(one))
+            one.close()
+            other.close()
+        udp = socket.socket(type=socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        udp.sendto(b"five!", udp.getsockname())
+        record.note("udp", count(udp))
+        reader, writer = os.pipe()
+        await record.do("pipe", count, writer)
+        for each in (reader, writer):
+            os.close(each)
+        for each in (listener, client, server, udp):
+            each.close()
+
+    same(body)
+
+
+def test_between_hosts_an_acknowledgement_takes_a_round_trip():
+    """TIOCOUTQ counts what travels, and the end of stream, until it is acknowledged."""
+
+    async def serve():
+        server = await asyncio.start_server(lambda *_: None, "0.0.0.0", 80)  # noqa: S104 - its host
+        await server.serve_forever()
+
+    async def main():
+        simloop.current_world().add_host("db", serve)
+        await asyncio.sleep(0.001)
+        _, writer = await asyncio.open_connection("db", 80)
+        fd = writer.get_extra_info("socket").fileno()
+        seen = []
+
+        def look():
+            seen.append(int.from_bytes(fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4)), "little"))
+
+        writer.write(b"five!")
+        writer.write_eof()
+        look()
+        await asyncio.sleep(0.001)
+        look()
+        await asyncio.sleep(0.1)
+        look()
+        writer.close()
+        return seen
+
+    assert simloop.run(main()) == [6, 6, 0]
 
 
 def test_pipes_tell_which_end_they_are(same):

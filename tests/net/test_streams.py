@@ -324,6 +324,7 @@ def test_a_send_takes_what_both_buffers_hold(host, size):
     listener.listen()
     client.connect(listener.getsockname())
     server, _ = listener.accept()
+    client.setblocking(False)
     assert client.send(bytes(size)) == min(size, 3_939_840)
     for sock in (client, server, listener):
         sock.close()
@@ -337,6 +338,7 @@ def test_writable_again_by_linux_rule(host):
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
     client.connect(listener.getsockname())
     server, _ = listener.accept()
+    client.setblocking(False)
     client.send(bytes(1_000_000))
     told = []
     client.file.watch_writable(lambda: told.append(client.file.unsent_size))

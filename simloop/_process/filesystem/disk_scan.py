@@ -48,9 +48,10 @@ class DiskEntry:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise file_error(error.errno or errno.EIO, self.path) from None
+            code = error.errno or errno.EIO
         except NotOnDiskError:
             return calls.disk.find("..", self._folder)  # A folder, at least.
+        raise file_error(code, self.path)
 
     def inode(self) -> int:
         """Return the number of the file."""
@@ -63,7 +64,8 @@ class DiskEntry:
         try:
             return status_of(calls.disk.find(self._name, self._folder, calls.user, last))
         except OSError as error:
-            raise file_error(error.errno or errno.EIO, self.path) from None
+            code = error.errno or errno.EIO
+        raise file_error(code, self.path)
 
     def is_dir(self, *, follow_symlinks: bool = True) -> bool:
         """Return whether it is a folder."""

@@ -45,12 +45,12 @@ def _named(count: int = 1) -> Callable[[Any], Any]:
             try:
                 return function(self, *args, **kwargs)
             except OSError as error:
-                if error.filename is None and len(args) >= count and args[0] is not None:
-                    paths = (
-                        each if type(each) is int else os.fspath(each) for each in args[:count]
-                    )
-                    raise file_error(error.errno or errno.EIO, *paths) from None
-                raise
+                if error.filename is not None or len(args) < count or args[0] is None:
+                    raise
+                code = error.errno or errno.EIO
+            # Not in the handler: an error of the system has no other as its context.
+            paths = (each if type(each) is int else os.fspath(each) for each in args[:count])
+            raise file_error(code, *paths)
 
         return call
 

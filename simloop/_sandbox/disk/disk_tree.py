@@ -39,8 +39,10 @@ class DiskTree:
         try:
             found: Inode = self._calls.find(path, dir_fd, follow=follow)
         except NotOnDiskError:
-            raise file_error(errno.EACCES) from None
-        return found
+            pass
+        else:
+            return found
+        raise file_error(errno.EACCES)
 
     def place(self, path: str, dir_fd: int | None = None) -> tuple[tuple[int, int], str]:
         """Return the key of the folder that a path lies in, and its name there."""

@@ -128,7 +128,8 @@ class DiskFileIO(_RealFileIO):
         try:
             return self._calls.opened(fd)
         except NotOnDiskError:
-            raise file_error(errno.EBADF) from None  # Closed, or another file's, behind its back.
+            pass
+        raise file_error(errno.EBADF)  # Closed, or another file's, behind its back.
 
     # Reading and writing -------------------------------------------------------------------
 

@@ -78,9 +78,10 @@ class RealTree:
             if stat.S_ISDIR(status.st_mode):
                 _stat(f"{folder or '.'}/.", dir_fd=dir_fd)  # EACCES: it may not be searched.
                 return status
+            code = errno.ENOTDIR
         except OSError as error:
-            raise _fault(error.errno or errno.ENOENT) from None
-        raise _fault(errno.ENOTDIR)
+            code = error.errno or errno.ENOENT
+        raise _fault(code)
 
     def target(self, path: str, dir_fd: int | None = None) -> str | None:
         """Return where a symbolic link leads, relative to the same folder; None if it is none."""
@@ -95,16 +96,17 @@ class RealTree:
 
         A real socket is that of another program, which is not of the world: it is not in the way.
         """
+        code = 0
         try:
-            mode = _lstat(path).st_mode
+            if not stat.S_ISSOCK(_lstat(path).st_mode):
+                code = errno.EEXIST
         except FileNotFoundError:
             if path.endswith("/"):
-                raise _fault(errno.ENOENT) from None
+                code = errno.ENOENT
         except OSError as error:
-            raise _fault(error.errno or errno.EACCES) from None
-        else:
-            if not stat.S_ISSOCK(mode):
-                raise _fault(errno.EEXIST)
+            code = error.errno or errno.EACCES
+        if code:
+            raise _fault(code)
         self.check_folder(path)
 
     def check_folder(self, path: str, dir_fd: int | None = None) -> None:
@@ -123,10 +125,11 @@ class RealTree:
         """Raise what connect(2) does at a path that is no socket of the world's."""
         try:
             _stat(path)
+            may = _access(path, os.W_OK, effective_ids=True)
+            code = errno.ECONNREFUSED if may else errno.EACCES
         except OSError as error:
-            raise _fault(error.errno or errno.ENOENT) from None
-        may = _access(path, os.W_OK, effective_ids=True)
-        raise _fault(errno.ECONNREFUSED if may else errno.EACCES)
+            code = error.errno or errno.ENOENT
+        raise _fault(code)
 
     def owner(self) -> tuple[int, int]:
         """Return the user and group of the program, to which its files belong."""

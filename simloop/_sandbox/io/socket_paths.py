@@ -64,10 +64,11 @@ def _find(path: Any, dir_fd: Any, *, follow: bool, told: tuple[Any, ...] = ()) -
         return None
     try:
         return paths.find(os.fsdecode(path), dir_fd, follow=follow)
-    except NotADirectoryError as error:
-        raise _fault(errno.ENOTDIR, *(told or (path,))) from error
+    except NotADirectoryError:
+        pass
     except (OSError, ValueError):  # The system says it better, with the path as it was given.
         return None
+    raise _fault(errno.ENOTDIR, *(told or (path,)))
 
 
 def _fault(code: int, *paths: Any) -> OSError:
@@ -134,7 +135,10 @@ def _unlink(paths: SocketPaths, _entry: SocketPath, path: Any, dir_fd: Any) -> N
     try:
         paths.unlink(os.fsdecode(path), dir_fd)
     except OSError as error:
-        raise _told(error, path) from None
+        told = _told(error, path)
+    else:
+        return
+    raise told
 
 
 def _chmod(paths: SocketPaths, entry: SocketPath, _path: Any, _dir_fd: Any, mode: int) -> None:
@@ -273,7 +277,10 @@ def _rename(
     try:
         paths.rename(os.fsdecode(src), os.fsdecode(dst), src_dir_fd, dst_dir_fd)
     except OSError as error:
-        raise _told(error, src, dst) from None
+        told = _told(error, src, dst)
+    else:
+        return None
+    raise told
 
 
 def _status_of(path: Any, dir_fd: int | None) -> os.stat_result | None:
@@ -324,7 +331,10 @@ def _link(
     try:
         paths.link(source, os.fsdecode(dst), dst_dir_fd)
     except OSError as error:
-        raise _told(error, src, dst) from None
+        told = _told(error, src, dst)
+    else:
+        return None
+    raise told
 
 
 def _symlink(*args: Any, **kwargs: Any) -> Any:

@@ -99,47 +99,56 @@ class MemoryTLS:
             try:
                 result = call(*args)
             except self._ssl.SSLWantReadError:
-                if what == "read":  # Whoever reads does not wait for what was written before.
-                    self._flush_if_possible()
-                else:
-                    self._flush(what)
-                self._receive(what)
+                pass
             except self._ssl.SSLError:
                 self._flush_if_possible()  # The alert that tells the peer why.
                 raise
             else:
                 self._flush_if_possible()
                 return result
+            if what == "read":  # Whoever reads does not wait for what was written before.
+                self._flush_if_possible()
+            else:
+                self._flush(what)
+            self._receive(what)
 
     def _receive(self, what: str) -> None:
+        told: OSError
         try:
             data = self._below().recv(_BLOCK_SIZE)
         except BlockingIOError:
-            raise self._ssl.SSLWantReadError(
+            told = self._ssl.SSLWantReadError(
                 self._ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)"
-            ) from None
+            )
         except TimeoutError:
-            raise TimeoutError(f"The {what} operation timed out") from None
-        if data:
-            self._incoming.write(data)
+            told = TimeoutError(f"The {what} operation timed out")
         else:
-            self._incoming.write_eof()
+            if data:
+                self._incoming.write(data)
+            else:
+                self._incoming.write_eof()
+            return
+        raise told  # Not in the handler: in OpenSSL there is no error before it.
 
     def _flush(self, what: str) -> None:
         """Send what OpenSSL has written, unless another thread is about it."""
         if self._is_flushing:
             return
         self._is_flushing = True
+        told: OSError
         try:
             self._send_all(self._below())
         except BlockingIOError:
-            raise self._ssl.SSLWantWriteError(
+            told = self._ssl.SSLWantWriteError(
                 self._ssl.SSL_ERROR_WANT_WRITE, "The operation did not complete (write)"
-            ) from None
+            )
         except TimeoutError:
-            raise TimeoutError(f"The {what} operation timed out") from None
+            told = TimeoutError(f"The {what} operation timed out")
+        else:
+            return
         finally:
             self._is_flushing = False
+        raise told
 
     def _send_all(self, below: Any) -> None:
         unsent = self._unsent

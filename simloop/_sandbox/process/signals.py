@@ -23,6 +23,7 @@ from simloop._sandbox.permissions import escape, is_allowed
 from simloop._sandbox.run_context import by_thread, get_ident
 
 from .identity import real_ident_of, real_pid
+from .interruptions import Deferring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +115,8 @@ def interrupt_handler() -> Any:
     Where it is not this thread's to handle, or is ignored, that is what Python has by itself.
     """
     handler = _real_getsignal(_signal.SIGINT)
+    if type(handler) is Deferring:  # A shield of the engine's own.
+        handler = handler.handler
     if callable(handler) and threading.current_thread() is threading.main_thread():
         return handler
     return _signal.default_int_handler

@@ -73,16 +73,18 @@ def control_device(
     if request in (fcntl_names.FIOCLEX, fcntl_names.FIONCLEX):
         host.descriptors.set_inheritable(fd, inheritable=request == fcntl_names.FIONCLEX)
         return 0
-    if request == fcntl_names.FIONREAD:
+    if request in (fcntl_names.FIONREAD, fcntl_names.TIOCOUTQ):
+        is_read = request == fcntl_names.FIONREAD
+        number = file.count_unread() if is_read else file.count_unsent()
         if isinstance(arg, int):
             raise os_error(errno.EFAULT)
-        count = _INT.pack(file.count_unread())
+        count = _INT.pack(number)
         view = memoryview(arg).cast("B")
         if view.readonly or not mutates:
             return count + bytes(view[_INT.size :])
         view[: _INT.size] = count
         return 0
     raise UnsupportedError(
-        f"ioctl({fd}, {request:#x}): of a virtual descriptor there are FIONREAD, FIONBIO, FIOCLEX"
-        " and FIONCLEX; interfaces are told by socket.if_nameindex()"
+        f"ioctl({fd}, {request:#x}): of a virtual descriptor there are FIONREAD, TIOCOUTQ, FIONBIO,"
+        " FIOCLEX and FIONCLEX; interfaces are told by socket.if_nameindex()"
     )

@@ -139,6 +139,10 @@ class File:
         """Return how many bytes a read would find, as ioctl's FIONREAD does."""
         raise os_error(errno.ENOTTY)
 
+    def count_unsent(self) -> int:
+        """Return how much of what was written the other side has not taken: ioctl's TIOCOUTQ."""
+        raise os_error(errno.ENOTTY)
+
     def most_taken(self) -> int:
         """Return a bound of what one write can take: no more of a large buffer need be copied."""
         return sys.maxsize

@@ -23,7 +23,7 @@ from __future__ import annotations
 import errno
 import socket
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simloop.errors import UnsupportedError
 from simloop.net.errnos import os_error
@@ -67,6 +67,8 @@ class StreamSocket(SocketFile):
         "window",
     )
 
+    is_stream: ClassVar[bool] = True
+
     def __init__(
         self, host: Host, family: int, type_: int, proto: int, sndbuf: int, rcvbuf: int
     ) -> None:
@@ -85,6 +87,11 @@ class StreamSocket(SocketFile):
         self.is_shut_read: bool = False
         self.is_shut_write: bool = False
         self.is_released: bool = False  # No descriptor is left; only what is queued still moves.
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no byte will come that is not there yet."""
+        return self.is_shut_read or self.error != 0 or self.state is CLOSED
 
     @property
     def is_listening(self) -> bool:
@@ -294,7 +301,7 @@ class StreamSocket(SocketFile):
         return data
 
     def _recv_flagged(self, size: int, flags: int) -> bytes:
-        """Receive, bytes being there, with flags; MSG_DONTWAIT and MSG_WAITALL change nothing."""
+        """Receive, bytes being there, with flags; MSG_WAITALL is heeded by who waits."""
         self._refuse_oob(flags)
         if flags & _MSG_PEEK:
             return self.inbox.peek(size)

@@ -117,6 +117,7 @@ class SocketFile(File):
         "type",
     )
 
+    is_stream: ClassVar[bool] = False  # Whether it carries bytes, and not messages.
     kind: ClassVar[str] = ""  # What a tap calls the traffic of the class.
     levels: ClassVar[tuple[int, ...]] = (SOL_SOCKET,)
 
@@ -142,6 +143,14 @@ class SocketFile(File):
         """Return the pending errno, or 0, and forget it."""
         error, self.error = self.error, 0
         return error
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no byte will come that is not there yet."""
+        return self.error != 0
+
+    def end_with_part(self) -> None:
+        """Let a call end short of what it was to move: a pending error is the next call's."""
 
     def raise_error(self) -> None:
         """Raise the pending error, if there is one, and forget it."""

@@ -69,6 +69,22 @@ class TcpReadiness(TcpOptions):
         unsent = self.unsent_size
         return self.sndbuf - unsent >= unsent // 2
 
+    def count_unsent(self) -> int:
+        """Return the bytes that are not acknowledged, the end of stream one of them (tcp(7)).
+
+        ``tcp_ioctl`` of net/ipv4/tcp.c: EINVAL of a listener, 0 before a connection stands.
+        """
+        if self.state is LISTEN:
+            raise os_error(errno.EINVAL)
+        if self.state is SYN_SENT or self.state is CLOSED:
+            return 0
+        waits = self.unsent_size > 0 and self.state in ENDING_STATES
+        return self.unsent_size + self.unacknowledged() + waits
+
+    def unacknowledged(self) -> int:
+        """Return how much was sent and is not acknowledged."""
+        return self.in_flight
+
     @property
     def readable(self) -> bool:
         """Whether a receive or an accept would not block."""

@@ -370,6 +370,10 @@ class UdpSocket(InetSocket):
         """Return the bytes of the datagram that is next (udp(7), FIONREAD)."""
         return len(self.inbox[0][0]) if self.inbox else 0
 
+    def count_unsent(self) -> int:
+        """Return 0: what a program has sent is on its way (udp(7), TIOCOUTQ)."""
+        return 0
+
     def _take(self, flags: int) -> tuple[bytes, Endpoint, Endpoint]:
         if self.error:
             self.raise_error()

@@ -23,6 +23,7 @@ __all__ = [
     "F_SETLKW",
     "LOCK_NB",
     "LOCK_UN",
+    "TIOCOUTQ",
 ]
 
 _FCNTL = numbers_of(
@@ -43,7 +44,13 @@ _FCNTL = numbers_of(
 )
 _TERMIOS = numbers_of(
     platform_module("termios"),
-    {"FIOCLEX": 0x5451, "FIONBIO": 0x5421, "FIONCLEX": 0x5450, "FIONREAD": 0x541B},
+    {
+        "FIOCLEX": 0x5451,
+        "FIONBIO": 0x5421,
+        "FIONCLEX": 0x5450,
+        "FIONREAD": 0x541B,
+        "TIOCOUTQ": 0x5411,
+    },
 )
 
 FD_CLOEXEC: int = _FCNTL["FD_CLOEXEC"]
@@ -61,3 +68,4 @@ FIOCLEX: int = _TERMIOS["FIOCLEX"]
 FIONBIO: int = _TERMIOS["FIONBIO"]
 FIONCLEX: int = _TERMIOS["FIONCLEX"]
 FIONREAD: int = _TERMIOS["FIONREAD"]
+TIOCOUTQ: int = _TERMIOS["TIOCOUTQ"]

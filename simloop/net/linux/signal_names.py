@@ -29,6 +29,7 @@ _LACKING = {
     "SIGUSR1": 10,
     "SIGUSR2": 12,
     "SIGWINCH": 28,
+    "SIGXFSZ": 25,
 }
 
 if TYPE_CHECKING:

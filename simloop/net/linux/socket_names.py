@@ -22,6 +22,7 @@ else:
                 "MSG_DONTWAIT": 0x40,
                 "MSG_ERRQUEUE": 0x2000,
                 "MSG_NOSIGNAL": 0x4000,
+                "MSG_WAITALL": 0x100,
                 "SCM_RIGHTS": 1,
                 "SOCK_CLOEXEC": 0o2000000,
                 "SOCK_NONBLOCK": 0o4000,

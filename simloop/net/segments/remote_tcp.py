@@ -114,6 +114,11 @@ class RemoteTcpSocket(TcpSocket):
         connection = self.connection
         return connection.capacity_to_send() - self.unsent_size - connection.bytes_out()
 
+    def unacknowledged(self) -> int:
+        """Return how much was sent and is not acknowledged, the end of stream one of it."""
+        connection = self.connection
+        return 0 if connection.is_over else connection.snd_nxt - connection.snd_una
+
     def _flush(self) -> None:
         self.connection.output()
 

@@ -40,7 +40,9 @@ def as_bytes(data: object, size_max: int = sys.maxsize) -> bytes:
     try:
         view = memoryview(data)  # type: ignore[arg-type]  # What is refused is the point.
     except TypeError:
-        raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'") from None
+        view = None
+    if view is None:
+        raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'")
     if not view.c_contiguous:
         raise BufferError("memoryview: underlying buffer is not C-contiguous")
     return view.tobytes() if view.nbytes <= size_max else view.cast("B")[:size_max].tobytes()
@@ -51,7 +53,9 @@ def joined(buffers: Iterable[object]) -> bytes:
     try:
         parts = iter(buffers)
     except TypeError:
-        raise TypeError("sendmsg(): argument 1 must be an iterable of bytes-like objects") from None
+        parts = None
+    if parts is None:
+        raise TypeError("sendmsg() argument 1 must be an iterable")
     return b"".join([as_bytes(part) for part in parts])
 
 

@@ -40,13 +40,15 @@ if TYPE_CHECKING:
     from simloop.net.files.descriptor_table import DescriptorTable
     from simloop.net.files.open_file import File
     from simloop.net.host import Host
-    from simloop.net.inet.socket_file import Ancillary
+    from simloop.net.inet.socket_file import Ancillary, Message
 
 __all__ = ["SocketMethods"]
 
 T = TypeVar("T")
 
 _MSG_DONTWAIT = int(socket_names.MSG_DONTWAIT)
+_MSG_PEEK = int(socket.MSG_PEEK)
+_MSG_WAITALL = int(socket_names.MSG_WAITALL)
 _MSG_CTRUNC = int(socket_names.MSG_CTRUNC)
 _MSG_CMSG_CLOEXEC = 0x40000000
 _RIGHTS = (int(socket.SOL_SOCKET), int(socket_names.SCM_RIGHTS))
@@ -144,7 +146,8 @@ class SocketMethods(_socket.socket):
             except BlockingIOError:
                 if not self._may_wait():
                     raise
-                timeout = self._host.on_would_block(self, what, timeout)
+            # Not in the handler: what ends the wait has no other error as its context.
+            timeout = self._host.on_would_block(self, what, timeout)
 
     def _may_wait(self) -> bool:
         """Return whether a call may wait: in poll(2) for a timeout, else as O_NONBLOCK has it.
@@ -233,11 +236,49 @@ class SocketMethods(_socket.socket):
         if call_hearers:
             call_hearers[0]()
         try:
-            return self._file.send(raw, flags)
+            sent = self._file.send(raw, flags)
+            if raw is data and sent == len(raw):
+                return sent
         except BlockingIOError:
             if not self._may_wait():
                 raise
-            return self._wait("send", flags, lambda: self._file.send(raw, flags))
+            sent = -1
+        if sent < 0:
+            sent = self._wait("send", flags, lambda: self._file.send(raw, flags))
+        return self._send_rest("send", data, sent, flags)
+
+    def _send_rest(self, what: str, data: Any, sent: int, flags: int) -> int:
+        """Send what is left of ``data`` if the call blocks until all is taken; return how much was.
+
+        On a descriptor without O_NONBLOCK a stream takes everything, and less only where it breaks
+        (``tcp_sendmsg_locked`` of net/ipv4/tcp.c, ``unix_stream_sendmsg`` of net/unix/af_unix.c).
+        """
+        file = self._file
+        if not self._is_whole(flags):
+            return sent
+        rest = memoryview(data)
+        rest = rest.cast("B") if rest.nbytes else memoryview(b"")
+        while sent < len(rest):
+            if file.error:
+                file.end_with_part()
+                return sent
+            try:
+                sent += file.send(rest[sent : sent + file.most_taken()].tobytes(), flags)
+                continue
+            except BlockingIOError:
+                pass
+            except OSError:
+                return sent
+            self._host.on_would_block(self, what, None)
+        return sent
+
+    def _is_whole(self, flags: int) -> bool:
+        """Return whether a call may block until the last byte: a stream's, without O_NONBLOCK.
+
+        A socket with a timeout has the flag: CPython waits by poll(2) (``sock_call_impl``).
+        """
+        file = self._file
+        return file.is_stream and file.is_blocking and not flags & _MSG_DONTWAIT
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """Send everything, or raise after sending a part."""
@@ -259,7 +300,8 @@ class SocketMethods(_socket.socket):
         flags = c_int(args[0]) if len(args) == 2 else 0  # noqa: PLR2004
         file = self._file
         endpoint = self._endpoint(args[-1], "sendto")
-        return self._wait("sendto", flags, lambda: file.sendto(raw, flags, endpoint))
+        sent = self._wait("sendto", flags, lambda: file.sendto(raw, flags, endpoint))
+        return self._send_rest("sendto", raw, sent, flags)
 
     def sendmsg(
         self,
@@ -274,7 +316,8 @@ class SocketMethods(_socket.socket):
         file = self._file
         endpoint = None if address is None else self._endpoint(address, "sendmsg")
         ancillary = self._outgoing(ancdata)
-        return self._wait("sendmsg", flags, lambda: file.sendmsg(raw, ancillary, flags, endpoint))
+        sent = self._wait("sendmsg", flags, lambda: file.sendmsg(raw, ancillary, flags, endpoint))
+        return self._send_rest("sendmsg", raw, sent, flags)
 
     def _outgoing(self, ancdata: Iterable[tuple[int, int, Any]]) -> list[Ancillary]:
         """Turn descriptors in SCM_RIGHTS into what they name."""
@@ -303,12 +346,58 @@ class SocketMethods(_socket.socket):
             return b""
         if call_hearers:
             call_hearers[0]()
+        if flags & _MSG_WAITALL:
+            return self._receive_all("recv", size, flags)[0]
         try:
             return self._file.recv(size, flags)
         except BlockingIOError:
             if not self._may_wait():
                 raise
-            return self._wait("recv", flags, lambda: self._file.recv(size, flags))
+        return self._wait("recv", flags, lambda: self._file.recv(size, flags))
+
+    def _receive_all(self, what: str, size: int, flags: int) -> tuple[bytes, Endpoint | None]:
+        """Receive with MSG_WAITALL, but for files: bytes and their sender."""
+        data, items, _, sender = self._message(what, size, 0, flags)
+        for item in items:
+            if not isinstance(item[2], bytes):
+                for file in item[2]:
+                    file.drop()
+        return data, sender
+
+    def _message(self, what: str, size: int, room: int, flags: int) -> Message:
+        """Receive a message; with MSG_WAITALL a stream's comes whole where the call may block.
+
+        Less comes where the stream ends or fails, and with files, which end a receive
+        (``unix_stream_read_generic`` of net/unix/af_unix.c).
+        """
+        file = self._file
+        message = self._wait(what, flags, lambda: file.recvmsg(size, room, flags))
+        if not flags & _MSG_WAITALL or not self._is_whole(flags):
+            return message
+        if flags & _MSG_PEEK:  # What TCP peeks at must be there; UNIX sockets wait for no more.
+            if file.family != AF_UNIX and self._await_bytes(what, size):
+                message = file.recvmsg(size, room, flags)
+            return message
+        data, items, told, sender = message
+        parts, count = [data], len(data)
+        while 0 < count < size and not _has_files(items):  # None at all: that was the end.
+            if not self._await_bytes(what, 1):
+                file.end_with_part()
+                break
+            more, beside, _, _ = file.recvmsg(size - count, room, flags)
+            parts.append(more)
+            count += len(more)
+            items += [item for item in beside if not isinstance(item[2], bytes)]
+        return b"".join(parts), items, told, sender
+
+    def _await_bytes(self, what: str, count: int) -> bool:
+        """Block until so many bytes are there; false where the stream is over before."""
+        file = self._file
+        while file.count_unread() < count:
+            if file.is_over:
+                return False
+            self._host.on_would_block(self, what, None)
+        return True
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Receive into a buffer; return how many bytes came."""
@@ -320,14 +409,24 @@ class SocketMethods(_socket.socket):
         if not size:
             return 0
         part = view[:size]
+        if flags & _MSG_WAITALL:
+            data = self._receive_all("recv_into", size, flags)[0]
+            part[: len(data)] = data
+            return len(data)
         return self._wait("recv_into", flags, lambda: self._file.recv_into(part, flags))
 
     def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, SocketAddress]:
         """Receive, with the sender's address."""
         size = size_of(bufsize, "negative buffersize in recvfrom")
         file = self._file
-        data, sender = self._wait("recvfrom", flags, lambda: file.recvfrom(size, flags))
+        data, sender = self._received_from("recvfrom", size, flags)
         return data, file.show_address(sender)
+
+    def _received_from(self, what: str, size: int, flags: int) -> tuple[bytes, Endpoint | None]:
+        if flags & _MSG_WAITALL:
+            return self._receive_all(what, size, flags)
+        file = self._file
+        return self._wait(what, flags, lambda: file.recvfrom(size, flags))
 
     def recvfrom_into(
         self, buffer: Any, nbytes: int = 0, flags: int = 0
@@ -338,7 +437,7 @@ class SocketMethods(_socket.socket):
         if size > len(view):
             raise ValueError("nbytes is greater than the length of the buffer")
         file = self._file
-        data, sender = self._wait("recvfrom_into", flags, lambda: file.recvfrom(size, flags))
+        data, sender = self._received_from("recvfrom_into", size, flags)
         count = min(len(data), size)
         view[:count] = data[:count]
         return len(data), file.show_address(sender)
@@ -372,9 +471,7 @@ class SocketMethods(_socket.socket):
     ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
         room = size_of(ancbufsize, "invalid ancillary data buffer length")
         file = self._file
-        data, items, message_flags, sender = self._wait(
-            what, flags, lambda: file.recvmsg(size, room, flags)
-        )
+        data, items, message_flags, sender = self._message(what, size, room, flags)
         ancillary, is_cut = self._incoming(items, room, is_kept=not flags & _MSG_CMSG_CLOEXEC)
         if is_cut:
             message_flags |= _MSG_CTRUNC
@@ -453,6 +550,10 @@ class SocketMethods(_socket.socket):
             raise OSError("getsockopt buflen out of range")
         value = self._file.getsockopt(level, optname)
         return opt.encode(value, size) if size else opt.integer_of(value)
+
+
+def _has_files(items: Sequence[Ancillary]) -> bool:
+    return any(not isinstance(item[2], bytes) for item in items)
 
 
 def _file_of(host: Host, fd: int) -> File:

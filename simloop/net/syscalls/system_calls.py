@@ -239,7 +239,7 @@ class SystemCalls(DescriptorCalls):
         return control(self._find_host(), fd, cmd, arg)
 
     def ioctl(self, fd: int, request: int, arg: Any = 0, mutate: object = True, /) -> int | bytes:  # noqa: FBT002
-        """Set flags of a descriptor in the older way, or tell how much can be read."""
+        """Set flags of a descriptor in the older way, or tell what can be read, or is not sent."""
         return control_device(self._find_host(), fd, request, arg, mutates=bool(mutate))
 
     def isatty(self, fd: int, /) -> bool:

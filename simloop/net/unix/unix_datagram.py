@@ -196,6 +196,10 @@ class UnixDatagram(UnixAddresses):
         sender._taken(len(data))
         return cut(data, size, flags), self.beside(b"x", files), message_flags, name
 
+    def count_unsent(self) -> int:
+        """Return the memory of what the receivers did not read (unix(7); ``unix_outq_len``)."""
+        return self.held
+
     def count_unread(self) -> int:
         """Return the bytes of the message that is next (unix(7), SIOCINQ)."""
         return len(self.inbox[0][0]) if self.inbox else 0

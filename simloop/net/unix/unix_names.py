@@ -242,9 +242,9 @@ class UnixNames:
             return self.tree.place(path, dir_fd)
         except FileNotFoundError:
             folder = posixpath.dirname(path.rstrip("/"))
-            if folder and self.look_up(folder, dir_fd, follow=True) is not None:
-                raise os_error(errno.ENOTDIR) from None
-            raise
+            if not folder or self.look_up(folder, dir_fd, follow=True) is None:
+                raise
+        raise os_error(errno.ENOTDIR)
 
     def at(self, place: Place) -> UnixName | None:
         """Return the entry of a place."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from simloop.net.errnos import os_error
 from simloop.net.inet.socket_file import Ancillary, Message, cut
@@ -37,6 +37,8 @@ class UnixPackets(UnixStream):
     """A SOCK_SEQPACKET socket: a connection that keeps the borders of what was sent."""
 
     __slots__ = ("memory", "packets")
+
+    is_stream: ClassVar[bool] = False
 
     def __init__(self, host: Host, type_: int, proto: int) -> None:
         super().__init__(host, type_, proto)

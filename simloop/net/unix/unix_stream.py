@@ -287,6 +287,10 @@ class UnixStream(UnixAddresses, StreamSocket):
         peer = self.peer
         return 0 if peer is None else StreamMemory(self.sndbuf).of(peer.inbox)
 
+    def count_unsent(self) -> int:
+        """Return the memory of what the peer did not read (unix(7); ``unix_outq_len``)."""
+        return self._held()
+
     def _least_room(self) -> int:
         return -(-self.sndbuf // SMALLEST)
 
@@ -370,6 +374,10 @@ class UnixStream(UnixAddresses, StreamSocket):
             (start - taken, end - taken, carried) for start, end, carried in self.rights
         )
         return data, files
+
+    def end_with_part(self) -> None:
+        """Forget the error: ``unix_stream_read_generic`` takes it, and tells of the part."""
+        self.take_error()
 
     def recv_nothing(self) -> bytes:
         """Answer with the error, the end, or EAGAIN; EINVAL where there never was a peer."""

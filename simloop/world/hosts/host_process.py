@@ -287,13 +287,21 @@ class HostProcess(Process):
         """Do what a signal does that nothing handles: stop, or end."""
         if sig in _STOPS:
             self.pause()
-        elif sig == signal.SIGINT and self.main_thread is not None:
+        else:
+            self.die(-int(sig))
+
+    def interrupt(self) -> None:
+        """Do what Python's handler of SIGINT does: see ``signal.default_int_handler``.
+
+        In a program that is a coroutine that is what ``asyncio.Runner`` does.
+        """
+        if self.main_thread is not None:
             self.dispositions.interrupt(_raise_interrupt)
-        elif sig == signal.SIGINT and self._main_task is not None:
+        elif self._main_task is not None:
             self._interrupted = True
             self._main_task.cancel()
         else:
-            self.die(-int(sig))
+            self.die(-int(signal.SIGINT))
 
     # Life -------------------------------------------------------------------------------------
 
