@@ -115,8 +115,10 @@ def test_the_bytes_that_are_not_acknowledged_are_told(same):
 def test_between_hosts_an_acknowledgement_takes_a_round_trip():
     """TIOCOUTQ counts what travels, and the end of stream, until it is acknowledged."""
 
+    clients = []  # Else nothing holds them, and their connections are closed.
+
     async def serve():
-        server = await asyncio.start_server(lambda *_: None, "0.0.0.0", 80)  # noqa: S104 - its host
+        server = await asyncio.start_server(lambda *ends: clients.append(ends), "0.0.0.0", 80)  # noqa: S104 - its host
         await server.serve_forever()
 
     async def main():
