@@ -114,7 +114,6 @@ def test_the_bytes_that_are_not_acknowledged_are_told(same):
 
 def test_between_hosts_an_acknowledgement_takes_a_round_trip():
     """TIOCOUTQ counts what travels, and the end of stream, until it is acknowledged."""
-
     clients = []  # Else nothing holds them, and their connections are closed.
 
     async def serve():
