@@ -25,7 +25,7 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from simloop._kernel import Handle, KernelEvents, nanoseconds, seconds
+from simloop._kernel import Handle, nanoseconds, seconds
 from simloop._loop.host_loop import HostClockLoop, HostLoop, halt
 from simloop._process import Process
 from simloop._sandbox import collect_now, is_of_user
@@ -38,6 +38,7 @@ from simloop.errors import UsageError
 from simloop.world.disks.host_disks import HostSystemCalls, end_files
 
 from .host_clock import check_seconds
+from .process_events import ProcessEvents
 from .program_thread import ProgramThread
 
 if TYPE_CHECKING:
@@ -580,27 +581,3 @@ async def _clean_up(loop: Any, left: list[asyncio.Task[Any]]) -> None:
     await loop.shutdown_asyncgens()
     if loop._workers is not None or loop._default_executor is not None:
         await loop.shutdown_default_executor()
-
-
-class ProcessEvents(KernelEvents):
-    """The owner of the steps of a process that are on none of its loops."""
-
-    def __init__(self, kernel: Any, process: HostProcess) -> None:
-        super().__init__(kernel)
-        self._process = process
-        self.host_label: str = process.label
-        self.host: Any = process.machine.machine
-
-    def _step_into(self) -> None:
-        """Put the process in place; no loop runs."""
-        asyncio._set_running_loop(None)
-        process = self._process
-        process.machine.world.sandbox.switch_to(process.context)
-
-    def call_soon_threadsafe(self, callback: Any, *args: Any) -> None:
-        """Run a handler of a signal, where the process has no loop."""
-        self._process.call_soon(callback, *args)
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """End the process by an error: it comes of a handler of a signal."""
-        self._process.ended_by_itself(None, context["exception"])
