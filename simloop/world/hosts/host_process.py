@@ -292,12 +292,9 @@ class HostProcess(Process):
             self.die(-int(sig))
 
     def interrupt(self) -> None:
-        """Do what Python's handler of SIGINT does: see ``signal.default_int_handler``.
-
-        In a program that is a coroutine that is what ``asyncio.Runner`` does.
-        """
+        """Do what Python's handler of SIGINT does, or that of ``asyncio.Runner``."""
         if self.main_thread is not None:
-            self.dispositions.interrupt(_raise_interrupt)
+            self.dispositions.interrupt(super().interrupt)
         elif self._main_task is not None:
             self._interrupted = True
             self._main_task.cancel()
@@ -552,11 +549,6 @@ class HostProcess(Process):
         """Tell the watchers of the run."""
         machine = self.machine
         self.world.note("process", f"{self.pid} on {machine.name} {what}", machine.machine.hostname)
-
-
-def _raise_interrupt() -> None:
-    """Do what Python does by SIGINT; see ``signal.default_int_handler``."""
-    raise KeyboardInterrupt
 
 
 def _end_as(value: object, error: BaseException | None) -> object:
