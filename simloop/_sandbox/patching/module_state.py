@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +81,9 @@ class _Variable(NamedTuple):
     """Makes a world's first value; without it that is ``None``."""
 
 
+_Row: TypeAlias = "tuple[str, dict[str, Any], str, Callable[[Start], Any] | None]"
+
+
 class _Layout:
     """What belongs to a world, of the modules that are loaded."""
 
@@ -91,14 +94,14 @@ class _Layout:
         self,
         read: Callable[[], tuple[Any, ...]] = tuple,
         write: Callable[[Sequence[Any]], object] = tuple,
-        rows: tuple[tuple[str, dict[str, Any], str, Callable[[Start], Any] | None], ...] = (),
+        rows: tuple[_Row, ...] = (),
         keepers: tuple[Keeper, ...] = (),
     ) -> None:
         # Returns the values of all variables, and each keeper's ``glance`` behind them.
         self.read: Callable[[], tuple[Any, ...]] = read
         self.write: Callable[[Sequence[Any]], object] = write  # Sets all variables.
         # Key, namespace and name of each variable, and what makes its first value.
-        self.rows = rows
+        self.rows: tuple[_Row, ...] = rows
         self.keepers: tuple[Keeper, ...] = keepers
         # How each keeper's state is read.
         self.getters: tuple[Callable[[], Any], ...] = tuple(each.get for each in keepers)
