@@ -124,7 +124,7 @@ def other_calls(_stack: contextlib.ExitStack) -> dict[str, Callable[[], object]]
         "stat": lambda: os.stat("/nowhere/at/all"),  # noqa: PTH116 - The same.
         "rename": lambda: os.rename("/nowhere/at/all", "/nowhere"),  # noqa: PTH104 - The same.
         "scandir": lambda: os.scandir("/nowhere/at/all"),
-        "waitpid": lambda: os.waitpid(-1, 0),
+        "waitpid": lambda: os.waitpid(os.getpid(), 0),  # Of any child: the process may have some.
     }
 
 
